@@ -1,0 +1,2 @@
+//! The `xtls` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The XML stream inside an XTLS tunnel (XEP-0246), sans-IO.

@@ -1,0 +1,1 @@
+//! One TLS session type for XTLS: identities, fingerprints, pinned verification over rustls.

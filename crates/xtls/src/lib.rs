@@ -1,0 +1,1 @@
+//! End-to-end encrypted tunnels for XMPP (XTLS), sans-IO: the engine.
