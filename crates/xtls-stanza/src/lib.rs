@@ -1,1 +1,28 @@
-//! The vocabulary of XTLS: namespaces, bounded XML elements and streams, IQs, stanza errors, fingerprints.
+//! The vocabulary of XTLS: namespaces, [`Element`], [`Iq`], stanza errors, bounded parsing, and the values that several
+//! layers carry.
+//!
+//! Everything here is text in, values out: no clock, no I/O. XML is accepted under [`Limits`] and only as far as
+//! RFC 6120 § 11 allows: no comments, processing instructions, document types or entities, and nothing that is not
+//! well-formed, whatever the underlying tokenizer would let through.
+
+mod element;
+mod error;
+mod fingerprint;
+mod id;
+mod iq;
+mod limits;
+pub mod ns;
+mod security;
+mod stanza_error;
+pub mod write;
+
+pub use element::{Attribute, BuildError, Builder, Element, ElementRef, Node, Scope};
+pub use error::{ParseError, ParseErrorKind};
+pub use fingerprint::{Fingerprint, FingerprintError, HashAlgo};
+pub use id::{Id, Ids};
+pub use iq::{Iq, IqError, IqType};
+pub use limits::Limits;
+pub use security::{Method, SecurityOffer, XtlsVersion};
+pub use stanza_error::{Condition, ErrorType, StanzaError};
+
+pub use jid;

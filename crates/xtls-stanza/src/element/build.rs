@@ -1,0 +1,254 @@
+//! Building elements in code.
+
+use core::fmt;
+
+use super::{Element, ElementRef, Entry, MAX_BYTES, Node, Span, chars, index, stored};
+
+/// Builds an [`Element`] from the outside in.
+///
+/// ```
+/// use xtls_stanza::Element;
+///
+/// let message = Element::builder("message", "jabber:client")
+///     .attribute("to", "romeo@montague.lit/orchard")
+///     .open("body", "jabber:client")
+///     .text("Wherefore art thou?")
+///     .close()
+///     .build()?;
+/// assert_eq!(
+///     message.to_xml("jabber:client"),
+///     "<message to='romeo@montague.lit/orchard'><body>Wherefore art thou?</body></message>",
+/// );
+/// # Ok::<(), xtls_stanza::BuildError>(())
+/// ```
+///
+/// The first slip is remembered and comes out of [`Builder::build`]; what follows it changes nothing.
+#[derive(Debug)]
+pub struct Builder {
+    element: Element,
+    /// Indices of the elements that are open, the outermost first.
+    open: Vec<usize>,
+    slip: Option<BuildError>,
+}
+
+/// Why an element could not be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A name is not an NCName (Namespaces in XML § 3): it is empty, has a colon, or a character no name may have.
+    Name,
+    /// A value or text holds a character that XML cannot carry (XML 1.0 § 2.2), such as NUL.
+    Character,
+    /// An element has two attributes of the same name and namespace.
+    DuplicateAttribute,
+    /// An attribute came after content.
+    LateAttribute,
+    /// `close` without an `open`.
+    Unbalanced,
+    /// More than 1 GiB of text.
+    TooLarge,
+}
+
+impl Element {
+    /// Starts an element of this name and namespace.
+    #[must_use]
+    pub fn builder(name: &str, ns: &str) -> Builder {
+        Builder::root(name, ns)
+    }
+}
+
+impl Builder {
+    pub(super) fn root(name: &str, ns: &str) -> Self {
+        let element = Element { text: String::new(), nodes: Vec::new() };
+        Self { element, open: Vec::new(), slip: None }.open(name, ns)
+    }
+
+    /// Adds an attribute without a namespace to the innermost open element.
+    #[must_use]
+    pub fn attribute(self, name: &str, value: &str) -> Self {
+        self.attribute_in("", name, value)
+    }
+
+    /// Adds an attribute when there is a value.
+    #[must_use]
+    pub fn optional_attribute(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.attribute(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds an attribute of a namespace, such as `xml:lang`.
+    #[must_use]
+    pub fn attribute_in(mut self, ns: &str, name: &str, value: &str) -> Self {
+        self.check_name(name);
+        self.check_text(value);
+        self.check_text(ns);
+        let target = self.target();
+        let in_place = matches!(self.element.nodes.get(target), Some(Entry::Element { attributes, .. })
+            if target + 1 + index(*attributes) == self.element.nodes.len());
+        if !in_place {
+            self.slip(BuildError::LateAttribute);
+        }
+        let target_ref = ElementRef { tree: &self.element, index: target };
+        if self.slip.is_none() && target_ref.attribute_in(ns, name).is_some() {
+            self.slip(BuildError::DuplicateAttribute);
+        }
+        if self.slip.is_none() {
+            self.push_attribute(target, ns, name, value);
+        }
+        self
+    }
+
+    /// Opens a child element, to which the following calls apply until [`Builder::close`].
+    #[must_use]
+    pub fn open(mut self, name: &str, ns: &str) -> Self {
+        self.check_name(name);
+        self.check_text(ns);
+        self.push_open(name, ns);
+        self
+    }
+
+    /// Closes the innermost open element.
+    #[must_use]
+    pub fn close(mut self) -> Self {
+        if self.open.len() < 2 {
+            self.slip(BuildError::Unbalanced);
+        } else {
+            self.pop();
+        }
+        self
+    }
+
+    /// Adds character data to the innermost open element.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        self.check_text(text);
+        if self.slip.is_none() {
+            self.push_text(text);
+        }
+        self
+    }
+
+    /// Adds a copy of an element as a child of the innermost open one.
+    #[must_use]
+    pub fn child(mut self, child: ElementRef<'_>) -> Self {
+        if self.slip.is_none() {
+            self.push_open(child.name(), child.ns());
+            self.copy_content(child);
+            self.pop();
+        }
+        self
+    }
+
+    /// The finished element; elements still open are closed.
+    ///
+    /// # Errors
+    ///
+    /// The first slip that was made.
+    pub fn build(self) -> Result<Element, BuildError> {
+        match self.slip {
+            Some(slip) => Err(slip),
+            None if self.element.text.len() > MAX_BYTES => Err(BuildError::TooLarge),
+            None => Ok(self.into_element()),
+        }
+    }
+
+    pub(super) fn into_element(mut self) -> Element {
+        while !self.open.is_empty() {
+            self.pop();
+        }
+        self.element
+    }
+
+    /// Attributes and children of an element that is known to be sound.
+    pub(super) fn copy_content(&mut self, from: ElementRef<'_>) {
+        let target = self.target();
+        for attribute in from.attributes() {
+            self.push_attribute(target, attribute.ns, attribute.name, attribute.value);
+        }
+        for node in from.nodes() {
+            match node {
+                Node::Text(text) => self.push_text(text),
+                Node::Element(child) => {
+                    self.push_open(child.name(), child.ns());
+                    self.copy_content(child);
+                    self.pop();
+                }
+            }
+        }
+    }
+
+    fn push_open(&mut self, name: &str, ns: &str) {
+        let ns = self.push_str(ns);
+        let name = self.push_str(name);
+        self.open.push(self.element.nodes.len());
+        self.element.nodes.push(Entry::Element { ns, name, attributes: 0, end: 0 });
+    }
+
+    fn push_attribute(&mut self, target: usize, ns: &str, name: &str, value: &str) {
+        let entry = Entry::Attribute { ns: self.push_str(ns), name: self.push_str(name), value: self.push_str(value) };
+        self.element.nodes.push(entry);
+        if let Some(Entry::Element { attributes, .. }) = self.element.nodes.get_mut(target) {
+            *attributes += 1;
+        }
+    }
+
+    fn push_text(&mut self, text: &str) {
+        let span = self.push_str(text);
+        self.element.nodes.push(Entry::Text(span));
+    }
+
+    fn pop(&mut self) {
+        let after = stored(self.element.nodes.len());
+        if let Some(at) = self.open.pop()
+            && let Some(Entry::Element { end, .. }) = self.element.nodes.get_mut(at)
+        {
+            *end = after;
+        }
+    }
+
+    fn push_str(&mut self, text: &str) -> Span {
+        let start = stored(self.element.text.len());
+        self.element.text.push_str(text);
+        Span { start, end: stored(self.element.text.len()) }
+    }
+
+    fn target(&self) -> usize {
+        self.open.last().copied().unwrap_or_default()
+    }
+
+    fn check_name(&mut self, name: &str) {
+        if !chars::is_ncname(name) {
+            self.slip(BuildError::Name);
+        }
+    }
+
+    fn check_text(&mut self, text: &str) {
+        if !text.chars().all(chars::is_xml_char) {
+            self.slip(BuildError::Character);
+        }
+        if self.element.text.len().saturating_add(text.len()) > MAX_BYTES {
+            self.slip(BuildError::TooLarge);
+        }
+    }
+
+    fn slip(&mut self, slip: BuildError) {
+        self.slip.get_or_insert(slip);
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "a name that XML does not allow",
+            Self::Character => "a character that XML cannot carry",
+            Self::DuplicateAttribute => "an attribute given twice",
+            Self::LateAttribute => "an attribute after content",
+            Self::Unbalanced => "more elements closed than opened",
+            Self::TooLarge => "more text than an element can hold",
+        })
+    }
+}
+
+impl core::error::Error for BuildError {}

@@ -1,0 +1,218 @@
+//! IQ stanzas (RFC 6120 § 8.2.3).
+
+use core::fmt;
+
+use crate::{Element, ElementRef, StanzaError, ns, write};
+
+/// The four types of an IQ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IqType {
+    /// Asks for something.
+    Get,
+    /// Asks for a change.
+    Set,
+    /// Answers with success.
+    Result,
+    /// Answers with a [`StanzaError`].
+    Error,
+}
+
+/// An IQ, borrowed from the element that holds it.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Iq<'a> {
+    /// What it asks or answers.
+    pub iq_type: IqType,
+    /// What its answer is matched by, together with the sender.
+    pub id: &'a str,
+    /// The sender as the server stamped it; absent means the own account.
+    pub from: Option<&'a str>,
+    /// The addressee.
+    pub to: Option<&'a str>,
+    /// Its one child element: always there in a get or set, optional in a result. In an error it is the `<error/>`
+    /// element, whatever else is quoted beside it.
+    pub payload: Option<ElementRef<'a>>,
+}
+
+/// Why an `<iq/>` breaks the rules of RFC 6120 § 8.2.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IqError {
+    /// It has no id or an empty one, so that it cannot even be answered.
+    Id,
+    /// Its type is missing or none of the four.
+    Type,
+    /// A get or set without exactly one child element, or a result with more than one, or an error without `<error/>`.
+    Payload,
+}
+
+impl<'a> Iq<'a> {
+    /// Reads an IQ. `None` when the element is something else.
+    ///
+    /// # Errors
+    ///
+    /// When it is an `<iq/>` that breaks RFC 6120 § 8.2.3; a get or set is then answered bad-request.
+    pub fn parse(element: &'a Element) -> Option<Result<Self, IqError>> {
+        let root = element.root();
+        (root.name() == "iq" && ns::is_stanza(root.ns())).then(|| Self::read(root))
+    }
+
+    fn read(root: ElementRef<'a>) -> Result<Self, IqError> {
+        let id = root.attribute("id").filter(|id| !id.is_empty()).ok_or(IqError::Id)?;
+        let iq_type = match root.attribute("type") {
+            Some("get") => IqType::Get,
+            Some("set") => IqType::Set,
+            Some("result") => IqType::Result,
+            Some("error") => IqType::Error,
+            _ => return Err(IqError::Type),
+        };
+        let mut children = root.children();
+        let first = children.next();
+        let payload = match iq_type {
+            IqType::Get | IqType::Set => Some(first.ok_or(IqError::Payload)?),
+            IqType::Result => first,
+            IqType::Error => {
+                let found = root.children().find(|child| StanzaError::is_error(*child));
+                Some(found.ok_or(IqError::Payload)?)
+            }
+        };
+        if iq_type != IqType::Error && children.next().is_some() {
+            return Err(IqError::Payload);
+        }
+        Ok(Self { iq_type, id, from: root.attribute("from"), to: root.attribute("to"), payload })
+    }
+
+    /// The error that an IQ of type error carries; `None` for the other types.
+    #[must_use]
+    pub fn error(&self) -> Option<StanzaError> {
+        match self.iq_type {
+            IqType::Error => self.payload.map(StanzaError::parse),
+            IqType::Get | IqType::Set | IqType::Result => None,
+        }
+    }
+
+    /// Appends `<iq type=… id=… to=…>`, to be followed by the payload and `</iq>`.
+    ///
+    /// No `from` is written: the server stamps it (RFC 6120 § 8.1.2.1). A caller that a server does not stamp passes
+    /// `from`.
+    pub fn write_start(out: &mut String, iq_type: IqType, id: &str, to: &str, from: Option<&str>) {
+        Self::write_head(out, iq_type, id, to, from);
+        out.push('>');
+    }
+
+    /// Appends a whole empty result, the answer that acknowledges.
+    pub fn write_result(out: &mut String, id: &str, to: &str, from: Option<&str>) {
+        Self::write_head(out, IqType::Result, id, to, from);
+        out.push_str("/>");
+    }
+
+    /// Appends a whole error answer.
+    pub fn write_error(out: &mut String, id: &str, to: &str, from: Option<&str>, error: &StanzaError) {
+        Self::write_start(out, IqType::Error, id, to, from);
+        error.write(out);
+        out.push_str("</iq>");
+    }
+
+    fn write_head(out: &mut String, iq_type: IqType, id: &str, to: &str, from: Option<&str>) {
+        out.push_str("<iq type='");
+        out.push_str(iq_type.as_str());
+        out.push('\'');
+        write::attribute(out, "id", id);
+        write::attribute(out, "to", to);
+        write::optional_attribute(out, "from", from);
+    }
+}
+
+impl IqType {
+    /// The value of the `type` attribute.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Set => "set",
+            Self::Result => "result",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for IqError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Id => "an IQ without an id",
+            Self::Type => "an IQ whose type is missing or unknown",
+            Self::Payload => "an IQ without the one child element that its type asks for",
+        })
+    }
+}
+
+impl core::error::Error for IqError {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{Condition, Limits};
+
+    fn element(xml: &str) -> Element {
+        Element::parse(xml, &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn a_set_has_exactly_one_child() {
+        let one = element("<iq type='set' id='a' from='x@y/z'><q xmlns='n'/></iq>");
+        let iq = Iq::parse(&one).unwrap().unwrap();
+        assert_eq!((iq.iq_type, iq.id, iq.from, iq.to), (IqType::Set, "a", Some("x@y/z"), None));
+        assert!(iq.payload.unwrap().is("q", "n"));
+        for wrong in
+            ["<iq type='set' id='a'/>", "<iq type='get' id='a'><a/><b/></iq>", "<iq type='result' id='a'><a/><b/></iq>"]
+        {
+            assert_eq!(Iq::parse(&element(wrong)).unwrap().unwrap_err(), IqError::Payload, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn id_and_type_are_required() {
+        assert_eq!(Iq::parse(&element("<iq type='set'><q/></iq>")).unwrap().unwrap_err(), IqError::Id);
+        assert_eq!(Iq::parse(&element("<iq type='set' id=''><q/></iq>")).unwrap().unwrap_err(), IqError::Id);
+        assert_eq!(Iq::parse(&element("<iq id='a'><q/></iq>")).unwrap().unwrap_err(), IqError::Type);
+        assert_eq!(Iq::parse(&element("<iq type='put' id='a'><q/></iq>")).unwrap().unwrap_err(), IqError::Type);
+    }
+
+    #[test]
+    fn other_elements_are_no_iq() {
+        assert!(Iq::parse(&element("<message/>")).is_none());
+        assert!(Iq::parse(&element("<iq xmlns='urn:x' type='set' id='a'/>")).is_none());
+        assert!(Iq::parse(&element("<iq xmlns='jabber:component:accept' type='result' id='a'/>")).is_some());
+    }
+
+    #[test]
+    fn the_error_is_found_beside_the_quoted_request() {
+        let quoted = element(
+            "<iq type='error' id='a'><q xmlns='n'/><error type='cancel'>\
+             <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+        );
+        let error = Iq::parse(&quoted).unwrap().unwrap().error().unwrap();
+        assert_eq!(error.condition, Condition::ItemNotFound);
+        assert_eq!(
+            Iq::parse(&element("<iq type='error' id='a'><q xmlns='n'/></iq>")).unwrap().unwrap_err(),
+            IqError::Payload
+        );
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let mut out = String::new();
+        Iq::write_result(&mut out, "i'd", "a@b/c&d", Some("e@f"));
+        let read = element(&out);
+        let iq = Iq::parse(&read).unwrap().unwrap();
+        assert_eq!((iq.iq_type, iq.id, iq.to, iq.from), (IqType::Result, "i'd", Some("a@b/c&d"), Some("e@f")));
+        assert!(iq.payload.is_none());
+
+        out.clear();
+        Iq::write_error(&mut out, "1", "a@b/c", None, &Condition::BadRequest.into());
+        let read = element(&out);
+        assert_eq!(Iq::parse(&read).unwrap().unwrap().error(), Some(Condition::BadRequest.into()));
+    }
+}

@@ -1,0 +1,46 @@
+//! XML namespaces used by XTLS, each under the name of the document that defines it.
+
+/// RFC 6120: stanzas between a client and its server, and inside a tunnel.
+pub const CLIENT: &str = "jabber:client";
+/// XEP-0114: stanzas between a component and its server.
+pub const COMPONENT: &str = "jabber:component:accept";
+/// RFC 6120 § 4.8.1: the stream element and what belongs to it.
+pub const STREAM: &str = "http://etherx.jabber.org/streams";
+/// RFC 6120 § 4.9.2: stream error conditions.
+pub const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+/// RFC 6120 § 8.3.2: stanza error conditions.
+pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// XML 1.0 § 2.12: the namespace that the prefix `xml` is always bound to.
+pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// Namespaces in XML § 3: the namespace that the prefix `xmlns` is always bound to.
+pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
+
+/// XEP-0030: service discovery, information queries.
+pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// XEP-0115: entity capabilities.
+pub const CAPS: &str = "http://jabber.org/protocol/caps";
+
+/// XEP-0166: Jingle.
+pub const JINGLE: &str = "urn:xmpp:jingle:1";
+/// XEP-0166 § 10: Jingle's own error conditions.
+pub const JINGLE_ERRORS: &str = "urn:xmpp:jingle:errors:1";
+/// draft-meyer-xmpp-e2e-encryption-02 § 3: the security precondition, as it is emitted.
+pub const XTLS_0: &str = "urn:xmpp:jingle:security:xtls:0";
+/// draft-meyer-xmpp-e2e-encryption-02 § 7: the same, as the disco feature spells it.
+pub const XTLS_1: &str = "urn:xmpp:jingle:security:xtls:1";
+/// XEP-0247: an XML stream as a Jingle application, as it is emitted.
+pub const XMLSTREAM_0: &str = "urn:xmpp:jingle:apps:xmlstream:0";
+/// draft-meyer-xmpp-e2e-encryption-02 § 7: the same, as the disco feature spells it.
+pub const XMLSTREAM_1: &str = "urn:xmpp:jingle:apps:xmlstream:1";
+/// XEP-0261: in-band bytestreams as a Jingle transport.
+pub const JINGLE_IBB: &str = "urn:xmpp:jingle:transports:ibb:1";
+/// XEP-0047: in-band bytestreams.
+pub const IBB: &str = "http://jabber.org/protocol/ibb";
+
+/// Tells whether `ns` is one in which the stanzas of an outer stream may stand.
+///
+/// A stanza cut out of its stream has no namespace of its own; [`CLIENT`], [`COMPONENT`] and none are taken alike.
+#[must_use]
+pub fn is_stanza(ns: &str) -> bool {
+    matches!(ns, CLIENT | COMPONENT | "")
+}

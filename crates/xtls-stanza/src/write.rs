@@ -1,0 +1,85 @@
+//! Writing XML by hand: the escaping that every layer shares.
+//!
+//! Stanzas on the data path are written straight into the caller's buffer; these functions see to it that whatever is
+//! put into an attribute or between tags comes out at the other end as it went in.
+
+use crate::element::is_xml_char;
+
+/// Appends ` name='value'`, the value escaped.
+pub fn attribute(out: &mut String, name: &str, value: &str) {
+    out.push(' ');
+    out.push_str(name);
+    out.push_str("='");
+    text_in_attribute(out, value);
+    out.push('\'');
+}
+
+/// Appends ` name='value'` when there is a value.
+pub fn optional_attribute(out: &mut String, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        attribute(out, name, value);
+    }
+}
+
+/// Appends character data, escaped.
+pub fn text(out: &mut String, value: &str) {
+    escape(out, value, false);
+}
+
+/// Appends an attribute's value, escaped, without the quotes (either kind may stand around it).
+pub fn text_in_attribute(out: &mut String, value: &str) {
+    escape(out, value, true);
+}
+
+/// Copies runs that need no escaping whole. White space that a parser would normalise away (XML 1.0 §§ 2.11, 3.3.3) is
+/// written as a reference; a character that XML cannot carry at all becomes U+FFFD.
+fn escape(out: &mut String, value: &str, in_attribute: bool) {
+    let mut copied = 0;
+    for (at, c) in value.char_indices() {
+        let replacement = match c {
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '&' => "&amp;",
+            '\'' => "&apos;",
+            '"' => "&quot;",
+            '\r' => "&#13;",
+            '\n' if in_attribute => "&#10;",
+            '\t' if in_attribute => "&#9;",
+            c if !is_xml_char(c) => "\u{FFFD}",
+            _ => continue,
+        };
+        out.push_str(&value[copied..at]);
+        out.push_str(replacement);
+        copied = at + c.len_utf8();
+    }
+    out.push_str(&value[copied..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_and_white_space_are_escaped() {
+        let mut out = String::new();
+        attribute(&mut out, "a", "<>&'\"\r\n\tx");
+        text(&mut out, "<>&'\"\r\n\ty");
+        assert_eq!(out, " a='&lt;&gt;&amp;&apos;&quot;&#13;&#10;&#9;x'&lt;&gt;&amp;&apos;&quot;&#13;\n\ty");
+    }
+
+    #[test]
+    fn a_character_that_xml_cannot_carry_becomes_the_replacement_character() {
+        let mut out = String::new();
+        text(&mut out, "a\u{0}b\u{FFFF}c");
+        assert_eq!(out, "a\u{FFFD}b\u{FFFD}c");
+    }
+
+    #[test]
+    fn an_absent_attribute_leaves_no_trace() {
+        let mut out = String::new();
+        optional_attribute(&mut out, "a", None);
+        assert_eq!(out, "");
+        optional_attribute(&mut out, "a", Some("1"));
+        assert_eq!(out, " a='1'");
+    }
+}
