@@ -1,1 +1,70 @@
 //! XEP-0166 Jingle sessions with the security preconditions of draft-meyer-xmpp-e2e-encryption, sans-IO.
+//!
+//! [`Jingle`] is a `<jingle/>` element as it is read and written. [`Session`] is the state machine of one session: it
+//! has no clock, no I/O and no opinion about trust; whoever drives it checks who sent what, keeps the timers, decides
+//! which method to use, and carries the bytestream and TLS.
+//!
+//! ```
+//! use xtls_jingle::{Action, Answer, Description, Event, Jingle, Offer, Session};
+//! use xtls_stanza::{Element, Ids, Iq, Limits, Method, SecurityOffer, XtlsVersion, jid::FullJid};
+//!
+//! # fn carried(xml: &str) -> Result<Jingle, Box<dyn std::error::Error>> {
+//! #     let stanza = Element::parse(xml, &Limits::default())?;
+//! #     let iq = Iq::parse(&stanza).ok_or("no IQ")??;
+//! #     Ok(iq.payload.and_then(Jingle::parse).ok_or("no Jingle")??)
+//! # }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (romeo, juliet) = ("romeo@montague.lit/orchard", "juliet@capulet.lit/balcony");
+//! let mut ids = Ids::new([7; 32]);
+//! let security = SecurityOffer::new(XtlsVersion::Xtls0, vec![], vec![Method::X509]);
+//!
+//! // Romeo offers an XML stream over an in-band bytestream.
+//! let offer = Offer::new(Description::xmlstream(), "ch3d9s71", 4096, security.clone());
+//! let mut initiator = Session::initiate("a73sjjvkl37jfea", &FullJid::new(romeo)?, offer)?;
+//! let mut stanza = String::new();
+//! let sent = initiator.poll(&mut ids, juliet, None, &mut stanza).ok_or("nothing to send")?;
+//! assert_eq!(sent.action, Action::SessionInitiate);
+//!
+//! // Juliet takes it up and accepts.
+//! let mut responder = Session::incoming(&carried(&stanza)?)?;
+//! assert_eq!(initiator.handle_result(sent.id.as_str()), Some(Action::SessionInitiate));
+//! responder.accept(Answer::new(FullJid::new(juliet)?, 4096, security))?;
+//! stanza.clear();
+//! responder.poll(&mut ids, romeo, None, &mut stanza).ok_or("nothing to send")?;
+//!
+//! // Romeo sees her methods and chooses one.
+//! let event = initiator.handle_request(&carried(&stanza)?)?;
+//! assert!(matches!(event, Some(Event::Accepted { security: Some(_) })));
+//! initiator.choose(Method::X509)?;
+//! stanza.clear();
+//! initiator.poll(&mut ids, juliet, None, &mut stanza).ok_or("nothing to send")?;
+//! assert_eq!(responder.handle_request(&carried(&stanza)?)?, Some(Event::MethodChosen(Method::X509)));
+//! # Ok(())
+//! # }
+//! ```
+
+mod action;
+mod content;
+mod description;
+mod error;
+mod jingle;
+mod offer;
+mod reason;
+mod session;
+mod sid;
+mod tie_break;
+mod transport;
+
+pub use action::Action;
+pub use content::{Content, Creator, Security, Senders};
+pub use description::{Description, DescriptionError};
+pub use error::{Fault, JingleCondition};
+pub use jingle::{Jingle, Malformed, MalformedKind, Payload, Sent};
+pub use offer::{Answer, Offer, Refusal};
+pub use reason::{Reason, ReasonCondition};
+pub use session::{AcceptError, ChooseError, Event, InitiateError, PingError, Refused, Role, Session, State, Verdict};
+pub use tie_break::{Winner, tie_break};
+pub use transport::{IbbTransport, Transport};
+
+/// The longest session identifier that is accepted, in bytes; it holds for Jingle and for bytestream sids.
+pub const MAX_SID: usize = sid::MAX;

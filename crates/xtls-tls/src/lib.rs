@@ -1,1 +1,66 @@
-//! One TLS session type for XTLS: identities, fingerprints, pinned verification over rustls.
+//! TLS for XTLS, method `x509`: identities, pinned verification and one session type over rustls, sans-IO.
+//!
+//! - [`Identity`] is what an entity proves who it is with: a self-signed certificate and its private key.
+//! - [`PeerCertificate`] is what the other side presented.
+//! - [`TlsConfig`] says how a session is to be made: above all how the peer is verified ([`Verification`]).
+//! - [`TlsSession`] turns records into plaintext and plaintext into records, as a client or as a server. Both sides
+//!   always present a certificate, and no session is ever resumed, so the peer is verified each time.
+//!
+//! Nothing here reads a clock or a socket. Wall time comes from the `TimeProvider` and randomness from the
+//! `CryptoProvider` that the caller passes in. What a peer does wrong is a [`TlsError`]; the caller's own slips are
+//! [`WriteError`], [`ExportError`], [`IdentityError`] and [`ConfigError`].
+//!
+//! ```
+//! use std::sync::Arc;
+//! use xtls_tls::{default_provider, Identity, KeyKind, TlsConfig, TlsSession, Verification};
+//!
+//! # #[derive(Debug)] struct Noon;
+//! # impl rustls::time_provider::TimeProvider for Noon {
+//! #     fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+//! #         Some(rustls::pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_760_000_000)))
+//! #     }
+//! # }
+//! # let time = Arc::new(Noon);
+//! let juliet = Identity::generate(&"juliet@capulet.lit".parse()?, KeyKind::EcdsaP256, 1_760_000_000)?;
+//! let romeo = Identity::generate(&"romeo@montague.lit".parse()?, KeyKind::EcdsaP256, 1_760_000_000)?;
+//! let pin = |identity: &Identity| Verification::Pinned(vec![identity.fingerprint_sha256()]);
+//! let client = TlsConfig::new(romeo.clone(), default_provider(), time.clone(), pin(&juliet));
+//! let server = TlsConfig::new(juliet.clone(), default_provider(), time, pin(&romeo));
+//!
+//! let (mut to_server, mut to_client, mut plaintext) = (Vec::new(), Vec::new(), Vec::new());
+//! let mut client = TlsSession::client(&client, &mut to_server)?;
+//! let mut server = TlsSession::server(&server)?;
+//! while client.is_handshaking() || server.is_handshaking() {
+//!     server.read(&std::mem::take(&mut to_server), &mut plaintext, &mut to_client)?;
+//!     client.read(&std::mem::take(&mut to_client), &mut plaintext, &mut to_server)?;
+//! }
+//! client.write(b"But soft!", &mut to_server)?;
+//! server.read(&to_server, &mut plaintext, &mut to_client)?;
+//! assert_eq!(plaintext, b"But soft!");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod alert;
+mod certificate;
+mod config;
+mod error;
+mod identity;
+mod pem;
+mod records;
+mod secret;
+mod session;
+mod verify;
+
+pub use alert::Alert;
+pub use certificate::{CertificateFault, MAX_CERTIFICATE, PeerCertificate};
+pub use config::{ConfigError, TlsConfig, TlsVersion, default_provider, record_size_for_block};
+pub use config::{MAX_RECORD, MIN_RECORD};
+pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};
+pub use identity::{Identity, IdentityError, IdentityPem, KeyKind};
+pub use records::whole_records;
+pub use secret::Secret;
+pub use session::{MAX_HANDSHAKE, TlsParameters, TlsSession};
+pub use verify::Verification;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,179 @@
+//! What is answered to a request that cannot be taken: Jingle's error conditions (XEP-0166 § 10) and [`Fault`].
+
+use core::fmt;
+
+use xtls_stanza::{Condition, ErrorType, StanzaError, ns};
+
+use crate::Action;
+
+/// Jingle's own error conditions: those of XEP-0166 § 10, and security-required of § 9.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum JingleCondition {
+    /// The request cannot occur at this point of the state machine.
+    OutOfOrder,
+    /// The request crossed a similar one that overrules it.
+    TieBreak,
+    /// No live session of this sid with the sender is known.
+    UnknownSession,
+    /// The payload of an informational message is not supported.
+    UnsupportedInfo,
+    /// This was to be sent through the secured transport.
+    SecurityRequired,
+}
+
+impl JingleCondition {
+    /// All of them.
+    pub const ALL: &'static [Self] =
+        &[Self::OutOfOrder, Self::TieBreak, Self::UnknownSession, Self::UnsupportedInfo, Self::SecurityRequired];
+
+    /// The name of the element in `urn:xmpp:jingle:errors:1`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfOrder => "out-of-order",
+            Self::TieBreak => "tie-break",
+            Self::UnknownSession => "unknown-session",
+            Self::UnsupportedInfo => "unsupported-info",
+            Self::SecurityRequired => "security-required",
+        }
+    }
+
+    /// The stanza error that carries it: the condition of the table in § 10, the type of the examples in §§ 6.7, 6.8,
+    /// 7.2.16 and 9. Out-of-order has no example; it has the type that RFC 6120 § 8.3.3 gives unexpected-request.
+    #[must_use]
+    pub fn stanza_error(self) -> StanzaError {
+        let (condition, error_type) = match self {
+            Self::OutOfOrder => (Condition::UnexpectedRequest, ErrorType::Wait),
+            Self::TieBreak => (Condition::Conflict, ErrorType::Cancel),
+            Self::UnknownSession => (Condition::ItemNotFound, ErrorType::Cancel),
+            Self::UnsupportedInfo => (Condition::FeatureNotImplemented, ErrorType::Modify),
+            Self::SecurityRequired => (Condition::NotAcceptable, ErrorType::Cancel),
+        };
+        StanzaError::new(condition).with_type(error_type).with_specific(self.as_str(), ns::JINGLE_ERRORS)
+    }
+
+    /// The condition that a received error carries. Gajim's spelling `tiebreak` is understood.
+    #[must_use]
+    pub fn of(error: &StanzaError) -> Option<Self> {
+        if error.is_specific("tiebreak", ns::JINGLE_ERRORS) {
+            return Some(Self::TieBreak);
+        }
+        Self::ALL.iter().copied().find(|condition| error.is_specific(condition.as_str(), ns::JINGLE_ERRORS))
+    }
+}
+
+/// Why a request of the peer was not taken. The session is as it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It breaks a rule of XEP-0166 or of the draft; the words say which.
+    Malformed(&'static str),
+    /// It does not fit what was offered; the words say what.
+    NotAcceptable(&'static str),
+    /// It cannot occur now; the words say why.
+    OutOfOrder(&'static str),
+    /// The session has ended, or is another one.
+    UnknownSession,
+    /// An informational message whose payload is not understood (XEP-0166 § 6.8).
+    UnsupportedInfo,
+    /// An action that is not implemented.
+    Unsupported(Action),
+}
+
+impl Fault {
+    /// The error that answers the request.
+    #[must_use]
+    pub fn stanza_error(self) -> StanzaError {
+        match self {
+            Self::Malformed(what) => StanzaError::new(Condition::BadRequest).with_text(what),
+            // Not to be sent again as it is, and there is nothing to negotiate: as in XEP-0047 § 2.1.
+            Self::NotAcceptable(what) => {
+                StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel).with_text(what)
+            }
+            Self::OutOfOrder(why) => JingleCondition::OutOfOrder.stanza_error().with_text(why),
+            Self::UnknownSession => JingleCondition::UnknownSession.stanza_error(),
+            Self::UnsupportedInfo => JingleCondition::UnsupportedInfo.stanza_error(),
+            Self::Unsupported(_) => StanzaError::new(Condition::FeatureNotImplemented),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(what) => write!(f, "malformed: {what}"),
+            Self::NotAcceptable(what) => write!(f, "not acceptable: {what}"),
+            Self::OutOfOrder(why) => write!(f, "out of order: {why}"),
+            Self::UnknownSession => f.write_str("no such session"),
+            Self::UnsupportedInfo => f.write_str("an informational message that is not understood"),
+            Self::Unsupported(action) => write!(f, "{action} is not implemented"),
+        }
+    }
+}
+
+impl core::error::Error for Fault {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use xtls_stanza::{Element, Limits};
+
+    fn wire(error: &StanzaError) -> String {
+        let mut out = String::new();
+        error.write(&mut out);
+        out
+    }
+
+    #[test]
+    fn xep_0166_10_conditions_go_with_their_stanza_errors() {
+        let expected = [
+            (JingleCondition::OutOfOrder, "wait", "unexpected-request", "out-of-order"),
+            (JingleCondition::TieBreak, "cancel", "conflict", "tie-break"),
+            (JingleCondition::UnknownSession, "cancel", "item-not-found", "unknown-session"),
+            (JingleCondition::UnsupportedInfo, "modify", "feature-not-implemented", "unsupported-info"),
+            (JingleCondition::SecurityRequired, "cancel", "not-acceptable", "security-required"),
+        ];
+        assert_eq!(expected.map(|row| row.0), JingleCondition::ALL);
+        for (condition, error_type, defined, specific) in expected {
+            let xml = format!(
+                "<error type='{error_type}'><{defined} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+                 <{specific} xmlns='urn:xmpp:jingle:errors:1'/></error>"
+            );
+            assert_eq!(wire(&condition.stanza_error()), xml);
+            let read = StanzaError::parse(Element::parse(&xml, &Limits::default()).unwrap().root());
+            assert_eq!(JingleCondition::of(&read), Some(condition));
+        }
+    }
+
+    #[test]
+    fn gajims_spelling_of_tie_break_is_understood() {
+        let gajim = StanzaError::new(Condition::Conflict).with_specific("tiebreak", ns::JINGLE_ERRORS);
+        assert_eq!(JingleCondition::of(&gajim), Some(JingleCondition::TieBreak));
+    }
+
+    #[test]
+    fn a_condition_of_another_namespace_is_not_jingles() {
+        let other = StanzaError::new(Condition::Conflict).with_specific("tie-break", "urn:x");
+        assert_eq!(JingleCondition::of(&other), None);
+        assert_eq!(JingleCondition::of(&StanzaError::new(Condition::Conflict)), None);
+    }
+
+    #[test]
+    fn every_fault_has_its_answer() {
+        let answer = |fault: Fault| {
+            let error = fault.stanza_error();
+            (error.condition, error.error_type, JingleCondition::of(&error))
+        };
+        assert_eq!(answer(Fault::Malformed("x")), (Condition::BadRequest, ErrorType::Modify, None));
+        assert_eq!(answer(Fault::NotAcceptable("x")), (Condition::NotAcceptable, ErrorType::Cancel, None));
+        assert_eq!(
+            answer(Fault::Unsupported(Action::ContentAdd)),
+            (Condition::FeatureNotImplemented, ErrorType::Cancel, None)
+        );
+        assert_eq!(answer(Fault::OutOfOrder("x")).2, Some(JingleCondition::OutOfOrder));
+        assert_eq!(answer(Fault::UnknownSession).2, Some(JingleCondition::UnknownSession));
+        assert_eq!(answer(Fault::UnsupportedInfo).2, Some(JingleCondition::UnsupportedInfo));
+    }
+}

@@ -1,0 +1,281 @@
+//! The `<jingle/>` element (XEP-0166 § 7.1).
+
+use core::fmt;
+
+use xtls_stanza::{
+    Condition, ElementRef, Id, Ids, Iq, IqType, SecurityOffer, StanzaError,
+    jid::{FullJid, Jid},
+    ns, write,
+};
+
+use crate::{Action, Content, Reason, sid};
+
+/// A `<jingle/>` element.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Jingle {
+    /// What it asks for.
+    pub action: Action,
+    /// Which session, of the two entities that exchange it, it is about: an NMTOKEN of at most
+    /// [`MAX_SID`](crate::MAX_SID) bytes.
+    pub sid: String,
+    /// Who is said to have initiated. Nothing rests on it: the sender of the IQ is the initiator (§ 7.1). A malformed one
+    /// is left out.
+    pub initiator: Option<Jid>,
+    /// Who is said to have accepted; as with `initiator`.
+    pub responder: Option<Jid>,
+    /// At most [`Jingle::MAX_CONTENTS`] contents.
+    pub contents: Vec<Content>,
+    /// Why it is sent; possible with every action.
+    pub reason: Option<Reason>,
+    /// The first child that is neither a content nor a reason: what a session-info is about.
+    pub payload: Option<Payload>,
+}
+
+/// The payload of a session-info: an element, of which name and namespace are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Payload {
+    /// The element's name.
+    pub name: String,
+    /// The element's namespace.
+    pub ns: String,
+}
+
+/// A `<jingle/>` element that breaks the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Malformed {
+    /// Which rule.
+    pub kind: MalformedKind,
+    /// The action, if it is a known one.
+    pub action: Option<Action>,
+    /// The session, if its sid is a sound one.
+    pub sid: Option<String>,
+    /// Whether a content has a security precondition of XTLS. Without it, another Jingle implementation of the embedder's
+    /// might be meant.
+    pub has_xtls: bool,
+}
+
+/// Which rule a `<jingle/>` element breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MalformedKind {
+    /// The action is missing or none of XEP-0166 § 7.2.
+    Action,
+    /// The sid is missing (§ 7.1).
+    NoSid,
+    /// The sid is not an NMTOKEN of at most [`MAX_SID`](crate::MAX_SID) bytes.
+    Sid,
+    /// More than [`Jingle::MAX_CONTENTS`] contents.
+    Contents,
+    /// A creator that is neither initiator nor responder (§ 7.3).
+    Creator,
+    /// A content's name of more than [`Content::MAX_NAME`] bytes.
+    ContentName,
+    /// A `senders` that § 7.3 does not know.
+    Senders,
+    /// A session-initiate without a content whose disposition is "session" (§ 7.2.10).
+    Disposition,
+    /// Several descriptions in one content (§ 6.2).
+    SeveralDescriptions,
+    /// Several transports in one content (§ 6.2).
+    SeveralTransports,
+    /// The block-size of a bytestream is not a number from 1 to 65 535 (XEP-0047 § 2.1).
+    BlockSize,
+    /// The sid of a bytestream is not an NMTOKEN of at most [`MAX_SID`](crate::MAX_SID) bytes (XEP-0047 § 2.1).
+    IbbSid,
+    /// The `stanza` of a bytestream is neither iq nor message (XEP-0047 § 2.1).
+    IbbStanza,
+}
+
+/// A request that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// What it asks for.
+    pub action: Action,
+    /// The id of the IQ, by which its answer is known.
+    pub id: Id,
+}
+
+impl Jingle {
+    /// How many contents an element may have.
+    pub const MAX_CONTENTS: usize = 16;
+
+    /// An element without contents.
+    #[must_use]
+    pub fn new(action: Action, sid: &str) -> Self {
+        Self {
+            action,
+            sid: sid.to_owned(),
+            initiator: None,
+            responder: None,
+            contents: Vec::new(),
+            reason: None,
+            payload: None,
+        }
+    }
+
+    /// A session-terminate: also for a session that is refused as soon as it was offered, for which no
+    /// [`Session`](crate::Session) is ever made (XEP-0166 § 6.3.1).
+    #[must_use]
+    pub fn terminate(sid: &str, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..Self::new(Action::SessionTerminate, sid) }
+    }
+
+    pub(crate) fn with_initiator(self, initiator: &FullJid) -> Self {
+        Self { initiator: Some(initiator.clone().into()), ..self }
+    }
+
+    pub(crate) fn with_responder(self, responder: FullJid) -> Self {
+        Self { responder: Some(responder.into()), ..self }
+    }
+
+    pub(crate) fn with_content(self, content: Content) -> Self {
+        Self { contents: vec![content], ..self }
+    }
+
+    /// Reads the payload of an IQ of type set. `None` when it is not a `<jingle/>` of `urn:xmpp:jingle:1`.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks a rule; it is then answered with [`Malformed::stanza_error`].
+    pub fn parse(payload: ElementRef<'_>) -> Option<Result<Self, Malformed>> {
+        payload.is("jingle", ns::JINGLE).then(|| Self::read(payload))
+    }
+
+    fn read(element: ElementRef<'_>) -> Result<Self, Malformed> {
+        let action = element.attribute("action").and_then(Action::parse);
+        let sid = element.attribute("sid");
+        let jid = |name| element.attribute(name).and_then(|jid| Jid::new(jid).ok());
+        let malformed = |kind| Malformed {
+            kind,
+            action,
+            sid: sid.filter(|sid| sid::is_sid(sid)).map(str::to_owned),
+            has_xtls: contents(element)
+                .flat_map(ElementRef::children)
+                .any(|child| SecurityOffer::parse(child).is_some()),
+        };
+        // § 7.2: an action that is not defined MUST be answered bad-request.
+        let action = action.ok_or_else(|| malformed(MalformedKind::Action))?;
+        let known_sid = sid.filter(|sid| !sid.is_empty()).ok_or_else(|| malformed(MalformedKind::NoSid))?;
+        if !sid::is_sid(known_sid) {
+            return Err(malformed(MalformedKind::Sid));
+        }
+        if contents(element).nth(Self::MAX_CONTENTS).is_some() {
+            return Err(malformed(MalformedKind::Contents));
+        }
+        let contents = contents(element).map(Content::parse).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+        // § 7.2.10: otherwise the responder MUST return bad-request.
+        if action == Action::SessionInitiate && !contents.is_empty() && !contents.iter().any(Content::is_session) {
+            return Err(malformed(MalformedKind::Disposition));
+        }
+        let payload =
+            element.children().find(|child| !child.is("content", ns::JINGLE) && !child.is("reason", ns::JINGLE));
+        Ok(Self {
+            action,
+            sid: known_sid.to_owned(),
+            initiator: jid("initiator"),
+            responder: jid("responder"),
+            contents,
+            reason: element.child("reason", ns::JINGLE).map(Reason::parse),
+            payload: payload.map(|child| Payload { name: child.name().to_owned(), ns: child.ns().to_owned() }),
+        })
+    }
+
+    /// Appends the element.
+    pub fn write(&self, out: &mut String) {
+        out.push_str("<jingle");
+        write::attribute(out, "xmlns", ns::JINGLE);
+        write::attribute(out, "action", self.action.as_str());
+        write::optional_attribute(out, "initiator", self.initiator.as_ref().map(|jid| jid.as_str()));
+        write::optional_attribute(out, "responder", self.responder.as_ref().map(|jid| jid.as_str()));
+        write::attribute(out, "sid", &self.sid);
+        out.push('>');
+        for content in &self.contents {
+            content.write(out);
+        }
+        if let Some(reason) = &self.reason {
+            reason.write(out);
+        }
+        if let Some(payload) = &self.payload {
+            out.push('<');
+            out.push_str(&payload.name);
+            write::attribute(out, "xmlns", &payload.ns);
+            out.push_str("/>");
+        }
+        out.push_str("</jingle>");
+    }
+
+    /// Appends a whole IQ of type set with this element, under the next id. `from` is for whom no server stamps.
+    pub fn write_iq(&self, ids: &mut Ids, to: &str, from: Option<&str>, out: &mut String) -> Sent {
+        let id = ids.next_id();
+        Iq::write_start(out, IqType::Set, id.as_str(), to, from);
+        self.write(out);
+        out.push_str("</iq>");
+        Sent { action: self.action, id }
+    }
+}
+
+fn contents(jingle: ElementRef<'_>) -> impl Iterator<Item = ElementRef<'_>> {
+    jingle.children().filter(|child| child.is("content", ns::JINGLE))
+}
+
+impl Malformed {
+    /// The error that answers it: bad-request (XEP-0166 §§ 6.3.2, 7.2, 7.2.10), and not-acceptable for a sid that XEP-0166
+    /// would allow and that is refused all the same.
+    #[must_use]
+    pub fn stanza_error(&self) -> StanzaError {
+        let condition = match self.kind {
+            MalformedKind::Sid => Condition::NotAcceptable,
+            MalformedKind::Action
+            | MalformedKind::NoSid
+            | MalformedKind::Contents
+            | MalformedKind::Creator
+            | MalformedKind::ContentName
+            | MalformedKind::Senders
+            | MalformedKind::Disposition
+            | MalformedKind::SeveralDescriptions
+            | MalformedKind::SeveralTransports
+            | MalformedKind::BlockSize
+            | MalformedKind::IbbSid
+            | MalformedKind::IbbStanza => Condition::BadRequest,
+        };
+        StanzaError::new(condition).with_text(self.kind.as_str())
+    }
+}
+
+impl MalformedKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Action => "the action is missing or unknown",
+            Self::NoSid => "the sid is missing",
+            Self::Sid => "the sid is not an NMTOKEN of at most 256 bytes",
+            Self::Contents => "more than 16 contents",
+            Self::Creator => "the creator of a content is neither initiator nor responder",
+            Self::ContentName => "the name of a content has more than 256 bytes",
+            Self::Senders => "the senders of a content are none that XEP-0166 defines",
+            Self::Disposition => "no content has the disposition session",
+            Self::SeveralDescriptions => "several descriptions in one content",
+            Self::SeveralTransports => "several transports in one content",
+            Self::BlockSize => "the block-size is not a number from 1 to 65535",
+            Self::IbbSid => "the sid of the bytestream is not an NMTOKEN of at most 256 bytes",
+            Self::IbbStanza => "the stanza of the bytestream is neither iq nor message",
+        }
+    }
+}
+
+impl fmt::Display for MalformedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "malformed Jingle: {}", self.kind)
+    }
+}
+
+impl core::error::Error for Malformed {}

@@ -1,0 +1,158 @@
+//! What is offered and answered: the only content of a session, without the envelope.
+
+use core::fmt;
+
+use xtls_stanza::{SecurityOffer, jid::FullJid};
+
+use crate::{Action, Content, Creator, Description, Fault, IbbTransport, Jingle, Reason, ReasonCondition, Security};
+use crate::{Senders, Transport};
+
+/// What a session-initiate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Offer {
+    /// The application.
+    pub description: Description,
+    /// The name of the content, at most [`Content::MAX_NAME`] bytes.
+    pub content_name: String,
+    /// Who sends application data; an answer repeats it.
+    pub senders: Senders,
+    /// The sid of the bytestream.
+    pub ibb_sid: String,
+    /// Bytes of one block, at least 1.
+    pub block_size: u16,
+    /// Fingerprints and methods of the initiator. A received one may name no method.
+    pub security: SecurityOffer,
+}
+
+/// What a session-accept says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The own full JID.
+    pub responder: FullJid,
+    /// Bytes of one block, at least 1; what exceeds the offer is lowered to it.
+    pub block_size: u16,
+    /// Fingerprints and methods of the responder, with at least one method. It is written in the namespace of the offer,
+    /// whatever its version says.
+    pub security: SecurityOffer,
+}
+
+/// Why no session came of a session-initiate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// It is answered with this fault's error.
+    Fault(Fault),
+    /// No content asks for XTLS: another Jingle implementation may want it.
+    NotXtls,
+    /// It is acknowledged, and then terminated with this reason (XEP-0166 § 6.3.1): see [`Jingle::terminate`].
+    Unsupported(Reason),
+}
+
+impl Offer {
+    /// An offer under the content name "xmlstream" for an XML stream and "data" for anything else.
+    #[must_use]
+    pub fn new(description: Description, ibb_sid: &str, block_size: u16, security: SecurityOffer) -> Self {
+        let content_name = if description.is_xmlstream() { "xmlstream" } else { "data" };
+        Self {
+            description,
+            content_name: content_name.to_owned(),
+            senders: Senders::Both,
+            ibb_sid: ibb_sid.to_owned(),
+            block_size,
+            security,
+        }
+    }
+
+    /// Reads a session-initiate.
+    pub(crate) fn read(jingle: &Jingle) -> Result<Self, Refusal> {
+        let malformed = |what| Err(Refusal::Fault(Fault::Malformed(what)));
+        if jingle.action != Action::SessionInitiate {
+            return Err(Refusal::Fault(Fault::UnknownSession));
+        }
+        if jingle.contents.is_empty() {
+            return malformed("session-initiate without a content");
+        }
+        if jingle.contents.iter().all(|content| content.xtls().is_none()) {
+            return Err(Refusal::NotXtls);
+        }
+        let [content] = jingle.contents.as_slice() else {
+            return unsupported(ReasonCondition::UnsupportedApplications, "one content in a session");
+        };
+        let (Some(security), Some(description)) = (content.xtls(), &content.description) else {
+            return malformed("a content without a description");
+        };
+        let ibb = match &content.transport {
+            None => return malformed("a content without a transport"),
+            Some(Transport::Other { .. }) => {
+                return unsupported(ReasonCondition::UnsupportedTransports, "in-band bytestreams only");
+            }
+            Some(Transport::Ibb(ibb)) => ibb,
+        };
+        // § 7.3: the creator is who generated the content, and nobody else has sent anything yet.
+        if content.creator != Creator::Initiator {
+            return malformed("a content of the responder's in session-initiate");
+        }
+        let Some(content_name) = content.name.clone() else {
+            return malformed("a content without a name");
+        };
+        let (Some(ibb_sid), Some(block_size)) = (ibb.sid.clone(), ibb.block_size) else {
+            return malformed("an in-band bytestream without sid or block-size");
+        };
+        if ibb.in_messages {
+            return unsupported(ReasonCondition::UnsupportedTransports, "data in IQ stanzas only");
+        }
+        if description.is_too_large() {
+            return Err(Refusal::Fault(Fault::NotAcceptable("the description is too large")));
+        }
+        Ok(Self {
+            description: description.clone(),
+            content_name,
+            senders: content.senders,
+            ibb_sid,
+            block_size,
+            security: security.clone(),
+        })
+    }
+
+    /// The content of a session-initiate that makes this offer.
+    pub(crate) fn content(&self) -> Content {
+        self.content_with(self.block_size, self.security.clone())
+    }
+
+    /// The content of a session-accept that answers this offer.
+    pub(crate) fn content_with(&self, block_size: u16, security: SecurityOffer) -> Content {
+        Content {
+            senders: self.senders,
+            description: Some(self.description.clone()),
+            transport: Some(Transport::Ibb(IbbTransport::new(&self.ibb_sid, block_size))),
+            security: Security::Xtls(security),
+            ..Content::new(&self.content_name)
+        }
+    }
+}
+
+impl Answer {
+    /// An answer.
+    #[must_use]
+    pub fn new(responder: FullJid, block_size: u16, security: SecurityOffer) -> Self {
+        Self { responder, block_size, security }
+    }
+}
+
+fn unsupported<T>(condition: ReasonCondition, text: &str) -> Result<T, Refusal> {
+    Err(Refusal::Unsupported(Reason::new(condition).with_text(text)))
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault(fault) => fault.fmt(f),
+            Self::NotXtls => f.write_str("the session does not ask for XTLS"),
+            Self::Unsupported(reason) => reason.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}

@@ -1,0 +1,96 @@
+//! How a caller of a session's commands can slip.
+
+use core::fmt;
+
+/// Why a session cannot be offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InitiateError {
+    /// A sid is not an NMTOKEN of 1 to [`MAX_SID`](crate::MAX_SID) bytes.
+    Sid,
+    /// The block size is 0.
+    BlockSize,
+    /// The content's name has more than [`Content::MAX_NAME`](crate::Content::MAX_NAME) bytes.
+    ContentName,
+    /// No method is offered.
+    NoMethod,
+}
+
+/// Why a session cannot be accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// It is not an offer of the peer's that waits for an answer.
+    NotPending,
+    /// The block size is 0.
+    BlockSize,
+    /// No method is named: instead of an empty `<security/>`, the session is terminated with security-error.
+    NoMethod,
+}
+
+/// Why a method cannot be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ChooseError {
+    /// The session is not one that we offered and the peer accepted with a `<security/>`.
+    NotAccepted,
+    /// A method was chosen before, or TLS has begun.
+    AlreadyChosen,
+    /// Not both ends offered it.
+    NotOffered,
+}
+
+/// Why a peer cannot be pinged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PingError {
+    /// The session has ended.
+    Ended,
+    /// The last ping is not answered yet.
+    Unanswered,
+}
+
+impl fmt::Display for InitiateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sid => "a sid that is not an NMTOKEN of 1 to 256 bytes",
+            Self::BlockSize => "a block size of 0",
+            Self::ContentName => "a content name of more than 256 bytes",
+            Self::NoMethod => "an offer without a method",
+        })
+    }
+}
+
+impl fmt::Display for AcceptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotPending => "no offer waits for an answer",
+            Self::BlockSize => "a block size of 0",
+            Self::NoMethod => "an answer without a method",
+        })
+    }
+}
+
+impl fmt::Display for ChooseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAccepted => "the session is not one that was offered here and accepted with security",
+            Self::AlreadyChosen => "a method was chosen already",
+            Self::NotOffered => "a method that not both ends offered",
+        })
+    }
+}
+
+impl fmt::Display for PingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended => "the session has ended",
+            Self::Unanswered => "the last ping is not answered yet",
+        })
+    }
+}
+
+impl core::error::Error for InitiateError {}
+impl core::error::Error for AcceptError {}
+impl core::error::Error for ChooseError {}
+impl core::error::Error for PingError {}

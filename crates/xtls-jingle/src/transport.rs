@@ -1,0 +1,101 @@
+//! How data goes across: `<transport/>` (XEP-0166 § 6.2), and that of XEP-0261 in particular.
+
+use xtls_stanza::{ElementRef, ns, write};
+
+use crate::{MalformedKind, sid};
+
+/// A transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// An in-band bytestream (XEP-0261), `urn:xmpp:jingle:transports:ibb:1`.
+    Ibb(IbbTransport),
+    /// Another one, of which the namespace is kept.
+    Other {
+        /// Its namespace.
+        ns: String,
+    },
+}
+
+/// The parameters of an in-band bytestream as one message states them (XEP-0261 § 2.2).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct IbbTransport {
+    /// The bytestream's sid, an NMTOKEN of at most [`MAX_SID`](crate::MAX_SID) bytes. An offer must have it; an answer
+    /// that leaves it out means the offered one.
+    pub sid: Option<String>,
+    /// Bytes of one block before base64, 1 to 65 535. An offer must have it; an answer that leaves it out means the
+    /// offered one.
+    pub block_size: Option<u16>,
+    /// Whether data is to go in message stanzas, which have no acknowledgement, instead of IQs.
+    pub in_messages: bool,
+}
+
+impl IbbTransport {
+    /// A bytestream in IQ stanzas.
+    #[must_use]
+    pub fn new(sid: &str, block_size: u16) -> Self {
+        Self { sid: Some(sid.to_owned()), block_size: Some(block_size), in_messages: false }
+    }
+
+    fn parse(element: ElementRef<'_>) -> Result<Self, MalformedKind> {
+        let sid = element.attribute("sid").map(|sid| {
+            // XEP-0047 § 2.1: it MUST match the NMTOKEN datatype.
+            if sid::is_sid(sid) { Ok(sid.to_owned()) } else { Err(MalformedKind::IbbSid) }
+        });
+        let block_size = element.attribute("block-size").map(block_size);
+        let in_messages = match element.attribute("stanza") {
+            None | Some("iq") => false,
+            Some("message") => true,
+            Some(_) => return Err(MalformedKind::IbbStanza),
+        };
+        Ok(Self { sid: sid.transpose()?, block_size: block_size.transpose()?, in_messages })
+    }
+}
+
+/// XEP-0047 § 2.1: a number not greater than 65535. Digits and nothing else; a block of no bytes carries nothing.
+fn block_size(value: &str) -> Result<u16, MalformedKind> {
+    if !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(MalformedKind::BlockSize);
+    }
+    value.parse().ok().filter(|size| *size > 0).ok_or(MalformedKind::BlockSize)
+}
+
+impl Transport {
+    /// Reads a child of `<content/>`; `None` when it is something else.
+    pub(crate) fn parse(element: ElementRef<'_>) -> Option<Result<Self, MalformedKind>> {
+        if element.name() != "transport" || element.ns().is_empty() || element.ns() == ns::JINGLE {
+            return None;
+        }
+        Some(if element.ns() == ns::JINGLE_IBB {
+            IbbTransport::parse(element).map(Self::Ibb)
+        } else {
+            Ok(Self::Other { ns: element.ns().to_owned() })
+        })
+    }
+
+    /// Its namespace.
+    #[must_use]
+    pub fn ns(&self) -> &str {
+        match self {
+            Self::Ibb(_) => ns::JINGLE_IBB,
+            Self::Other { ns } => ns,
+        }
+    }
+
+    /// Appends the element, to stand inside `<jingle/>`.
+    pub fn write(&self, out: &mut String) {
+        out.push_str("<transport");
+        write::attribute(out, "xmlns", self.ns());
+        if let Self::Ibb(ibb) = self {
+            if let Some(size) = ibb.block_size {
+                write::attribute(out, "block-size", &size.to_string());
+            }
+            write::optional_attribute(out, "sid", ibb.sid.as_deref());
+            if ibb.in_messages {
+                write::attribute(out, "stanza", "message");
+            }
+        }
+        out.push_str("/>");
+    }
+}

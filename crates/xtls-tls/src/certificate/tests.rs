@@ -1,0 +1,168 @@
+use proptest::prelude::*;
+use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair, SanType};
+
+use super::*;
+use crate::testing::{NOW, juliet};
+
+fn with(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let mut params = CertificateParams::default();
+    change(&mut params);
+    params.self_signed(&pair).unwrap().der().to_vec()
+}
+
+/// A certificate of exactly `size` bytes.
+fn of_size(size: usize) -> Vec<u8> {
+    let padded = |padding: usize| {
+        with(|params| {
+            let content = vec![0; padding];
+            params.custom_extensions.push(CustomExtension::from_oid_content(&[1, 2, 3, 4], content));
+        })
+    };
+    let first = padded(size - 300).len();
+    let certificate = padded(size - 300 + size - first);
+    assert_eq!(certificate.len(), size);
+    certificate
+}
+
+#[test]
+fn p18_a_certificate_of_16_kib_is_taken_and_one_byte_more_is_not() {
+    assert!(PeerCertificate::from_der(&of_size(MAX_CERTIFICATE)).is_ok());
+    let fault = PeerCertificate::from_der(&of_size(MAX_CERTIFICATE + 1)).unwrap_err();
+    assert_eq!(fault, CertificateFault::TooLarge { bytes: MAX_CERTIFICATE + 1 });
+}
+
+#[test]
+fn what_is_not_a_certificate_is_malformed() {
+    let good = juliet().certificate().to_vec();
+    let malformed = |der: &[u8]| PeerCertificate::from_der(der) == Err(CertificateFault::Malformed);
+    assert!(malformed(b""));
+    assert!(malformed(b"-----BEGIN CERTIFICATE-----"));
+    for cut in 0..good.len() {
+        assert!(malformed(good.get(..cut).unwrap()), "cut at {cut}");
+    }
+    assert!(malformed(&[&good[..], &[0]].concat()), "a byte too many");
+}
+
+#[test]
+fn p18_version_1_is_refused() {
+    // The version is the first field of the certificate: [0] { INTEGER 2 } for version 3.
+    let mut der = juliet().certificate().to_vec();
+    let at = der.windows(5).position(|bytes| bytes == [0xa0, 3, 2, 1, 2]).unwrap();
+    for version in [0, 1] {
+        *der.get_mut(at + 4).unwrap() = version;
+        assert_eq!(PeerCertificate::from_der(&der), Err(CertificateFault::NotVersion3));
+    }
+}
+
+#[test]
+fn addresses_are_read_from_xmpp_names_alone() {
+    let der = with(|params| {
+        params.distinguished_name.push(DnType::CommonName, "mallory@example.org");
+        params.subject_alt_names = vec![
+            SanType::DnsName("capulet.lit".try_into().unwrap()),
+            SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), "juliet@capulet.lit".into())),
+            SanType::OtherName((vec![1, 3, 6, 1, 5, 5, 7, 8, 7], "nurse@capulet.lit".into())),
+            SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), "not a jid@@".into())),
+            SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), "juliet@capulet.lit/balcony".into())),
+            SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), "capulet.lit".into())),
+        ];
+    });
+    let certificate = PeerCertificate::from_der(&der).unwrap();
+    let addresses: Vec<String> = certificate.xmpp_addrs().iter().map(ToString::to_string).collect();
+    assert_eq!(addresses, ["juliet@capulet.lit", "capulet.lit"]);
+}
+
+#[test]
+fn sixteen_addresses_are_read_and_not_more() {
+    for (named, expected) in [(16, 16), (17, 16)] {
+        let der = with(|params| {
+            params.subject_alt_names = (0..named)
+                .map(|number| {
+                    SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), format!("juliet{number}@capulet.lit").into()))
+                })
+                .collect();
+        });
+        assert_eq!(PeerCertificate::from_der(&der).unwrap().xmpp_addrs().len(), expected);
+    }
+}
+
+#[test]
+fn a_certificate_without_a_jid_is_fine() {
+    let certificate = PeerCertificate::from_der(&with(|_| {})).unwrap();
+    assert!(certificate.xmpp_addrs().is_empty());
+    assert_eq!(certificate.key_description(), "Ed25519");
+}
+
+#[test]
+fn only_a_tagged_utf8_string_is_an_address() {
+    assert_eq!(utf8_string(b"\xa0\x05\x0c\x03a@b").as_deref(), Some("a@b"));
+    for wrong in [
+        &b""[..],
+        b"\x0c\x03a@b",
+        b"\xa0\x05\x16\x03a@b",
+        b"\xa1\x05\x0c\x03a@b",
+        b"\xa0\x05\x0c\x03a@b\x00",
+        b"\xa0\x06\x0c\x03a@b\x00",
+        b"\xa0\x05\x0c\x04a@b",
+        b"\xa0\x05\x0c\x03a\xffb",
+        b"\xa0\x00",
+    ] {
+        assert_eq!(utf8_string(wrong), None, "{wrong:02x?}");
+    }
+}
+
+#[test]
+fn keys_are_described_for_people() {
+    for (algorithm, expected) in [
+        (&rcgen::PKCS_ED25519, "Ed25519"),
+        (&rcgen::PKCS_ECDSA_P256_SHA256, "ECDSA P-256"),
+        (&rcgen::PKCS_ECDSA_P384_SHA384, "ECDSA P-384"),
+        (&rcgen::PKCS_ECDSA_P521_SHA512, "ECDSA P-521"),
+        (&rcgen::PKCS_RSA_SHA256, "RSA 2048"),
+    ] {
+        let pair = KeyPair::generate_for(algorithm).unwrap();
+        let der = CertificateParams::default().self_signed(&pair).unwrap();
+        assert_eq!(PeerCertificate::from_der(der.der()).unwrap().key_description(), expected);
+    }
+}
+
+#[test]
+fn validity_is_told_to_the_second() {
+    let identity = juliet();
+    let certificate = identity.as_peer_certificate();
+    let (first, last) = (certificate.not_before() as u64, certificate.not_after() as u64);
+    assert!(!certificate.is_expired(NOW));
+    assert!(certificate.is_expired(first - 1) && !certificate.is_expired(first));
+    assert!(!certificate.is_expired(last) && certificate.is_expired(last + 1));
+    assert!(certificate.is_expired(u64::MAX));
+}
+
+#[test]
+fn the_key_hash_is_the_same_for_all_certificates_of_a_key() {
+    let identity = juliet();
+    let again =
+        crate::Identity::from_key(&"juliet@example.org".parse().unwrap(), identity.to_pem().key.expose(), [9; 16], NOW)
+            .unwrap();
+    assert_ne!(again.fingerprint_sha256(), identity.fingerprint_sha256());
+    assert_eq!(again.as_peer_certificate().spki_sha256(), identity.as_peer_certificate().spki_sha256());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(noise in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let _ = PeerCertificate::from_der(&noise);
+    }
+
+    #[test]
+    fn no_altered_certificate_makes_the_reader_panic(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let mut der = juliet().certificate().to_vec();
+        for (index, value) in changes {
+            let at = index.index(der.len());
+            *der.get_mut(at).unwrap() = value;
+        }
+        if let Ok(certificate) = PeerCertificate::from_der(&der) {
+            prop_assert_eq!(certificate.der().as_ref(), &der[..]);
+        }
+    }
+}

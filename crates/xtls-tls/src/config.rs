@@ -1,0 +1,273 @@
+//! How a session is to be made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::{ClientConfig, ResolvesClientCert, Resumption};
+use rustls::compress::CompressionCache;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, StoresServerSessions};
+use rustls::sign::CertifiedKey;
+use rustls::time_provider::TimeProvider;
+use rustls::version::{TLS12, TLS13};
+use rustls::{SignatureScheme, SupportedProtocolVersion};
+
+use crate::identity::Identity;
+use crate::verify::{PeerVerifier, Verification};
+
+/// The smallest whole record that can be asked for, in bytes.
+pub const MIN_RECORD: usize = 64;
+
+/// The largest whole record that can be asked for, in bytes: 16384 of plaintext (RFC 8446 § 5.1), the header, the
+/// content type and the tag.
+pub const MAX_RECORD: usize = 16384 + TLS13_OVERHEAD;
+
+/// What TLS 1.3 adds to the plaintext of a record: header, content type and tag.
+pub(crate) const TLS13_OVERHEAD: usize = 5 + 1 + 16;
+
+/// What TLS 1.2 adds to the plaintext of a record: header, and with AES-GCM the nonce and the tag.
+pub(crate) const TLS12_OVERHEAD: usize = 5 + 8 + 16;
+
+static BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+static TLS13_ALONE: &[&SupportedProtocolVersion] = &[&TLS13];
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246), with ECDHE, AEAD and the extended master secret (RFC 7627) alone.
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls12 => "TLS 1.2",
+            Self::Tls13 => "TLS 1.3",
+        })
+    }
+}
+
+/// How a session is to be made. [`TlsConfig::new`] fills in the defaults; the fields can be changed after that.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TlsConfig {
+    /// Who we are.
+    pub identity: Identity,
+    /// The cryptography, and the randomness of the handshake. See [`default_provider`].
+    pub provider: Arc<CryptoProvider>,
+    /// Wall time.
+    pub time: Arc<dyn TimeProvider>,
+    /// How the peer's certificate is judged.
+    pub verification: Verification,
+    /// The longest record to send, in bytes on the wire with header and tag. Default [`MAX_RECORD`]; values outside
+    /// [`MIN_RECORD`]..=[`MAX_RECORD`] are taken as the nearest of the two. See [`record_size_for_block`].
+    pub max_record: usize,
+    /// The oldest version to accept. Default TLS 1.2; TLS 1.3 is always preferred.
+    pub minimum: TlsVersion,
+    /// As a server, send one session ticket after a TLS 1.3 handshake; default on. It can never be redeemed: it tells
+    /// the client at once that its certificate was accepted ([`TlsSession::tickets_received`]), so switch it off while
+    /// a person still has to judge that certificate.
+    ///
+    /// [`TlsSession::tickets_received`]: crate::TlsSession::tickets_received
+    pub send_ticket: bool,
+    /// Accept a peer with our own key. Default off: a session with ourselves is a reflection or a copied key.
+    pub allow_own_key: bool,
+}
+
+impl TlsConfig {
+    /// A configuration with the defaults.
+    #[must_use]
+    pub fn new(
+        identity: Identity,
+        provider: Arc<CryptoProvider>,
+        time: Arc<dyn TimeProvider>,
+        verification: Verification,
+    ) -> Self {
+        Self {
+            identity,
+            provider,
+            time,
+            verification,
+            max_record: MAX_RECORD,
+            minimum: TlsVersion::Tls12,
+            send_ticket: true,
+            allow_own_key: false,
+        }
+    }
+
+    pub(crate) fn record_size(&self) -> usize {
+        self.max_record.clamp(MIN_RECORD, MAX_RECORD)
+    }
+
+    /// rustls counts the header and the plaintext, not what encryption adds to it.
+    fn fragment_size(&self) -> usize {
+        self.record_size() - TLS13_OVERHEAD + 5
+    }
+
+    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+        match self.minimum {
+            TlsVersion::Tls12 => BOTH,
+            TlsVersion::Tls13 => TLS13_ALONE,
+        }
+    }
+
+    pub(crate) fn client(&self, verifier: Arc<PeerVerifier>) -> Result<ClientConfig, ConfigError> {
+        let builder = ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.time));
+        let mut config = builder
+            .with_protocol_versions(self.versions())
+            .map_err(|error| ConfigError::Provider(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(Arc::new(OwnCertificate(self.identity.certified())));
+        config.max_fragment_size = Some(self.fragment_size());
+        // A JID is not a DNS name, and nothing is to be learnt from one.
+        config.enable_sni = false;
+        // No verifier is called in a resumed session.
+        config.resumption = Resumption::disabled();
+        config.require_ems = true;
+        config.cert_compressors = Vec::new();
+        config.cert_decompressors = Vec::new();
+        config.cert_compression_cache = Arc::new(CompressionCache::Disabled);
+        Ok(config)
+    }
+
+    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>) -> Result<ServerConfig, ConfigError> {
+        let builder = ServerConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.time));
+        let mut config = builder
+            .with_protocol_versions(self.versions())
+            .map_err(|error| ConfigError::Provider(error.to_string()))?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(Arc::new(OwnCertificate(self.identity.certified())));
+        config.max_fragment_size = Some(self.fragment_size());
+        config.session_storage = Arc::new(NoSessions);
+        config.send_tls13_tickets = usize::from(self.send_ticket);
+        config.max_tls13_tickets = 0;
+        config.require_ems = true;
+        config.cert_compressors = Vec::new();
+        config.cert_decompressors = Vec::new();
+        config.cert_compression_cache = Arc::new(CompressionCache::Disabled);
+        Ok(config)
+    }
+}
+
+/// The size of records with which whole records fill a block of `block` bytes: as few of them as possible, all of one
+/// size. 4096 for a block of 4096, 16380 for 32760 (two of them), 16383 for 65535 (four of them). Never less than
+/// [`MIN_RECORD`]: in blocks smaller than that, records are split.
+#[must_use]
+pub fn record_size_for_block(block: usize) -> usize {
+    let records = block.div_ceil(MAX_RECORD).max(1);
+    (block / records).max(MIN_RECORD)
+}
+
+/// The cryptography to use unless there is a reason for another: aws-lc-rs, with the key exchange X25519MLKEM768
+/// preferred, then X25519 and P-256.
+#[must_use]
+pub fn default_provider() -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider {
+        kx_groups: vec![
+            aws_lc_rs::kx_group::X25519MLKEM768,
+            aws_lc_rs::kx_group::X25519,
+            aws_lc_rs::kx_group::SECP256R1,
+        ],
+        ..aws_lc_rs::default_provider()
+    })
+}
+
+/// Why no session can be made with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The cryptography cannot be used: it has no cipher suite for the versions, or the like.
+    Provider(String),
+    /// The cryptography gave no random numbers.
+    NoRandom,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Provider(what) => write!(f, "the cryptography provider cannot be used: {what}"),
+            Self::NoRandom => f.write_str("no random numbers"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Presents the one certificate, whoever asks.
+#[derive(Debug)]
+struct OwnCertificate(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for OwnCertificate {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+impl ResolvesServerCert for OwnCertificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// Says yes, so that a ticket is sent, and gives nothing back, so that none is ever redeemed.
+#[derive(Debug)]
+struct NoSessions;
+
+impl StoresServerSessions for NoSessions {
+    fn put(&self, _key: Vec<u8>, _value: Vec<u8>) -> bool {
+        true
+    }
+
+    fn get(&self, _key: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn take(&self, _key: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// TLS 1.2 asks this before it names a session, and needs none.
+    fn can_cache(&self) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_fill_blocks() {
+        let table = [
+            (4096, 4096),
+            (8192, 8192),
+            (16384, 16384),
+            (16406, 16406),
+            (16407, 8203),
+            (32760, 16380),
+            (32767, 16383),
+            (65535, 16383),
+            (1024, 1024),
+            (64, 64),
+            (63, 64),
+            (1, 64),
+            (0, 64),
+        ];
+        for (block, record) in table {
+            assert_eq!(record_size_for_block(block), record, "block of {block}");
+        }
+        for block in MIN_RECORD..=65535 {
+            let record = record_size_for_block(block);
+            assert!((MIN_RECORD..=MAX_RECORD).contains(&record));
+            assert!(block - block / record * record < 4, "{block} leaves more than a rounding empty");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What went wrong, sorted by who is at fault.
+
+use std::fmt;
+
+use rustls::Error;
+use xtls_stanza::Fingerprint;
+
+use crate::alert::Alert;
+use crate::certificate::CertificateFault;
+use crate::session::MAX_HANDSHAKE;
+use crate::verify::PeerVerifier;
+
+/// Why a session ended. After it the session is dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsError {
+    kind: TlsErrorKind,
+    alert: Option<Alert>,
+}
+
+/// Why a session ended, sorted by who is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsErrorKind {
+    /// The peer broke the protocol. What it did, for the log.
+    PeerMisbehaved(String),
+    /// The peer keeps to the protocol, but there is no common ground: version, cipher suite, extension.
+    PeerIncompatible(String),
+    /// What came is not TLS.
+    NotTls,
+    /// A record does not decrypt: it was altered on the way, or is not of this session.
+    BadRecord,
+    /// The peer ended the session with this alert. Before the handshake is complete, anyone on the path can do that.
+    AlertReceived(Alert),
+    /// The peer's certificate was refused.
+    BadCertificate {
+        /// The SHA-256 fingerprint of what the peer presented, if it presented anything.
+        presented: Option<Fingerprint>,
+        /// Why it was refused.
+        fault: CertificateFault,
+    },
+    /// More than [`MAX_HANDSHAKE`] bytes came before the handshake was complete.
+    HandshakeTooLong,
+    /// Our own side failed: no random numbers, no time, or a bug.
+    Internal(String),
+}
+
+impl TlsError {
+    pub(crate) const fn new(kind: TlsErrorKind, alert: Option<Alert>) -> Self {
+        Self { kind, alert }
+    }
+
+    /// What happened.
+    #[must_use]
+    pub const fn kind(&self) -> &TlsErrorKind {
+        &self.kind
+    }
+
+    /// The alert that was sent to the peer. `None` if none was, or if it went out encrypted and cannot be told.
+    #[must_use]
+    pub const fn alert_sent(&self) -> Option<Alert> {
+        self.alert
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.kind, f)
+    }
+}
+
+impl std::error::Error for TlsError {}
+
+impl fmt::Display for TlsErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerMisbehaved(what) => write!(f, "the peer broke the TLS protocol: {what}"),
+            Self::PeerIncompatible(what) => write!(f, "the peer's TLS is not compatible: {what}"),
+            Self::NotTls => f.write_str("what the peer sent is not TLS"),
+            Self::BadRecord => f.write_str("a TLS record does not decrypt: it was altered on the way"),
+            Self::AlertReceived(alert) => write!(f, "the peer ended TLS with the alert {alert}"),
+            Self::BadCertificate { presented: Some(presented), fault } => {
+                write!(f, "the peer's certificate {presented} was refused: {fault}")
+            }
+            Self::BadCertificate { presented: None, fault } => {
+                write!(f, "the peer's certificate was refused: {fault}")
+            }
+            Self::HandshakeTooLong => write!(f, "the TLS handshake is longer than {MAX_HANDSHAKE} bytes"),
+            Self::Internal(what) => write!(f, "TLS failed on our side: {what}"),
+        }
+    }
+}
+
+impl TlsErrorKind {
+    /// Sorts an error of rustls; what the verifier noted says more than rustls does.
+    pub(crate) fn from_rustls(error: &Error, verifier: &PeerVerifier) -> Self {
+        let presented = verifier.presented();
+        if let Some(fault) = verifier.fault() {
+            return Self::BadCertificate { presented, fault: fault.clone() };
+        }
+        match error {
+            Error::NoCertificatesPresented => {
+                Self::BadCertificate { presented, fault: CertificateFault::NoCertificate }
+            }
+            Error::InvalidCertificate(_) => Self::BadCertificate { presented, fault: CertificateFault::Malformed },
+            Error::AlertReceived(alert) => Self::AlertReceived(Alert::new(u8::from(*alert))),
+            Error::PeerIncompatible(what) => Self::PeerIncompatible(format!("{what:?}")),
+            Error::PeerMisbehaved(what) => Self::PeerMisbehaved(format!("{what:?}")),
+            Error::DecryptError => Self::BadRecord,
+            Error::InappropriateMessage { .. }
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::InvalidMessage(_)
+            | Error::PeerSentOversizedRecord
+            | Error::NoApplicationProtocol
+            | Error::UnsupportedNameType
+            | Error::InvalidEncryptedClientHello(_) => Self::PeerMisbehaved(error.to_string()),
+            Error::EncryptError
+            | Error::InvalidCertRevocationList(_)
+            | Error::General(_)
+            | Error::FailedToGetCurrentTime
+            | Error::FailedToGetRandomBytes
+            | Error::HandshakeNotComplete
+            | Error::BadMaxFragmentSize
+            | Error::InconsistentKeys(_)
+            | Error::Other(_)
+            | _ => Self::Internal(error.to_string()),
+        }
+    }
+
+    /// The alert that goes with the fault where it went out encrypted: those that cannot be any other.
+    pub(crate) const fn certain_alert(&self) -> Option<Alert> {
+        match self {
+            Self::BadRecord => Some(Alert::BAD_RECORD_MAC),
+            Self::BadCertificate { fault, .. } => match fault {
+                CertificateFault::NotPinned | CertificateFault::OwnKey => Some(Alert::CERTIFICATE_UNKNOWN),
+                CertificateFault::BadSignature => Some(Alert::DECRYPT_ERROR),
+                CertificateFault::ChainTooLong { .. }
+                | CertificateFault::TooLarge { .. }
+                | CertificateFault::Malformed
+                | CertificateFault::NotVersion3
+                | CertificateFault::UnsupportedKey => Some(Alert::BAD_CERTIFICATE),
+                CertificateFault::NoCertificate => Some(Alert::CERTIFICATE_REQUIRED),
+            },
+            Self::PeerMisbehaved(_)
+            | Self::PeerIncompatible(_)
+            | Self::NotTls
+            | Self::AlertReceived(_)
+            | Self::HandshakeTooLong
+            | Self::Internal(_) => None,
+        }
+    }
+}
+
+/// Why nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The handshake is not complete: nothing leaves before the peer is known.
+    NotSecured,
+    /// [`TlsSession::close`](crate::TlsSession::close) was called.
+    Closed,
+    /// The session failed.
+    Failed,
+    /// The keys have protected as much as they may (TLS 1.2 cannot renew them); the session was closed, and some of the
+    /// plaintext may not have been sent.
+    Exhausted,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSecured => "the TLS handshake is not complete",
+            Self::Closed => "the TLS session was closed",
+            Self::Failed => "the TLS session failed",
+            Self::Exhausted => "the TLS keys are used up",
+        })
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+/// Why no keying material was exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The handshake is not complete, or the session failed.
+    NotSecured,
+    /// The length asked for is 0, or more than the version allows.
+    BadLength,
+}
+
+impl fmt::Display for ExportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSecured => "the TLS handshake is not complete",
+            Self::BadLength => "keying material of this length cannot be exported",
+        })
+    }
+}
+
+impl std::error::Error for ExportError {}

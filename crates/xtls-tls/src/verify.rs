@@ -1,0 +1,242 @@
+//! One verifier for both directions: is the certificate the one that was pinned, and does the peer hold its key?
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use subtle::{Choice, ConstantTimeEq as _};
+use xtls_stanza::Fingerprint;
+
+use crate::certificate::{CertificateFault, PeerCertificate};
+
+/// How the peer's certificate is judged. In every case the peer has to present exactly one, and the handshake fails
+/// unless the peer proves that it holds the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verification {
+    /// It must be one of these. Only fingerprints that are [trustworthy](Fingerprint::is_trustworthy) count. The dates
+    /// in the certificate do not: the pin outlives them ([`PeerCertificate::is_expired`] tells).
+    Pinned(Vec<Fingerprint>),
+    /// Any certificate: the caller judges it after the handshake, before any plaintext passes.
+    Deferred,
+}
+
+/// Verifies one session's peer, and keeps what it was shown.
+#[derive(Debug)]
+pub(crate) struct PeerVerifier {
+    verification: Verification,
+    /// Our own key, if a peer with it is to be refused.
+    own_key: Option<[u8; 32]>,
+    algorithms: WebPkiSupportedAlgorithms,
+    presented: OnceLock<Fingerprint>,
+    certificate: OnceLock<PeerCertificate>,
+    fault: OnceLock<CertificateFault>,
+}
+
+impl PeerVerifier {
+    pub(crate) fn new(
+        verification: Verification,
+        own_key: Option<[u8; 32]>,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            verification,
+            own_key,
+            algorithms,
+            presented: OnceLock::new(),
+            certificate: OnceLock::new(),
+            fault: OnceLock::new(),
+        })
+    }
+
+    /// The certificate that passed. That the peer holds its key is proven once the handshake is complete.
+    pub(crate) fn certificate(&self) -> Option<&PeerCertificate> {
+        self.certificate.get()
+    }
+
+    /// The SHA-256 fingerprint of the certificate that was presented, whether it passed or not.
+    pub(crate) fn presented(&self) -> Option<Fingerprint> {
+        self.presented.get().copied()
+    }
+
+    /// Why the peer was refused.
+    pub(crate) fn fault(&self) -> Option<&CertificateFault> {
+        self.fault.get()
+    }
+
+    fn judge(&self, end_entity: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
+        self.presented.get_or_init(|| Fingerprint::sha256(end_entity));
+        let judged = match others.len() {
+            0 => PeerCertificate::from_der(end_entity),
+            more => Err(CertificateFault::ChainTooLong { certificates: more + 1 }),
+        };
+        let certificate = judged.and_then(|certificate| self.check(certificate)).map_err(|fault| {
+            let error = refusal(&fault);
+            self.fault.get_or_init(|| fault);
+            error
+        })?;
+        self.certificate.get_or_init(|| certificate);
+        Ok(())
+    }
+
+    fn check(&self, certificate: PeerCertificate) -> Result<PeerCertificate, CertificateFault> {
+        if let Verification::Pinned(pins) = &self.verification
+            && !is_pinned(pins, certificate.der())
+        {
+            return Err(CertificateFault::NotPinned);
+        }
+        if self.own_key.is_some_and(|own| own.ct_eq(&certificate.spki_sha256()).into()) {
+            return Err(CertificateFault::OwnKey);
+        }
+        if !certificate.has_usable_key() {
+            return Err(CertificateFault::UnsupportedKey);
+        }
+        Ok(certificate)
+    }
+
+    /// Keeps why the proof of the key failed, for the report.
+    fn note_signature(
+        &self,
+        verified: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verified.inspect_err(|error| {
+            // Anything else, such as a scheme that we never offered, is misbehaviour whatever the certificate.
+            if let Error::InvalidCertificate(reason) = error {
+                let unproven = matches!(
+                    reason,
+                    CertificateError::BadSignature
+                        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+                        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+                );
+                self.fault.get_or_init(|| {
+                    if unproven { CertificateFault::BadSignature } else { CertificateFault::Malformed }
+                });
+            }
+        })
+    }
+
+    fn tls12(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.note_signature(verify_tls12_signature(message, certificate, signed, &self.algorithms))
+    }
+
+    fn tls13(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.note_signature(verify_tls13_signature(message, certificate, signed, &self.algorithms))
+    }
+}
+
+/// Every pin is compared, so that the time tells nothing about which one matched.
+fn is_pinned(pins: &[Fingerprint], der: &[u8]) -> bool {
+    let matches = |pin: &Fingerprint| Choice::from(u8::from(pin.is_trustworthy() & pin.matches(der)));
+    pins.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
+}
+
+/// How rustls is told, which decides the alert: `certificate_unknown` for one that can be read but is not acceptable,
+/// `bad_certificate` for the rest (RFC 8446 § 6.2).
+fn refusal(fault: &CertificateFault) -> Error {
+    Error::InvalidCertificate(match fault {
+        CertificateFault::NotPinned | CertificateFault::OwnKey => {
+            CertificateError::Other(OtherError(Arc::new(fault.clone())))
+        }
+        CertificateFault::BadSignature => CertificateError::BadSignature,
+        CertificateFault::NoCertificate
+        | CertificateFault::ChainTooLong { .. }
+        | CertificateFault::TooLarge { .. }
+        | CertificateFault::Malformed
+        | CertificateFault::NotVersion3
+        | CertificateFault::UnsupportedKey => CertificateError::BadEncoding,
+    })
+}
+
+impl ServerCertVerifier for PeerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.judge(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls12(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls13(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        true
+    }
+
+    /// Peers are not chosen by who issued their certificates.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.judge(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls12(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls13(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
