@@ -8,7 +8,8 @@ use core::fmt;
 pub struct ParseError {
     /// What was wrong.
     pub kind: ParseErrorKind,
-    /// Byte offset into the parsed text at which it was noticed: the markup or text run that holds the fault.
+    /// Byte offset into the parsed text, or into the stream, at which it was noticed: as a rule that of the markup or text
+    /// run that holds the fault.
     pub offset: usize,
 }
 

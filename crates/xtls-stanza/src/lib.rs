@@ -1,5 +1,5 @@
-//! The vocabulary of XTLS: namespaces, [`Element`], [`Iq`], stanza errors, bounded parsing, and the values that several
-//! layers carry.
+//! The vocabulary of XTLS: namespaces, [`Element`], [`Iq`], stanza errors, bounded parsing, [`StreamReader`], and the
+//! values that several layers carry.
 //!
 //! Everything here is text in, values out: no clock, no I/O. XML is accepted under [`Limits`] and only as far as
 //! RFC 6120 § 11 allows: no comments, processing instructions, document types or entities, and nothing that is not
@@ -12,6 +12,7 @@ mod id;
 mod iq;
 mod limits;
 pub mod ns;
+mod reader;
 mod security;
 mod stanza_error;
 pub mod write;
@@ -22,6 +23,7 @@ pub use fingerprint::{Fingerprint, FingerprintError, HashAlgo};
 pub use id::{Id, Ids};
 pub use iq::{Iq, IqError, IqType};
 pub use limits::Limits;
+pub use reader::{StreamHeader, StreamItem, StreamReader};
 pub use security::{Method, SecurityOffer, XtlsVersion};
 pub use stanza_error::{Condition, ErrorType, StanzaError};
 

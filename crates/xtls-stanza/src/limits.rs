@@ -14,6 +14,9 @@ pub struct Limits {
     pub depth: usize,
     /// Attributes of one element, namespace declarations included. Default 64.
     pub attributes: usize,
+    /// Namespace declarations of a stanza that are in force at one place, those of its surroundings not counted. Each name
+    /// is looked up among them, so this bounds the work for a stanza of a given length. Default 128.
+    pub declarations: usize,
     /// Bytes of one name, prefix and colon included. Default 1024.
     pub name_bytes: usize,
     /// Bytes of one attribute's value after its references are resolved. Default 16 384.
@@ -28,6 +31,7 @@ impl Default for Limits {
             stanza_bytes: 256 * 1024,
             depth: 64,
             attributes: 64,
+            declarations: 128,
             name_bytes: 1024,
             value_bytes: 16 * 1024,
             nodes: 16 * 1024,

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::{Element, ElementRef, Entry, MAX_BYTES, Node, Span, chars, index, stored};
+use crate::ns;
 
 /// Builds an [`Element`] from the outside in.
 ///
@@ -35,8 +36,11 @@ pub struct Builder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A name is not an NCName (Namespaces in XML § 3): it is empty, has a colon, or a character no name may have.
+    /// A name is not an NCName (Namespaces in XML § 3): it is empty, has a colon, or a character no name may have. Or it
+    /// is that of an attribute called `xmlns`, which would be a declaration.
     Name,
+    /// A namespace that nothing can be in: that of `xmlns` (Namespaces in XML § 3).
+    Namespace,
     /// A value or text holds a character that XML cannot carry (XML 1.0 § 2.2), such as NUL.
     Character,
     /// An element has two attributes of the same name and namespace.
@@ -81,9 +85,12 @@ impl Builder {
     /// Adds an attribute of a namespace, such as `xml:lang`.
     #[must_use]
     pub fn attribute_in(mut self, ns: &str, name: &str, value: &str) -> Self {
+        if ns.is_empty() && !chars::is_attribute_name(name) {
+            self.slip(BuildError::Name);
+        }
         self.check_name(name);
         self.check_text(value);
-        self.check_text(ns);
+        self.check_ns(ns);
         let target = self.target();
         let in_place = matches!(self.element.nodes.get(target), Some(Entry::Element { attributes, .. })
             if target + 1 + index(*attributes) == self.element.nodes.len());
@@ -104,7 +111,7 @@ impl Builder {
     #[must_use]
     pub fn open(mut self, name: &str, ns: &str) -> Self {
         self.check_name(name);
-        self.check_text(ns);
+        self.check_ns(ns);
         self.push_open(name, ns);
         self
     }
@@ -195,6 +202,9 @@ impl Builder {
     }
 
     fn push_text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         let span = self.push_str(text);
         self.element.nodes.push(Entry::Text(span));
     }
@@ -224,6 +234,13 @@ impl Builder {
         }
     }
 
+    fn check_ns(&mut self, namespace: &str) {
+        self.check_text(namespace);
+        if namespace == ns::XMLNS {
+            self.slip(BuildError::Namespace);
+        }
+    }
+
     fn check_text(&mut self, text: &str) {
         if !text.chars().all(chars::is_xml_char) {
             self.slip(BuildError::Character);
@@ -242,6 +259,7 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Name => "a name that XML does not allow",
+            Self::Namespace => "the namespace of namespace declarations",
             Self::Character => "a character that XML cannot carry",
             Self::DuplicateAttribute => "an attribute given twice",
             Self::LateAttribute => "an attribute after content",

@@ -3,7 +3,7 @@
 use crate::ParseErrorKind;
 
 /// XML 1.0 § 2.3, white space.
-pub(super) fn is_space(byte: u8) -> bool {
+pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
@@ -16,6 +16,11 @@ pub(crate) fn is_xml_char(c: char) -> bool {
 pub(crate) fn is_ncname(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(is_name_start) && chars.all(is_name_char)
+}
+
+/// The name of an attribute without a namespace: `xmlns` would be a declaration instead (Namespaces in XML § 3).
+pub(super) fn is_attribute_name(name: &str) -> bool {
+    is_ncname(name) && name != "xmlns"
 }
 
 /// XML 1.0 § 2.3, `NameStartChar` without the colon.
@@ -88,6 +93,10 @@ pub(super) fn resolve(name: &str) -> Result<char, ParseErrorKind> {
         "quot" => '"',
         _ => {
             let Some(number) = name.strip_prefix('#') else {
+                // XML 1.0 § 4.1: a reference is a name between `&` and `;`.
+                if !name.split(':').all(is_ncname) {
+                    return Err(ParseErrorKind::NotWellFormed("`&` that begins no reference"));
+                }
                 return Err(ParseErrorKind::Restricted("an entity that XML does not predefine"));
             };
             let (digits, radix) = match number.strip_prefix('x') {

@@ -2,17 +2,21 @@
 
 mod build;
 mod chars;
+mod edit;
+mod header;
 mod parse;
 mod scope;
 mod tag;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::as_conversions)]
 mod tests;
 mod write;
 
 use core::fmt;
 
 pub use build::{BuildError, Builder};
-pub(crate) use chars::is_xml_char;
+pub(crate) use chars::{is_space, is_xml_char};
+pub(crate) use header::check_xml_declaration;
 pub use scope::Scope;
 
 /// An XML element with all that is in it.
@@ -236,7 +240,7 @@ impl<'a> ElementRef<'a> {
     /// Whether nothing but white space stands between its child elements.
     #[must_use]
     pub fn has_only_elements(self) -> bool {
-        self.pieces().all(|text| text.bytes().all(chars::is_space))
+        self.pieces().all(|text| text.bytes().all(is_space))
     }
 
     /// A copy of this element and all that is in it.
@@ -322,4 +326,4 @@ fn stored(index: usize) -> u32 {
 }
 
 /// The most text and the most nodes that an element can hold, whatever the limits say.
-const MAX_BYTES: usize = 1 << 30;
+pub(crate) const MAX_BYTES: usize = 1 << 30;

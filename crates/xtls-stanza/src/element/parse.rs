@@ -34,6 +34,10 @@ impl Element {
         if xml.len() > limits.stanza_bytes.min(MAX_BYTES) {
             return Err(ParseError { kind: ParseErrorKind::Limit("stanza_bytes"), offset: 0 });
         }
+        // The tokenizer takes it for a byte order mark, which a stream cannot have (RFC 6120 § 11.6).
+        if xml.starts_with('\u{FEFF}') {
+            return Err(ParseError { kind: OUTSIDE, offset: 0 });
+        }
         let mut parser = Parser::new(xml.len(), limits, scope);
         let mut reader = Reader::from_str(xml);
         loop {
@@ -69,6 +73,10 @@ pub(super) struct Parser<'a> {
     pub(super) text: String,
     pub(super) nodes: Vec<Entry>,
     pub(super) bindings: Vec<Binding>,
+    /// How many of the declarations are those of the surroundings.
+    pub(super) surrounding: usize,
+    /// Where the namespace of the prefix `xml` was kept, once it has been used.
+    pub(super) xml: Option<Span>,
     open: Vec<Open>,
     /// The last node is text and what comes next may continue it.
     in_text: bool,
@@ -76,13 +84,15 @@ pub(super) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(bytes: usize, limits: &'a Limits, scope: &Scope) -> Self {
+    pub(super) fn new(bytes: usize, limits: &'a Limits, scope: &Scope) -> Self {
         let mut parser = Self {
             limits,
             // The declarations of the surroundings come on top of the text itself.
             text: String::with_capacity(bytes + 64),
             nodes: Vec::with_capacity(16),
             bindings: Vec::with_capacity(8),
+            surrounding: 0,
+            xml: None,
             open: Vec::with_capacity(8),
             in_text: false,
             done: false,
@@ -91,6 +101,7 @@ impl<'a> Parser<'a> {
             let binding = Binding { prefix: parser.push_str(prefix), namespace: parser.push_str(namespace) };
             parser.bindings.push(binding);
         }
+        parser.surrounding = parser.bindings.len();
         parser
     }
 
@@ -109,7 +120,8 @@ impl<'a> Parser<'a> {
             }
             Event::Text(text) if text.contains("]]>") => Err(ParseErrorKind::NotWellFormed("`]]>` in character data")),
             Event::Text(text) => self.character_data(&text),
-            Event::CData(text) if self.open.is_empty() && text.is_empty() => Err(OUTSIDE),
+            // Not even white space may stand in it there: it is no `Misc` (XML 1.0 § 2.8).
+            Event::CData(_) if self.open.is_empty() => Err(OUTSIDE),
             Event::CData(text) => self.character_data(&text),
             Event::GeneralRef(name) => {
                 let c = chars::resolve(&name)?;
@@ -126,7 +138,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn start(&mut self, raw: &str, name_bytes: usize) -> Result<(), ParseErrorKind> {
+    pub(super) fn start(&mut self, raw: &str, name_bytes: usize) -> Result<(), ParseErrorKind> {
         if self.done {
             return Err(ParseErrorKind::NotWellFormed("a second root element"));
         }
@@ -209,6 +221,16 @@ impl<'a> Parser<'a> {
         &self.text[index(span.start)..index(span.end)]
     }
 
+    /// For a start tag whose end is not parsed: the element, and the declarations in force inside of it.
+    pub(super) fn into_header(mut self) -> Result<(Element, Scope), ParseErrorKind> {
+        let mut scope = Scope::default();
+        for binding in &self.bindings {
+            scope.declare(self.str(binding.prefix), self.str(binding.namespace))?;
+        }
+        self.end();
+        Ok((Element { text: self.text, nodes: self.nodes }, scope))
+    }
+
     fn finish(self, length: usize) -> Result<Element, ParseError> {
         let fault = |what| Err(ParseError { kind: ParseErrorKind::NotWellFormed(what), offset: length });
         if !self.open.is_empty() {
@@ -227,7 +249,7 @@ fn position(offset: u64) -> usize {
 
 /// What the tokenizer itself refuses. It is never asked to do I/O, and names what it finds in its own words; these are
 /// the cases worth telling apart.
-fn tokenizer_fault(error: &Error) -> ParseErrorKind {
+pub(super) fn tokenizer_fault(error: &Error) -> ParseErrorKind {
     let what =
         if let Error::Syntax(SyntaxError::UnclosedComment | SyntaxError::UnclosedPI | SyntaxError::UnclosedDoctype) =
             error

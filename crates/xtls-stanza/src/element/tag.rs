@@ -27,7 +27,7 @@ impl<'t> Tag<'t> {
         let mut more_prefixes = Vec::new();
         let mut count = 0;
         let mut declared = 0;
-        let mut scanner = Scanner { rest: self.attributes };
+        let mut scanner = Scanner::new(self.attributes);
         while let Some((name, value)) = scanner.next_attribute()? {
             if count + declared >= parser.limits.attributes {
                 return Err(ParseErrorKind::Limit("attributes"));
@@ -83,6 +83,9 @@ fn declare(parser: &mut Parser<'_>, prefix: &str, namespace: Span, declared: usi
     if parser.bindings.iter().rev().take(declared).any(|binding| text(binding.prefix) == prefix) {
         return Err(ParseErrorKind::NotWellFormed("an attribute given twice"));
     }
+    if parser.bindings.len() - parser.surrounding >= parser.limits.declarations {
+        return Err(ParseErrorKind::Limit("declarations"));
+    }
     let prefix = parser.push_str(prefix);
     parser.bindings.push(Binding { prefix, namespace });
     Ok(())
@@ -99,7 +102,11 @@ fn lookup(parser: &mut Parser<'_>, prefix: &str) -> Result<Span, ParseErrorKind>
     }
     match prefix {
         // Namespaces in XML § 3: bound without a declaration.
-        "xml" => Ok(parser.push_str(ns::XML)),
+        "xml" => {
+            let kept = parser.xml.unwrap_or_else(|| parser.push_str(ns::XML));
+            parser.xml = Some(kept);
+            Ok(kept)
+        }
         "" => Ok(Span::default()),
         _ => Err(ParseErrorKind::UndeclaredPrefix),
     }
@@ -129,13 +136,17 @@ fn split_name(name: &str, limit: usize) -> Result<(&str, &str), ParseErrorKind> 
 }
 
 /// Cuts what follows an element's name into attributes (XML 1.0 § 3.1).
-struct Scanner<'t> {
+pub(super) struct Scanner<'t> {
     rest: &'t str,
 }
 
 impl<'t> Scanner<'t> {
+    pub(super) fn new(rest: &'t str) -> Self {
+        Self { rest }
+    }
+
     /// The next attribute: its name with prefix, and its value as it stands between the quotes.
-    fn next_attribute(&mut self) -> Result<Option<(&'t str, &'t str)>, ParseErrorKind> {
+    pub(super) fn next_attribute(&mut self) -> Result<Option<(&'t str, &'t str)>, ParseErrorKind> {
         let trimmed = trim_space(self.rest);
         if trimmed.is_empty() {
             return Ok(None);

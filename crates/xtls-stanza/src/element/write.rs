@@ -21,10 +21,13 @@ impl ElementRef<'_> {
     /// Namespaces are written as default namespaces, never as prefixes, but for attributes that have one. A prefix bound
     /// around the place does not matter.
     pub fn write_xml(self, out: &mut String, context_ns: &str) {
+        // Namespaces in XML § 3: this namespace has its own prefix and can be no default namespace.
+        let (prefix, inside) = if self.ns() == ns::XML { ("xml:", context_ns) } else { ("", self.ns()) };
         out.push('<');
+        out.push_str(prefix);
         out.push_str(self.name());
-        if self.ns() != context_ns {
-            write::attribute(out, "xmlns", self.ns());
+        if inside != context_ns {
+            write::attribute(out, "xmlns", inside);
         }
         for (number, attribute) in self.attributes().enumerate() {
             if attribute.ns.is_empty() {
@@ -48,11 +51,12 @@ impl ElementRef<'_> {
         out.push('>');
         for node in nodes {
             match node {
-                Node::Element(child) => child.write_xml(out, self.ns()),
+                Node::Element(child) => child.write_xml(out, inside),
                 Node::Text(text) => write::text(out, text),
             }
         }
         out.push_str("</");
+        out.push_str(prefix);
         out.push_str(self.name());
         out.push('>');
     }

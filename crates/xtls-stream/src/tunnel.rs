@@ -1,0 +1,377 @@
+//! One end of the stream.
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::as_conversions)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use jid::FullJid;
+use xtls_stanza::{Element, Ids, Limits, StreamHeader, StreamItem, StreamReader, ns};
+
+use crate::{
+    CloseError, OpenError, SendError, StreamEvent, StreamFault,
+    address::{End, Named},
+    rules::{is_stanza, is_supported, reported, stamp},
+    write,
+};
+
+/// The part that this end had in setting up the tunnel. It decides who opens the first stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// It sent the session-initiate, and opens the first stream (draft-meyer § 4).
+    Initiator,
+    /// It accepted, and answers the first stream.
+    Responder,
+}
+
+/// One end of the XML stream inside a tunnel, between two full JIDs that the tunnel has authenticated.
+///
+/// Its methods are of four kinds: getters; [`TunnelStream::handle_bytes`], which brings in what was decrypted; the
+/// commands [`open`](TunnelStream::open), [`send`](TunnelStream::send) and [`close`](TunnelStream::close); and
+/// [`TunnelStream::poll_event`]. Whatever has to be encrypted and sent is appended to the `out` of the call that causes
+/// it.
+///
+/// ```
+/// use xtls_stanza::{Element, Ids, Limits, jid::FullJid};
+/// use xtls_stream::{Role, StreamEvent, TunnelStream};
+///
+/// let romeo = FullJid::new("romeo@montague.lit/orchard")?;
+/// let juliet = FullJid::new("juliet@capulet.lit/balcony")?;
+/// let mut initiator = TunnelStream::new(Role::Initiator, romeo.clone(), juliet.clone(), Limits::default());
+/// let mut responder = TunnelStream::new(Role::Responder, juliet, romeo, Limits::default());
+/// let (mut initiator_ids, mut responder_ids) = (Ids::new([1; 32]), Ids::new([2; 32]));
+///
+/// let (mut to_responder, mut to_initiator) = (Vec::new(), Vec::new());
+/// initiator.open(&mut to_responder)?;
+/// assert_eq!(responder.handle_bytes(&to_responder, &mut responder_ids, &mut to_initiator), to_responder.len());
+/// to_responder.clear();
+/// assert_eq!(initiator.handle_bytes(&to_initiator, &mut initiator_ids, &mut to_responder), to_initiator.len());
+/// assert!(matches!(initiator.poll_event(), Some(StreamEvent::Opened)));
+/// assert!(matches!(responder.poll_event(), Some(StreamEvent::Opened)));
+///
+/// let message = Element::builder("message", "jabber:client").open("body", "jabber:client").text("M'lady").build()?;
+/// initiator.send(&message, &mut to_responder)?;
+/// assert_eq!(responder.handle_bytes(&to_responder, &mut responder_ids, &mut to_initiator), to_responder.len());
+/// let Some(StreamEvent::Stanza(message)) = responder.poll_event() else { panic!("a message was sent") };
+/// assert_eq!(message.attribute("from"), Some("romeo@montague.lit/orchard"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Bounds: at most [`TunnelStream::MAX_EVENTS`] events wait, and stanzas of less than twice [`Limits::stanza_bytes`];
+/// then no more is read until they have been polled. Of a stanza that is incomplete at most `stanza_bytes` are kept.
+#[derive(Debug)]
+pub struct TunnelStream {
+    role: Role,
+    local: End,
+    peer: End,
+    limits: Limits,
+    reader: StreamReader,
+    outgoing: Outgoing,
+    /// The peer's header has come and its end has not.
+    incoming: bool,
+    /// This end answered the peer's header, instead of the other way round.
+    answered: bool,
+    /// A stream has been closed: the next may be opened from either end.
+    reused: bool,
+    failed: bool,
+    /// With the bytes that each took on the wire.
+    events: VecDeque<(StreamEvent, usize)>,
+    waiting_bytes: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outgoing {
+    Idle,
+    Open,
+    Closed,
+}
+
+impl TunnelStream {
+    /// The most events that wait to be polled.
+    pub const MAX_EVENTS: usize = 32;
+
+    /// The stream of a tunnel that has been secured, not opened yet. `local` and `peer` are its two ends; `limits` bound
+    /// every stanza, in both directions.
+    #[must_use]
+    pub fn new(role: Role, local: FullJid, peer: FullJid, limits: Limits) -> Self {
+        Self {
+            role,
+            local: End::new(local),
+            peer: End::new(peer),
+            limits,
+            reader: StreamReader::new(limits),
+            outgoing: Outgoing::Idle,
+            incoming: false,
+            answered: false,
+            reused: false,
+            failed: false,
+            events: VecDeque::new(),
+            waiting_bytes: 0,
+        }
+    }
+
+    /// The local end.
+    #[must_use]
+    pub fn local(&self) -> &FullJid {
+        self.local.jid()
+    }
+
+    /// The authenticated peer.
+    #[must_use]
+    pub fn peer(&self) -> &FullJid {
+        self.peer.jid()
+    }
+
+    /// Whether stanzas can be sent: both headers are there, and no end is.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.incoming && self.outgoing == Outgoing::Open
+    }
+
+    /// Whether there is no stream in either direction, nor the beginning of one: the tunnel can end here without cutting
+    /// anything off.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.incoming && self.outgoing == Outgoing::Idle && self.reader.buffered() == 0
+    }
+
+    /// Whether the stream has failed and is of no further use.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Brings in decrypted bytes, cut anyhow, and appends the answers to `out`: header and features to a header, an end
+    /// to an end, a stream error to a fault. Returns how many bytes were used.
+    ///
+    /// Fewer than all are used when the events that wait have reached their bound; the rest is to be passed again after
+    /// polling. After a failure all are used up and have no effect.
+    #[must_use = "bytes that were not used must be passed again"]
+    pub fn handle_bytes(&mut self, bytes: &[u8], ids: &mut Ids, out: &mut Vec<u8>) -> usize {
+        let mut input = bytes;
+        while !self.failed && self.has_room() {
+            let before = self.reader.buffered() + input.len();
+            match self.reader.read(&mut input) {
+                Ok(Some(item)) => {
+                    let size = before - input.len();
+                    if let Err(fault) = self.item(item, size, ids, out) {
+                        self.fail(fault, ids, out);
+                    }
+                }
+                Ok(None) => break,
+                Err(fault) => self.fail(StreamFault::Xml(fault.kind), ids, out),
+            }
+        }
+        if self.failed { bytes.len() } else { bytes.len() - input.len() }
+    }
+
+    /// Opens the stream: appends the header to `out`. [`StreamEvent::Opened`] follows when the peer has answered.
+    ///
+    /// The first stream is the initiator's; once it has been closed, either end may open another (draft-meyer § 4).
+    ///
+    /// # Errors
+    ///
+    /// When a stream exists already or cannot exist.
+    pub fn open(&mut self, out: &mut Vec<u8>) -> Result<(), OpenError> {
+        if self.failed {
+            return Err(OpenError::Failed);
+        }
+        if self.outgoing != Outgoing::Idle {
+            return Err(OpenError::AlreadyOpen);
+        }
+        if self.role == Role::Responder && !self.reused {
+            return Err(OpenError::NotInitiator);
+        }
+        write::header(out, &self.local, &self.peer, None);
+        self.outgoing = Outgoing::Open;
+        Ok(())
+    }
+
+    /// Sends a message, presence or IQ: appends it to `out`.
+    ///
+    /// Addresses that name the ends of the tunnel are left out (XEP-0246 § 4); bare JIDs of the ends are kept.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is not open, or this stanza has no place in it. Nothing is appended then.
+    pub fn send(&mut self, stanza: &Element, out: &mut Vec<u8>) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::NotOpen);
+        }
+        if !is_stanza(stanza) {
+            return Err(SendError::NotAStanza);
+        }
+        let from = self.local.named(stanza.attribute("from"));
+        let to = self.peer.named(stanza.attribute("to"));
+        if matches!(from, Named::Other(_)) {
+            return Err(SendError::From);
+        }
+        if matches!(to, Named::Other(_)) {
+            return Err(SendError::To);
+        }
+        let text = if from == Named::Full || to == Named::Full {
+            let mut stanza = stanza.clone();
+            for (name, named) in [("from", from), ("to", to)] {
+                if named == Named::Full {
+                    stanza.remove_attribute(name);
+                }
+            }
+            stanza.to_xml(ns::CLIENT)
+        } else {
+            stanza.to_xml(ns::CLIENT)
+        };
+        if text.len() > self.limits.stanza_bytes {
+            return Err(SendError::TooLarge);
+        }
+        out.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    /// Ends the stream in the outgoing direction: appends its end to `out`. Stanzas may still come in;
+    /// [`StreamEvent::Closed`] follows when the peer has closed too (XEP-0246 § 5).
+    ///
+    /// # Errors
+    ///
+    /// When there is no open stream.
+    pub fn close(&mut self, out: &mut Vec<u8>) -> Result<(), CloseError> {
+        if self.outgoing != Outgoing::Open {
+            return Err(CloseError::NotOpen);
+        }
+        write::end(out);
+        self.outgoing = Outgoing::Closed;
+        Ok(())
+    }
+
+    /// The next event.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<StreamEvent> {
+        let (event, size) = self.events.pop_front()?;
+        self.waiting_bytes -= size;
+        Some(event)
+    }
+
+    fn has_room(&self) -> bool {
+        let few = self.events.len() < Self::MAX_EVENTS && self.waiting_bytes < self.limits.stanza_bytes;
+        few || self.events.is_empty()
+    }
+
+    fn item(&mut self, item: StreamItem, size: usize, ids: &mut Ids, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        match item {
+            StreamItem::Header(header) => self.header(&header, size, ids, out),
+            StreamItem::Stanza(stanza) => self.child(stanza, size),
+            StreamItem::Close => {
+                self.peer_closed(out);
+                Ok(())
+            }
+            // The stream reader knows no other items.
+            _ => Err(StreamFault::UnsupportedStanza),
+        }
+    }
+
+    fn header(
+        &mut self,
+        header: &StreamHeader,
+        size: usize,
+        ids: &mut Ids,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        self.check_header(header)?;
+        self.incoming = true;
+        if self.outgoing == Outgoing::Idle {
+            self.answer_header(ids, out);
+            write::features(out);
+        }
+        if self.outgoing == Outgoing::Open {
+            self.push(StreamEvent::Opened, size);
+        }
+        Ok(())
+    }
+
+    fn check_header(&self, header: &StreamHeader) -> Result<(), StreamFault> {
+        if header.name() != "stream" || header.ns() != ns::STREAM || header.default_ns() != ns::CLIENT {
+            return Err(StreamFault::Namespace);
+        }
+        // XEP-0246 § 2 and the draft only recommend addresses, and the tunnel has authenticated the peer anyway. A bare
+        // JID is XEP-0246's own way. Anything else contradicts the tunnel.
+        if matches!(self.peer.named(header.from()), Named::Other(_)) {
+            return Err(StreamFault::From);
+        }
+        if matches!(self.local.named(header.to()), Named::Other(_)) {
+            return Err(StreamFault::To);
+        }
+        let is_answer = self.outgoing != Outgoing::Idle;
+        if !header.version().is_some_and(|version| is_supported(version, is_answer)) {
+            return Err(StreamFault::Version);
+        }
+        Ok(())
+    }
+
+    fn answer_header(&mut self, ids: &mut Ids, out: &mut Vec<u8>) {
+        write::header(out, &self.local, &self.peer, Some(ids.next_id()));
+        self.outgoing = Outgoing::Open;
+        self.answered = true;
+    }
+
+    /// A first-level child of the stream.
+    fn child(&mut self, mut stanza: Element, size: usize) -> Result<(), StreamFault> {
+        if stanza.is("error", ns::STREAM) {
+            return Err(reported(&stanza));
+        }
+        // Nothing is negotiated inside the tunnel, so features are never waited for and whatever they offer is left
+        // alone. They come from the side that answers (RFC 6120 § 4.3.2).
+        if stanza.is("features", ns::STREAM) && !self.answered {
+            return Ok(());
+        }
+        if !is_stanza(&stanza) {
+            return Err(StreamFault::UnsupportedStanza);
+        }
+        let event = if let Err(claimed) = stamp(&mut stanza, "from", &self.peer) {
+            StreamEvent::Impersonation { claimed }
+        } else if let Err(claimed) = stamp(&mut stanza, "to", &self.local) {
+            StreamEvent::Misaddressed { claimed }
+        } else {
+            StreamEvent::Stanza(stanza)
+        };
+        self.push(event, size);
+        Ok(())
+    }
+
+    /// The end of the peer's stream is answered at once, and then there is room for another stream (draft-meyer § 4).
+    fn peer_closed(&mut self, out: &mut Vec<u8>) {
+        if self.outgoing == Outgoing::Open {
+            write::end(out);
+        }
+        self.outgoing = Outgoing::Idle;
+        self.incoming = false;
+        self.answered = false;
+        self.reused = true;
+        self.reader.reset();
+        self.push(StreamEvent::Closed, 0);
+    }
+
+    /// RFC 6120 § 4.9.1: a stream error stands inside a stream, so a header goes before it if need be, and the stream is
+    /// closed after it.
+    fn fail(&mut self, fault: StreamFault, ids: &mut Ids, out: &mut Vec<u8>) {
+        if self.outgoing == Outgoing::Idle {
+            self.answer_header(ids, out);
+        }
+        if self.outgoing == Outgoing::Open {
+            if let Some(condition) = fault.condition() {
+                write::error(out, condition);
+            }
+            write::end(out);
+        }
+        self.outgoing = Outgoing::Closed;
+        self.incoming = false;
+        self.failed = true;
+        self.reader.reset();
+        self.push(StreamEvent::Failed(fault), 0);
+    }
+
+    fn push(&mut self, event: StreamEvent, size: usize) {
+        self.waiting_bytes += size;
+        self.events.push_back((event, size));
+    }
+}
