@@ -1,0 +1,432 @@
+//! One end of one bytestream.
+
+mod receiver;
+mod sender;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::unwrap_in_result)]
+mod tests;
+mod values;
+
+use xtls_stanza::{ErrorType, Id, Ids, Iq, IqType, StanzaError};
+
+pub use self::values::{Acked, ErrorOutcome, Handled, Role, Sent, State};
+use self::{receiver::Receiver, sender::Sender};
+use crate::{Config, Fault, Request, acks::Acks, codec, wire};
+
+/// One end of one bytestream: both directions of it (XEP-0047 § 3), each with a seq of its own.
+///
+/// | state | [`open`](Self::open) | `<open/>` comes | `<data/>` comes | `<close/>` comes |
+/// |---|---|---|---|---|
+/// | [`Idle`](State::Idle) | Opening | Open | refused | Closed |
+/// | [`AwaitingOpen`](State::AwaitingOpen) | | Open | refused | Closed |
+/// | [`Opening`](State::Opening) | | Open | refused | Closed |
+/// | [`Open`](State::Open) | | refused | taken | Closed |
+/// | [`Closing`](State::Closing) | | refused, unless it crosses ours | taken, unless a fault began it | Closed |
+/// | [`Closed`](State::Closed) | | refused | refused | refused |
+///
+/// A result to our `<open/>` leads from Opening to Open, an error to Closed. Any answer to our `<close/>` leads to Closed.
+/// A request that is refused is a [`Fault`].
+#[derive(Debug)]
+pub struct Bytestream {
+    role: Role,
+    sid: String,
+    block_size: u16,
+    config: Config,
+    phase: Phase,
+    close: Close,
+    sender: Sender,
+    receiver: Receiver,
+    acks: Acks,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    AwaitingOpen,
+    OpenQueued,
+    OpenSent(Id),
+    Open,
+    Closed,
+}
+
+/// Our `<close/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Close {
+    No,
+    /// To be sent when everything before it is sent and acknowledged.
+    WhenAcked,
+    /// To be sent at once, after a fault; nothing else is sent or taken any more.
+    AtOnce,
+    Sent {
+        id: Id,
+        after_fault: bool,
+    },
+}
+
+impl Bytestream {
+    /// The longest id of a request that is taken, in bytes.
+    pub const MAX_REQUEST_ID: usize = 1024;
+
+    /// One end of the bytestream `sid` with blocks of at most `block_size` bytes, the smaller one of what was offered and
+    /// accepted (XEP-0261 § 2.2). A `block_size` of 0 counts as 1.
+    #[must_use]
+    pub fn new(role: Role, sid: impl Into<String>, block_size: u16, config: Config) -> Self {
+        Self {
+            role,
+            sid: sid.into(),
+            block_size: block_size.max(1),
+            config,
+            phase: match role {
+                Role::Opener => Phase::Idle,
+                Role::Acceptor => Phase::AwaitingOpen,
+            },
+            close: Close::No,
+            sender: Sender::new(&config),
+            receiver: Receiver::default(),
+            acks: Acks::default(),
+        }
+    }
+
+    /// Which end this is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The identifier that all of its elements carry.
+    #[must_use]
+    pub fn sid(&self) -> &str {
+        &self.sid
+    }
+
+    /// The largest block in bytes before base64. An `<open/>` of the peer may lower it.
+    #[must_use]
+    pub fn block_size(&self) -> u16 {
+        self.block_size
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match (self.phase, self.close) {
+            (Phase::Closed, _) => State::Closed,
+            (_, Close::WhenAcked | Close::AtOnce | Close::Sent { .. }) => State::Closing,
+            (Phase::Idle, Close::No) => State::Idle,
+            (Phase::AwaitingOpen, Close::No) => State::AwaitingOpen,
+            (Phase::OpenQueued | Phase::OpenSent(_), Close::No) => State::Opening,
+            (Phase::Open, Close::No) => State::Open,
+        }
+    }
+
+    /// Bytes written and not acknowledged: those in flight, those queued, and those that were dropped or refused. It is
+    /// right after the end too. Acknowledgements come through servers and prove nothing.
+    #[must_use]
+    pub fn unacked(&self) -> u64 {
+        self.sender.unacked()
+    }
+
+    /// Blocks sent and not answered.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.sender.in_flight()
+    }
+
+    /// Blocks that may be in flight at present, 1 to [`Config::window_max`].
+    #[must_use]
+    pub fn window(&self) -> u16 {
+        self.sender.window()
+    }
+
+    /// Bytes queued and not sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.sender.queued()
+    }
+
+    /// How many bytes more may be queued until [`Config::outgoing_bytes`] is reached; 0 when it is closing or closed.
+    #[must_use]
+    pub fn writable(&self) -> usize {
+        match self.close {
+            Close::No if self.phase != Phase::Closed => self.config.outgoing_bytes.saturating_sub(self.sender.queued()),
+            Close::No | Close::WhenAcked | Close::AtOnce | Close::Sent { .. } => 0,
+        }
+    }
+
+    /// Blocks of the peer whose acknowledgement is withheld.
+    #[must_use]
+    pub fn withheld_acks(&self) -> usize {
+        self.acks.withheld()
+    }
+
+    /// Queues `<open/>`. Does nothing unless the state is Idle.
+    pub fn open(&mut self) {
+        if self.state() == State::Idle {
+            self.phase = Phase::OpenQueued;
+        }
+    }
+
+    /// The queue of bytes to send, for appending to and nothing else: bytes that are in it already must stay.
+    ///
+    /// Keeping to [`Bytestream::writable`] is up to the caller. Before the bytestream is open bytes wait here; once its
+    /// `<close/>` is sent, or it is over, they go nowhere and [`Bytestream::unacked`] counts them.
+    pub fn outgoing(&mut self) -> &mut Vec<u8> {
+        if self.sending_is_over() {
+            self.sender.drop_queue();
+        }
+        self.sender.queue()
+    }
+
+    /// Ends the bytestream in good order: `<close/>` goes out when everything queued is sent and acknowledged (XEP-0047
+    /// § 2.3). Until it is answered the peer's data is taken. If no `<open/>` was sent or taken, it is Closed at once.
+    pub fn close(&mut self) {
+        match (self.phase, self.close) {
+            (Phase::Idle | Phase::AwaitingOpen | Phase::OpenQueued, _) => self.finish(),
+            (Phase::OpenSent(_) | Phase::Open, Close::No) => self.close = Close::WhenAcked,
+            (Phase::OpenSent(_) | Phase::Open, Close::WhenAcked | Close::AtOnce | Close::Sent { .. })
+            | (Phase::Closed, _) => {}
+        }
+    }
+
+    /// Ends the bytestream at once: nothing is sent any more, not even `<close/>` or results. Answers that still come are
+    /// not ours.
+    pub fn abort(&mut self) {
+        self.phase = Phase::Closed;
+        self.close = Close::No;
+        self.acks.clear();
+        self.sender.drop_all();
+    }
+
+    /// Notes that the newest block of the peer is dealt with once `position` is reached, in a count of the caller's that
+    /// never falls: bytes of plaintext, say, where the block's plaintext ends. Without a note it is 0.
+    pub fn mark_ack(&mut self, position: u64) {
+        self.acks.mark(position);
+    }
+
+    /// Releases the withheld acknowledgements up to `position`, in order: the first one marked with more and all behind
+    /// it stay. `u64::MAX` releases all.
+    ///
+    /// With a buffer of `capacity` bytes in front of the application, of which `read` were ever taken out and `decrypted`
+    /// ever put in, this is all the backpressure there is: after each block `mark_ack(decrypted)`, and after each block
+    /// and each reading `release_acks(read + capacity)`.
+    pub fn release_acks(&mut self, position: u64) {
+        self.acks.release(position);
+    }
+
+    /// Takes a request that the peer sent under `id`; the bytes of a block are appended to `received`.
+    ///
+    /// # Errors
+    ///
+    /// The fault that the peer made, to be answered with [`Fault::to_stanza_error`]; nothing was appended. After one that
+    /// [ends the bytestream](Fault::ends_bytestream) nothing more is taken, what was queued is dropped, withheld results
+    /// are released, and `<close/>` goes out (XEP-0047 § 2.2).
+    pub fn handle_request(
+        &mut self,
+        id: &str,
+        request: &Request<'_>,
+        received: &mut Vec<u8>,
+    ) -> Result<Handled, Fault> {
+        let handled = self.request(id, request, received);
+        if let Err(fault) = handled
+            && fault.ends_bytestream()
+        {
+            self.fail();
+        }
+        handled
+    }
+
+    /// Takes a result that the peer sent under `id`. `None` if we wait for no such answer: the one to our `<open/>` is
+    /// not waited for once an `<open/>` of the peer has crossed it.
+    ///
+    /// The caller has matched the sender: an answer counts only if it comes from the peer.
+    #[must_use]
+    pub fn handle_result(&mut self, id: &str) -> Option<Acked> {
+        if self.answers_open(id) {
+            self.phase = Phase::Open;
+            return Some(Acked::Open);
+        }
+        if self.answers_close(id) {
+            self.finish();
+            self.close = Close::No;
+            return Some(Acked::Close);
+        }
+        let bytes = self.sender.acked(id)?;
+        Some(Acked::Data { bytes })
+    }
+
+    /// Takes an error that came back under `id`, from the peer or from a server in its name. `None` if we wait for no
+    /// such answer.
+    #[must_use]
+    pub fn handle_error(&mut self, id: &str, error: &StanzaError) -> Option<ErrorOutcome> {
+        if self.answers_open(id) {
+            self.finish();
+            return Some(ErrorOutcome::OpenRefused);
+        }
+        if self.answers_close(id) {
+            // XEP-0047 § 2.3: in either case, both parties MUST consider the bytestream to be closed.
+            self.finish();
+            self.close = Close::No;
+            return Some(ErrorOutcome::Closed);
+        }
+        let was_over = self.receiving_is_over();
+        self.sender.refused(id)?;
+        if was_over {
+            return Some(ErrorOutcome::Late);
+        }
+        // XEP-0047 § 2.2: upon receiving an error related to the data packet, the sender MUST close the bytestream.
+        self.fail();
+        Some(ErrorOutcome::Ended { temporary: error.error_type == ErrorType::Wait })
+    }
+
+    /// Appends one whole stanza to `out` and tells what it is; `None` when there is nothing to send for now.
+    ///
+    /// First come the results that are released, then `<open/>`, then data as far as the window allows, then `<close/>`.
+    /// Addresses are written as given; `from` is for a caller whose server does not stamp it.
+    ///
+    /// `cut` is given the bytes that are queued and the block size, and returns how many of the bytes make the next block:
+    /// as many whole TLS records as fit. Its answer is brought into the range from 1 to the block size.
+    #[must_use]
+    pub fn poll(
+        &mut self,
+        ids: &mut Ids,
+        to: &str,
+        from: Option<&str>,
+        cut: &mut dyn FnMut(&[u8], usize) -> usize,
+        out: &mut String,
+    ) -> Option<Sent> {
+        if let Some(id) = self.acks.pop() {
+            Iq::write_result(out, id.as_str(), to, from);
+            return Some(Sent::Result);
+        }
+        if self.phase == Phase::OpenQueued {
+            let id = ids.next_id();
+            self.phase = Phase::OpenSent(id);
+            Iq::write_start(out, IqType::Set, id.as_str(), to, from);
+            wire::write_open(out, &self.sid, self.block_size);
+            out.push_str("</iq>");
+            return Some(Sent::Open);
+        }
+        if self.phase != Phase::Open {
+            return None;
+        }
+        if !self.sending_is_over()
+            && let Some((block, seq)) = self.sender.next(self.block_size, cut)
+        {
+            let bytes = block.len();
+            let id = ids.next_id();
+            // Room for everything at once, so that the string grows at most once for a block.
+            let addresses = to.len() + from.map_or(0, str::len);
+            out.reserve(codec::encoded_len(bytes) + self.sid.len() + addresses + 192);
+            Iq::write_start(out, IqType::Set, id.as_str(), to, from);
+            wire::write_data(out, &self.sid, seq, block);
+            out.push_str("</iq>");
+            self.sender.mark_sent(id, bytes);
+            return Some(Sent::Data { bytes });
+        }
+        let after_fault = match self.close {
+            Close::WhenAcked if self.sender.is_idle() => false,
+            Close::AtOnce => true,
+            Close::No | Close::WhenAcked | Close::Sent { .. } => return None,
+        };
+        let id = ids.next_id();
+        self.close = Close::Sent { id, after_fault };
+        Iq::write_start(out, IqType::Set, id.as_str(), to, from);
+        wire::write_close(out, &self.sid);
+        out.push_str("</iq>");
+        Some(Sent::Close)
+    }
+
+    fn request(&mut self, id: &str, request: &Request<'_>, received: &mut Vec<u8>) -> Result<Handled, Fault> {
+        if request.sid() != self.sid {
+            return Err(Fault::UnknownSid);
+        }
+        if self.phase == Phase::Closed {
+            return Err(Fault::Closed);
+        }
+        if id.len() > Self::MAX_REQUEST_ID {
+            return Err(Fault::IdTooLong);
+        }
+        match *request {
+            Request::Open { block_size, .. } => self.opened(id, block_size),
+            Request::Data { seq, payload, .. } => {
+                self.check_open()?;
+                if self.acks.withheld() >= self.config.withheld_max || self.acks.len() >= self.config.answers_max {
+                    return Err(Fault::Unacknowledged);
+                }
+                let bytes = self.receiver.block(seq, payload, self.block_size, &self.config, received)?;
+                self.acks.withhold(id);
+                Ok(Handled::Data { bytes })
+            }
+            Request::Close { .. } => {
+                // XEP-0047 § 2.3: the receiving party acknowledges, and the bytestream is closed for both.
+                self.acks.answer(id);
+                self.finish();
+                Ok(Handled::Closed)
+            }
+            Request::Malformed { fault: Fault::Seq, .. } => self.check_open().and(Err(Fault::Seq)),
+            Request::Malformed { fault, .. } => Err(fault),
+        }
+    }
+
+    /// An `<open/>` from either side opens: the Jingle session has agreed to it. One that crosses ours answers it.
+    fn opened(&mut self, id: &str, block_size: u16) -> Result<Handled, Fault> {
+        if self.phase == Phase::Open {
+            return Err(Fault::AlreadyOpen);
+        }
+        // XEP-0261 § 2.2: a block size that was not agreed is answered resource-constraint; a smaller one does no harm.
+        if block_size > self.block_size {
+            return Err(Fault::BlockSizeAboveAgreed { asked: block_size, agreed: self.block_size });
+        }
+        self.block_size = block_size;
+        self.phase = Phase::Open;
+        self.acks.answer(id);
+        Ok(Handled::Opened)
+    }
+
+    /// Whether data of the peer may come now.
+    fn check_open(&self) -> Result<(), Fault> {
+        if self.receiving_is_over() {
+            Err(Fault::Closed)
+        } else if self.phase == Phase::Open {
+            Ok(())
+        } else {
+            Err(Fault::NotOpen)
+        }
+    }
+
+    /// XEP-0047 § 2.2: after a fault nothing that follows may be processed, and the bytestream MUST be closed.
+    fn fail(&mut self) {
+        if self.phase != Phase::Open {
+            self.finish();
+            return;
+        }
+        self.sender.drop_queue();
+        self.acks.release_all();
+        self.close = match self.close {
+            Close::No | Close::WhenAcked | Close::AtOnce => Close::AtOnce,
+            Close::Sent { id, .. } => Close::Sent { id, after_fault: true },
+        };
+    }
+
+    /// It is over: nothing is sent any more but results that are owed.
+    fn finish(&mut self) {
+        self.phase = Phase::Closed;
+        self.sender.drop_queue();
+        self.acks.release_all();
+    }
+
+    fn sending_is_over(&self) -> bool {
+        self.phase == Phase::Closed || matches!(self.close, Close::AtOnce | Close::Sent { .. })
+    }
+
+    fn receiving_is_over(&self) -> bool {
+        self.phase == Phase::Closed || matches!(self.close, Close::AtOnce | Close::Sent { after_fault: true, .. })
+    }
+
+    fn answers_open(&self, id: &str) -> bool {
+        matches!(self.phase, Phase::OpenSent(open) if open == *id)
+    }
+
+    fn answers_close(&self, id: &str) -> bool {
+        matches!(self.close, Close::Sent { id: close, .. } if close == *id)
+    }
+}

@@ -1,0 +1,49 @@
+//! The direction from the peer: seq, block size, base64.
+
+use crate::{Config, Fault, Payload, codec};
+
+/// What is known about the blocks of the peer.
+#[derive(Debug, Default)]
+pub(super) struct Receiver {
+    /// Blocks processed so far; their number modulo 65536 is the seq that is due (XEP-0047 § 2.2: the seq starts at 0
+    /// and starts again at 0 after 65535).
+    blocks: u64,
+    /// Empty blocks since the last one that was not.
+    empty: u16,
+}
+
+impl Receiver {
+    /// Processes one block: appends its bytes to `received` and tells how many there were.
+    pub(super) fn block(
+        &mut self,
+        seq: u16,
+        payload: Payload<'_>,
+        block_size: u16,
+        config: &Config,
+        received: &mut Vec<u8>,
+    ) -> Result<usize, Fault> {
+        self.check_seq(seq)?;
+        let size = codec::decode(payload, config.whitespace, block_size, received)?;
+        if size > 0 {
+            self.empty = 0;
+        } else if self.empty >= config.empty_blocks_max {
+            return Err(Fault::EmptyBlocks);
+        } else {
+            self.empty += 1;
+        }
+        self.blocks += 1;
+        Ok(size)
+    }
+
+    /// XEP-0047 § 2.2: the data of an out-of-sequence packet MUST NOT be processed.
+    fn check_seq(&self, seq: u16) -> Result<(), Fault> {
+        let expected = u16::try_from(self.blocks & 0xFFFF).unwrap_or_default();
+        // With a counter that wraps, what lies less than half a turn back was used, if there were so many blocks.
+        let back = expected.wrapping_sub(seq);
+        match back {
+            0 => Ok(()),
+            1..=0x7FFF if u64::from(back) <= self.blocks => Err(Fault::SeqUsed { seq, expected }),
+            _ => Err(Fault::SeqAhead { seq, expected }),
+        }
+    }
+}

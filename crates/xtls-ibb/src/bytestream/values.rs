@@ -1,0 +1,99 @@
+//! What a bytestream is and what it reports.
+
+#[cfg(doc)]
+use crate::{Bytestream, Fault};
+
+/// Which end of the bytestream this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// It sends `<open/>`: under XEP-0261 the initiator of the Jingle session.
+    Opener,
+    /// It waits for `<open/>`.
+    Acceptor,
+}
+
+/// How far the bytestream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum State {
+    /// The opener before [`Bytestream::open`].
+    Idle,
+    /// The acceptor before `<open/>`.
+    AwaitingOpen,
+    /// Our `<open/>` is to be sent or answered.
+    Opening,
+    /// Data may flow both ways.
+    Open,
+    /// Our `<close/>` is to be sent or answered: by our wish, or because a fault or an error ended the bytestream.
+    Closing,
+    /// It is over. What is still owed to the peer can be polled.
+    Closed,
+}
+
+/// What became of a request of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Handled {
+    /// The bytestream is open. A result was queued.
+    Opened,
+    /// A block was appended. Its result is queued, and withheld until [`Bytestream::release_acks`].
+    Data {
+        /// How many bytes were appended; an empty block has none.
+        bytes: usize,
+    },
+    /// The peer closed the bytestream. All withheld results were released, one for the `<close/>` was queued, and what we
+    /// had not sent was dropped: [`Bytestream::unacked`] counts it.
+    Closed,
+}
+
+/// What the peer acknowledged with a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Acked {
+    /// Our `<open/>`.
+    Open,
+    /// A block of ours.
+    Data {
+        /// How many bytes it had.
+        bytes: usize,
+    },
+    /// Our `<close/>`.
+    Close,
+}
+
+/// What an error that came back means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorOutcome {
+    /// Our `<open/>` was refused or not delivered; the bytestream is Closed.
+    OpenRefused,
+    /// A block was refused or not delivered; the bytestream is Closing and sends `<close/>` (XEP-0047 § 2.2).
+    Ended {
+        /// The error's type is wait: the peer or the way to it is away for now (XEP-0047 § 2.2, delivery errors), and a
+        /// new session may get through later. A block is not sent again: others may be on their way behind it, and
+        /// where one is missing the peer must close.
+        temporary: bool,
+    },
+    /// Our `<close/>` was answered with an error; the bytestream is Closed all the same (XEP-0047 § 2.3).
+    Closed,
+    /// It answers a block that was in flight when the bytestream ended. Nothing changes.
+    Late,
+}
+
+/// What [`Bytestream::poll`] wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sent {
+    /// The result to a request of the peer.
+    Result,
+    /// Our `<open/>`; an answer is due.
+    Open,
+    /// A block; an answer is due.
+    Data {
+        /// How many bytes it has, before base64.
+        bytes: usize,
+    },
+    /// Our `<close/>`; an answer is due.
+    Close,
+}

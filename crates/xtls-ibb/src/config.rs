@@ -1,0 +1,61 @@
+//! Bounds and choices of a bytestream.
+
+/// Bounds and choices of a bytestream. Every queue in it is bounded by one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Blocks that may be in flight (sent and not acknowledged) at first. Default 4; 0 counts as 1, more than
+    /// [`Config::window_max`] as that.
+    pub window_initial: u16,
+    /// Blocks that may ever be in flight. Default 32; 0 counts as 1. The window grows by one block for each window that
+    /// was acknowledged while it held sending back. It never shrinks: an error to a block ends the bytestream.
+    pub window_max: u16,
+    /// A window that never changes, in place of the two above. Default none; 1 waits for each acknowledgement, as
+    /// XEP-0047 § 2.2 recommends. 0 counts as 1.
+    pub window_fixed: Option<u16>,
+    /// Bytes (before base64) that may be in flight: it bounds what servers queue for the peer. Default 1 MiB. A single
+    /// block may always go.
+    pub max_unacked_bytes: u64,
+    /// Bytes queued for sending at which [`Bytestream::writable`](crate::Bytestream::writable) becomes 0. Default
+    /// 256 KiB.
+    pub outgoing_bytes: usize,
+    /// Blocks of the peer whose acknowledgement is withheld; a peer that sends more ignores the backpressure, and the
+    /// bytestream ends. Default 32: with blocks of 4096 bytes at most 128 KiB.
+    pub withheld_max: usize,
+    /// Answers that wait for being polled, withheld ones included. Default 1024. It bounds what a peer can pile up that
+    /// sends without waiting while nothing can be sent to it.
+    pub answers_max: usize,
+    /// Blocks without any byte that the peer may send in a row. Default 16.
+    pub empty_blocks_max: u16,
+    /// Whether white space in base64 is taken. Default [`Whitespace::Tolerant`].
+    pub whitespace: Whitespace,
+}
+
+/// What becomes of XML white space around and inside a block's base64.
+///
+/// XEP-0047 § 6 wants every character outside of the base64 alphabet rejected, yet its own examples have line breaks and
+/// indentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Whitespace {
+    /// It is skipped: space, tab, line feed, carriage return and no others.
+    Tolerant,
+    /// It is rejected like any other character that is not base64.
+    Strict,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            window_initial: 4,
+            window_max: 32,
+            window_fixed: None,
+            max_unacked_bytes: 1024 * 1024,
+            outgoing_bytes: 256 * 1024,
+            withheld_max: 32,
+            answers_max: 1024,
+            empty_blocks_max: 16,
+            whitespace: Whitespace::Tolerant,
+        }
+    }
+}
