@@ -1,8 +1,8 @@
 //! One content of a session: `<content/>` (XEP-0166 § 7.3).
 
-use xtls_stanza::{ElementRef, SecurityOffer, ns, write};
+use xtls_stanza::{ElementRef, SecurityOffer, write};
 
-use crate::{Description, MalformedKind, Transport};
+use crate::{Description, Dialect, JingleVersion, MalformedKind, Transport};
 
 /// A content as one message states it. Which parts it has depends on the action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Content {
         }
     }
 
-    pub(crate) fn parse(element: ElementRef<'_>) -> Result<Self, MalformedKind> {
+    pub(crate) fn parse(element: ElementRef<'_>, dialect: &Dialect) -> Result<Self, MalformedKind> {
         let creator = match element.attribute("creator") {
             None | Some("initiator") => Creator::Initiator,
             Some("responder") => Creator::Responder,
@@ -117,9 +117,9 @@ impl Content {
         if name.is_some_and(|name| name.len() > Self::MAX_NAME) {
             return Err(MalformedKind::ContentName);
         }
-        let description = at_most_one(element.children().filter_map(Description::parse))
+        let description = at_most_one(element.children().filter_map(|child| Description::parse(child, dialect)))
             .map_err(|TooMany| MalformedKind::SeveralDescriptions)?;
-        let transport = at_most_one(element.children().filter_map(Transport::parse))
+        let transport = at_most_one(element.children().filter_map(|child| Transport::parse(child, dialect)))
             .map_err(|TooMany| MalformedKind::SeveralTransports)?;
         Ok(Self {
             creator,
@@ -134,11 +134,16 @@ impl Content {
 
     /// Appends the element, to stand inside `<jingle/>`.
     pub fn write(&self, out: &mut String) {
+        self.write_for(out, false);
+    }
+
+    /// The same; who sends is said even if it is the default, where the action is about that (§ 7.3).
+    pub(crate) fn write_for(&self, out: &mut String, says_senders: bool) {
         out.push_str("<content");
         write::attribute(out, "creator", self.creator.as_str());
         write::optional_attribute(out, "name", self.name.as_deref());
         write::optional_attribute(out, "disposition", self.disposition.as_deref());
-        if self.senders != Senders::Both {
+        if says_senders || self.senders != Senders::Both {
             write::attribute(out, "senders", self.senders.as_str());
         }
         out.push('>');
@@ -167,9 +172,8 @@ impl Security {
         if let Some(offer) = content.children().find_map(SecurityOffer::parse) {
             return Self::Xtls(offer);
         }
-        let other = content
-            .children()
-            .find(|child| child.name() == "security" && !child.ns().is_empty() && child.ns() != ns::JINGLE);
+        let is_foreign = |ns: &str| !ns.is_empty() && JingleVersion::of(ns).is_none();
+        let other = content.children().find(|child| child.name() == "security" && is_foreign(child.ns()));
         other.map_or(Self::Absent, |other| Self::Other { ns: other.ns().to_owned() })
     }
 }

@@ -4,10 +4,12 @@ use core::fmt;
 
 use xtls_stanza::{Element, ElementRef, ns, write};
 
+use crate::{Dialect, JingleVersion};
+
 /// An application: an XML stream (XEP-0247), or any other, of which the element is kept.
 ///
-/// `xmlstream:0` and `xmlstream:1` are one application under two names (the draft's § 7 uses the second); an answer
-/// has the name of the offer.
+/// `xmlstream:0` and `xmlstream:1` are one application under two names (the draft's § 7 uses the second), and so are the
+/// older ones that a [`Dialect`] may read; an answer has the name of the offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description(Kind);
 
@@ -43,7 +45,7 @@ impl Description {
     ///
     /// When the element is no description, or too large.
     pub fn new(element: &Element) -> Result<Self, DescriptionError> {
-        let description = Self::parse(element.root()).ok_or(DescriptionError::Name)?;
+        let description = Self::parse(element.root(), &Dialect::PLAIN).ok_or(DescriptionError::Name)?;
         if description.is_too_large() {
             return Err(DescriptionError::TooLarge);
         }
@@ -51,11 +53,11 @@ impl Description {
     }
 
     /// Reads a child of `<content/>`; `None` when it is something else.
-    pub(crate) fn parse(element: ElementRef<'_>) -> Option<Self> {
-        if element.name() != "description" || element.ns().is_empty() || element.ns() == ns::JINGLE {
+    pub(crate) fn parse(element: ElementRef<'_>, dialect: &Dialect) -> Option<Self> {
+        if element.name() != "description" || element.ns().is_empty() || JingleVersion::of(element.ns()).is_some() {
             return None;
         }
-        let stream = [ns::XMLSTREAM_0, ns::XMLSTREAM_1].into_iter().find(|ns| *ns == element.ns());
+        let stream = dialect.xmlstream(element.ns());
         Some(Self(stream.map_or_else(|| Kind::Other(element.to_element()), Kind::XmlStream)))
     }
 
@@ -75,7 +77,7 @@ impl Description {
         }
     }
 
-    /// Whether it is an XML stream, of either namespace.
+    /// Whether it is an XML stream, of whichever namespace.
     #[must_use]
     pub fn is_xmlstream(&self) -> bool {
         matches!(self.0, Kind::XmlStream(_))

@@ -77,8 +77,12 @@ pub enum Fault {
     UnknownSession,
     /// An informational message whose payload is not understood (XEP-0166 § 6.8).
     UnsupportedInfo,
-    /// An action that is not implemented.
+    /// An action that is not implemented: a session implements all of them, its driver need not.
     Unsupported(Action),
+    /// It crossed a request of ours that overrules it (XEP-0166 § 7.2.16).
+    TieBreak,
+    /// There is still another one of the kind to be settled; the words say so.
+    Busy(&'static str),
 }
 
 impl Fault {
@@ -95,6 +99,8 @@ impl Fault {
             Self::UnknownSession => JingleCondition::UnknownSession.stanza_error(),
             Self::UnsupportedInfo => JingleCondition::UnsupportedInfo.stanza_error(),
             Self::Unsupported(_) => StanzaError::new(Condition::FeatureNotImplemented),
+            Self::TieBreak => JingleCondition::TieBreak.stanza_error(),
+            Self::Busy(why) => StanzaError::new(Condition::ResourceConstraint).with_text(why),
         }
     }
 }
@@ -108,6 +114,8 @@ impl fmt::Display for Fault {
             Self::UnknownSession => f.write_str("no such session"),
             Self::UnsupportedInfo => f.write_str("an informational message that is not understood"),
             Self::Unsupported(action) => write!(f, "{action} is not implemented"),
+            Self::TieBreak => f.write_str("it crossed a request that overrules it"),
+            Self::Busy(why) => write!(f, "busy: {why}"),
         }
     }
 }
@@ -172,6 +180,8 @@ mod tests {
             answer(Fault::Unsupported(Action::ContentAdd)),
             (Condition::FeatureNotImplemented, ErrorType::Cancel, None)
         );
+        assert_eq!(answer(Fault::TieBreak), (Condition::Conflict, ErrorType::Cancel, Some(JingleCondition::TieBreak)));
+        assert_eq!(answer(Fault::Busy("x")), (Condition::ResourceConstraint, ErrorType::Wait, None));
         assert_eq!(answer(Fault::OutOfOrder("x")).2, Some(JingleCondition::OutOfOrder));
         assert_eq!(answer(Fault::UnknownSession).2, Some(JingleCondition::UnknownSession));
         assert_eq!(answer(Fault::UnsupportedInfo).2, Some(JingleCondition::UnsupportedInfo));

@@ -5,15 +5,17 @@ use core::fmt;
 use xtls_stanza::{
     Condition, ElementRef, Id, Ids, Iq, IqType, SecurityOffer, StanzaError,
     jid::{FullJid, Jid},
-    ns, write,
+    write,
 };
 
-use crate::{Action, Content, Reason, sid};
+use crate::{Action, Content, Dialect, JingleVersion, Reason, sid};
 
 /// A `<jingle/>` element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Jingle {
+    /// Its namespace, and that of its contents and its reason.
+    pub version: JingleVersion,
     /// What it asks for.
     pub action: Action,
     /// Which session, of the two entities that exchange it, it is about: an NMTOKEN of at most
@@ -107,6 +109,7 @@ impl Jingle {
     #[must_use]
     pub fn new(action: Action, sid: &str) -> Self {
         Self {
+            version: JingleVersion::Jingle1,
             action,
             sid: sid.to_owned(),
             initiator: None,
@@ -118,10 +121,16 @@ impl Jingle {
     }
 
     /// A session-terminate: also for a session that is refused as soon as it was offered, for which no
-    /// [`Session`](crate::Session) is ever made (XEP-0166 § 6.3.1).
+    /// [`Session`](crate::Session) is ever made (XEP-0166 § 6.3.1); it is then to be written in that one's version.
     #[must_use]
     pub fn terminate(sid: &str, reason: Reason) -> Self {
         Self { reason: Some(reason), ..Self::new(Action::SessionTerminate, sid) }
+    }
+
+    /// The same in another namespace.
+    #[must_use]
+    pub fn with_version(self, version: JingleVersion) -> Self {
+        Self { version, ..self }
     }
 
     pub(crate) fn with_initiator(self, initiator: &FullJid) -> Self {
@@ -136,16 +145,27 @@ impl Jingle {
         Self { contents: vec![content], ..self }
     }
 
-    /// Reads the payload of an IQ of type set. `None` when it is not a `<jingle/>` of `urn:xmpp:jingle:1`.
+    /// Reads the payload of an IQ of type set under the default [`Dialect`]. `None` when it is not a `<jingle/>` of
+    /// `urn:xmpp:jingle:1`.
     ///
     /// # Errors
     ///
     /// When it breaks a rule; it is then answered with [`Malformed::stanza_error`].
     pub fn parse(payload: ElementRef<'_>) -> Option<Result<Self, Malformed>> {
-        payload.is("jingle", ns::JINGLE).then(|| Self::read(payload))
+        Self::parse_with(payload, &Dialect::PLAIN)
     }
 
-    fn read(element: ElementRef<'_>) -> Result<Self, Malformed> {
+    /// The same under any dialect. `None` when it is not a `<jingle/>` of a namespace that the dialect reads.
+    ///
+    /// # Errors
+    ///
+    /// When it breaks a rule; it is then answered with [`Malformed::stanza_error`].
+    pub fn parse_with(payload: ElementRef<'_>, dialect: &Dialect) -> Option<Result<Self, Malformed>> {
+        let version = dialect.jingle_version(payload.ns()).filter(|_| payload.name() == "jingle")?;
+        Some(Self::read(payload, version, dialect))
+    }
+
+    fn read(element: ElementRef<'_>, version: JingleVersion, dialect: &Dialect) -> Result<Self, Malformed> {
         let action = element.attribute("action").and_then(Action::parse);
         let sid = element.attribute("sid");
         let jid = |name| element.attribute(name).and_then(|jid| Jid::new(jid).ok());
@@ -166,20 +186,22 @@ impl Jingle {
         if contents(element).nth(Self::MAX_CONTENTS).is_some() {
             return Err(malformed(MalformedKind::Contents));
         }
-        let contents = contents(element).map(Content::parse).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+        let contents = contents(element).map(|content| Content::parse(content, dialect));
+        let contents = contents.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
         // § 7.2.10: otherwise the responder MUST return bad-request.
         if action == Action::SessionInitiate && !contents.is_empty() && !contents.iter().any(Content::is_session) {
             return Err(malformed(MalformedKind::Disposition));
         }
-        let payload =
-            element.children().find(|child| !child.is("content", ns::JINGLE) && !child.is("reason", ns::JINGLE));
+        let is_own = |child: &ElementRef<'_>| child.is("content", version.ns()) || child.is("reason", version.ns());
+        let payload = element.children().find(|child| !is_own(child));
         Ok(Self {
+            version,
             action,
             sid: known_sid.to_owned(),
             initiator: jid("initiator"),
             responder: jid("responder"),
             contents,
-            reason: element.child("reason", ns::JINGLE).map(Reason::parse),
+            reason: element.child("reason", version.ns()).map(Reason::parse),
             payload: payload.map(|child| Payload { name: child.name().to_owned(), ns: child.ns().to_owned() }),
         })
     }
@@ -187,14 +209,14 @@ impl Jingle {
     /// Appends the element.
     pub fn write(&self, out: &mut String) {
         out.push_str("<jingle");
-        write::attribute(out, "xmlns", ns::JINGLE);
+        write::attribute(out, "xmlns", self.version.ns());
         write::attribute(out, "action", self.action.as_str());
         write::optional_attribute(out, "initiator", self.initiator.as_ref().map(|jid| jid.as_str()));
         write::optional_attribute(out, "responder", self.responder.as_ref().map(|jid| jid.as_str()));
         write::attribute(out, "sid", &self.sid);
         out.push('>');
         for content in &self.contents {
-            content.write(out);
+            content.write_for(out, self.action == Action::ContentModify);
         }
         if let Some(reason) = &self.reason {
             reason.write(out);
@@ -219,7 +241,7 @@ impl Jingle {
 }
 
 fn contents(jingle: ElementRef<'_>) -> impl Iterator<Item = ElementRef<'_>> {
-    jingle.children().filter(|child| child.is("content", ns::JINGLE))
+    jingle.children().filter(move |child| child.is("content", jingle.ns()))
 }
 
 impl Malformed {

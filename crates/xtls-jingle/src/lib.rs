@@ -46,25 +46,31 @@
 mod action;
 mod content;
 mod description;
+mod dialect;
 mod error;
 mod jingle;
 mod offer;
 mod reason;
+mod redirect;
 mod session;
 mod sid;
 mod tie_break;
 mod transport;
+mod version;
 
 pub use action::Action;
 pub use content::{Content, Creator, Security, Senders};
 pub use description::{Description, DescriptionError};
+pub use dialect::{Dialect, Profile};
 pub use error::{Fault, JingleCondition};
 pub use jingle::{Jingle, Malformed, MalformedKind, Payload, Sent};
 pub use offer::{Answer, Offer, Refusal};
 pub use reason::{Reason, ReasonCondition};
+pub use redirect::{Redirect, redirect_allowed};
 pub use session::{AcceptError, ChooseError, Event, InitiateError, PingError, Refused, Role, Session, State, Verdict};
-pub use tie_break::{Winner, tie_break};
+pub use tie_break::{Winner, tie_break, tie_break_in_session};
 pub use transport::{IbbTransport, Transport};
+pub use version::{IbbVersion, JingleVersion};
 
 /// The longest session identifier that is accepted, in bytes; it holds for Jingle and for bytestream sids.
 pub const MAX_SID: usize = sid::MAX;

@@ -4,8 +4,13 @@ use core::fmt;
 
 use xtls_stanza::{SecurityOffer, jid::FullJid};
 
-use crate::{Action, Content, Creator, Description, Fault, IbbTransport, Jingle, Reason, ReasonCondition, Security};
-use crate::{Senders, Transport};
+use crate::{
+    Action, Content, Creator, Description, Fault, IbbTransport, IbbVersion, Jingle, Reason, ReasonCondition, Security,
+    Senders, Transport,
+};
+
+/// Bytes of one block where an offer of [`IbbVersion::Tmp`] does not say: what XEP-0047 § 5 recommends.
+const TMP_BLOCK_SIZE: u16 = 4096;
 
 /// What a session-initiate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +22,8 @@ pub struct Offer {
     pub content_name: String,
     /// Who sends application data; an answer repeats it.
     pub senders: Senders,
+    /// How the bytestream begins and ends; an answer can change it.
+    pub ibb_version: IbbVersion,
     /// The sid of the bytestream.
     pub ibb_sid: String,
     /// Bytes of one block, at least 1.
@@ -46,12 +53,13 @@ pub enum Refusal {
     Fault(Fault),
     /// No content asks for XTLS: another Jingle implementation may want it.
     NotXtls,
-    /// It is acknowledged, and then terminated with this reason (XEP-0166 § 6.3.1): see [`Jingle::terminate`].
+    /// It is acknowledged, and then terminated with this reason (XEP-0166 § 6.3.1): see [`Jingle::terminate`] and
+    /// [`Jingle::with_version`].
     Unsupported(Reason),
 }
 
 impl Offer {
-    /// An offer under the content name "xmlstream" for an XML stream and "data" for anything else.
+    /// An offer over `ibb:1`, under the content name "xmlstream" for an XML stream and "data" for anything else.
     #[must_use]
     pub fn new(description: Description, ibb_sid: &str, block_size: u16, security: SecurityOffer) -> Self {
         let content_name = if description.is_xmlstream() { "xmlstream" } else { "data" };
@@ -59,6 +67,7 @@ impl Offer {
             description,
             content_name: content_name.to_owned(),
             senders: Senders::Both,
+            ibb_version: IbbVersion::Ibb1,
             ibb_sid: ibb_sid.to_owned(),
             block_size,
             security,
@@ -97,7 +106,10 @@ impl Offer {
         let Some(content_name) = content.name.clone() else {
             return malformed("a content without a name");
         };
-        let (Some(ibb_sid), Some(block_size)) = (ibb.sid.clone(), ibb.block_size) else {
+        let is_tmp = ibb.version == IbbVersion::Tmp;
+        let ibb_sid = ibb.sid.as_ref().or_else(|| is_tmp.then_some(&jingle.sid));
+        let block_size = ibb.block_size.or_else(|| is_tmp.then_some(TMP_BLOCK_SIZE));
+        let (Some(ibb_sid), Some(block_size)) = (ibb_sid.cloned(), block_size) else {
             return malformed("an in-band bytestream without sid or block-size");
         };
         if ibb.in_messages {
@@ -110,6 +122,7 @@ impl Offer {
             description: description.clone(),
             content_name,
             senders: content.senders,
+            ibb_version: ibb.version,
             ibb_sid,
             block_size,
             security: security.clone(),
@@ -126,7 +139,9 @@ impl Offer {
         Content {
             senders: self.senders,
             description: Some(self.description.clone()),
-            transport: Some(Transport::Ibb(IbbTransport::new(&self.ibb_sid, block_size))),
+            transport: Some(Transport::Ibb(
+                IbbTransport::new(&self.ibb_sid, block_size).with_version(self.ibb_version),
+            )),
             security: Security::Xtls(security),
             ..Content::new(&self.content_name)
         }

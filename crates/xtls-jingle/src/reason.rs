@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use xtls_stanza::{ElementRef, ns, write};
+use xtls_stanza::{ElementRef, write};
 
 use crate::sid;
 
@@ -104,23 +104,23 @@ impl Reason {
         Self { alternative_sid: Some(sid.to_owned()), ..Self::new(ReasonCondition::AlternativeSession) }
     }
 
-    /// Reads a `<reason/>` element. Of several conditions the first that is known counts; without one the condition is
+    /// Reads a `<reason/>` element of whichever version of Jingle. Of several conditions the first that is known counts; without one the condition is
     /// [`ReasonCondition::Undefined`]: why a session ended is no ground to refuse that it did.
     #[must_use]
     pub fn parse(element: ElementRef<'_>) -> Self {
         let known = |child: ElementRef<'_>| {
-            ReasonCondition::ALL.iter().copied().find(|condition| child.is(condition.as_str(), ns::JINGLE))
+            ReasonCondition::ALL.iter().copied().find(|condition| child.is(condition.as_str(), element.ns()))
         };
         let found = element.children().find_map(|child| known(child).map(|condition| (condition, child)));
         let (condition, alternative_sid) = match found {
             Some((ReasonCondition::AlternativeSession, child)) => {
-                let sid = child.child("sid", ns::JINGLE).map(|sid| sid.text()).filter(|sid| sid::is_sid(sid));
+                let sid = child.child("sid", element.ns()).map(|sid| sid.text()).filter(|sid| sid::is_sid(sid));
                 (ReasonCondition::AlternativeSession, sid)
             }
             Some((condition, _)) => (condition, None),
             None => (ReasonCondition::Undefined, None),
         };
-        let text = element.child("text", ns::JINGLE).map(|text| shortened(text.text()));
+        let text = element.child("text", element.ns()).map(|text| shortened(text.text()));
         Self { condition, text, alternative_sid }
     }
 

@@ -1,6 +1,8 @@
-//! Who gives way when both initiate at once (XEP-0166 § 7.2.16).
+//! Who gives way when both do the same at once (XEP-0166 § 7.2.16).
 
-/// Whose session-initiate stands.
+use crate::Role;
+
+/// Whose request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Winner {
@@ -19,6 +21,15 @@ pub fn tie_break(our_sid: &str, their_sid: &str, our_jid: &str, their_jid: &str)
     let ours = (our_sid.as_bytes(), our_jid.as_bytes());
     let theirs = (their_sid.as_bytes(), their_jid.as_bytes());
     if ours <= theirs { Winner::Ours } else { Winner::Theirs }
+}
+
+/// Decides between two equivalent actions that crossed inside a session: that of the initiator stands (XEP-0166 § 7.2.16).
+#[must_use]
+pub fn tie_break_in_session(our_role: Role) -> Winner {
+    match our_role {
+        Role::Initiator => Winner::Ours,
+        Role::Responder => Winner::Theirs,
+    }
 }
 
 #[cfg(test)]
@@ -41,6 +52,12 @@ mod tests {
     fn xep_0166_7_2_16_of_equal_sids_the_lower_jid_wins() {
         assert_eq!(tie_break("s", "s", JULIET, ROMEO), Winner::Ours);
         assert_eq!(tie_break("s", "s", ROMEO, JULIET), Winner::Theirs);
+    }
+
+    #[test]
+    fn xep_0166_7_2_16_in_a_session_the_initiator_overrules() {
+        assert_eq!(tie_break_in_session(Role::Initiator), Winner::Ours);
+        assert_eq!(tie_break_in_session(Role::Responder), Winner::Theirs);
     }
 
     #[test]

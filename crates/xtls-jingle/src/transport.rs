@@ -1,14 +1,14 @@
 //! How data goes across: `<transport/>` (XEP-0166 § 6.2), and that of XEP-0261 in particular.
 
-use xtls_stanza::{ElementRef, ns, write};
+use xtls_stanza::{ElementRef, write};
 
-use crate::{MalformedKind, sid};
+use crate::{Dialect, IbbVersion, JingleVersion, MalformedKind, sid};
 
 /// A transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
-    /// An in-band bytestream (XEP-0261), `urn:xmpp:jingle:transports:ibb:1`.
+    /// An in-band bytestream (XEP-0261), in one of the namespaces that the [`Dialect`] reads.
     Ibb(IbbTransport),
     /// Another one, of which the namespace is kept.
     Other {
@@ -21,24 +21,32 @@ pub enum Transport {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct IbbTransport {
-    /// The bytestream's sid, an NMTOKEN of at most [`MAX_SID`](crate::MAX_SID) bytes. An offer must have it; an answer
-    /// that leaves it out means the offered one.
+    /// The namespace.
+    pub version: IbbVersion,
+    /// The bytestream's sid, an NMTOKEN of at most [`MAX_SID`](crate::MAX_SID) bytes. An offer must have it, unless it is
+    /// of [`IbbVersion::Tmp`]; an answer that leaves it out means the offered one.
     pub sid: Option<String>,
-    /// Bytes of one block before base64, 1 to 65 535. An offer must have it; an answer that leaves it out means the
-    /// offered one.
+    /// Bytes of one block before base64, 1 to 65 535. As with the sid, an answer that leaves it out means the offered
+    /// one.
     pub block_size: Option<u16>,
     /// Whether data is to go in message stanzas, which have no acknowledgement, instead of IQs.
     pub in_messages: bool,
 }
 
 impl IbbTransport {
-    /// A bytestream in IQ stanzas.
+    /// A bytestream of `ibb:1` in IQ stanzas.
     #[must_use]
     pub fn new(sid: &str, block_size: u16) -> Self {
-        Self { sid: Some(sid.to_owned()), block_size: Some(block_size), in_messages: false }
+        Self { version: IbbVersion::Ibb1, sid: Some(sid.to_owned()), block_size: Some(block_size), in_messages: false }
     }
 
-    fn parse(element: ElementRef<'_>) -> Result<Self, MalformedKind> {
+    /// The same in another version.
+    #[must_use]
+    pub fn with_version(self, version: IbbVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    fn parse(element: ElementRef<'_>, version: IbbVersion) -> Result<Self, MalformedKind> {
         let sid = element.attribute("sid").map(|sid| {
             // XEP-0047 § 2.1: it MUST match the NMTOKEN datatype.
             if sid::is_sid(sid) { Ok(sid.to_owned()) } else { Err(MalformedKind::IbbSid) }
@@ -49,7 +57,7 @@ impl IbbTransport {
             Some("message") => true,
             Some(_) => return Err(MalformedKind::IbbStanza),
         };
-        Ok(Self { sid: sid.transpose()?, block_size: block_size.transpose()?, in_messages })
+        Ok(Self { version, sid: sid.transpose()?, block_size: block_size.transpose()?, in_messages })
     }
 }
 
@@ -63,14 +71,13 @@ fn block_size(value: &str) -> Result<u16, MalformedKind> {
 
 impl Transport {
     /// Reads a child of `<content/>`; `None` when it is something else.
-    pub(crate) fn parse(element: ElementRef<'_>) -> Option<Result<Self, MalformedKind>> {
-        if element.name() != "transport" || element.ns().is_empty() || element.ns() == ns::JINGLE {
+    pub(crate) fn parse(element: ElementRef<'_>, dialect: &Dialect) -> Option<Result<Self, MalformedKind>> {
+        if element.name() != "transport" || element.ns().is_empty() || JingleVersion::of(element.ns()).is_some() {
             return None;
         }
-        Some(if element.ns() == ns::JINGLE_IBB {
-            IbbTransport::parse(element).map(Self::Ibb)
-        } else {
-            Ok(Self::Other { ns: element.ns().to_owned() })
+        Some(match dialect.ibb_version(element.ns()) {
+            Some(version) => IbbTransport::parse(element, version).map(Self::Ibb),
+            None => Ok(Self::Other { ns: element.ns().to_owned() }),
         })
     }
 
@@ -78,7 +85,7 @@ impl Transport {
     #[must_use]
     pub fn ns(&self) -> &str {
         match self {
-            Self::Ibb(_) => ns::JINGLE_IBB,
+            Self::Ibb(ibb) => ibb.version.ns(),
             Self::Other { ns } => ns,
         }
     }

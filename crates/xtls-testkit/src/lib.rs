@@ -1,1 +1,22 @@
-//! Virtual clock, simulated relay, pairs and a deterministic TLS provider for testing XTLS; never for production.
+//! For tests, simulations and demonstrations of XTLS, never for production: a virtual clock, a simulated server, worlds
+//! of engines that talk through it, and a deterministic TLS provider.
+//!
+//! ```
+//! use xtls::{Event, TrustPolicy, TunnelOptions};
+//! use xtls_testkit::World;
+//!
+//! // Two entities that trust one another, and a server between them; everything follows from the seed.
+//! let (mut world, romeo, juliet) = World::pair(7);
+//! let tunnel = world.connect(romeo, juliet);
+//! let message = xtls_stanza::Element::builder("message", "jabber:client").build().expect("a stanza");
+//! world.with(romeo, |engine, now| engine.tunnel(tunnel).expect("it is live").send(now, &message)).expect("it is open");
+//! world.run();
+//! assert!(world.take_events(juliet).iter().any(|event| matches!(event, Event::Stanza { .. })));
+//! ```
+
+pub mod provider;
+mod relay;
+mod world;
+
+pub use relay::{Delivery, Fate, Passed, Relay};
+pub use world::{EntityId, EntityOptions, World};

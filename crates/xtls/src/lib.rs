@@ -1,1 +1,41 @@
-//! End-to-end encrypted tunnels for XMPP (XTLS), sans-IO: the engine.
+//! End-to-end encrypted tunnels for XMPP.
+//!
+//! Two XMPP entities that do not trust the servers between them negotiate a Jingle session (XEP-0166) with a security
+//! precondition (draft-meyer-xmpp-e2e-encryption-02), carry TLS records over an in-band bytestream (XEP-0047), authenticate
+//! one another, and talk over an XML stream, or raw bytes, inside the tunnel. [`Engine`] does all of that and no I/O:
+//! stanzas and time go in, stanzas and events come out.
+
+mod application;
+mod config;
+mod engine;
+mod error;
+mod event;
+mod fault;
+mod handle;
+mod security;
+mod timer;
+mod trust;
+mod tunnel;
+mod wall;
+
+pub use application::{Application, BYTES_NS, TunnelOptions};
+pub use config::{Config, ConfigError, Local, Timers, Window};
+pub use engine::{Engine, Transmit};
+pub use error::{
+    AcceptError, EngineError, FinishError, InitiateError, RejectError, SendError, StreamError, TrustError, WriteError,
+};
+pub use event::{CloseReason, Closed, Disposition, EndedBy, Event, Incoming, Refusal, TunnelId};
+pub use fault::{Blame, Fault};
+pub use handle::{TrustDecision, Tunnel};
+pub use security::{Authentication, Security};
+pub use timer::{Deadline, Timer};
+pub use trust::{Confirmed, Learned, MemoryTrustStore, Pin, TrustPolicy, TrustRecord, TrustStore};
+
+pub use xtls_jingle::{Description, Reason, ReasonCondition};
+pub use xtls_stanza::{Element, Fingerprint, HashAlgo, Method, SecurityOffer, jid};
+pub use xtls_tls::{Identity, IdentityError, KeyKind, PeerCertificate, TlsParameters, TlsVersion};
+
+/// The examples of the README are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,15 +1,20 @@
 //! One session (XEP-0166 § 5) with its security precondition (draft § 3).
 
+mod answer;
+mod change;
 mod error;
 mod request;
 
 use std::collections::VecDeque;
 
-use xtls_stanza::{Condition, Ids, Method, SecurityOffer, StanzaError, jid::FullJid};
+use xtls_stanza::{Ids, Method, SecurityOffer, jid::FullJid};
 
+pub use answer::{Refused, Verdict};
 pub use error::{AcceptError, ChooseError, InitiateError, PingError};
 
-use crate::{Action, Answer, Content, Jingle, JingleCondition, Offer, Reason, Refusal, Security, Sent, sid};
+use crate::{
+    Action, Answer, Content, Dialect, IbbVersion, Jingle, JingleVersion, Offer, Reason, Refusal, Security, Sent, sid,
+};
 
 /// The state machine of one Jingle session with one content, an in-band bytestream and XTLS.
 ///
@@ -18,18 +23,26 @@ use crate::{Action, Answer, Content, Jingle, JingleCondition, Offer, Reason, Ref
 /// [`Session::poll`], which takes out what is to be sent. They can be called in any order.
 ///
 /// The driver has checked that what it hands in comes from the peer of this session; it acknowledges with an empty result
-/// each request that [`Session::handle_request`] takes. Trust, timers, and which method to use are its business.
+/// each request that [`Session::handle_request`] takes, before it sends what that has queued. Trust, timers, and which
+/// method to use are its business.
 ///
-/// Bounds: of each action at most one request waits to be sent and at most one to be answered, hence never more than four
-/// each: an initiator's session-initiate, security-info, session-info and session-terminate.
+/// A session has one content and one transport from beginning to end: what would change that is refused as XEP-0166 § 7.2
+/// says, some of it by a request in return.
+///
+/// Bounds: of each action at most one request waits to be sent or to be answered, hence never more than seven: an
+/// initiator's session-initiate, security-info, session-info, content-reject, content-modify, transport-reject and
+/// session-terminate.
 #[derive(Debug)]
 pub struct Session {
     role: Role,
     state: State,
+    dialect: Dialect,
+    version: JingleVersion,
     sid: String,
     offer: Offer,
     /// The responder's `<security/>`, once the session is accepted.
     answer: Option<SecurityOffer>,
+    ibb_version: IbbVersion,
     block_size: u16,
     method: Option<Method>,
     queue: VecDeque<Jingle>,
@@ -70,30 +83,19 @@ pub enum Event {
     },
     /// To the responder: the initiator has chosen this method.
     MethodChosen(Method),
-    /// The peer has ended the session. A reason is not required.
+    /// The peer has ended the session, or has removed its only content, so that it is ended from here: a session-terminate
+    /// is then queued. A reason is not required.
     Terminated(Option<Reason>),
-}
-
-/// One of our requests was answered with an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Refused {
-    /// Which request.
-    pub action: Action,
-    /// What it means for the session.
-    pub verdict: Verdict,
-}
-
-/// What an error means for the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Nothing: the peer is alive and does not know the request, which it need not.
-    Tolerated,
-    /// The peer has no such session (any more): the state is [`State::Ended`], and nothing is left to be sent.
-    Ended,
-    /// The session cannot go on as it is; the driver terminates it, unless it knows better (a temporary error to a ping).
-    Fatal,
+    /// The peer authorises a further bytestream, which either side may open (XEP-0261 § 2.4): only where
+    /// [`Dialect::further_bytestreams`] says so. The session keeps nothing of it; a driver that does not want it answers
+    /// [`Fault::UnsupportedInfo`](crate::Fault::UnsupportedInfo) instead of acknowledging. How many there may be is for
+    /// the driver to bound.
+    TransportInfo {
+        /// Its sid, another one than that of the first bytestream.
+        sid: String,
+        /// Bytes of one block: the number that was said, which may exceed that of the first bytestream, or else that one.
+        block_size: u16,
+    },
 }
 
 impl Session {
@@ -119,7 +121,7 @@ impl Session {
         }
         // § 7.1: the initiator attribute SHOULD be there in session-initiate, and SHOULD NOT in anything else.
         let request = Jingle::new(Action::SessionInitiate, sid).with_initiator(initiator).with_content(offer.content());
-        let mut session = Self::new(Role::Initiator, sid, offer);
+        let mut session = Self::new(Role::Initiator, JingleVersion::Jingle1, sid, offer);
         session.queue.push_back(request);
         Ok(session)
     }
@@ -131,15 +133,24 @@ impl Session {
     ///
     /// When no session can come of it: the refusal says what is to be done instead.
     pub fn incoming(initiate: &Jingle) -> Result<Self, Refusal> {
-        Offer::read(initiate).map(|offer| Self::new(Role::Responder, &initiate.sid, offer))
+        Offer::read(initiate).map(|offer| Self::new(Role::Responder, initiate.version, &initiate.sid, offer))
     }
 
-    fn new(role: Role, sid: &str, offer: Offer) -> Self {
+    /// The same session with the tolerances of a dialect; a new one has those of the default.
+    #[must_use]
+    pub fn with_dialect(self, dialect: Dialect) -> Self {
+        Self { dialect, ..self }
+    }
+
+    fn new(role: Role, version: JingleVersion, sid: &str, offer: Offer) -> Self {
         Self {
             role,
             state: State::Pending,
+            dialect: Dialect::default(),
+            version,
             sid: sid.to_owned(),
             answer: None,
+            ibb_version: offer.ibb_version,
             block_size: offer.block_size,
             offer,
             method: None,
@@ -158,6 +169,12 @@ impl Session {
     #[must_use]
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// The namespace in which the session is carried on: that of its session-initiate.
+    #[must_use]
+    pub fn version(&self) -> JingleVersion {
+        self.version
     }
 
     /// The session's sid.
@@ -202,6 +219,12 @@ impl Session {
         &self.offer.ibb_sid
     }
 
+    /// How the bytestream begins and ends: as offered, or as the responder's session-accept has it instead.
+    #[must_use]
+    pub fn ibb_version(&self) -> IbbVersion {
+        self.ibb_version
+    }
+
     /// The method that the initiator chose, or that TLS began with.
     #[must_use]
     pub fn method(&self) -> Option<Method> {
@@ -243,8 +266,7 @@ impl Session {
         // A choice that came early stands only if this answer allows it too.
         self.method = self.method.filter(|method| security.methods.contains(method));
         let content = self.offer.content_with(self.block_size, security.clone());
-        let request =
-            Jingle::new(Action::SessionAccept, &self.sid).with_responder(answer.responder).with_content(content);
+        let request = self.request(Action::SessionAccept).with_responder(answer.responder).with_content(content);
         self.queue.push_back(request);
         self.answer = Some(security);
         self.state = State::Active;
@@ -268,7 +290,7 @@ impl Session {
         }
         let security = SecurityOffer::new(answer.version, Vec::new(), vec![method]);
         let content = Content { security: Security::Xtls(security), ..Content::new(&self.offer.content_name) };
-        self.queue.push_back(Jingle::new(Action::SecurityInfo, &self.sid).with_content(content));
+        self.queue.push_back(self.request(Action::SecurityInfo).with_content(content));
         self.method = Some(method);
         Ok(())
     }
@@ -287,13 +309,10 @@ impl Session {
         if self.state == State::Ended {
             return Err(PingError::Ended);
         }
-        let is_ping = |action| action == Action::SessionInfo;
-        if self.queue.iter().any(|request| is_ping(request.action))
-            || self.unanswered.iter().any(|sent| is_ping(sent.action))
-        {
+        if self.is_open(Action::SessionInfo) {
             return Err(PingError::Unanswered);
         }
-        self.queue.push_back(Jingle::new(Action::SessionInfo, &self.sid));
+        self.queue.push_back(self.request(Action::SessionInfo));
         Ok(())
     }
 
@@ -309,41 +328,8 @@ impl Session {
         let is_unknown_to_peer = self.queue.iter().any(|request| request.action == Action::SessionInitiate);
         self.end();
         if !is_unknown_to_peer {
-            self.queue.push_back(Jingle::terminate(&self.sid, reason));
+            self.queue.push_back(Jingle::terminate(&self.sid, reason).with_version(self.version));
         }
-    }
-
-    /// The peer acknowledged a request: which one. `None` when no request of this id is open.
-    pub fn handle_result(&mut self, id: &str) -> Option<Action> {
-        let at = self.unanswered.iter().position(|sent| sent.id.as_str() == id)?;
-        Some(self.unanswered.swap_remove(at).action)
-    }
-
-    /// The peer, or a server in between, refused a request: which one, and what it means. `None` when no request of this
-    /// id is open.
-    pub fn handle_error(&mut self, id: &str, error: &StanzaError) -> Option<Refused> {
-        let action = self.handle_result(id)?;
-        let verdict = self.verdict(action, error);
-        if verdict == Verdict::Ended {
-            self.end();
-        }
-        Some(Refused { action, verdict })
-    }
-
-    fn verdict(&self, action: Action, error: &StanzaError) -> Verdict {
-        let is_unknown = error.condition == Condition::ItemNotFound
-            || JingleCondition::of(error) == Some(JingleCondition::UnknownSession);
-        // A refused session-initiate has made no session (XEP-0166 § 6.3.2).
-        let is_over = matches!(action, Action::SessionInitiate | Action::SessionTerminate);
-        if self.state == State::Ended || is_unknown || is_over {
-            return Verdict::Ended;
-        }
-        // Clients that do not know security-info (it is "not really necessary", draft § 3) or pings answer so.
-        let is_ignorance = matches!(error.condition, Condition::FeatureNotImplemented | Condition::BadRequest);
-        if is_ignorance && matches!(action, Action::SecurityInfo | Action::SessionInfo) {
-            return Verdict::Tolerated;
-        }
-        Verdict::Fatal
     }
 
     /// Takes out the next request: appends one whole IQ. `from` is for whom no server stamps.
@@ -359,6 +345,16 @@ impl Session {
     #[must_use]
     pub fn wants_to_send(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    fn request(&self, action: Action) -> Jingle {
+        Jingle::new(action, &self.sid).with_version(self.version)
+    }
+
+    /// Whether a request of this action waits to be sent or to be answered.
+    fn is_open(&self, action: Action) -> bool {
+        self.queue.iter().any(|request| request.action == action)
+            || self.unanswered.iter().any(|sent| sent.action == action)
     }
 
     fn end(&mut self) {

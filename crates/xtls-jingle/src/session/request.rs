@@ -11,7 +11,8 @@ impl Session {
     /// When it cannot be taken: it is answered with [`Fault::stanza_error`], and the session is as it was before.
     pub fn handle_request(&mut self, request: &Jingle) -> Result<Option<Event>, Fault> {
         // XEP-0166 § 6.7: whatever comes after the end MUST be answered unknown-session.
-        if self.state == State::Ended || request.sid != self.sid {
+        // What comes in another namespace is about another session: this one is carried on in its own.
+        if self.state == State::Ended || request.sid != self.sid || request.version != self.version {
             return Err(Fault::UnknownSession);
         }
         match request.action {
@@ -19,8 +20,9 @@ impl Session {
             Action::SessionAccept => self.session_accept(request).map(Some),
             Action::SecurityInfo => self.security_info(request),
             Action::SessionInfo if is_ping(request) => Ok(None),
+            Action::TransportInfo => self.transport_info(request),
             // XEP-0166 § 6.8: informational messages that are not understood MUST be answered so.
-            Action::SessionInfo | Action::DescriptionInfo | Action::TransportInfo => Err(Fault::UnsupportedInfo),
+            Action::SessionInfo | Action::DescriptionInfo => Err(Fault::UnsupportedInfo),
             Action::SessionTerminate => {
                 self.end();
                 Ok(Some(Event::Terminated(request.reason.clone())))
@@ -30,10 +32,10 @@ impl Session {
             Action::TransportAccept | Action::TransportReject => {
                 Err(Fault::OutOfOrder("no transport-replace was sent"))
             }
-            // A session has one content and one transport from beginning to end.
-            Action::ContentAdd | Action::ContentModify | Action::ContentRemove | Action::TransportReplace => {
-                Err(Fault::Unsupported(request.action))
-            }
+            Action::ContentAdd => self.content_add(request),
+            Action::ContentModify => self.content_modify(request),
+            Action::ContentRemove => self.content_remove(request),
+            Action::TransportReplace => self.transport_replace(request),
         }
     }
 
@@ -60,6 +62,8 @@ impl Session {
             return Err(Fault::NotAcceptable("another application than was offered"));
         }
         let ibb = self.offered_transport(transport)?;
+        // The namespace selects the behaviour, and the responder has the last word on what it can do.
+        self.ibb_version = ibb.version;
         // XEP-0261 § 2.2: the responder may only lower it. Some raise it, and mean no harm.
         self.block_size = ibb.block_size.unwrap_or(self.offer.block_size).min(self.offer.block_size);
         self.answer = content.xtls().cloned();
@@ -92,7 +96,12 @@ impl Session {
         let mut possible = said.methods.iter().copied().filter(|method| self.is_offered_by_both(*method));
         let method = possible.next().ok_or(Fault::OutOfOrder("a method that not both ends offered"))?;
         if possible.next().is_some() {
-            return Err(Fault::Malformed("security-info with several possible methods"));
+            // It says no more than the offers did. Nothing is chosen: the first bytes of TLS will tell.
+            return if self.dialect.several_methods {
+                Ok(None)
+            } else {
+                Err(Fault::Malformed("security-info with several possible methods"))
+            };
         }
         match self.method {
             Some(chosen) if chosen != method => Err(Fault::OutOfOrder("another method was chosen already")),
@@ -105,12 +114,15 @@ impl Session {
         }
     }
 
-    /// The one content of a request, which must be that of the session. A name may be missing.
-    fn content_of<'a>(&self, request: &'a Jingle) -> Result<&'a Content, Fault> {
+    /// The one content of a request, which must be that of the session. Where the dialect allows it, a name may be missing.
+    pub(super) fn content_of<'a>(&self, request: &'a Jingle) -> Result<&'a Content, Fault> {
         let [content] = request.contents.as_slice() else {
             return Err(Fault::Malformed("not exactly one content"));
         };
-        let is_named = content.name.as_ref().is_none_or(|name| *name == self.offer.content_name);
+        let is_named = match &content.name {
+            Some(name) => *name == self.offer.content_name,
+            None => self.dialect.nameless_content,
+        };
         // § 7.3: creator and name together identify a content, and the creator never changes.
         if content.creator != Creator::Initiator || !is_named {
             return Err(Fault::Malformed("a content that is not part of the session"));

@@ -139,6 +139,60 @@ fn at_most_four_requests_of_an_initiator_are_open() {
 }
 
 #[test]
+fn at_most_seven_requests_are_open_with_the_answers_to_the_peers() {
+    let requests = || {
+        let content = |inner: &str| format!("<content creator='initiator' name='xmlstream' {inner}</content>");
+        [
+            jingle(Action::ContentAdd, "<content creator='responder' name='xmlstream'/>"),
+            jingle(Action::ContentModify, &content("senders='none'>")),
+            jingle(Action::TransportReplace, &content("><transport xmlns='urn:x'/>")),
+        ]
+    };
+    let mut initiator = Session::initiate(SID, &jid(ROMEO), offer()).unwrap();
+    let (first, initiate) = next(&mut initiator);
+    let mut responder = Session::incoming(&initiate).unwrap();
+    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    initiator.handle_request(&next(&mut responder).1).unwrap();
+    initiator.choose(Method::X509).unwrap();
+    initiator.ping().unwrap();
+    let mut open = vec![first.action];
+    for _ in 0..100 {
+        for request in requests() {
+            let _ = initiator.handle_request(&request);
+        }
+        while initiator.wants_to_send() {
+            open.push(next(&mut initiator).0.action);
+        }
+    }
+    initiator.terminate(Reason::new(ReasonCondition::Success));
+    open.push(next(&mut initiator).0.action);
+    assert_eq!(
+        open,
+        [
+            Action::SessionInitiate,
+            Action::SecurityInfo,
+            Action::SessionInfo,
+            Action::ContentReject,
+            Action::ContentModify,
+            Action::TransportReject,
+            Action::SessionTerminate
+        ]
+    );
+}
+
+#[test]
+fn a_rejected_content_add_has_at_most_16_contents() {
+    let add = |count: usize| {
+        let contents: String = (0..count).map(|at| format!("<content name='{at}'/>")).collect();
+        read(&format!("<jingle xmlns='urn:xmpp:jingle:1' action='content-add' sid='{SID}'>{contents}</jingle>"))
+    };
+    let (mut initiator, _) = active();
+    initiator.handle_request(&add(16).unwrap()).unwrap();
+    assert_eq!(next(&mut initiator).1.contents.len(), Jingle::MAX_CONTENTS);
+    assert_eq!(add(17).unwrap_err().kind, MalformedKind::Contents);
+}
+
+#[test]
 fn a_ping_waits_for_its_answer() {
     let (mut initiator, _) = active();
     assert_eq!(initiator.ping(), Ok(()));

@@ -3,11 +3,12 @@
 //! are understood.
 
 use xtls_jingle::{
-    Action, Description, Event, MalformedKind, Reason, ReasonCondition, Refusal, Security, Session, Transport,
+    Action, Description, Dialect, Event, IbbVersion, MalformedKind, Reason, ReasonCondition, Refusal, Security,
+    Session, Transport,
 };
 use xtls_stanza::{Element, Limits, Method, XtlsVersion};
 
-use super::{ROMEO, SID, active, ibb, parse, pending, read};
+use super::{ROMEO, SID, active, ibb, parse, parse_with, pending, read};
 
 const INITIATE: &str = "<iq from='romeo@montague.lit/orchard' id='xn28s7gk' to='juliet@capulet.lit/balcony' type='set'>
   <jingle xmlns='urn:xmpp:jingle:1'
@@ -75,7 +76,7 @@ const TERMINATE_6: &str =
   </jingle>
 </iq>";
 
-/// The examples offer `ibb:0`; what is supported is `ibb:1`.
+/// The examples offer `ibb:0`, which the default dialect does not read.
 fn with_ibb_1(xml: &str) -> String {
     xml.replace("transports:ibb:0", "transports:ibb:1")
 }
@@ -111,6 +112,21 @@ fn draft_3_the_offer_of_the_example_is_taken_up_over_ibb_1() {
     assert_eq!((session.sid(), session.ibb_sid(), session.block_size()), (SID, "ch3d9s71", 4096));
     assert!(session.offer().description.is_xmlstream());
     assert_eq!(session.peer_security().unwrap().methods, [Method::X509, Method::Srp]);
+}
+
+#[test]
+fn draft_3_the_examples_over_ibb_0_as_the_draft_has_them() {
+    for dialect in [Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT] {
+        let mut responder = Session::incoming(&parse_with(INITIATE, &dialect)).unwrap().with_dialect(dialect);
+        assert_eq!((responder.ibb_version(), responder.ibb_sid()), (IbbVersion::Ibb0, "ch3d9s71"));
+        responder.accept(super::Answer::new(super::jid(super::JULIET), 4096, super::security(super::BOTH))).unwrap();
+        let info = parse_with(SECURITY_INFO, &dialect);
+        assert_eq!(responder.handle_request(&info), Ok(Some(Event::MethodChosen(Method::X509))));
+
+        let (mut initiator, _) = pending(super::offer());
+        assert!(matches!(initiator.handle_request(&parse_with(ACCEPT, &dialect)), Ok(Some(Event::Accepted { .. }))));
+        assert_eq!(initiator.ibb_version(), IbbVersion::Ibb0, "that of the accept");
+    }
 }
 
 #[test]

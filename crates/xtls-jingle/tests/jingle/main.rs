@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 mod bounds;
+mod changes;
+mod dialect;
 mod draft;
 mod elements;
+mod ibb_versions;
+mod legacy;
 mod never_panics;
 mod security_info;
 mod session;
@@ -11,7 +15,7 @@ mod session_table;
 mod xep_0166;
 mod xep_0261;
 
-use xtls_jingle::{Action, Answer, Description, IbbTransport, Jingle, Malformed, Offer, Sent, Session};
+use xtls_jingle::{Action, Answer, Description, Dialect, IbbTransport, Jingle, Malformed, Offer, Sent, Session};
 use xtls_stanza::{Element, Fingerprint, Ids, Iq, Limits, Method, SecurityOffer, XtlsVersion, jid::FullJid};
 
 const ROMEO: &str = "romeo@montague.lit/orchard";
@@ -25,9 +29,17 @@ fn element(xml: &str) -> Element {
 
 /// The `<jingle/>` element in `xml`, which is that element itself or an IQ around it.
 fn read(xml: &str) -> Result<Jingle, Malformed> {
+    read_with(xml, &Dialect::default()).unwrap()
+}
+
+fn read_with(xml: &str, dialect: &Dialect) -> Option<Result<Jingle, Malformed>> {
     let element = element(xml);
     let payload = Iq::parse(&element).map_or_else(|| element.root(), |iq| iq.unwrap().payload.unwrap());
-    Jingle::parse(payload).unwrap()
+    Jingle::parse_with(payload, dialect)
+}
+
+fn parse_with(xml: &str, dialect: &Dialect) -> Jingle {
+    read_with(xml, dialect).unwrap().unwrap()
 }
 
 fn parse(xml: &str) -> Jingle {
@@ -81,10 +93,11 @@ fn active() -> (Session, Session) {
     active_with(BOTH)
 }
 
-/// Takes out the next request and reads it back.
+/// Takes out the next request and reads it back, in whatever version it is.
 fn next(session: &mut Session) -> (Sent, Jingle) {
     let (sent, xml) = next_xml(session).unwrap();
-    (sent, parse(&xml))
+    let dialect = if session.version().is_legacy() { Dialect::TOLERANT } else { Dialect::default() };
+    (sent, parse_with(&xml, &dialect))
 }
 
 fn next_xml(session: &mut Session) -> Option<(Sent, String)> {

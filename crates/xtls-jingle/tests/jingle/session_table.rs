@@ -1,9 +1,9 @@
 //! Every action in every state of either role.
 
-use xtls_jingle::{Action, Event, Fault, Jingle, Reason, ReasonCondition, Session, State};
+use xtls_jingle::{Action, Dialect, Event, Fault, Jingle, JingleVersion, Reason, ReasonCondition, Session, State};
 use xtls_stanza::Method;
 
-use super::{active, jingle, offer, pending, picture};
+use super::{active, jingle, next_xml, offer, pending, picture};
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,29 +14,35 @@ enum Outcome {
     Accepted,
     /// The event MethodChosen.
     Chosen,
-    /// The event Terminated.
+    /// The event Terminated, and nothing is sent.
     Terminated,
+    /// The event Terminated, and a session-terminate in return.
+    Voided,
+    /// Acknowledged, and this is sent in return.
+    Answered(Action),
+    /// The event TransportInfo.
+    Further,
     /// unexpected-request, out-of-order.
     OutOfOrder,
     /// feature-not-implemented, unsupported-info.
     UnsupportedInfo,
-    /// feature-not-implemented.
-    Unsupported,
     /// item-not-found, unknown-session.
     Unknown,
     /// bad-request or not-acceptable.
     Refused,
 }
 
-use Outcome::{Accepted, Acknowledged, Chosen, OutOfOrder, Terminated, Unknown, Unsupported, UnsupportedInfo};
+use Outcome::{
+    Accepted, Acknowledged, Answered, Chosen, Further, OutOfOrder, Terminated, Unknown, UnsupportedInfo, Voided,
+};
 
 /// Columns: initiator pending, initiator active, responder pending, responder active.
 const TABLE: &[(Action, [Outcome; 4])] = &[
     (Action::ContentAccept, [OutOfOrder; 4]),
-    (Action::ContentAdd, [Unsupported; 4]),
-    (Action::ContentModify, [Unsupported; 4]),
+    (Action::ContentAdd, [Answered(Action::ContentReject); 4]),
+    (Action::ContentModify, [Answered(Action::ContentModify); 4]),
     (Action::ContentReject, [OutOfOrder; 4]),
-    (Action::ContentRemove, [Unsupported; 4]),
+    (Action::ContentRemove, [Voided; 4]),
     (Action::DescriptionInfo, [UnsupportedInfo; 4]),
     (Action::SecurityInfo, [OutOfOrder, OutOfOrder, Acknowledged, Chosen]),
     (Action::SessionAccept, [Accepted, OutOfOrder, OutOfOrder, OutOfOrder]),
@@ -44,9 +50,9 @@ const TABLE: &[(Action, [Outcome; 4])] = &[
     (Action::SessionInitiate, [OutOfOrder; 4]),
     (Action::SessionTerminate, [Terminated; 4]),
     (Action::TransportAccept, [OutOfOrder; 4]),
-    (Action::TransportInfo, [UnsupportedInfo; 4]),
+    (Action::TransportInfo, [Further; 4]),
     (Action::TransportReject, [OutOfOrder; 4]),
-    (Action::TransportReplace, [Unsupported; 4]),
+    (Action::TransportReplace, [Answered(Action::TransportReject); 4]),
 ];
 
 /// The request in its best form.
@@ -56,28 +62,46 @@ fn request(action: Action) -> Jingle {
     let description = "<description xmlns='urn:xmpp:jingle:apps:xmlstream:0'/>";
     let transport = "<transport xmlns='urn:xmpp:jingle:transports:ibb:1' sid='ch3d9s71' block-size='4096'/>";
     let full = || content(&format!("{description}{transport}{method}"));
+    let further = transport.replace("ch3d9s71", "bt8a71h6");
+    let other_transport = "<transport xmlns='urn:xmpp:jingle:transports:s5b:1' sid='vj3hs98y'/>";
     match action {
         Action::SessionInitiate | Action::SessionAccept => jingle(action, &full()),
         Action::SecurityInfo => jingle(action, &content(method)),
         Action::SessionInfo => jingle(action, ""),
         Action::SessionTerminate => jingle(action, "<reason><success/></reason>"),
         Action::DescriptionInfo => jingle(action, &content(description)),
-        Action::TransportInfo | Action::TransportReplace | Action::TransportAccept => {
-            jingle(action, &content(transport))
-        }
+        Action::TransportInfo => jingle(action, &content(&further)),
+        Action::TransportReplace | Action::TransportReject => jingle(action, &content(other_transport)),
+        Action::TransportAccept => jingle(action, &content(transport)),
+        Action::ContentAdd => jingle(action, &full().replace("'xmlstream'", "'another'")),
+        Action::ContentModify => jingle(action, &full().replace("creator=", "senders='none' creator=")),
+        Action::ContentRemove => jingle(action, &content("")),
         _ => jingle(action, &full()),
     }
 }
 
-fn outcome(answer: Result<Option<Event>, Fault>) -> Outcome {
+/// Hands in a request and looks at everything that comes of it.
+fn outcome(session: &mut Session, request: &Jingle) -> Outcome {
+    let answer = session.handle_request(request);
+    let reply = next_xml(session).map(|(sent, _)| sent.action);
+    assert_eq!(next_xml(session), None, "one request at most");
+    match (judged(answer), reply) {
+        (Acknowledged, Some(action)) => Answered(action),
+        (Terminated, Some(Action::SessionTerminate)) => Voided,
+        (found, None) => found,
+        (found, Some(action)) => panic!("{found:?} and {action}"),
+    }
+}
+
+fn judged(answer: Result<Option<Event>, Fault>) -> Outcome {
     match answer {
         Ok(None) => Acknowledged,
+        Ok(Some(Event::TransportInfo { .. })) => Further,
         Ok(Some(Event::Accepted { .. })) => Accepted,
         Ok(Some(Event::MethodChosen(_))) => Chosen,
         Ok(Some(Event::Terminated(_))) => Terminated,
         Err(Fault::OutOfOrder(_)) => OutOfOrder,
         Err(Fault::UnsupportedInfo) => UnsupportedInfo,
-        Err(Fault::Unsupported(_)) => Unsupported,
         Err(Fault::UnknownSession) => Unknown,
         Ok(Some(_)) | Err(_) => Outcome::Refused,
     }
@@ -86,7 +110,7 @@ fn outcome(answer: Result<Option<Event>, Fault>) -> Outcome {
 /// The sessions of the four columns.
 fn sessions() -> [Session; 4] {
     let ((initiator, responder), (active_initiator, active_responder)) = (pending(offer()), active());
-    [initiator, active_initiator, responder, active_responder]
+    [initiator, active_initiator, responder, active_responder].map(|session| session.with_dialect(Dialect::STRICT))
 }
 
 #[test]
@@ -95,15 +119,15 @@ fn every_action_in_every_live_state_of_either_role() {
     for (action, columns) in TABLE {
         for (column, (mut session, expected)) in sessions().into_iter().zip(columns).enumerate() {
             let (before, state) = (picture(&session), session.state());
-            let found = outcome(session.handle_request(&request(*action)));
+            let found = outcome(&mut session, &request(*action));
             assert_eq!(found, *expected, "{action} in column {column}");
             let after = match found {
                 Accepted => State::Active,
-                Terminated => State::Ended,
+                Terminated | Voided => State::Ended,
                 _ => state,
             };
             assert_eq!(session.state(), after, "{action} in column {column}");
-            let is_fault = !matches!(found, Accepted | Terminated | Acknowledged | Chosen);
+            let is_fault = matches!(found, OutOfOrder | UnsupportedInfo | Unknown | Outcome::Refused);
             assert!(!is_fault || picture(&session) == before, "{action} in column {column}: a fault changes nothing");
         }
     }
@@ -115,11 +139,11 @@ fn xep_0166_6_7_every_action_after_the_end_is_answered_unknown_session() {
         for (column, mut session) in sessions().into_iter().enumerate() {
             session.terminate(Reason::new(ReasonCondition::Cancel));
             assert_eq!(session.state(), State::Ended, "before the acknowledgement");
-            assert_eq!(outcome(session.handle_request(&request(*action))), Unknown, "{action} in column {column}");
+            assert_eq!(judged(session.handle_request(&request(*action))), Unknown, "{action} in column {column}");
         }
         for (column, mut session) in sessions().into_iter().enumerate() {
             session.handle_request(&request(Action::SessionTerminate)).unwrap();
-            assert_eq!(outcome(session.handle_request(&request(*action))), Unknown, "{action} in column {column}");
+            assert_eq!(outcome(&mut session, &request(*action)), Unknown, "{action} in column {column}");
         }
     }
 }
@@ -131,8 +155,33 @@ fn every_action_under_another_sid_is_answered_unknown_session() {
             let before = picture(&session);
             let mut other = request(*action);
             other.sid.push('x');
-            assert_eq!(outcome(session.handle_request(&other)), Unknown, "{action}");
+            assert_eq!(outcome(&mut session, &other), Unknown, "{action}");
             assert_eq!(picture(&session), before);
+        }
+    }
+}
+
+#[test]
+fn every_action_in_another_namespace_is_answered_unknown_session() {
+    for action in Action::ALL {
+        for version in [JingleVersion::Jingle0, JingleVersion::Tmp] {
+            for mut session in sessions() {
+                let before = picture(&session);
+                let other = request(*action).with_version(version);
+                assert_eq!(outcome(&mut session, &other), Unknown, "{action}");
+                assert_eq!(picture(&session), before);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_default_dialect_differs_in_transport_info_alone() {
+    for (action, columns) in TABLE {
+        for (session, expected) in sessions().into_iter().zip(columns) {
+            let mut session = session.with_dialect(Dialect::default());
+            let expected = if *action == Action::TransportInfo { UnsupportedInfo } else { *expected };
+            assert_eq!(outcome(&mut session, &request(*action)), expected, "{action}");
         }
     }
 }

@@ -6,8 +6,7 @@ use xtls_jingle::{
 use xtls_stanza::{Condition, ErrorType};
 
 use super::{
-    BOTH, JULIET, ROMEO, SID, active, jid, jingle, next, next_xml, offer, parse, pending, picture, read, security,
-    write,
+    BOTH, JULIET, ROMEO, SID, active, jid, jingle, next, offer, parse, pending, picture, read, security, write,
 };
 
 const CONTENT: &str = "<content creator='initiator' name='xmlstream'>\
@@ -164,13 +163,6 @@ fn xep_0166_7_2_an_unknown_action_is_answered_bad_request() {
         assert_eq!((malformed.kind, malformed.sid.as_deref()), (MalformedKind::Action, Some(SID)));
         assert_eq!(malformed.stanza_error().condition, Condition::BadRequest);
     }
-}
-
-#[test]
-fn xep_0166_7_2_5_content_remove_is_never_accepted() {
-    let (mut initiator, _) = active();
-    assert!(initiator.handle_request(&jingle(Action::ContentRemove, CONTENT)).is_err());
-    assert_eq!(next_xml(&mut initiator), None, "no content-accept");
 }
 
 #[test]

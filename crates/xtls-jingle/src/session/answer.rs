@@ -1,0 +1,71 @@
+//! What the peer's answers to our requests mean.
+
+use xtls_stanza::{Condition, StanzaError};
+
+use super::{Session, State};
+use crate::{Action, JingleCondition};
+
+/// One of our requests was answered with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refused {
+    /// Which request.
+    pub action: Action,
+    /// What it means for the session.
+    pub verdict: Verdict,
+}
+
+/// What an error means for the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Nothing: the peer is alive, and does not know or does not want the request, which it need not.
+    Tolerated,
+    /// The peer has no such session (any more): the state is [`State::Ended`], and nothing is left to be sent.
+    Ended,
+    /// The session cannot go on as it is; the driver terminates it, unless it knows better (a temporary error to a ping).
+    Fatal,
+}
+
+impl Session {
+    /// The peer acknowledged a request: which one. `None` when no request of this id is open.
+    pub fn handle_result(&mut self, id: &str) -> Option<Action> {
+        let at = self.unanswered.iter().position(|sent| sent.id.as_str() == id)?;
+        Some(self.unanswered.swap_remove(at).action)
+    }
+
+    /// The peer, or a server in between, refused a request: which one, and what it means. `None` when no request of this
+    /// id is open.
+    pub fn handle_error(&mut self, id: &str, error: &StanzaError) -> Option<Refused> {
+        let action = self.handle_result(id)?;
+        let verdict = self.verdict(action, error);
+        if verdict == Verdict::Ended {
+            self.end();
+        }
+        Some(Refused { action, verdict })
+    }
+
+    fn verdict(&self, action: Action, error: &StanzaError) -> Verdict {
+        let is_unknown = error.condition == Condition::ItemNotFound
+            || JingleCondition::of(error) == Some(JingleCondition::UnknownSession);
+        // A refused session-initiate has made no session (XEP-0166 § 6.3.2).
+        let is_over = matches!(action, Action::SessionInitiate | Action::SessionTerminate);
+        if self.state == State::Ended || is_unknown || is_over {
+            return Verdict::Ended;
+        }
+        // Clients that do not know security-info (it is "not really necessary", draft § 3) or pings answer so.
+        let is_ignorance = matches!(error.condition, Condition::FeatureNotImplemented | Condition::BadRequest);
+        // § 7.2.16: of two content-modify that cross, the initiator's stands. Whatever else a peer has against being
+        // refused a change, nothing has changed.
+        let is_objection = matches!(
+            error.condition,
+            Condition::Conflict | Condition::NotAcceptable | Condition::NotAllowed | Condition::UnexpectedRequest
+        );
+        let is_info = matches!(action, Action::SecurityInfo | Action::SessionInfo);
+        let is_reply = matches!(action, Action::ContentReject | Action::ContentModify | Action::TransportReject);
+        if is_ignorance && is_info || (is_ignorance || is_objection) && is_reply {
+            return Verdict::Tolerated;
+        }
+        Verdict::Fatal
+    }
+}

@@ -1,0 +1,100 @@
+//! Requests to change what was negotiated: a session keeps its one content and its one transport.
+
+use super::{Event, Session};
+use crate::{
+    Action, Content, Creator, Fault, Jingle, Reason, ReasonCondition, Transport, Winner, tie_break_in_session,
+};
+
+impl Session {
+    /// § 7.2.2: whoever does not want the new content MUST send a content-reject.
+    pub(super) fn content_add(&mut self, request: &Jingle) -> Result<Option<Event>, Fault> {
+        if request.contents.is_empty() {
+            return Err(Fault::Malformed("content-add without a content"));
+        }
+        let contents = request.contents.iter().map(|content| self.rejected(content)).collect::<Result<_, _>>()?;
+        let reason = Reason::new(ReasonCondition::UnsupportedApplications).with_text("one content in a session");
+        let reply = Jingle { contents, reason: Some(reason), ..self.request(Action::ContentReject) };
+        self.reply(reply)?;
+        Ok(None)
+    }
+
+    /// The name of a content that was to be added. To reject what is part of the session would be to remove it.
+    fn rejected(&self, content: &Content) -> Result<Content, Fault> {
+        let Some(name) = &content.name else {
+            return Err(Fault::Malformed("a content without a name"));
+        };
+        if content.creator == Creator::Initiator && *name == self.offer.content_name {
+            return Err(Fault::Malformed("a content that is part of the session already"));
+        }
+        Ok(Content { creator: content.creator, ..Content::new(name) })
+    }
+
+    /// § 7.2.3: to a change of who sends, the answer MAY be a contrary content-modify, and MUST NOT be a content-accept.
+    pub(super) fn content_modify(&mut self, request: &Jingle) -> Result<Option<Event>, Fault> {
+        let senders = self.content_of(request)?.senders;
+        if senders == self.offer.senders {
+            return Ok(None);
+        }
+        if self.is_open(Action::ContentModify) {
+            // § 7.2.16: both accept what the initiator says. The responder goes on refusing data in a direction that was
+            // not negotiated, which § 7.2.3 allows too.
+            return match tie_break_in_session(self.role) {
+                Winner::Ours => Err(Fault::TieBreak),
+                Winner::Theirs => Ok(None),
+            };
+        }
+        let content = Content { senders: self.offer.senders, ..Content::new(&self.offer.content_name) };
+        self.reply(self.request(Action::ContentModify).with_content(content))?;
+        Ok(None)
+    }
+
+    /// § 7.2.5: a session without a content is void, and SHOULD be terminated by who is told so.
+    pub(super) fn content_remove(&mut self, request: &Jingle) -> Result<Option<Event>, Fault> {
+        self.content_of(request)?;
+        self.terminate(Reason::new(ReasonCondition::Success));
+        Ok(Some(Event::Terminated(request.reason.clone())))
+    }
+
+    /// § 7.2.15: whoever does not want the new transport MUST send a transport-reject.
+    pub(super) fn transport_replace(&mut self, request: &Jingle) -> Result<Option<Event>, Fault> {
+        let transport = self.content_of(request)?.transport.clone();
+        if transport.is_none() {
+            return Err(Fault::Malformed("transport-replace without a transport"));
+        }
+        let content = Content { transport, ..Content::new(&self.offer.content_name) };
+        self.reply(self.request(Action::TransportReject).with_content(content))?;
+        Ok(None)
+    }
+
+    /// XEP-0261 § 2.4: a new sid authorises a further bytestream.
+    pub(super) fn transport_info(&self, request: &Jingle) -> Result<Option<Event>, Fault> {
+        let said = request.contents.first().and_then(|content| content.transport.as_ref());
+        let Some(Transport::Ibb(ibb)) = said.filter(|_| self.dialect.further_bytestreams) else {
+            return Err(Fault::UnsupportedInfo);
+        };
+        self.content_of(request)?;
+        if ibb.version != self.ibb_version {
+            return Err(Fault::UnsupportedInfo);
+        }
+        if ibb.in_messages {
+            return Err(Fault::NotAcceptable("data in IQ stanzas was offered"));
+        }
+        let Some(sid) = ibb.sid.clone() else {
+            return Err(Fault::Malformed("a further bytestream without a sid"));
+        };
+        if sid == self.offer.ibb_sid {
+            return Err(Fault::NotAcceptable("a bytestream of this sid was offered"));
+        }
+        Ok(Some(Event::TransportInfo { sid, block_size: ibb.block_size.unwrap_or(self.block_size) }))
+    }
+
+    /// Queues what answers a request beside its acknowledgement. While the last of the kind is open, the request is refused
+    /// altogether: no peer can make the queue grow.
+    fn reply(&mut self, reply: Jingle) -> Result<(), Fault> {
+        if self.is_open(reply.action) {
+            return Err(Fault::Busy("the last request of this kind is not settled yet"));
+        }
+        self.queue.push_back(reply);
+        Ok(())
+    }
+}

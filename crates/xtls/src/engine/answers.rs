@@ -1,0 +1,82 @@
+//! Answers that belong to no tunnel, or outlive theirs.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use xtls_jingle::{Jingle, Reason};
+use xtls_stanza::{Id, Iq};
+
+use super::Shared;
+use crate::event::Answer;
+
+/// Answers that wait to be polled.
+///
+/// Each stanza that comes in causes one at the most. When [`Answers::WAITING`] of them wait, further ones are dropped:
+/// somebody floods an engine that nobody polls.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    waiting: VecDeque<Waiting>,
+    /// Ids of session-terminates sent outside of any tunnel: their results are of no interest to anybody.
+    expected: VecDeque<(Id, Arc<str>)>,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Reply { to: Arc<str>, id: String, error: Option<xtls_stanza::StanzaError> },
+    Terminate { to: Arc<str>, sid: String, reason: Reason },
+}
+
+impl Answers {
+    /// Answers that may wait.
+    const WAITING: usize = 1024;
+    /// Answers that may be expected.
+    const EXPECTED: usize = 64;
+
+    pub(super) fn push(&mut self, to: &str, id: &str, answer: Answer) {
+        if self.waiting.len() >= Self::WAITING {
+            return;
+        }
+        let to: Arc<str> = super::shared::address(to);
+        let id = id.to_owned();
+        match answer {
+            Answer::Result => self.waiting.push_back(Waiting::Reply { to, id, error: None }),
+            Answer::Error(error) => self.waiting.push_back(Waiting::Reply { to, id, error: Some(error) }),
+            Answer::Terminate { sid, reason } => {
+                self.waiting.push_back(Waiting::Reply { to: Arc::clone(&to), id, error: None });
+                self.waiting.push_back(Waiting::Terminate { to, sid, reason });
+            }
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.expected.clear();
+    }
+
+    pub(super) fn poll(&mut self, shared: &mut Shared, out: &mut String) -> Option<Arc<str>> {
+        match self.waiting.pop_front()? {
+            Waiting::Reply { to, id, error: None } => {
+                Iq::write_result(out, &id, &to, shared.from());
+                Some(to)
+            }
+            Waiting::Reply { to, id, error: Some(error) } => {
+                Iq::write_error(out, &id, &to, shared.from(), &error);
+                Some(to)
+            }
+            Waiting::Terminate { to, sid, reason } => {
+                let from = shared.config.stamp_from.then(|| shared.local.jid.as_str());
+                let sent = Jingle::terminate(&sid, reason).write_iq(&mut shared.ids, &to, from, out);
+                if self.expected.len() >= Self::EXPECTED {
+                    self.expected.pop_front();
+                }
+                self.expected.push_back((sent.id, Arc::clone(&to)));
+                Some(to)
+            }
+        }
+    }
+
+    /// Whether this is the answer to something that was sent from here.
+    pub(super) fn take_expected(&mut self, id: &str, from: &str) -> bool {
+        let found = self.expected.iter().position(|(own, to)| own.as_str() == id && **to == *from);
+        found.and_then(|at| self.expected.remove(at)).is_some()
+    }
+}

@@ -1,0 +1,297 @@
+//! Stanzas from the outer stream: whose are they?
+
+use std::{borrow::Cow, time::Instant};
+
+use xtls_ibb::Request;
+use xtls_jingle::{
+    Action, Content, Description, Jingle, JingleCondition, Reason, ReasonCondition, Refusal, Session, Winner, tie_break,
+};
+use xtls_stanza::{
+    Condition, Element, ElementRef, ErrorType, Iq, IqType, StanzaError,
+    jid::{FullJid, Jid},
+    ns,
+};
+
+use super::Engine;
+use crate::{
+    application::Application,
+    event::{Answer, Disposition, Refusal as Unclaimed},
+    tunnel::Tunnel,
+};
+
+impl Engine {
+    /// Takes a stanza of the outer stream, as text. Feed it every stanza, presence too.
+    ///
+    /// The text may stand without any context: a stanza without a namespace of its own is in that of the stream.
+    pub fn handle_stanza(&mut self, now: Instant, stanza: &str) -> Disposition {
+        match Element::parse(stanza, &self.shared.config.stanza_limits) {
+            Ok(element) => self.handle_element(now, &element),
+            Err(error) => Disposition::Malformed(error),
+        }
+    }
+
+    /// The same for a client that holds elements.
+    pub fn handle_element(&mut self, now: Instant, stanza: &Element) -> Disposition {
+        self.shared.clock.advance(now);
+        if !ns::is_stanza(stanza.ns()) {
+            return Disposition::NotOurs;
+        }
+        match stanza.name() {
+            "presence" => self.handle_presence(stanza),
+            "message" => self.handle_message(stanza),
+            // What is no proper IQ is for whoever answers the improper ones.
+            "iq" => match Iq::parse(stanza) {
+                Some(Ok(iq)) => self.handle_iq(iq),
+                Some(Err(_)) | None => Disposition::NotOurs,
+            },
+            _ => Disposition::NotOurs,
+        }
+    }
+
+    fn handle_presence(&mut self, stanza: &Element) -> Disposition {
+        let Some(from) = stanza.attribute("from") else { return Disposition::NotOurs };
+        let kind = stanza.attribute("type");
+        let mut observed = Disposition::NotOurs;
+        for number in self.with_address(&self.normalised(from)) {
+            observed = Disposition::Observed;
+            // XEP-0166 § 6.7: a party that goes offline has left the session, unless it is heard of again.
+            self.with_tunnel(number, |tunnel, shared| {
+                match kind {
+                    Some("unavailable") => tunnel.unavailable(shared),
+                    // A server writes these in the peer's name.
+                    Some("error") => {}
+                    Some(_) | None => tunnel.heard(shared),
+                }
+            });
+        }
+        observed
+    }
+
+    /// Nothing of a tunnel travels in messages (XEP-0047 § 4 is refused when the bytestream is opened): data in one is
+    /// swallowed, so that no other handler takes it for its own.
+    fn handle_message(&mut self, stanza: &Element) -> Disposition {
+        let Some(from) = stanza.attribute("from") else { return Disposition::NotOurs };
+        if stanza.attribute("type") != Some("error") {
+            for number in self.with_address(&self.normalised(from)) {
+                self.with_tunnel(number, Tunnel::heard);
+            }
+        }
+        let sid = stanza.child("data", ns::IBB).and_then(|data| data.attribute("sid"));
+        let ours = sid.is_some_and(|sid| self.tunnels.values().any(|tunnel| tunnel.has_bytestream(sid)));
+        if ours { Disposition::Consumed } else { Disposition::NotOurs }
+    }
+
+    fn handle_iq(&mut self, iq: Iq<'_>) -> Disposition {
+        let Some(from) = iq.from else { return Disposition::NotOurs };
+        let from = &*self.normalised(from);
+        match (iq.iq_type, iq.payload) {
+            (IqType::Set, Some(payload)) if payload.ns() == ns::JINGLE => self.handle_jingle(iq.id, from, payload),
+            (IqType::Set, Some(payload)) if payload.ns() == ns::IBB => self.handle_ibb(iq.id, from, payload),
+            (IqType::Get | IqType::Set, _) => {
+                for number in self.with_address(from) {
+                    self.with_tunnel(number, Tunnel::heard);
+                }
+                Disposition::NotOurs
+            }
+            (IqType::Result | IqType::Error, _) => self.handle_answer(iq, from),
+            _ => Disposition::NotOurs,
+        }
+    }
+
+    /// Matches an answer by its id and its sender: one without the other answers nothing (RFC 6120 § 8.1.3).
+    fn handle_answer(&mut self, iq: Iq<'_>, from: &str) -> Disposition {
+        let error = iq.error();
+        for number in self.with_address(from) {
+            let taken = self.with_tunnel(number, |tunnel, shared| {
+                // An error may be a server's, in the name of a peer that is not there.
+                if error.is_none() {
+                    tunnel.heard(shared);
+                }
+                tunnel.handle_answer(iq.id, iq.payload, error.as_ref(), shared)
+            });
+            if taken == Some(true) {
+                return Disposition::Consumed;
+            }
+        }
+        if self.answers.take_expected(iq.id, from) { Disposition::Consumed } else { Disposition::NotOurs }
+    }
+
+    fn handle_ibb(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {
+        let sid = payload.attribute("sid").unwrap_or_default();
+        let holders: Vec<u64> = self.tunnels.iter().filter(|(_, t)| t.has_bytestream(sid)).map(|(n, _)| *n).collect();
+        let Some(number) = holders.iter().copied().find(|number| self.is_peer_of(*number, from)) else {
+            let error = match payload.name() {
+                // XEP-0047 § 2.1: an unexpected bytestream is refused; § 2.2: data and close need an open one.
+                "open" => StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel),
+                _ => StanzaError::new(Condition::ItemNotFound),
+            };
+            return self.nobodys(from, id, Answer::Error(error), !holders.is_empty());
+        };
+        let answer = match Request::parse(payload) {
+            Some(Ok(request)) => self
+                .with_tunnel(number, |tunnel, shared| {
+                    tunnel.heard(shared);
+                    tunnel.handle_ibb(id, &request, shared)
+                })
+                .flatten(),
+            Some(Err(fault)) => Some(Answer::Error(fault.to_stanza_error())),
+            None => Some(Answer::Error(Condition::BadRequest.into())),
+        };
+        if let Some(answer) = answer {
+            self.answers.push(from, id, answer);
+        }
+        Disposition::Consumed
+    }
+
+    fn handle_jingle(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {
+        let sid = payload.attribute("sid").unwrap_or_default();
+        let holders: Vec<u64> = self.tunnels.iter().filter(|(_, t)| t.has_session(sid)).map(|(n, _)| *n).collect();
+        let own = holders.iter().copied().find(|number| self.is_peer_of(*number, from));
+        let jingle = match Jingle::parse(payload) {
+            Some(Ok(jingle)) => jingle,
+            Some(Err(malformed)) => {
+                // With XTLS in it, it is for no other Jingle stack.
+                let certain = own.is_some() || malformed.has_xtls;
+                return self.nobodys(from, id, Answer::Error(malformed.stanza_error()), certain);
+            }
+            None => return self.nobodys(from, id, Answer::Error(Condition::BadRequest.into()), own.is_some()),
+        };
+        let crosses = |tunnel: &Tunnel| {
+            jingle.action == Action::SessionInitiate && tunnel.is_pending_stream_to(tunnel.peer())
+        };
+        // An offer under the sid of our own is a tie like any other (XEP-0166 § 7.2.16).
+        let own = own.filter(|number| !self.tunnels.get(number).is_some_and(crosses));
+        if let Some(number) = own {
+            let answer = self.with_tunnel(number, |tunnel, shared| {
+                tunnel.heard(shared);
+                tunnel.handle_jingle(&jingle, shared)
+            });
+            if let Some(answer) = answer {
+                self.answers.push(from, id, answer);
+            }
+            return Disposition::Consumed;
+        }
+        // A session belongs to its sid and its peer: the same sid from somebody else begins another session, and does
+        // nothing else.
+        if jingle.action != Action::SessionInitiate {
+            let error = JingleCondition::UnknownSession.stanza_error();
+            return self.nobodys(from, id, Answer::Error(error), !holders.is_empty());
+        }
+        let Ok(peer) = FullJid::new(from) else {
+            return self.nobodys(from, id, Answer::Error(Condition::ServiceUnavailable.into()), false);
+        };
+        self.handle_offer(id, peer, &jingle)
+    }
+
+    /// A session-initiate from somebody who has no session of that sid with us.
+    fn handle_offer(&mut self, id: &str, peer: FullJid, jingle: &Jingle) -> Disposition {
+        let from = peer.as_str().to_owned();
+        let session = match Session::incoming(jingle) {
+            Ok(session) => session,
+            // Without XTLS it may be for another Jingle stack. An end-to-end stream in the clear makes no sense
+            // (draft-meyer-xmpp-e2e-encryption-02 § 3), so that one is ended with security-error if nobody takes it.
+            Err(Refusal::NotXtls) => {
+                let describes_stream =
+                    |content: &Content| content.description.as_ref().is_some_and(Description::is_xmlstream);
+                let answer = if jingle.contents.iter().any(describes_stream) {
+                    let reason = Reason::new(ReasonCondition::SecurityError);
+                    Answer::Terminate { sid: jingle.sid.clone(), reason }
+                } else {
+                    Answer::Error(Condition::ServiceUnavailable.into())
+                };
+                return self.nobodys(&from, id, answer, false);
+            }
+            Err(Refusal::Unsupported(reason)) => {
+                self.answers.push(&from, id, Answer::Terminate { sid: jingle.sid.clone(), reason });
+                return Disposition::Consumed;
+            }
+            Err(Refusal::Fault(fault)) => {
+                self.answers.push(&from, id, Answer::Error(fault.stanza_error()));
+                return Disposition::Consumed;
+            }
+            Err(_) => {
+                self.answers.push(&from, id, Answer::Error(Condition::ServiceUnavailable.into()));
+                return Disposition::Consumed;
+            }
+        };
+        let application = Application::of(&session.offer().description);
+        let answer = if self.tunnels.len() >= self.shared.config.tunnels
+            || self.with_peer(&peer) >= self.shared.config.tunnels_per_peer
+        {
+            // XEP-0166 § 6.3.2.
+            Some(Answer::Error(Condition::ResourceConstraint.into()))
+        } else if self.tunnels.values().any(|t| *t.peer() == peer && t.has_bytestream(session.ibb_sid())) {
+            // Two bytestreams of one peer under one sid could not be told apart.
+            Some(Answer::Error(StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel)))
+        } else if application == Application::XmlStream {
+            self.conflict(&peer, jingle)
+        } else {
+            None
+        };
+        if let Some(answer) = answer {
+            self.answers.push(&from, id, answer);
+            return Disposition::Consumed;
+        }
+        let tunnel_id = self.new_id();
+        let tunnel = Tunnel::incoming(tunnel_id, peer, session, application, &mut self.shared);
+        self.tunnels.insert(tunnel_id.number, tunnel);
+        self.with_tunnel(tunnel_id.number, |_, _| ());
+        self.answers.push(&from, id, Answer::Result);
+        Disposition::Consumed
+    }
+
+    /// What becomes of a second XML stream with the same peer: both may have begun at once (XEP-0166 § 7.2.16), or there
+    /// is one already.
+    fn conflict(&mut self, peer: &FullJid, jingle: &Jingle) -> Option<Answer> {
+        let pending = self.tunnels.iter().find(|(_, tunnel)| tunnel.is_pending_stream_to(peer));
+        if let Some((&number, tunnel)) = pending {
+            let own = self.shared.local.jid.as_str();
+            if !tunnel.has_offered() {
+                // Ours is not out yet.
+                self.with_tunnel(number, |tunnel, shared| tunnel.lose_tie_break(&jingle.sid, shared));
+                return None;
+            }
+            return match tie_break(tunnel.session_sid(), &jingle.sid, own, peer.as_str()) {
+                Winner::Ours => Some(Answer::Error(JingleCondition::TieBreak.stanza_error())),
+                Winner::Theirs => {
+                    self.with_tunnel(number, |tunnel, shared| tunnel.lose_tie_break(&jingle.sid, shared));
+                    None
+                }
+                // Neither: the request is refused as if ours stood.
+                _ => Some(Answer::Error(JingleCondition::TieBreak.stanza_error())),
+            };
+        }
+        let live = self.tunnels.values().find(|tunnel| tunnel.is_live_stream_with(peer))?;
+        let reason = Reason::alternative_session(live.session_sid());
+        (!self.shared.config.replace_tunnels).then(|| Answer::Terminate { sid: jingle.sid.clone(), reason })
+    }
+
+    /// What the engine holds no session for: `certain` that it is for nobody else either, or up to the embedder.
+    fn nobodys(&mut self, from: &str, id: &str, answer: Answer, certain: bool) -> Disposition {
+        if certain || self.shared.config.sole_handler {
+            self.answers.push(from, id, answer);
+            return Disposition::Consumed;
+        }
+        Disposition::Unclaimed(Unclaimed { to: from.to_owned(), id: id.to_owned(), answer })
+    }
+
+    /// A stanza's `from` as RFC 7622 normalises it. It nearly always is already, and then costs nothing.
+    fn normalised<'f>(&self, from: &'f str) -> Cow<'f, str> {
+        if self.tunnels.values().any(|tunnel| tunnel.peer().as_str() == from) {
+            return Cow::Borrowed(from);
+        }
+        match Jid::new(from) {
+            Ok(jid) => Cow::Owned(jid.into_inner()),
+            Err(_) => Cow::Borrowed(from),
+        }
+    }
+
+    /// The tunnels with the peer of this address.
+    fn with_address(&self, from: &str) -> Vec<u64> {
+        self.tunnels.iter().filter(|(_, tunnel)| tunnel.peer().as_str() == from).map(|(number, _)| *number).collect()
+    }
+
+    fn is_peer_of(&self, number: u64, from: &str) -> bool {
+        self.tunnels.get(&number).is_some_and(|tunnel| tunnel.peer().as_str() == from)
+    }
+}

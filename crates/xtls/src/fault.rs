@@ -1,0 +1,221 @@
+//! What can go wrong with a tunnel, and what follows from it.
+//!
+//! [`Fault::row`] is the one place that decides what a fault means on the wire. The answer to the very request that was
+//! at fault is given by the layer that refused it (an in-band bytestream's error, a Jingle error), as is the TLS alert
+//! (`xtls-tls`) and the stream error (`xtls-stream`); the table adds how the session ends.
+
+use core::fmt;
+
+use xtls_jingle::{Action, ReasonCondition};
+use xtls_stanza::{Fingerprint, Method, StanzaError};
+use xtls_stream::StreamFault;
+use xtls_tls::{CertificateFault, TlsError, TlsErrorKind};
+
+use crate::timer::Timer;
+
+/// What went wrong with a tunnel.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The peer offers or answers without `<security/>`, or does not tell of XTLS in its features.
+    PeerLacksXtls,
+    /// The peer's methods and ours have none in common.
+    NoCommonMethod {
+        /// Those of the peer that are known; empty for an empty `<security/>`.
+        offered: Vec<Method>,
+    },
+    /// The policy wants a pinned certificate and the peer has none.
+    NotTrusted {
+        /// The certificate it announced or presented, if any.
+        fingerprint: Option<Fingerprint>,
+    },
+    /// The peer presented another certificate than the ones it is known by.
+    CertificateChanged {
+        /// What it presented.
+        presented: Option<Fingerprint>,
+        /// What it is known by.
+        pinned: Vec<Fingerprint>,
+    },
+    /// The peer announced another certificate than it presented: somebody in between changed the announcement, or the
+    /// peer is mistaken.
+    FingerprintMismatch {
+        /// What was announced.
+        announced: Fingerprint,
+        /// What was presented.
+        presented: Fingerprint,
+    },
+    /// A person said no to the certificate, or did not say anything in time.
+    TrustRefused,
+    /// TLS failed.
+    Tls(TlsError),
+    /// The XML stream in the tunnel failed.
+    Stream(StreamFault),
+    /// The peer broke a rule of in-band bytestreams.
+    Bytestream(xtls_ibb::Fault),
+    /// The peer closed the bytestream without ending TLS first.
+    BytestreamClosed,
+    /// The peer broke a rule of Jingle.
+    Jingle(xtls_jingle::Fault),
+    /// The peer, or a server in its name, refused a request of the session.
+    Refused {
+        /// Which one.
+        action: Action,
+        /// The error that came back.
+        error: StanzaError,
+    },
+    /// Asking the peer for something brought an error.
+    Unreachable {
+        /// What it was asked for.
+        asked: &'static str,
+        /// The error that came back.
+        error: StanzaError,
+    },
+    /// A block, or the opening of the bytestream, came back.
+    Undelivered {
+        /// The error that came back.
+        error: StanzaError,
+    },
+    /// Both ends began at once and the peer's offer goes first (XEP-0166 § 7.2.16). It comes as an offer of its own.
+    TieBreak,
+    /// Something took too long.
+    Timeout(Timer),
+    /// The peer is gone: it went offline or gives no sign of life.
+    Gone,
+    /// The outer connection broke.
+    Disconnected,
+    /// A fault of this library.
+    Internal(&'static str),
+}
+
+/// Who is to blame for a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Blame {
+    /// The peer, or a server in its name, misbehaved or could not prove who it is.
+    Misbehaved,
+    /// The peer cannot do what is needed.
+    Incompatible,
+    /// The network, or somebody's patience.
+    Network,
+    /// Nobody: a person decided, or an offer gave way.
+    Nobody,
+    /// This library.
+    Ourselves,
+}
+
+/// What a fault means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) blame: Blame,
+    /// Why the session is terminated; `None` when there is no session any more that the peer knows of, or nobody to tell.
+    pub(crate) reason: Option<ReasonCondition>,
+    /// Whether somebody could not be authenticated, or tried to get around that.
+    pub(crate) security: bool,
+    /// Whether what waits to be sent may still go: it ends with the alert or the stream error that tells the peer why.
+    pub(crate) farewell: bool,
+}
+
+impl Fault {
+    /// Who is to blame.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        self.row().blame
+    }
+
+    /// Whether somebody could not be authenticated, or tried to get around it.
+    #[must_use]
+    pub fn is_security(&self) -> bool {
+        self.row().security
+    }
+
+    /// The table.
+    pub(crate) fn row(&self) -> Row {
+        use Blame::{Incompatible, Misbehaved, Network, Nobody, Ourselves};
+        use ReasonCondition::{
+            ConnectivityError, FailedTransport, GeneralError, Gone, IncompatibleParameters, SecurityError, Timeout,
+        };
+        let row = |blame, reason, security, farewell| Row { blame, reason, security, farewell };
+        match self {
+            // draft-meyer-xmpp-e2e-encryption-02 § 6: whoever cannot verify the peer, or gets an invalid TLS message,
+            // MUST terminate the session at once with security-error.
+            Self::PeerLacksXtls | Self::NoCommonMethod { .. } => row(Incompatible, Some(SecurityError), true, false),
+            Self::NotTrusted { .. } | Self::TrustRefused => row(Nobody, Some(SecurityError), true, false),
+            Self::CertificateChanged { .. } => row(Misbehaved, Some(SecurityError), true, true),
+            Self::FingerprintMismatch { .. } => row(Misbehaved, Some(SecurityError), true, false),
+            Self::Tls(_) => row(Misbehaved, Some(SecurityError), true, true),
+            Self::Stream(fault) if fault.is_security() => row(Misbehaved, Some(SecurityError), true, true),
+            Self::Stream(_) => row(Misbehaved, Some(GeneralError), false, true),
+            // XEP-0047 § 2.2: the bytestream is closed, and with it the session has no transport.
+            Self::Bytestream(_) => row(Misbehaved, Some(FailedTransport), false, true),
+            Self::BytestreamClosed => row(Misbehaved, Some(FailedTransport), false, false),
+            Self::Jingle(_) => row(Misbehaved, Some(IncompatibleParameters), false, false),
+            Self::Refused { .. } => row(Incompatible, Some(GeneralError), false, false),
+            Self::Unreachable { .. } => row(Network, None, false, false),
+            Self::Undelivered { .. } => row(Network, Some(ConnectivityError), false, true),
+            Self::TieBreak => row(Nobody, None, false, false),
+            Self::Timeout(_) => row(Network, Some(Timeout), false, false),
+            Self::Gone => row(Network, Some(Gone), false, false),
+            Self::Disconnected => row(Network, None, false, false),
+            Self::Internal(_) => row(Ourselves, Some(GeneralError), false, false),
+        }
+    }
+
+    /// Sorts a TLS fault: a certificate that is not the expected one deserves words of its own.
+    pub(crate) fn of_tls(error: TlsError, pinned: Vec<Fingerprint>) -> Self {
+        match error.kind() {
+            TlsErrorKind::BadCertificate { presented, fault: CertificateFault::NotPinned } => {
+                let presented = *presented;
+                if pinned.is_empty() {
+                    Self::NotTrusted { fingerprint: presented }
+                } else {
+                    Self::CertificateChanged { presented, pinned }
+                }
+            }
+            _ => Self::Tls(error),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerLacksXtls => f.write_str("the peer does not support XTLS, or somebody hides that it does"),
+            Self::NoCommonMethod { offered } if offered.is_empty() => {
+                f.write_str("the peer offers no method to authenticate by")
+            }
+            Self::NoCommonMethod { offered } => {
+                write!(f, "the peer only offers")?;
+                offered.iter().try_for_each(|method| write!(f, " {method}"))
+            }
+            Self::NotTrusted { fingerprint: Some(fingerprint) } => {
+                write!(f, "the peer's certificate is not trusted: {fingerprint}")
+            }
+            Self::NotTrusted { fingerprint: None } => f.write_str("the peer is not trusted and showed no certificate"),
+            Self::CertificateChanged { presented, pinned } => {
+                f.write_str("the peer's certificate changed:")?;
+                pinned.iter().try_for_each(|pin| write!(f, " was {pin},"))?;
+                match presented {
+                    Some(presented) => write!(f, " is {presented}"),
+                    None => f.write_str(" is none"),
+                }
+            }
+            Self::FingerprintMismatch { announced, presented } => {
+                write!(f, "the peer announced the certificate {announced} and presented {presented}")
+            }
+            Self::TrustRefused => f.write_str("the peer's certificate was not accepted"),
+            Self::Tls(error) => write!(f, "TLS: {error}"),
+            Self::Stream(fault) => write!(f, "the stream in the tunnel: {fault}"),
+            Self::Bytestream(fault) => write!(f, "the bytestream: {fault}"),
+            Self::BytestreamClosed => f.write_str("the peer closed the bytestream without ending TLS"),
+            Self::Jingle(fault) => write!(f, "Jingle: {fault}"),
+            Self::Refused { action, error } => write!(f, "the peer refused {action}: {error}"),
+            Self::Unreachable { asked, error } => write!(f, "the peer could not be asked for {asked}: {error}"),
+            Self::Undelivered { error } => write!(f, "data did not get through: {error}"),
+            Self::TieBreak => f.write_str("both ends began at once, and the peer's offer goes first"),
+            Self::Timeout(timer) => write!(f, "no {timer} in time"),
+            Self::Gone => f.write_str("the peer is gone"),
+            Self::Disconnected => f.write_str("the connection to the server broke"),
+            Self::Internal(what) => write!(f, "internal fault: {what}"),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! One tunnel, in the hands of the application.
+
+use std::time::Instant;
+
+use xtls_jingle::Reason;
+use xtls_stanza::{Element, jid::FullJid};
+
+use crate::{
+    application::Application,
+    engine::Engine,
+    error::{FinishError, SendError, StreamError, TrustError, WriteError},
+    security::Security,
+    tunnel,
+};
+
+/// A person's judgement of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrustDecision {
+    /// It is the peer's: go on, and pin it as soon as the peer confirms us.
+    Accept,
+    /// It is not, or nobody knows: end the session with security-error.
+    Refuse,
+}
+
+/// A tunnel that has not ended, borrowed from its engine for the moment.
+#[derive(Debug)]
+pub struct Tunnel<'e> {
+    engine: &'e mut Engine,
+    number: u64,
+}
+
+impl<'e> Tunnel<'e> {
+    pub(crate) fn new(engine: &'e mut Engine, number: u64) -> Self {
+        Self { engine, number }
+    }
+
+    /// Who is at the other end. It is proven from the moment that [`security`](Self::security) is there.
+    #[must_use]
+    pub fn peer(&self) -> Option<&FullJid> {
+        self.inner().map(tunnel::Tunnel::peer)
+    }
+
+    /// What runs inside.
+    #[must_use]
+    pub fn application(&self) -> Option<&Application> {
+        self.inner().map(tunnel::Tunnel::application)
+    }
+
+    /// How the tunnel is secured; `None` until [`Event::Secured`](crate::Event::Secured).
+    #[must_use]
+    pub fn security(&self) -> Option<&Security> {
+        self.inner().and_then(tunnel::Tunnel::security)
+    }
+
+    /// Plaintext bytes that were written and are not acknowledged yet. Acknowledgements come from servers and prove
+    /// nothing.
+    #[must_use]
+    pub fn unacked(&self) -> u64 {
+        self.inner().map_or(0, tunnel::Tunnel::unacked)
+    }
+
+    /// Derives keying material that both ends share (RFC 5705, RFC 8446 § 7.5): `None` before the tunnel is secured or
+    /// for a length that TLS cannot derive.
+    #[must_use]
+    pub fn export_keying_material(&self, length: usize, label: &[u8], context: Option<&[u8]>) -> Option<Vec<u8>> {
+        self.inner().and_then(|tunnel| tunnel.export_keying_material(length, label, context))
+    }
+
+    /// Answers [`Event::TrustRequired`](crate::Event::TrustRequired).
+    ///
+    /// # Errors
+    ///
+    /// When nobody asked, or the question has been answered.
+    pub fn trust(&mut self, now: Instant, decision: TrustDecision) -> Result<(), TrustError> {
+        self.act(now, Err(TrustError::NotAsked), |tunnel, shared| tunnel.decide(decision, shared))
+    }
+
+    /// Sends a stanza through the XML stream.
+    ///
+    /// # Errors
+    ///
+    /// When the tunnel carries no open stream, has no room, or the element cannot be sent in it. Nothing was sent then.
+    pub fn send(&mut self, now: Instant, stanza: &Element) -> Result<(), SendError> {
+        self.act(now, Err(SendError::Closing), |tunnel, shared| tunnel.send(stanza, shared))
+    }
+
+    /// Opens an XML stream again after one was closed (draft-meyer-xmpp-e2e-encryption-02 § 4). The first one opens by
+    /// itself.
+    ///
+    /// # Errors
+    ///
+    /// When there is a stream, or the tunnel cannot carry one.
+    pub fn open_stream(&mut self, now: Instant) -> Result<(), StreamError> {
+        self.act(now, Err(StreamError::Closing), tunnel::Tunnel::open_stream)
+    }
+
+    /// Closes the XML stream and leaves the tunnel for another one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn close_stream(&mut self, now: Instant) -> Result<(), StreamError> {
+        self.act(now, Err(StreamError::Closing), tunnel::Tunnel::close_stream)
+    }
+
+    /// Writes raw bytes and tells how many of them were taken: all that fit into
+    /// [`Config::send_buffer`](crate::Config::send_buffer). After a short write, [`Event::Writable`](crate::Event::Writable)
+    /// tells when there is room.
+    ///
+    /// # Errors
+    ///
+    /// When the tunnel does not carry raw bytes, or does not any more.
+    pub fn write(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, WriteError> {
+        self.act(now, Err(WriteError::Closing), |tunnel, shared| tunnel.write(bytes, shared))
+    }
+
+    /// Appends to `out` all raw bytes that have come, and tells how many. It goes on working after the end of the tunnel,
+    /// until [`Event::Closed`](crate::Event::Closed).
+    pub fn read(&mut self, now: Instant, out: &mut Vec<u8>) -> usize {
+        self.act(now, 0, |tunnel, shared| tunnel.read(out, shared))
+    }
+
+    /// Ends our direction of a raw-bytes tunnel after the last byte; the other one stays open.
+    ///
+    /// # Errors
+    ///
+    /// When the tunnel does not carry raw bytes, is ending, or its TLS version cannot do that.
+    pub fn finish(&mut self, now: Instant) -> Result<(), FinishError> {
+        self.act(now, Err(FinishError::Closing), tunnel::Tunnel::finish)
+    }
+
+    /// Ends the tunnel in order: what was written is delivered first, then every layer says goodbye. Before the tunnel is
+    /// secured, this calls the session off.
+    pub fn close(&mut self, now: Instant) {
+        self.act(now, (), tunnel::Tunnel::close);
+    }
+
+    /// Ends the tunnel at once, for the given reason; what was not sent is lost.
+    pub fn abort(&mut self, now: Instant, reason: Reason) {
+        self.act(now, (), |tunnel, shared| tunnel.abort(reason, shared));
+    }
+
+    fn inner(&self) -> Option<&tunnel::Tunnel> {
+        self.engine.tunnel_ref(self.number)
+    }
+
+    fn act<R>(
+        &mut self,
+        now: Instant,
+        gone: R,
+        action: impl FnOnce(&mut tunnel::Tunnel, &mut crate::engine::Shared) -> R,
+    ) -> R {
+        self.engine.advance_clock(now);
+        self.engine.with_tunnel(self.number, action).unwrap_or(gone)
+    }
+}

@@ -1,0 +1,76 @@
+//! What people should be able to learn about a tunnel (RFC 7590 § 3.7).
+
+use core::fmt;
+
+use xtls_stanza::{Fingerprint, Method};
+use xtls_tls::{PeerCertificate, TlsParameters};
+
+/// How a tunnel is secured. It exists from the moment the peer is authenticated.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Security {
+    /// The TLS method that was agreed on.
+    pub method: Method,
+    /// What made the peer's certificate acceptable.
+    pub authenticated_by: Authentication,
+    /// Version, cipher suite and key exchange group.
+    pub tls: TlsParameters,
+    /// The certificate that the peer has proven to hold the key of.
+    pub certificate: PeerCertificate,
+    /// The certificates the peer was known by, when the one presented is none of them and was accepted all the same.
+    /// Empty when nothing changed.
+    pub changed_from: Vec<Fingerprint>,
+    /// Whether the peer has shown that it accepted us: in TLS 1.3 an initiator is done before its responder has judged
+    /// it.
+    pub confirmed: bool,
+}
+
+/// What made a certificate acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Authentication {
+    /// There was a pin for it.
+    Pinned,
+    /// Somebody said yes to it just now.
+    Approved,
+    /// It was the first one seen and the policy takes that: a server in the middle may have shown it.
+    LeapOfFaith,
+}
+
+impl Authentication {
+    /// A short name, as the command prints it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Approved => "approved",
+            Self::LeapOfFaith => "leap-of-faith",
+        }
+    }
+}
+
+impl fmt::Display for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pinned => "a pinned certificate",
+            Self::Approved => "a certificate approved just now",
+            Self::LeapOfFaith => "a leap of faith",
+        })
+    }
+}
+
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TlsParameters { version, cipher_suite, group, .. } = &self.tls;
+        write!(
+            f,
+            "{}, {version}, {cipher_suite}, {group}; peer authenticated by {}",
+            self.method, self.authenticated_by
+        )?;
+        f.write_str(if self.confirmed { ", confirmed by the peer" } else { ", not yet confirmed by the peer" })?;
+        if !self.changed_from.is_empty() {
+            f.write_str("; the certificate CHANGED")?;
+        }
+        Ok(())
+    }
+}

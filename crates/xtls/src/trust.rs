@@ -1,0 +1,228 @@
+//! Whom to believe: trust policies and the memory of peers.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use xtls_stanza::{Fingerprint, jid::BareJid};
+
+/// What makes a peer's certificate acceptable. There is no default: the embedder chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrustPolicy {
+    /// Only a certificate that the [`TrustStore`] has a pin for.
+    Pinned,
+    /// A pinned certificate, and any other one if somebody says yes to
+    /// [`Event::TrustRequired`](crate::Event::TrustRequired). An initiator that asks insists on TLS 1.3, where it can keep
+    /// back the end of the handshake meanwhile.
+    Ask,
+    /// A pinned certificate; for a peer without any pin whatever certificate it shows first, which is then pinned
+    /// (draft-meyer-xmpp-e2e-encryption-02 § 5: discouraged, since a server in the middle may be the one that shows it).
+    /// A certificate that differs from the pin is refused.
+    LeapOfFaith,
+}
+
+/// How a pin came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Learned {
+    /// A person compared or supplied the fingerprint.
+    Manual,
+    /// It was the first certificate seen.
+    LeapOfFaith,
+}
+
+/// A certificate that a peer is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pin {
+    /// The digest of the DER certificate. The engine itself only ever stores SHA-256.
+    pub fingerprint: Fingerprint,
+    /// How it came to be.
+    pub learned: Learned,
+}
+
+/// What is known of one peer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TrustRecord {
+    /// Its certificates, one for each device perhaps.
+    pub pins: Vec<Pin>,
+    /// Whether a tunnel with it was secured and confirmed before.
+    pub secured_before: bool,
+}
+
+/// The proof that both ends of a tunnel have authenticated one another: only the engine makes one, so nothing else can
+/// cause a pin to be learned from the network.
+#[derive(Debug)]
+pub struct Confirmed {
+    pin: Option<Pin>,
+    replaces: Option<Fingerprint>,
+}
+
+/// What is to be learned from a certificate that was accepted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Learn {
+    pub(crate) pin: Pin,
+    pub(crate) replaces: Option<Fingerprint>,
+}
+
+/// The memory of peers, keyed by bare JID. It outlives engines; several engines of one user may share one.
+///
+/// Methods are called from inside the engine's own calls and must not block for long.
+pub trait TrustStore: fmt::Debug + Send {
+    /// What is known of `peer`; an empty record for one never met.
+    fn record(&self, peer: &BareJid) -> TrustRecord;
+
+    /// A tunnel with `peer` was secured and confirmed by both ends: remember that, and the pin if there is a new one, best
+    /// by [`TrustRecord::confirm`].
+    fn confirmed(&mut self, peer: &BareJid, confirmed: &Confirmed);
+}
+
+/// A [`TrustStore`] in memory.
+///
+/// ```
+/// use xtls::{MemoryTrustStore, Pin, TrustStore as _};
+/// use xtls_stanza::Fingerprint;
+///
+/// let mut store = MemoryTrustStore::default();
+/// let juliet = "juliet@capulet.lit".parse()?;
+/// store.pin(&juliet, Pin::manual(Fingerprint::sha256(b"certificate")));
+/// assert_eq!(store.record(&juliet).pins.len(), 1);
+/// # Ok::<(), xtls_stanza::jid::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct MemoryTrustStore {
+    records: BTreeMap<BareJid, TrustRecord>,
+}
+
+impl Pin {
+    /// A pin that a person vouches for.
+    #[must_use]
+    pub fn manual(fingerprint: Fingerprint) -> Self {
+        Self { fingerprint, learned: Learned::Manual }
+    }
+
+    /// A pin that came to be in the given way.
+    #[must_use]
+    pub fn new(fingerprint: Fingerprint, learned: Learned) -> Self {
+        Self { fingerprint, learned }
+    }
+}
+
+impl TrustRecord {
+    /// Adds a pin unless there is one for the same digest; a person's word replaces a leap of faith.
+    pub fn add(&mut self, pin: Pin) {
+        match self.pins.iter_mut().find(|known| known.fingerprint == pin.fingerprint) {
+            Some(known) if pin.learned == Learned::Manual => *known = pin,
+            Some(_) => {}
+            None => self.pins.push(pin),
+        }
+    }
+
+    /// What a confirmation changes: the peer was secured, and its new pin if there is one, in the place of a weaker one for
+    /// the same certificate.
+    pub fn confirm(&mut self, confirmed: &Confirmed) {
+        self.secured_before = true;
+        self.pins.retain(|pin| Some(pin.fingerprint) != confirmed.replaces);
+        if let Some(pin) = confirmed.pin {
+            self.add(pin);
+        }
+    }
+
+    pub(crate) fn fingerprints(&self) -> Vec<Fingerprint> {
+        self.pins.iter().map(|pin| pin.fingerprint).collect()
+    }
+}
+
+impl Confirmed {
+    pub(crate) fn new(learned: Option<Learn>) -> Self {
+        Self { pin: learned.map(|learn| learn.pin), replaces: learned.and_then(|learn| learn.replaces) }
+    }
+
+    /// The pin to remember, if the certificate was not pinned yet.
+    #[must_use]
+    pub fn pin(&self) -> Option<Pin> {
+        self.pin
+    }
+
+    /// The fingerprint that the new pin stands in for: the same certificate by a weaker digest than SHA-256.
+    #[must_use]
+    pub fn replaces(&self) -> Option<Fingerprint> {
+        self.replaces
+    }
+}
+
+impl MemoryTrustStore {
+    /// Pins a certificate to a peer.
+    pub fn pin(&mut self, peer: &BareJid, pin: Pin) {
+        self.records.entry(peer.clone()).or_default().add(pin);
+    }
+
+    /// Forgets a peer; tells whether it was known.
+    pub fn remove(&mut self, peer: &BareJid) -> bool {
+        self.records.remove(peer).is_some()
+    }
+
+    /// All peers with their records, in the order of their addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (&BareJid, &TrustRecord)> {
+        self.records.iter()
+    }
+}
+
+impl TrustStore for MemoryTrustStore {
+    fn record(&self, peer: &BareJid) -> TrustRecord {
+        self.records.get(peer).cloned().unwrap_or_default()
+    }
+
+    fn confirmed(&mut self, peer: &BareJid, confirmed: &Confirmed) {
+        self.records.entry(peer.clone()).or_default().confirm(confirmed);
+    }
+}
+
+/// Shares one store among several engines, or with the embedder.
+impl<S: TrustStore> TrustStore for std::sync::Arc<std::sync::Mutex<S>> {
+    fn record(&self, peer: &BareJid) -> TrustRecord {
+        self.lock().unwrap_or_else(std::sync::PoisonError::into_inner).record(peer)
+    }
+
+    fn confirmed(&mut self, peer: &BareJid, confirmed: &Confirmed) {
+        self.lock().unwrap_or_else(std::sync::PoisonError::into_inner).confirmed(peer, confirmed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_persons_word_replaces_a_leap_of_faith_and_not_the_other_way_round() {
+        let fingerprint = Fingerprint::sha256(b"certificate");
+        let mut record = TrustRecord::default();
+        record.add(Pin::new(fingerprint, Learned::LeapOfFaith));
+        record.add(Pin::manual(fingerprint));
+        record.add(Pin::new(fingerprint, Learned::LeapOfFaith));
+        assert_eq!(record.pins, [Pin::manual(fingerprint)]);
+    }
+
+    #[test]
+    fn a_weak_pin_gives_way_to_the_strong_one_for_the_same_certificate() {
+        let weak = Pin::manual(Fingerprint::sha1(b"certificate"));
+        let strong = Pin::manual(Fingerprint::sha256(b"certificate"));
+        let other = Pin::manual(Fingerprint::sha1(b"another device's"));
+        let mut record = TrustRecord { pins: vec![weak, other], secured_before: false };
+        record.confirm(&Confirmed::new(Some(Learn { pin: strong, replaces: Some(weak.fingerprint) })));
+        assert_eq!(record.pins, [other, strong]);
+    }
+
+    #[test]
+    fn l7_only_a_confirmation_pins_from_the_network() {
+        let peer: BareJid = "juliet@capulet.lit".parse().expect("a JID");
+        let mut store = MemoryTrustStore::default();
+        assert_eq!(store.record(&peer), TrustRecord::default());
+        let pin = Pin::new(Fingerprint::sha256(b"certificate"), Learned::LeapOfFaith);
+        store.confirmed(&peer, &Confirmed::new(Some(Learn { pin, replaces: None })));
+        assert_eq!(store.record(&peer), TrustRecord { pins: vec![pin], secured_before: true });
+        assert!(store.remove(&peer));
+        assert!(!store.remove(&peer));
+    }
+}

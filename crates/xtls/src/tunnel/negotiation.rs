@@ -1,0 +1,341 @@
+//! Service discovery, and Jingle up to an agreed method.
+
+use xtls_ibb::{Acked, Bytestream, ErrorOutcome, State as BytestreamState};
+use xtls_jingle::{
+    Action, Answer as Acceptance, Event as SessionEvent, Fault as JingleFault, Jingle, JingleCondition, Offer, Reason,
+    ReasonCondition, Role, Session, Verdict,
+};
+use xtls_stanza::{ElementRef, ErrorType, Iq, IqType, Method, SecurityOffer, StanzaError, XtlsVersion, jid::FullJid, ns, write};
+
+use super::{Phase, Tunnel};
+use crate::{
+    application::{Application, TunnelOptions},
+    config::Window,
+    engine::Shared,
+    event::{Answer, CloseReason, EndedBy, Event, Incoming, TunnelId},
+    fault::Fault,
+    timer::Timer,
+};
+
+impl Tunnel {
+    /// Begins a tunnel as its initiator.
+    pub(crate) fn initiate(id: TunnelId, peer: FullJid, options: TunnelOptions, shared: &mut Shared) -> Self {
+        let mut tunnel = Self::new(id, peer, Role::Initiator, options.application.clone(), shared);
+        let check_support = options.check_support;
+        tunnel.options = Some(options);
+        if check_support {
+            // draft-meyer-xmpp-e2e-encryption-02 § 7: it SHOULD first determine whether the responder supports this.
+            tunnel.phase = Phase::Asking;
+            tunnel.timers.set(Timer::Answer, shared.after(shared.config.timers.answer));
+        } else {
+            tunnel.offer(shared);
+        }
+        tunnel
+    }
+
+    /// Takes up an offer of the peer.
+    pub(crate) fn incoming(
+        id: TunnelId,
+        peer: FullJid,
+        session: Session,
+        application: Application,
+        shared: &mut Shared,
+    ) -> Self {
+        let mut tunnel = Self::new(id, peer, Role::Responder, application, shared);
+        let offer = session.offer().security.clone();
+        tunnel.announced.clone_from(&offer.fingerprints);
+        tunnel.session = Some(session);
+        tunnel.timers.set(Timer::Ring, shared.after(shared.config.timers.ring));
+        if offer.is_empty() || !offer.methods.contains(&Method::X509) {
+            // Nothing could ever be agreed on, whatever a person says.
+            tunnel.fail(Fault::NoCommonMethod { offered: offer.methods }, shared);
+            tunnel.was_told();
+        } else {
+            let (peer, application) = (tunnel.peer.clone(), tunnel.application.clone());
+            shared.events.push(Event::Incoming(Incoming { id, peer, application, offer }));
+        }
+        tunnel
+    }
+
+    /// Accepts the offer, unless the initiator's announcement already shows that it is not trusted.
+    pub(crate) fn accept(&mut self, options: TunnelOptions, shared: &mut Shared) {
+        let trust = options.trust;
+        self.options = Some(options);
+        self.timers.clear(Timer::Ring);
+        if let Err(fault) = self.check_announced(trust, shared) {
+            return self.fail(fault, shared);
+        }
+        let Some(session) = &mut self.session else { return };
+        // Draft § 3: a responder MUST return `<security/>`; its own namespace is echoed by the session.
+        let answer = Acceptance::new(shared.local.jid.clone(), shared.config.block_size, own_security(shared));
+        if session.accept(answer).is_err() {
+            return self.fail(Fault::Internal("an offer that was taken up cannot be accepted"), shared);
+        }
+        self.agreed(shared);
+    }
+
+    /// Declines the offer.
+    pub(crate) fn reject(&mut self, reason: Reason, shared: &mut Shared) {
+        self.end_session(reason.clone());
+        self.end(EndedBy::Local, CloseReason::Terminated(reason), shared);
+        self.was_told();
+    }
+
+    /// The embedder knows of the end, or never heard of the offer.
+    fn was_told(&mut self) {
+        if let Some(ended) = &mut self.ended {
+            ended.told = true;
+        }
+    }
+
+    /// Our offer crossed one of the peer's, and gives way to it (XEP-0166 § 7.2.16).
+    pub(crate) fn lose_tie_break(&mut self, winner: &str, shared: &mut Shared) {
+        match &mut self.session {
+            // The peer has taken ours up before it sent its own: it does not see a tie, and is told.
+            Some(session) if !session.wants_to_send() && !session.waits_for_answer() => {
+                session.terminate(Reason::alternative_session(winner));
+            }
+            _ => self.session = None,
+        }
+        self.end(EndedBy::Remote, CloseReason::Fault(Box::new(Fault::TieBreak)), shared);
+    }
+
+    /// Takes a request of the session, and gives its answer.
+    pub(crate) fn handle_jingle(&mut self, jingle: &Jingle, shared: &mut Shared) -> Answer {
+        let Some(session) = &mut self.session else {
+            return Answer::Error(JingleCondition::UnknownSession.stanza_error());
+        };
+        match session.handle_request(jingle) {
+            Err(fault) => {
+                // An acceptance of something else than was offered leads nowhere. Whatever else does not fit, whoever
+                // sent it, changes nothing.
+                let leads_nowhere = matches!(fault, JingleFault::Malformed(_) | JingleFault::NotAcceptable(_));
+                if jingle.action == Action::SessionAccept && leads_nowhere {
+                    self.fail(Fault::Jingle(fault), shared);
+                }
+                Answer::Error(fault.stanza_error())
+            }
+            Ok(event) => {
+                match event {
+                    Some(SessionEvent::Accepted { security }) => self.accepted(security, shared),
+                    Some(SessionEvent::Terminated(reason)) => self.terminated(reason, shared),
+                    Some(SessionEvent::MethodChosen(_)) | Some(_) | None => {}
+                }
+                Answer::Result
+            }
+        }
+    }
+
+    /// Takes an answer, if it is one to a request of this tunnel.
+    pub(crate) fn handle_answer(
+        &mut self,
+        id: &str,
+        payload: Option<ElementRef<'_>>,
+        error: Option<&StanzaError>,
+        shared: &mut Shared,
+    ) -> bool {
+        if self.query.is_some_and(|query| query.as_str() == id) {
+            self.query = None;
+            self.timers.clear(Timer::Answer);
+            self.support_told(payload, error, shared);
+            return true;
+        }
+        if self.handle_session_answer(id, error, shared) || self.handle_bytestream_answer(id, error, shared) {
+            // One answer came; whatever else is due has its time again.
+            if self.waits_for_answer() {
+                self.timers.set(Timer::Answer, shared.after(shared.config.timers.answer));
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Whether an answer is due to anything but data.
+    pub(super) fn waits_for_answer(&self) -> bool {
+        self.ended.is_none()
+            && (self.phase == Phase::Asking
+                || self.session.as_ref().is_some_and(Session::waits_for_answer)
+                || self.bytestream.as_ref().is_some_and(|bytestream| bytestream.state() == BytestreamState::Opening))
+    }
+
+    pub(super) fn poll_query(&mut self, shared: &mut Shared, out: &mut String) -> bool {
+        if self.phase != Phase::Asking || self.query.is_some() {
+            return false;
+        }
+        let id = shared.ids.next_id();
+        Iq::write_start(out, IqType::Get, id.as_str(), &self.to, shared.from());
+        out.push_str("<query");
+        write::attribute(out, "xmlns", ns::DISCO_INFO);
+        out.push_str("/></iq>");
+        self.query = Some(id);
+        true
+    }
+
+    pub(super) fn poll_session(&mut self, shared: &mut Shared, out: &mut String) -> bool {
+        let from = shared.config.stamp_from.then(|| shared.local.jid.as_str());
+        let Some(session) = &mut self.session else { return false };
+        session.poll(&mut shared.ids, &self.to, from, out).is_some()
+    }
+
+    /// Sends the offer.
+    fn offer(&mut self, shared: &mut Shared) {
+        self.phase = Phase::Offered;
+        let ibb_sid = shared.ids.next_id();
+        let offer = Offer::new(
+            self.application.description(),
+            ibb_sid.as_str(),
+            shared.config.block_size,
+            own_security(shared),
+        );
+        let sid = shared.ids.next_id();
+        match Session::initiate(sid.as_str(), &shared.local.jid, offer) {
+            Ok(session) => self.session = Some(session),
+            Err(_) => return self.fail(Fault::Internal("a sound offer cannot be made"), shared),
+        }
+        self.timers.set(Timer::Ring, shared.after(shared.config.timers.ring));
+    }
+
+    /// The peer told its features, or that it would not.
+    fn support_told(&mut self, payload: Option<ElementRef<'_>>, error: Option<&StanzaError>, shared: &mut Shared) {
+        if self.phase != Phase::Asking {
+            return;
+        }
+        if let Some(error) = error {
+            return self.fail(Fault::Unreachable { asked: "its features", error: error.clone() }, shared);
+        }
+        let query = payload.filter(|payload| payload.is("query", ns::DISCO_INFO));
+        let mut features = query
+            .into_iter()
+            .flat_map(ElementRef::children)
+            .filter(|child| child.is("feature", ns::DISCO_INFO))
+            .filter_map(|feature| feature.attribute("var"));
+        // Draft § 7 spells the feature `xtls:1`, its examples `xtls:0`: either one is support.
+        if features.any(|feature| matches!(feature, ns::XTLS_0 | ns::XTLS_1)) {
+            self.offer(shared);
+        } else {
+            self.fail(Fault::PeerLacksXtls, shared);
+        }
+    }
+
+    /// The responder accepted, perhaps without security.
+    fn accepted(&mut self, security: Option<SecurityOffer>, shared: &mut Shared) {
+        self.timers.clear(Timer::Ring);
+        let Some(security) = security else {
+            // Draft § 3, initiator's rule 1: securing the transport has failed. Nothing is ever sent in the clear.
+            return self.fail(Fault::PeerLacksXtls, shared);
+        };
+        self.announced = security.fingerprints;
+        let trust = self.options.as_ref().map(|options| options.trust);
+        if let Some(Err(fault)) = trust.map(|trust| self.check_announced(trust, shared)) {
+            return self.fail(fault, shared);
+        }
+        let chosen = self.session.as_mut().map(|session| session.choose(Method::X509));
+        if !matches!(chosen, Some(Ok(()))) {
+            return self.fail(Fault::NoCommonMethod { offered: security.methods }, shared);
+        }
+        self.agreed(shared);
+        let Some(bytestream) = &mut self.bytestream else { return };
+        bytestream.open();
+        if bytestream.state() == BytestreamState::Open {
+            self.begin_handshake(shared);
+        }
+    }
+
+    /// Both have agreed: the bytestream can be opened.
+    fn agreed(&mut self, shared: &mut Shared) {
+        if self.bytestream.is_none() {
+            self.make_bytestream(shared);
+        }
+        self.phase = Phase::Accepted;
+        if self.role == Role::Responder {
+            // The initiator may have to ask somebody before it begins.
+            self.timers.set(Timer::Handshake, shared.after(shared.config.timers.ring));
+        }
+        self.timers.set(Timer::LivenessIdle, shared.after(shared.config.timers.liveness_idle));
+    }
+
+    /// The bytestream of the session, in the block size that is agreed so far.
+    pub(super) fn make_bytestream(&mut self, shared: &Shared) {
+        let Some(session) = &self.session else { return };
+        let role = match self.role {
+            Role::Responder => xtls_ibb::Role::Acceptor,
+            _ => xtls_ibb::Role::Opener,
+        };
+        let mut config = xtls_ibb::Config::default();
+        config.outgoing_bytes = shared.config.send_buffer;
+        config.window_fixed = match shared.config.window {
+            Window::Adaptive => None,
+            Window::Fixed(blocks) => Some(blocks),
+        };
+        self.bytestream = Some(Bytestream::new(role, session.ibb_sid(), session.block_size(), config));
+    }
+
+    fn terminated(&mut self, reason: Option<Reason>, shared: &mut Shared) {
+        let reason = match reason {
+            None => CloseReason::Done,
+            Some(reason) if reason.condition == ReasonCondition::Success => CloseReason::Done,
+            Some(reason) => CloseReason::Terminated(reason),
+        };
+        if let Some(bytestream) = &mut self.bytestream {
+            bytestream.end();
+        }
+        self.end(EndedBy::Remote, reason, shared);
+    }
+
+    fn handle_session_answer(&mut self, id: &str, error: Option<&StanzaError>, shared: &mut Shared) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        let Some(error) = error else {
+            let Some(action) = session.handle_result(id) else { return false };
+            if action == Action::SessionTerminate {
+                self.farewell_taken();
+            }
+            return true;
+        };
+        let Some(refused) = session.handle_error(id, error) else { return false };
+        if refused.action == Action::SessionTerminate {
+            self.farewell_taken();
+        }
+        if refused.verdict == Verdict::Tolerated {
+            // It does not know the request, so it is there.
+            self.heard(shared);
+            return true;
+        }
+        if refused.action == Action::SessionInfo && error.error_type == ErrorType::Wait {
+            // Whether the peer is alive is still open, and so is the time for its answer.
+            return true;
+        }
+        let lost = JingleCondition::of(error) == Some(JingleCondition::TieBreak);
+        if refused.action == Action::SessionInitiate && lost {
+            self.session = None;
+            self.end(EndedBy::Remote, CloseReason::Fault(Box::new(Fault::TieBreak)), shared);
+        } else if self.ended.is_none() {
+            self.fail(Fault::Refused { action: refused.action, error: error.clone() }, shared);
+        }
+        true
+    }
+
+    fn handle_bytestream_answer(&mut self, id: &str, error: Option<&StanzaError>, shared: &mut Shared) -> bool {
+        let Some(bytestream) = &mut self.bytestream else { return false };
+        let Some(error) = error else {
+            let Some(acked) = bytestream.handle_result(id) else { return false };
+            match acked {
+                Acked::Open => self.begin_handshake(shared),
+                Acked::Data { .. } => self.data_acked(shared),
+                _ => {}
+            }
+            return true;
+        };
+        let Some(outcome) = bytestream.handle_error(id, error) else { return false };
+        let refused = matches!(outcome, ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. });
+        if refused && self.ended.is_none() {
+            self.fail(Fault::Undelivered { error: error.clone() }, shared);
+        }
+        true
+    }
+}
+
+/// What we say in `<security/>`: the SHA-1 fingerprint that old peers look for, the SHA-256 one, and the methods.
+fn own_security(shared: &Shared) -> SecurityOffer {
+    let fingerprints = shared.local.identity.announced_fingerprints().to_vec();
+    SecurityOffer::new(XtlsVersion::Xtls0, fingerprints, vec![Method::X509])
+}

@@ -1,0 +1,193 @@
+//! Whose certificate is it?
+
+use xtls_stanza::{Fingerprint, Method};
+use xtls_tls::{PeerCertificate, TlsParameters, TlsSession, Verification};
+
+use super::{Phase, Tunnel};
+use crate::{
+    engine::Shared,
+    error::TrustError,
+    event::Event,
+    fault::Fault,
+    handle::TrustDecision,
+    security::{Authentication, Security},
+    timer::Timer,
+    trust::{Confirmed, Learn, Learned, Pin, TrustPolicy, TrustRecord},
+};
+
+/// A certificate that was judged and accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Verified {
+    by: Authentication,
+    changed_from: Vec<Fingerprint>,
+    /// What is to be remembered as soon as the peer has accepted us too.
+    learn: Option<Learn>,
+}
+
+enum Judgement {
+    Accept(Verified),
+    Ask { previous: Vec<Fingerprint> },
+    Refuse(Fault),
+}
+
+impl Tunnel {
+    /// What can be said before TLS: nothing that a server could have changed counts, but where there is no pin to match
+    /// there is no need to go on.
+    pub(super) fn check_announced(&self, trust: TrustPolicy, shared: &Shared) -> Result<(), Fault> {
+        match trust {
+            TrustPolicy::Pinned if self.record(shared).pins.is_empty() => {
+                Err(Fault::NotTrusted { fingerprint: self.announced.iter().max().copied() })
+            }
+            TrustPolicy::Pinned | TrustPolicy::Ask | TrustPolicy::LeapOfFaith => Ok(()),
+        }
+    }
+
+    /// What TLS itself is to check. Where nothing but a pin will do, a certificate without one is refused with an alert;
+    /// else it is judged when its key is proven.
+    pub(super) fn verification(&self, shared: &Shared) -> Verification {
+        let pins = self.record(shared).fingerprints();
+        let only_pinned = match self.trust_policy() {
+            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith => !pins.is_empty(),
+            TrustPolicy::Ask => false,
+        };
+        if only_pinned && pins.iter().all(Fingerprint::is_trustworthy) {
+            Verification::Pinned(pins)
+        } else {
+            Verification::Deferred
+        }
+    }
+
+    /// The fingerprints that the peer is known by.
+    pub(super) fn pinned(&self, shared: &Shared) -> Vec<Fingerprint> {
+        self.record(shared).fingerprints()
+    }
+
+    /// The handshake is complete, so the peer holds the key of the certificate it showed. Nothing was sent since.
+    pub(super) fn judge(&mut self, shared: &mut Shared) {
+        self.timers.clear(Timer::Handshake);
+        let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate).cloned();
+        let Some(certificate) = certificate else {
+            return self.fail(Fault::NotTrusted { fingerprint: None }, shared);
+        };
+        match self.judgement(&certificate, shared) {
+            Judgement::Accept(verified) => self.verified(verified, shared),
+            Judgement::Refuse(fault) => self.fail(fault, shared),
+            Judgement::Ask { previous } => {
+                self.phase = Phase::Judging;
+                self.timers.set(Timer::Ring, shared.after(shared.config.timers.ring));
+                shared.events.push(Event::TrustRequired { id: self.id, certificate, previous });
+            }
+        }
+    }
+
+    /// A person has judged.
+    pub(crate) fn decide(&mut self, decision: TrustDecision, shared: &mut Shared) -> Result<(), TrustError> {
+        if self.phase != Phase::Judging {
+            return Err(TrustError::NotAsked);
+        }
+        self.timers.clear(Timer::Ring);
+        let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate);
+        match (decision, certificate) {
+            (TrustDecision::Accept, Some(certificate)) => {
+                let learn = Learn { pin: Pin::manual(certificate.fingerprint_sha256()), replaces: None };
+                let changed_from = self.pinned(shared);
+                self.verified(Verified { by: Authentication::Approved, changed_from, learn: Some(learn) }, shared);
+            }
+            (TrustDecision::Accept | TrustDecision::Refuse, _) => self.fail(Fault::TrustRefused, shared),
+        }
+        Ok(())
+    }
+
+    /// Tells that the tunnel can be used, and whether the peer has confirmed that.
+    pub(super) fn secured(&mut self, confirmed: bool, shared: &mut Shared) {
+        let (Some(tls), Some(verified)) = (&self.tls, &self.verified) else { return };
+        let (Some(certificate), Some(parameters)) = (tls.peer_certificate().cloned(), tls.parameters()) else { return };
+        self.phase = Phase::Secured;
+        self.timers.clear(Timer::Confirm);
+        let security = Security {
+            method: Method::X509,
+            authenticated_by: verified.by,
+            tls: parameters,
+            certificate,
+            changed_from: verified.changed_from.clone(),
+            confirmed,
+        };
+        shared.events.push(Event::Secured { id: self.id, security: Box::new(security.clone()) });
+        self.security = Some(Box::new(security));
+        if confirmed {
+            self.remember(shared);
+        }
+    }
+
+    /// The first authenticated byte of the peer: it has accepted us.
+    pub(super) fn confirmed(&mut self, shared: &mut Shared) {
+        if self.phase == Phase::Confirming {
+            return self.secured(true, shared);
+        }
+        if let Some(security) = self.security.as_mut().filter(|security| !security.confirmed) {
+            security.confirmed = true;
+            shared.events.push(Event::Confirmed { id: self.id });
+            self.remember(shared);
+        }
+    }
+
+    fn remember(&mut self, shared: &mut Shared) {
+        let learn = self.verified.as_mut().and_then(|verified| verified.learn.take());
+        shared.store.confirmed(&self.peer.to_bare(), &Confirmed::new(learn));
+    }
+
+    fn judgement(&self, certificate: &PeerCertificate, shared: &Shared) -> Judgement {
+        let presented = certificate.fingerprint_sha256();
+        // What was announced must be what is presented; MD5 says nothing either way.
+        let contradicted = self
+            .announced
+            .iter()
+            .find(|announced| announced.algo() != xtls_stanza::HashAlgo::Md5 && !announced.matches(certificate.der()));
+        if let Some(&announced) = contradicted {
+            return Judgement::Refuse(Fault::FingerprintMismatch { announced, presented });
+        }
+        let record = self.record(shared);
+        if let Some(pin) = record.pins.iter().find(|pin| pin.fingerprint.matches(certificate.der())) {
+            // A pin by another digest is remembered by SHA-256 from now on.
+            let strong = Pin::new(presented, pin.learned);
+            let learn =
+                (pin.fingerprint != presented).then_some(Learn { pin: strong, replaces: Some(pin.fingerprint) });
+            return Judgement::Accept(Verified { by: Authentication::Pinned, changed_from: Vec::new(), learn });
+        }
+        let pinned = record.fingerprints();
+        match self.trust_policy() {
+            TrustPolicy::Ask => Judgement::Ask { previous: pinned },
+            TrustPolicy::LeapOfFaith if pinned.is_empty() => {
+                let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith), replaces: None };
+                let by = Authentication::LeapOfFaith;
+                Judgement::Accept(Verified { by, changed_from: pinned, learn: Some(learn) })
+            }
+            TrustPolicy::Pinned if pinned.is_empty() => {
+                Judgement::Refuse(Fault::NotTrusted { fingerprint: Some(presented) })
+            }
+            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith => {
+                Judgement::Refuse(Fault::CertificateChanged { presented: Some(presented), pinned })
+            }
+        }
+    }
+
+    /// The certificate is accepted: what was held back goes out, and the tunnel begins.
+    fn verified(&mut self, verified: Verified, shared: &mut Shared) {
+        self.verified = Some(verified);
+        self.release_held();
+        self.established(shared);
+    }
+
+    pub(super) fn trust_policy(&self) -> TrustPolicy {
+        self.options.as_ref().map_or(TrustPolicy::Pinned, |options| options.trust)
+    }
+
+    fn record(&self, shared: &Shared) -> TrustRecord {
+        shared.store.record(&self.peer.to_bare())
+    }
+}
+
+/// The TLS version tells whether a finished handshake proves that the peer has accepted us.
+pub(super) fn proves_acceptance(parameters: &TlsParameters) -> bool {
+    parameters.version == xtls_tls::TlsVersion::Tls12
+}
