@@ -1,2 +1,77 @@
-//! The `xtls` command.
-fn main() {}
+//! The `xtls` command: end-to-end encrypted chat over XMPP.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums are the libraries', and may grow: what is not known here gets one common treatment"
+)]
+
+mod account;
+mod args;
+mod chat;
+mod clock;
+mod connection;
+mod data;
+mod demo;
+mod exit;
+mod identity;
+mod listen;
+mod output;
+mod session;
+mod trust;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use data::DataDir;
+use exit::{Code, Failure};
+use output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => match args::slip(&error) {
+            Some(line) => {
+                let json = std::env::args_os().any(|arg| arg == "--json");
+                return end(Output::new(json), Err(Failure::usage(line)));
+            }
+            None => error.exit(),
+        },
+    };
+    let output = Output::new(cli.json);
+    end(output, run(output, &cli))
+}
+
+/// Tells of a failure, and turns it into the exit code.
+fn end(output: Output, result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => Code::Done.into(),
+        Err(failure) => {
+            output.error(&failure.message);
+            failure.code.into()
+        }
+    }
+}
+
+fn run(output: Output, cli: &Cli) -> Result<(), Failure> {
+    let data = || DataDir::open(cli.data_dir.as_deref());
+    match &cli.command {
+        Command::Demo(args) => demo::run(output, args),
+        Command::Identity(args) => identity::run(output, &data()?, args),
+        Command::Trust(command) => trust::run(output, &data()?, command),
+        Command::Listen(args) => block_on(listen::run(output, &data()?, args)),
+        Command::Chat(args) => block_on(chat::run(output, &data()?, args)),
+    }
+}
+
+/// Runs on one thread. Looking up a host may take another one, which is not waited for.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::other(format!("the runtime cannot start: {e}")))?;
+    let result = runtime.block_on(command);
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,228 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use jid::{BareJid, FullJid, Jid};
+
+/// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
+#[derive(Debug, Parser)]
+#[command(name = "xtls", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Print one JSON object a line on standard output, and nothing else there
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Where certificates and trust are kept [default: "xtls" in the data directory of the platform]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 security failure (peer not verified, certificate changed, \
+no XTLS at the peer), 4 connection or protocol failure (login refused, unknown host, server or peer gone).";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show a whole tunnel inside this process: no account, no server, no network
+    Demo(DemoArgs),
+
+    /// Show the own certificate and its fingerprints; create it the first time
+    Identity(IdentityArgs),
+
+    /// Show and change which certificates are trusted
+    #[command(subcommand)]
+    Trust(TrustCommand),
+
+    /// Wait for tunnels from trusted peers, print messages and send lines of standard input
+    ///
+    /// Lines of standard input go to the first peer whose tunnel is open. The end of input closes in order; input
+    /// that ends before any line and any tunnel only means that nothing will be typed.
+    Listen(ListenArgs),
+
+    /// Open a tunnel to a peer: lines of standard input are messages, the end of input closes in order
+    Chat(ChatArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How much to move through the raw-bytes tunnel: a number, or one with KiB, MiB or GiB
+    #[arg(long, value_name = "N", default_value = "8MiB", value_parser = byte_count)]
+    pub(crate) bytes: u64,
+
+    /// Move this file in place of made-up bytes
+    #[arg(long, value_name = "FILE", conflicts_with = "bytes")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdentityArgs {
+    /// The account that the certificate is for; without it, every certificate that exists is shown
+    #[arg(long, value_name = "JID")]
+    pub(crate) jid: Option<Jid>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustCommand {
+    /// List the trusted certificates
+    List,
+
+    /// Trust a certificate of a peer, beside those trusted already
+    Add {
+        /// The peer's bare address, such as romeo@montague.example
+        jid: BareJid,
+        /// A fingerprint in hex (colons allowed, "sha-256:" or "sha1:" before it allowed), or a PEM file
+        #[arg(value_name = "FINGERPRINT-OR-PEM")]
+        certificate: String,
+    },
+
+    /// Trust no certificate of a peer any more
+    Remove {
+        /// The peer's bare address
+        jid: BareJid,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccountArgs {
+    /// The own full address, such as juliet@capulet.example/xtls
+    #[arg(long, value_name = "FULLJID")]
+    pub(crate) jid: FullJid,
+
+    /// Connect to this server [default: port 5222 of the host that the address names]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<String>,
+
+    /// Read the password from the first line of this file [else: XTLS_PASSWORD, else a prompt]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Trust these certificate authorities (PEM) for the server, in place of the platform's
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure_plaintext")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Log in without TLS to the server; only to loopback addresses
+    #[arg(long)]
+    pub(crate) insecure_plaintext: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// Trust this certificate of the peer, and remember it when the tunnel is up: a fingerprint in hex; may be repeated
+    #[arg(long = "trust", value_name = "FINGERPRINT")]
+    pub(crate) fingerprints: Vec<String>,
+
+    /// Accept the certificate of a peer that was never seen before, and expect the same from then on
+    #[arg(long, conflicts_with = "fingerprints")]
+    pub(crate) leap_of_faith: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListenArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+
+    /// Take tunnels from this peer only; may be repeated [default: from every trusted peer]
+    #[arg(long, value_name = "BAREJID")]
+    pub(crate) accept_from: Vec<BareJid>,
+
+    /// Answer each message with its own text; standard input is not read
+    #[arg(long)]
+    pub(crate) echo: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChatArgs {
+    /// A full address, or a bare one: then a resource with XTLS is looked for among those online
+    pub(crate) peer: Jid,
+
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+}
+
+/// What is wrong with the command line, in one line; `None` when clap has something else to show: help, or the version.
+pub(crate) fn slip(error: &clap::Error) -> Option<String> {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            None
+        }
+        _ => {
+            let text = error.render().to_string();
+            let said = text.split("Usage:").next().unwrap_or_default().split("For more information").next();
+            let words: Vec<&str> = said.unwrap_or_default().split_whitespace().collect();
+            let line = words.join(" ");
+            Some(format!("{}; see xtls --help", line.strip_prefix("error: ").unwrap_or(&line)))
+        }
+    }
+}
+
+/// Parses `8388608`, `8192KiB`, `8MiB` or `1GiB`.
+fn byte_count(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = text.get(digits.len()..).unwrap_or_default().trim();
+    let factor: u64 = match unit {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        _ => return Err(format!("the unit {unit:?} is none of KiB, MiB, GiB")),
+    };
+    let count: u64 = digits.parse().map_err(|_| "not a number of bytes".to_owned())?;
+    count.checked_mul(factor).ok_or_else(|| "too large".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn byte_counts_take_binary_units() {
+        assert_eq!(byte_count("17"), Ok(17));
+        assert_eq!(byte_count("8MiB"), Ok(8 << 20));
+        assert_eq!(byte_count("2 KiB"), Ok(2048));
+        assert!(byte_count("").is_err());
+        assert!(byte_count("8MB").is_err());
+        assert!(byte_count("18446744073709551615KiB").is_err());
+    }
+
+    #[test]
+    fn a_bare_own_address_is_refused() {
+        let refused = Cli::try_parse_from(["xtls", "listen", "--jid", "a@b"]).unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_one_line_with_everything_that_is_missing() {
+        let slip_of = |args: &[&str]| slip(&Cli::try_parse_from(args).unwrap_err()).unwrap();
+        let missing = slip_of(&["xtls", "chat"]);
+        assert!(missing.contains("--jid <FULLJID>") && missing.contains("<PEER>"), "{missing}");
+        assert!(!missing.contains('\n') && !missing.contains("Usage"), "{missing}");
+        let both = slip_of(&["xtls", "demo", "--bytes", "1", "--file", "x"]);
+        assert!(both.starts_with("the argument '--bytes <N>' cannot be used with '--file <FILE>'"), "{both}");
+        assert!(slip(&Cli::try_parse_from(["xtls", "--help"]).unwrap_err()).is_none());
+    }
+
+    #[test]
+    fn the_password_is_no_argument() {
+        assert!(Cli::try_parse_from(["xtls", "listen", "--jid", "a@b/c", "--password", "x"]).is_err());
+    }
+}

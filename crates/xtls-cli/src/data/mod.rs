@@ -1,0 +1,55 @@
+//! What is kept between runs: certificates and trust, in one directory.
+
+mod file;
+mod identity;
+mod trust;
+
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+use crate::exit::Failure;
+
+pub(crate) use trust::TrustFile;
+
+/// The name of the trust file in the data directory.
+const TRUST_FILE: &str = "trust.json";
+
+/// The data directory; it exists.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+}
+
+impl DataDir {
+    /// Opens the given directory or else the platform's, and makes it if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made or is no directory.
+    pub(crate) fn open(given: Option<&Path>) -> Result<Self, Failure> {
+        let path = match given {
+            Some(path) => path.to_owned(),
+            None => ProjectDirs::from("", "", "xtls")
+                .ok_or_else(|| Failure::other("there is no home directory to keep data in: give --data-dir DIR"))?
+                .data_dir()
+                .to_owned(),
+        };
+        file::make_private_dir(&path).map_err(|e| {
+            Failure::other(format!(
+                "the data directory {} cannot be used: {e}; check its permissions, or give another one with --data-dir",
+                path.display()
+            ))
+        })?;
+        Ok(Self { path })
+    }
+
+    /// Reads the trust file.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged or cannot be read; it stays as it is.
+    pub(crate) fn trust(&self) -> Result<TrustFile, Failure> {
+        TrustFile::load(self.path.join(TRUST_FILE))
+    }
+}

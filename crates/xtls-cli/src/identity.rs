@@ -1,0 +1,44 @@
+//! `xtls identity`: the own certificate.
+
+use jid::Jid;
+use xtls::{HashAlgo, Identity};
+
+use crate::args::IdentityArgs;
+use crate::clock;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::{Output, Report};
+use crate::session;
+
+pub(crate) fn run(output: Output, data: &DataDir, args: &IdentityArgs) -> Result<(), Failure> {
+    if let Some(jid) = &args.jid {
+        let bare = Jid::to_bare(jid);
+        return report(output, bare.as_str(), &data.identity(&bare)?);
+    }
+    let identities = data.identities()?;
+    if identities.is_empty() {
+        return Err(Failure::usage("there is no certificate yet: name the account that it is for with --jid JID"));
+    }
+    for identity in &identities {
+        // One that was made elsewhere may name nobody.
+        let jid = identity.as_peer_certificate().xmpp_addrs().first().map_or("", |jid| jid.as_str());
+        report(output, jid, identity)?;
+    }
+    Ok(())
+}
+
+/// Tells of an own certificate.
+pub(crate) fn report(output: Output, jid: &str, identity: &Identity) -> Result<(), Failure> {
+    let certificate = identity.as_peer_certificate();
+    let sha1 = certificate.fingerprint(HashAlgo::Sha1).map(|sha1| sha1.hex()).unwrap_or_default();
+    session::tell(
+        output,
+        &Report::Identity {
+            jid,
+            sha1: &sha1,
+            sha256: &certificate.fingerprint_sha256().hex(),
+            key: certificate.key_description(),
+            not_after: &clock::rfc3339(certificate.not_after()),
+        },
+    )
+}

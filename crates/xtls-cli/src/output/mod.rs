@@ -1,0 +1,248 @@
+//! What the command tells: text for people, or one JSON object a line.
+//!
+//! With `--json` nothing but events goes to standard output. Errors go to standard error in both cases.
+
+mod escape;
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+pub(crate) use escape::Shown;
+
+/// One thing that happened. The names and members are the JSON interface of the command.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Report<'a> {
+    /// Logged in, with the resource that the server bound.
+    Online { jid: &'a str },
+    /// A certificate of our own; fingerprints in lower-case hex, `not_after` in RFC 3339.
+    Identity { jid: &'a str, sha1: &'a str, sha256: &'a str, key: &'a str, not_after: &'a str },
+    /// A peer asks for a tunnel.
+    Incoming { peer: &'a str },
+    /// The peer is verified and the tunnel encrypted.
+    Secured(Secured<'a>),
+    /// Messages can be exchanged.
+    StreamOpen,
+    /// A message came through the tunnel.
+    Message { from: &'a str, body: &'a str },
+    /// A tunnel ended. `unacked` counts plaintext bytes.
+    Closed { by: &'a str, reason: &'a str, truncated: bool, unacked: u64 },
+    /// Something failed; the same line is on standard error.
+    Error { message: &'a str },
+    /// A pinned certificate of `trust list`.
+    Trusted { jid: &'a str, fingerprint: &'a str, learned: &'a str },
+    /// `demo`: a stanza passed the simulated server.
+    Stanza { number: u64, from: &'a str, to: &'a str, what: &'a str, bytes: usize },
+    /// `demo`: the transfer is over.
+    Transfer { bytes: u64, seconds: f64, stanzas: u64, wire_bytes: u64, equal: bool },
+}
+
+/// The members of the `secured` event.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Secured<'a> {
+    pub(crate) peer: &'a str,
+    pub(crate) method: String,
+    pub(crate) tls_version: String,
+    pub(crate) cipher_suite: &'a str,
+    pub(crate) group: &'a str,
+    pub(crate) peer_sha256: String,
+    pub(crate) authenticated_by: &'a str,
+    pub(crate) confirmed: bool,
+    pub(crate) changed: bool,
+}
+
+/// Where reports go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether a person watches: a progress bar makes sense only then.
+    pub(crate) fn is_interactive(self) -> bool {
+        !self.json && io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Tells of one event.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written, for example because its reader is gone.
+    pub(crate) fn report(self, report: &Report<'_>) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            serde_json::to_writer(&mut out, report)?;
+            out.write_all(b"\n")?;
+        } else {
+            human(&mut out, report)?;
+        }
+        out.flush()
+    }
+
+    /// A remark for people; nothing with `--json`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Output::report`].
+    pub(crate) fn note(self, line: &str) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}")?;
+        out.flush()
+    }
+
+    /// One line on standard error about something that works and could be better.
+    pub(crate) fn warn(self, message: &str) {
+        // Nowhere is left to report a failure of this.
+        let _ = writeln!(io::stderr().lock(), "xtls: warning: {}", Shown(message));
+    }
+
+    /// One line on standard error, and the `error` event with `--json`.
+    pub(crate) fn error(self, message: &str) {
+        let line = Shown(message).to_string();
+        // Nowhere is left to report a failure of these two.
+        let _ = writeln!(io::stderr().lock(), "xtls: {line}");
+        if self.json {
+            let _ = self.report(&Report::Error { message });
+        }
+    }
+}
+
+fn human(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+    match report {
+        Report::Online { jid } => writeln!(out, "* online as {}", Shown(jid)),
+        Report::Identity { jid, sha1, sha256, key, not_after } => {
+            writeln!(out, "* certificate of {} ({key}, valid until {not_after})", Shown(jid))?;
+            writeln!(out, "    sha-256 {sha256}")?;
+            writeln!(out, "    sha1    {sha1}")
+        }
+        Report::Incoming { peer } => writeln!(out, "* {} asks for a tunnel", Shown(peer)),
+        Report::Secured(secured) => human_secured(out, secured),
+        Report::StreamOpen => writeln!(out, "* stream open"),
+        Report::Message { from, body } => writeln!(out, "{}: {}", Shown(from), Shown(body)),
+        Report::Closed { by, reason, truncated, unacked } => {
+            write!(out, "* closed by {by}: {}", Shown(reason))?;
+            if *truncated {
+                write!(out, " (truncated: the end may be missing)")?;
+            }
+            if *unacked > 0 {
+                write!(out, " ({unacked} bytes not acknowledged)")?;
+            }
+            writeln!(out)
+        }
+        // Said on standard error already.
+        Report::Error { .. } => Ok(()),
+        Report::Trusted { jid, fingerprint, learned } => writeln!(out, "{}  {fingerprint}  {learned}", Shown(jid)),
+        Report::Stanza { number, from, to, what, bytes } => {
+            writeln!(out, "{number:>4}  {from} -> {to}  {what:<44} {bytes:>6} B")
+        }
+        Report::Transfer { bytes, seconds, stanzas, wire_bytes, equal } => {
+            human_transfer(out, *bytes, *seconds, *stanzas, *wire_bytes, *equal)
+        }
+    }
+}
+
+fn human_secured(out: &mut impl Write, s: &Secured<'_>) -> io::Result<()> {
+    writeln!(out, "* secured with {}", Shown(s.peer))?;
+    writeln!(out, "    method      {} (authenticated by {})", s.method, s.authenticated_by)?;
+    writeln!(out, "    encryption  {}, {}, {}", s.tls_version, s.cipher_suite, s.group)?;
+    writeln!(out, "    peer        sha-256 {}", s.peer_sha256)?;
+    let confirmed = if s.confirmed { "yes: both ends are verified" } else { "no: the peer has not confirmed us" };
+    writeln!(out, "    confirmed   {confirmed}")?;
+    if s.changed {
+        writeln!(out, "    WARNING     this is not the certificate of last time")?;
+    }
+    Ok(())
+}
+
+fn human_transfer(
+    out: &mut impl Write,
+    bytes: u64,
+    seconds: f64,
+    stanzas: u64,
+    wire_bytes: u64,
+    equal: bool,
+) -> io::Result<()> {
+    let verdict = if equal { "all bytes equal" } else { "THE BYTES DIFFER" };
+    let rate = mebibytes(bytes) / seconds.max(f64::EPSILON);
+    writeln!(out, "* transferred {bytes} bytes in {seconds:.2} s, {rate:.1} MiB/s: {verdict}")?;
+    writeln!(out, "    on the wire {stanzas} stanzas, {wire_bytes} bytes, acknowledgements included")
+}
+
+/// For people: what a float loses does not matter here.
+#[allow(clippy::as_conversions, clippy::cast_precision_loss)]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn json(report: &Report<'_>) -> String {
+        serde_json::to_string(report).unwrap()
+    }
+
+    #[test]
+    fn json_objects_have_the_documented_members() {
+        assert_eq!(json(&Report::Online { jid: "a@b/c" }), r#"{"event":"online","jid":"a@b/c"}"#);
+        assert_eq!(json(&Report::StreamOpen), r#"{"event":"stream_open"}"#);
+        assert_eq!(
+            json(&Report::Message { from: "a", body: "x\ny" }),
+            r#"{"event":"message","from":"a","body":"x\ny"}"#
+        );
+        assert_eq!(
+            json(&Report::Closed { by: "remote", reason: "success", truncated: false, unacked: 3 }),
+            r#"{"event":"closed","by":"remote","reason":"success","truncated":false,"unacked":3}"#
+        );
+        assert_eq!(json(&Report::Error { message: "no" }), r#"{"event":"error","message":"no"}"#);
+    }
+
+    #[test]
+    fn a_secured_event_is_one_flat_object() {
+        let secured = Secured {
+            peer: "a@b/c",
+            method: "x509".to_owned(),
+            tls_version: "TLS 1.3".to_owned(),
+            cipher_suite: "s",
+            group: "g",
+            peer_sha256: "00".to_owned(),
+            authenticated_by: "pin",
+            confirmed: true,
+            changed: false,
+        };
+        let value: serde_json::Value = serde_json::from_str(&json(&Report::Secured(secured))).unwrap();
+        let members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(
+            members,
+            [
+                "authenticated_by",
+                "changed",
+                "cipher_suite",
+                "confirmed",
+                "event",
+                "group",
+                "method",
+                "peer",
+                "peer_sha256",
+                "tls_version"
+            ]
+        );
+    }
+
+    #[test]
+    fn text_of_the_peer_is_escaped_for_people() {
+        let mut out = Vec::new();
+        human(&mut out, &Report::Message { from: "a@b/\u{202e}x", body: "\u{1b}]0;owned\u{7}" }).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "a@b/\\u{202e}x: \\u{1b}]0;owned\\u{7}\n");
+    }
+}

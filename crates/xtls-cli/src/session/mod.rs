@@ -1,0 +1,274 @@
+//! A login with an engine on it: moves stanzas between the two, and tells the command what happens.
+
+mod conversation;
+mod disco;
+mod find;
+mod input;
+mod rules;
+mod signals;
+mod verdict;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use xtls::{Config, Disposition, Element, Engine, Event, Local};
+use zeroize::Zeroizing;
+
+use crate::account::{self, Account};
+use crate::args::AccountArgs;
+use crate::clock;
+use crate::connection::{Connection, Turn};
+use crate::data::{DataDir, TrustFile};
+use crate::exit::Failure;
+use crate::output::{Output, Report};
+
+pub(crate) use conversation::Conversation;
+pub(crate) use disco::Disco;
+pub(crate) use find::{Progress, Search};
+pub(crate) use input::{Input, Lines};
+pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
+use signals::Signals;
+pub(crate) use verdict::Verdict;
+
+/// Silence of the server after which it is asked for a sign of life.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long it may take with that.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the last stanzas may take to be written.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// The id of the question for a sign of life. One is open at a time.
+const PING_ID: &str = "alive";
+
+/// A login with an engine on it.
+pub(crate) struct Session {
+    pub(crate) engine: Engine,
+    pub(crate) output: Output,
+    pub(crate) lines: Lines,
+    connection: Connection,
+    trust: Arc<Mutex<TrustFile>>,
+    disco: Disco,
+    signals: Signals,
+    /// When the server was last heard of, and whether it was asked for a sign of life since.
+    heard: Instant,
+    asked: bool,
+    /// Why the connection is gone; the engine's last events come first.
+    lost: Option<Failure>,
+}
+
+/// Something that the command has to see to.
+#[derive(Debug)]
+pub(crate) enum Happening {
+    /// The engine tells something.
+    Engine(Event),
+    /// A stanza of the outer stream that the engine did not use up.
+    Stanza(Element),
+    /// Something came from standard input.
+    Input(Input),
+    /// Ctrl-C, or the request to end.
+    Interrupted,
+    /// The time that was asked for has come.
+    Time,
+}
+
+impl Session {
+    /// Logs in and announces itself.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stands in the way, in one line. Nothing is sent before everything local is known to be good.
+    pub(crate) async fn start(
+        output: Output,
+        data: &DataDir,
+        args: &AccountArgs,
+        trust: TrustFile,
+    ) -> Result<Self, Failure> {
+        let account = Account::from_args(args)?;
+        let identity = data.identity(&account.jid.to_bare())?;
+        crate::identity::report(output, account.jid.to_bare().as_str(), &identity)?;
+        let password: Zeroizing<String> = account::password(args)?;
+        let mut connection = Connection::login(&account, &password).await?;
+        drop(password);
+        // Until here Ctrl-C just ends the process; from now on the server is told.
+        let signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
+
+        let local = Local::new(connection.jid().clone(), identity);
+        let mut config = Config::default();
+        // Nobody else here could take what the engine does not.
+        config.sole_handler = true;
+        let mut seed = [0; 32];
+        local
+            .provider
+            .secure_random
+            .fill(&mut seed)
+            .map_err(|_| Failure::other("the operating system gives no random numbers"))?;
+        let trust = Arc::new(Mutex::new(trust));
+        let now = clock::now();
+        let engine = Engine::new(config, local, Box::new(Arc::clone(&trust)), seed, now, clock::unix())
+            .map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
+        let disco = Disco::new(&account.jid.to_bare(), engine.features());
+        connection.send(&disco.presence());
+        tell(output, &Report::Online { jid: connection.jid().as_str() })?;
+        Ok(Self {
+            engine,
+            output,
+            lines: Lines::none(),
+            connection,
+            trust,
+            disco,
+            signals,
+            heard: now,
+            asked: false,
+            lost: None,
+        })
+    }
+
+    /// Our own full address.
+    pub(crate) fn jid(&self) -> &jid::FullJid {
+        self.connection.jid()
+    }
+
+    /// Sends a stanza of our own over the outer stream.
+    pub(crate) fn send(&mut self, stanza: &str) {
+        self.connection.send(stanza);
+    }
+
+    /// What is known of peers.
+    pub(crate) fn trust(&self) -> std::sync::MutexGuard<'_, TrustFile> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells of something on standard output.
+    pub(crate) fn report(&self, report: &Report<'_>) -> Result<(), Failure> {
+        tell(self.output, report)
+    }
+
+    /// Moves stanzas until there is something to see to. Input is taken only if `take_input` says so; `until` is when to
+    /// come back in any case.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is gone and the engine has told everything that follows from that.
+    pub(crate) async fn next(&mut self, take_input: bool, until: Option<Instant>) -> Result<Happening, Failure> {
+        loop {
+            if let Some(failure) = self.trust().take_failure() {
+                self.output.error(&failure.message);
+            }
+            if let Some(event) = self.engine.poll_event() {
+                return Ok(Happening::Engine(event));
+            }
+            if let Some(lost) = self.lost.take() {
+                return Err(lost);
+            }
+            self.transmit();
+            let deadline = self.engine.poll_timeout().map(|deadline| deadline.at);
+            let wake = [deadline, until, Some(self.silence_deadline())].into_iter().flatten().min();
+            let wake = wake.map_or_else(tokio::time::Instant::now, tokio::time::Instant::from_std);
+            tokio::select! {
+                turn = self.connection.turn() => match turn {
+                    Ok(Turn::Stanza(stanza)) => {
+                        if let Some(stanza) = self.receive(stanza) {
+                            return Ok(Happening::Stanza(stanza));
+                        }
+                    }
+                    Ok(Turn::Written) => {}
+                    Err(failure) => self.lose(failure),
+                },
+                input = self.lines.next(), if take_input => return Ok(Happening::Input(input)),
+                () = self.signals.next() => return Ok(Happening::Interrupted),
+                () = tokio::time::sleep_until(wake) => {
+                    let now = clock::now();
+                    self.engine.handle_timeout(now);
+                    self.watch_server(now);
+                    if until.is_some_and(|until| until <= now) {
+                        return Ok(Happening::Time);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what is left and ends the stream in order.
+    pub(crate) async fn end(mut self) {
+        let farewell = async {
+            loop {
+                self.transmit();
+                if !self.connection.has_output() {
+                    break;
+                }
+                match self.connection.turn().await {
+                    Ok(Turn::Stanza(stanza)) => drop(self.receive(stanza)),
+                    Ok(Turn::Written) => {}
+                    Err(_) => return,
+                }
+            }
+            self.connection.close().await;
+        };
+        // A server that does not take the last words does not get them.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+    }
+
+    /// Hands the engine's stanzas to the connection, as long as it takes them quickly.
+    fn transmit(&mut self) {
+        let now = clock::now();
+        let mut stanza = String::new();
+        while !self.connection.is_congested() && self.engine.poll_transmit(now, &mut stanza).is_some() {
+            self.connection.send(&stanza);
+            stanza.clear();
+        }
+    }
+
+    /// Gives a stanza to the engine, or answers it, or hands it back.
+    fn receive(&mut self, stanza: Element) -> Option<Element> {
+        let now = clock::now();
+        self.heard = now;
+        self.asked = false;
+        match self.engine.handle_element(now, &stanza) {
+            Disposition::Observed => Some(stanza),
+            Disposition::NotOurs => match self.disco.answer(&stanza) {
+                Some(answer) => {
+                    self.connection.send(&answer);
+                    None
+                }
+                None => Some(stanza),
+            },
+            Disposition::Unclaimed(refusal) => {
+                self.engine.refuse(now, refusal);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn lose(&mut self, failure: Failure) {
+        self.engine.handle_disconnect(clock::now());
+        self.lost = Some(failure);
+    }
+
+    fn silence_deadline(&self) -> Instant {
+        self.heard + if self.asked { IDLE + PATIENCE } else { IDLE }
+    }
+
+    /// RFC 6120 § 4.6: a server that is gone without a word is noticed by asking it for one.
+    fn watch_server(&mut self, now: Instant) {
+        if now < self.silence_deadline() {
+            return;
+        }
+        if self.asked {
+            self.lose(self.connection.silent());
+            return;
+        }
+        let domain = self.jid().domain().to_string();
+        self.asked = true;
+        self.connection.send(&self.disco.ping(PING_ID, &domain));
+    }
+}
+
+/// Prints a report.
+pub(crate) fn tell(output: Output, report: &Report<'_>) -> Result<(), Failure> {
+    output.report(report).map_err(|e| Failure::other(format!("standard output cannot be written: {e}")))
+}
+
+/// Prints a remark for people.
+pub(crate) fn note(output: Output, line: &str) -> Result<(), Failure> {
+    output.note(line).map_err(|e| Failure::other(format!("standard output cannot be written: {e}")))
+}

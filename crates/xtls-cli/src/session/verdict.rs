@@ -1,0 +1,87 @@
+//! How a tunnel ended, and what a person can do about it.
+
+use jid::BareJid;
+use xtls::{CloseReason, Closed, EndedBy, Fault, ReasonCondition};
+
+use crate::exit::Failure;
+
+/// How a tunnel ended.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// In order.
+    Done,
+    /// Ours gave way to an offer of the peer, which comes next.
+    GaveWay,
+    /// Not in order.
+    Failed(Failure),
+}
+
+impl Verdict {
+    /// Whether a tunnel ended well, and else what to do.
+    pub(super) fn of(closed: &Closed) -> Self {
+        let (full, bare) = (&closed.peer, closed.peer.to_bare());
+        let failure = match &closed.reason {
+            CloseReason::Done if !closed.truncated => return Self::Done,
+            CloseReason::Terminated(reason) if closed.by == EndedBy::Local && !closed.truncated => {
+                return if closed.reason.is_security() {
+                    Self::Failed(Failure::security(format!("the tunnel with {full} was refused: {reason}")))
+                } else {
+                    Self::Done
+                };
+            }
+            CloseReason::Terminated(reason) => match reason.condition {
+                ReasonCondition::SecurityError => Failure::security(format!(
+                    "{full} refused the tunnel with security-error: it does not trust our certificate; \
+                     give its owner the fingerprint that this shows: xtls identity"
+                )),
+                ReasonCondition::Decline => Failure::connection(format!("{full} declined the tunnel: ask its owner")),
+                ReasonCondition::Busy => Failure::connection(format!("{full} is busy: try again later")),
+                _ => Failure::connection(format!("{full} ended the tunnel: {reason}; try again")),
+            },
+            CloseReason::Fault(fault) if matches!(**fault, Fault::TieBreak) => return Self::GaveWay,
+            CloseReason::Fault(fault) => return Self::Failed(fault_advice(fault, closed, &bare)),
+            _ => Failure::connection(format!(
+                "the tunnel with {full} broke off: {}; what came last may be incomplete, try again",
+                closed.reason
+            )),
+        };
+        Self::Failed(failure)
+    }
+}
+
+fn fault_advice(fault: &Fault, closed: &Closed, bare: &BareJid) -> Failure {
+    let full = &closed.peer;
+    match fault {
+        Fault::NotTrusted { fingerprint: Some(fingerprint) } => Failure::security(format!(
+            "{full} is not verified, its certificate is {fingerprint}: compare that with its owner by other means, \
+             then: xtls trust add {bare} {fingerprint}"
+        )),
+        Fault::NotTrusted { fingerprint: None } => Failure::security(format!(
+            "{full} is not verified: get the fingerprint of its certificate from its owner, then: \
+             xtls trust add {bare} FINGERPRINT"
+        )),
+        Fault::CertificateChanged { presented, .. } => {
+            let shown = presented.map_or_else(|| "FINGERPRINT".to_owned(), |presented| presented.to_string());
+            Failure::security(format!(
+                "the certificate of {full} changed: somebody may be in between. If its owner says that {shown} is the \
+                 new one: xtls trust add {bare} {shown}"
+            ))
+        }
+        Fault::TrustRefused => Failure::security(format!(
+            "the certificate of {full} is none that was given with --trust or xtls trust add: compare the fingerprints"
+        )),
+        Fault::PeerLacksXtls => Failure::security(format!(
+            "{full} has no XTLS, or a server hides that it has: nothing was sent; its owner can run: xtls listen"
+        )),
+        fault if fault.is_security() => {
+            Failure::security(format!("the tunnel with {full} is not safe: {fault}; somebody may be in between"))
+        }
+        Fault::Unreachable { error, .. } => {
+            Failure::connection(format!("{full} cannot be reached: {error}; check the address, and that it is online"))
+        }
+        fault => {
+            let rest = if closed.truncated { "; what came last may be incomplete" } else { "" };
+            Failure::connection(format!("the tunnel with {full} broke off: {fault}{rest}; try again"))
+        }
+    }
+}

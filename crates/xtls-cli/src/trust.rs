@@ -1,0 +1,87 @@
+//! `xtls trust`: which certificates are trusted.
+
+use std::path::Path;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use xtls::{Fingerprint, Learned, PeerCertificate, Pin};
+
+use crate::args::TrustCommand;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::{Output, Report};
+use crate::session;
+
+pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Result<(), Failure> {
+    let mut trust = data.trust()?;
+    match command {
+        TrustCommand::List => {
+            for (jid, record) in trust.iter() {
+                for pin in &record.pins {
+                    let learned = if pin.learned == Learned::LeapOfFaith { "leap-of-faith" } else { "manual" };
+                    let fingerprint = pin.fingerprint.to_string();
+                    session::tell(output, &Report::Trusted { jid: jid.as_str(), fingerprint: &fingerprint, learned })?;
+                }
+            }
+            if trust.iter().next().is_none() {
+                session::note(output, "* no certificate is trusted yet: xtls trust add JID FINGERPRINT")?;
+            }
+        }
+        TrustCommand::Add { jid, certificate } => {
+            let fingerprint = fingerprint_or_pem(certificate)?;
+            trust.add(jid, Pin::manual(fingerprint))?;
+            session::warn_if_weak(output, &fingerprint);
+            session::note(output, &format!("* {jid} is trusted with {fingerprint}"))?;
+        }
+        TrustCommand::Remove { jid } => {
+            if !trust.remove(jid)? {
+                return Err(Failure::other(format!("{jid} is not known: see xtls trust list")));
+            }
+            session::note(output, &format!("* {jid} is not trusted any more"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is not a fingerprint is the name of a file.
+fn fingerprint_or_pem(text: &str) -> Result<Fingerprint, Failure> {
+    let why = match session::fingerprint(text) {
+        Ok(fingerprint) => return Ok(fingerprint),
+        Err(why) => why,
+    };
+    let path = Path::new(text);
+    if !path.exists() {
+        return Err(Failure::usage(format!("{text} is neither a fingerprint ({why}) nor a file")));
+    }
+    let unusable = |why: String| Failure::other(format!("{text} holds no certificate that can be trusted: {why}"));
+    let certificate = CertificateDer::from_pem_file(path).map_err(|e| unusable(e.to_string()))?;
+    let certificate = PeerCertificate::from_der(&certificate).map_err(|e| unusable(e.to_string()))?;
+    Ok(certificate.fingerprint_sha256())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use xtls::{Identity, KeyKind};
+
+    use super::*;
+    use crate::exit::Code;
+
+    #[test]
+    fn a_pem_file_stands_for_its_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("peer.pem");
+        let identity = Identity::generate(&"a@b".parse().unwrap(), KeyKind::default(), 1_700_000_000).unwrap();
+        std::fs::write(&path, identity.to_pem().certificate).unwrap();
+        assert_eq!(fingerprint_or_pem(path.to_str().unwrap()).unwrap(), identity.fingerprint_sha256());
+        std::fs::write(&path, "no PEM").unwrap();
+        assert_eq!(fingerprint_or_pem(path.to_str().unwrap()).unwrap_err().code, Code::Other);
+    }
+
+    #[test]
+    fn neither_fingerprint_nor_file_is_a_usage_failure() {
+        assert_eq!(fingerprint_or_pem("no/such/file.pem").unwrap_err().code, Code::Usage);
+        assert!(fingerprint_or_pem(&"ab:".repeat(32)).is_ok());
+    }
+}

@@ -1,0 +1,233 @@
+//! The `xtls` command as a child process.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::{self, JoinHandle};
+
+use serde_json::Value;
+
+use crate::wait;
+
+/// A running `xtls --json`.
+#[derive(Debug)]
+pub struct Xtls {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    events: Arc<Mutex<Vec<Value>>>,
+    readers: Vec<JoinHandle<()>>,
+    errors: Arc<Mutex<String>>,
+    /// How many events [`Xtls::event`] went past.
+    passed: usize,
+    name: String,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ended {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Every event it printed.
+    pub events: Vec<Value>,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The events of one name.
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.events.iter().filter(move |event| is_named(event, name))
+    }
+}
+
+impl Xtls {
+    /// Starts `xtls --json --data-dir DIR ARGS` with the password of an account, if one is given.
+    ///
+    /// # Panics
+    ///
+    /// When the command cannot be built or started.
+    #[must_use]
+    pub fn start<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I]) -> Self {
+        let mut command = Command::new(binary());
+        command.arg("--json").arg("--data-dir").arg(data_dir).args(args);
+        command.env_remove("XTLS_PASSWORD");
+        if let Some(password) = password {
+            command.env("XTLS_PASSWORD", password);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("xtls starts");
+        let stdin = child.stdin.take();
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let errors = Arc::new(Mutex::new(String::new()));
+        let stdout = child.stdout.take().expect("standard output is piped");
+        let stderr = child.stderr.take().expect("standard error is piped");
+        let readers = vec![read_events(stdout, Arc::clone(&events)), read_errors(stderr, Arc::clone(&errors))];
+        let name = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
+        Self { child, stdin, events, readers, errors, passed: 0, name }
+    }
+
+    /// Runs a command that needs no input to its end.
+    #[must_use]
+    pub fn run<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I]) -> Ended {
+        let mut running = Self::start(data_dir, password, args);
+        running.end_input();
+        running.wait()
+    }
+
+    /// Waits for the next event of this name; those before it are passed.
+    ///
+    /// # Panics
+    ///
+    /// When the command ends first, or nothing comes in time.
+    pub fn event(&mut self, name: &str) -> Value {
+        let what = format!("the event {name} of xtls {}", self.name);
+        wait::until(&what, || {
+            let ended = self.child.try_wait().expect("the state of the child is known").is_some();
+            if ended {
+                // What is still in the pipes counts.
+                for reader in self.readers.drain(..) {
+                    reader.join().expect("a reader ends without a panic");
+                }
+            }
+            let found = {
+                let events = self.events.lock().expect("no reader panics");
+                let later = events.iter().enumerate().skip(self.passed);
+                later.filter(|(_, event)| is_named(event, name)).map(|(at, event)| (at, event.clone())).next()
+            };
+            if let Some((at, event)) = found {
+                self.passed = at + 1;
+                return Some(event);
+            }
+            assert!(!ended, "{what} never came: {:?}\n{}", self.events.lock(), self.stderr());
+            None
+        })
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Panics
+    ///
+    /// After [`Xtls::end_input`], or when the command is gone.
+    pub fn line(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("the input has not ended");
+        writeln!(stdin, "{text}").expect("xtls reads its input");
+        stdin.flush().expect("xtls reads its input");
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Presses Ctrl-C.
+    ///
+    /// # Panics
+    ///
+    /// When the signal cannot be sent.
+    pub fn interrupt(&self) {
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success(), "kill failed");
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Its standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.errors.lock().expect("no reader panics").clone()
+    }
+
+    /// Waits until it ends; its standard input stays as it is.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end in time.
+    #[must_use]
+    pub fn wait(mut self) -> Ended {
+        let what = format!("the end of xtls {}", self.name);
+        let status = wait::until(&what, || self.child.try_wait().expect("the state of the child is known"));
+        for reader in self.readers.drain(..) {
+            reader.join().expect("a reader ends without a panic");
+        }
+        let events = self.events.lock().expect("no reader panics").clone();
+        Ended { code: status.code(), events, stderr: self.stderr() }
+    }
+}
+
+impl Drop for Xtls {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprint(&format!("--- xtls {}\n{:#?}\n{}", self.name, self.events.lock(), self.stderr()));
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "shown with a failed test")]
+fn eprint(text: &str) {
+    eprintln!("{text}");
+}
+
+fn is_named(event: &Value, name: &str) -> bool {
+    event.get("event").and_then(Value::as_str) == Some(name)
+}
+
+/// With `--json` every line of standard output is an object with an `event`.
+fn read_events(from: impl Read + Send + 'static, events: Arc<Mutex<Vec<Value>>>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines() {
+            let line = line.expect("standard output is UTF-8");
+            let event: Value =
+                serde_json::from_str(&line).unwrap_or_else(|e| panic!("no JSON on a line: {e}: {line:?}"));
+            assert!(event.get("event").is_some_and(Value::is_string), "an object without event: {line}");
+            events.lock().expect("no reader panics").push(event);
+        }
+    })
+}
+
+fn read_errors(from: impl Read + Send + 'static, errors: Arc<Mutex<String>>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines() {
+            let line = line.expect("standard error is UTF-8");
+            let mut errors = errors.lock().expect("no reader panics");
+            errors.push_str(&line);
+            errors.push('\n');
+        }
+    })
+}
+
+/// The command: the one that `XTLS_COMMAND` names, or else built once for each test process.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| std::env::var_os("XTLS_COMMAND").map_or_else(build, PathBuf::from))
+}
+
+/// Builds the command as cargo builds these tests: a dependency on a binary cannot be declared.
+fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+    let output = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "xtls-cli", "--bin", "xtls", "--message-format", "json"])
+        .arg("--manifest-path")
+        .arg(manifest)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo starts");
+    assert!(output.status.success(), "cargo cannot build xtls");
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let path = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message.pointer("/target/name").and_then(Value::as_str) == Some("xtls"))
+        .filter_map(|message| message.get("executable").and_then(Value::as_str).map(PathBuf::from))
+        .next();
+    path.expect("cargo names the executable")
+}

@@ -1,0 +1,147 @@
+//! People with accounts on one server, each with a data directory of their own.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::{Ended, Prosody, Transport, Xtls, prosody::DOMAIN};
+
+/// A server and the people who use it.
+#[derive(Debug)]
+pub struct Stage {
+    /// The server.
+    pub server: Prosody,
+    transport: Transport,
+    dir: TempDir,
+}
+
+/// Somebody who runs `xtls`.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The account's name.
+    pub name: &'static str,
+    /// The account's password.
+    pub password: String,
+    /// `HOST:PORT` to connect to.
+    pub address: String,
+    data_dir: PathBuf,
+    protection: Vec<String>,
+}
+
+impl Stage {
+    /// Starts the server.
+    ///
+    /// # Panics
+    ///
+    /// When Prosody does not start.
+    #[must_use]
+    pub fn new(transport: Transport) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self { server: Prosody::start(transport), transport, dir }
+    }
+
+    /// One of alice, bob and carol.
+    #[must_use]
+    pub fn person(&self, name: &'static str) -> Person {
+        let protection = match self.transport {
+            Transport::Plain => vec!["--insecure-plaintext".to_owned()],
+            Transport::StartTls => vec!["--ca-file".to_owned(), self.server.ca_file().display().to_string()],
+        };
+        Person {
+            name,
+            password: Prosody::password(name),
+            address: self.server.address(),
+            data_dir: self.dir.path().join(name),
+            protection,
+        }
+    }
+
+    /// Alice and Bob, who trust one another's certificates.
+    #[must_use]
+    pub fn friends(&self) -> (Person, Person) {
+        let (alice, bob) = (self.person("alice"), self.person("bob"));
+        alice.trust(&bob);
+        bob.trust(&alice);
+        (alice, bob)
+    }
+}
+
+impl Person {
+    /// The bare address.
+    #[must_use]
+    pub fn bare(&self) -> String {
+        format!("{}@{DOMAIN}", self.name)
+    }
+
+    /// The full address that [`Person::start`] uses.
+    #[must_use]
+    pub fn full(&self) -> String {
+        format!("{}/xtls", self.bare())
+    }
+
+    /// Where certificates and trust are kept.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The SHA-256 fingerprint of the own certificate, which is made if there is none.
+    ///
+    /// # Panics
+    ///
+    /// When the command fails.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let ended = Xtls::run(&self.data_dir, None, &["identity", "--jid", &self.bare()]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let identity = ended.named("identity").next().expect("an identity is shown");
+        identity["sha256"].as_str().expect("it has a fingerprint").to_owned()
+    }
+
+    /// Trusts the certificate of a peer.
+    ///
+    /// # Panics
+    ///
+    /// When the command fails.
+    pub fn trust(&self, peer: &Self) {
+        self.trust_fingerprint(&peer.bare(), &peer.fingerprint());
+    }
+
+    /// Trusts a fingerprint.
+    ///
+    /// # Panics
+    ///
+    /// When the command fails.
+    pub fn trust_fingerprint(&self, peer: &str, fingerprint: &str) {
+        let ended = Xtls::run(&self.data_dir, None, &["trust", "add", peer, fingerprint]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+
+    /// Starts a command that needs the account; the options of the account are added.
+    #[must_use]
+    pub fn start(&self, args: &[&str]) -> Xtls {
+        let mut all: Vec<&str> = args.to_vec();
+        let full = self.full();
+        all.extend(["--jid", &full, "--server", &self.address]);
+        all.extend(self.protection.iter().map(String::as_str));
+        Xtls::start(&self.data_dir, Some(&self.password), &all)
+    }
+
+    /// Starts listening and waits until the server knows.
+    #[must_use]
+    pub fn listen(&self, args: &[&str]) -> Xtls {
+        let mut all = vec!["listen"];
+        all.extend(args);
+        let mut listening = self.start(&all);
+        listening.event("online");
+        listening
+    }
+
+    /// Runs a command that needs the account to its end, without input.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Ended {
+        let mut running = self.start(args);
+        running.end_input();
+        running.wait()
+    }
+}

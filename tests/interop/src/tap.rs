@@ -1,0 +1,86 @@
+//! A wire tap: forwards connections to a server and keeps what passes.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Listens on a port of its own and forwards to another port on 127.0.0.1.
+///
+/// It ends with the test process.
+#[derive(Debug)]
+pub struct Tap {
+    port: u16,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    sent: Vec<u8>,
+    received: Vec<u8>,
+}
+
+impl Tap {
+    /// Starts forwarding to `port`.
+    ///
+    /// # Panics
+    ///
+    /// When no port can be had.
+    #[must_use]
+    pub fn start(server: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let record = Arc::clone(&seen);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                let (Ok(client_read), Ok(upstream_read)) = (client.try_clone(), upstream.try_clone()) else { continue };
+                let sent = Arc::clone(&record);
+                thread::spawn(move || pass(client_read, upstream, |bytes| lock(&sent).sent.extend_from_slice(bytes)));
+                let received = Arc::clone(&record);
+                thread::spawn(move || {
+                    pass(upstream_read, client, |bytes| lock(&received).received.extend_from_slice(bytes))
+                });
+            }
+        });
+        Self { port, seen }
+    }
+
+    /// `HOST:PORT` for `--server`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Everything that clients sent to the server so far.
+    #[must_use]
+    pub fn sent(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.seen).sent).into_owned()
+    }
+
+    /// Everything that the server sent to clients so far.
+    #[must_use]
+    pub fn received(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.seen).received).into_owned()
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
+    seen.lock().expect("no thread of the tap panics")
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, record: impl Fn(&[u8])) {
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let count = from.read(&mut buffer).unwrap_or(0);
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+        // Recorded before it is passed on: who has seen the effect can read the cause.
+        record(bytes);
+        if to.write_all(bytes).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
+}

@@ -1,0 +1,211 @@
+//! Two `xtls` processes talk through a real Prosody.
+
+use xtls_interop::{Stage, Tap, Transport};
+
+/// Alice opens a tunnel to Bob, both say something, and Alice ends it.
+fn talk(transport: Transport) {
+    let stage = Stage::new(transport);
+    let (alice, bob) = stage.friends();
+    let mut listening = bob.listen(&[]);
+    let mut chatting = alice.start(&["chat", &bob.full()]);
+
+    for (end, peer) in [(&mut listening, &alice), (&mut chatting, &bob)] {
+        let secured = end.event("secured");
+        assert_eq!(secured["peer"], peer.full().as_str());
+        assert_eq!(secured["method"], "x509");
+        assert_eq!(secured["tls_version"], "TLS 1.3");
+        assert_eq!(secured["group"], "X25519MLKEM768");
+        assert_eq!(secured["peer_sha256"], peer.fingerprint().as_str());
+        assert_eq!(secured["authenticated_by"], "pinned");
+        assert_eq!(secured["confirmed"], true);
+        assert_eq!(secured["changed"], false);
+        end.event("stream_open");
+    }
+    chatting.line("Wherefore <art> thou & \u{1F339}?");
+    let message = listening.event("message");
+    assert_eq!(message["from"], alice.full().as_str());
+    assert_eq!(message["body"], "Wherefore <art> thou & \u{1F339}?");
+    listening.line("Call me but love");
+    let message = chatting.event("message");
+    assert_eq!(message["from"], bob.full().as_str());
+    assert_eq!(message["body"], "Call me but love");
+
+    chatting.end_input();
+    let closed = listening.event("closed");
+    assert_eq!((&closed["by"], &closed["truncated"]), (&"remote".into(), &false.into()));
+    let ended = chatting.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let closed = ended.named("closed").next().expect("the end is told");
+    assert_eq!((&closed["by"], &closed["truncated"], &closed["unacked"]), (&"local".into(), &false.into(), &0.into()));
+    assert_eq!(ended.stderr, "");
+
+    listening.end_input();
+    assert_eq!(listening.wait().code, Some(0));
+}
+
+#[test]
+fn people_chat_both_ways_without_tls_to_the_server() {
+    talk(Transport::Plain);
+}
+
+#[test]
+fn people_chat_both_ways_with_starttls_and_an_authority_of_their_own() {
+    talk(Transport::StartTls);
+}
+
+#[test]
+fn the_server_sees_no_word_of_what_is_said() {
+    let stage = Stage::new(Transport::Plain);
+    let tap = Tap::start(stage.server.port());
+    let (mut alice, bob) = stage.friends();
+    alice.address = tap.address();
+    let mut listening = bob.listen(&["--echo"]);
+    let mut chatting = alice.start(&["chat", &bob.full()]);
+    chatting.event("stream_open");
+    chatting.line("a rose by any other name");
+    assert_eq!(chatting.event("message")["body"], "a rose by any other name");
+    chatting.end_input();
+    assert_eq!(chatting.wait().code, Some(0));
+    listening.event("closed");
+
+    let wire = tap.sent() + &tap.received();
+    assert!(wire.contains("session-initiate") && wire.contains("http://jabber.org/protocol/ibb"), "{wire}");
+    // TLS hides the words, and base64 alone would not.
+    for visible in ["rose", "YSByb3NlIGJ5", "IHJvc2UgYnkg", "cm9zZSBieSBh"] {
+        assert!(!wire.contains(visible), "{visible} is on the wire");
+    }
+}
+
+#[test]
+fn a_bare_peer_is_found_by_presence_and_disco() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let listening = bob.listen(&["--echo"]);
+    let mut chatting = alice.start(&["chat", &bob.bare()]);
+    assert_eq!(chatting.event("secured")["peer"], bob.full().as_str());
+    chatting.event("stream_open");
+    chatting.line("hello");
+    assert_eq!(chatting.event("message")["body"], "hello");
+    chatting.end_input();
+    assert_eq!(chatting.wait().code, Some(0));
+    listening.interrupt();
+    assert_eq!(listening.wait().code, Some(0));
+}
+
+#[test]
+fn many_lines_arrive_in_order_before_the_end_of_input_closes() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut listening = bob.listen(&[]);
+    let mut chatting = alice.start(&["chat", &bob.full()]);
+    let lines: Vec<String> = (0..300).map(|number| format!("{number} {}", "x".repeat(number * 7))).collect();
+    for line in &lines {
+        chatting.line(line);
+    }
+    chatting.end_input();
+    let ended = chatting.wait();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    listening.event("closed");
+    listening.end_input();
+    let ended = listening.wait();
+    let bodies: Vec<&str> = ended.named("message").filter_map(|message| message["body"].as_str()).collect();
+    assert_eq!(bodies, lines);
+}
+
+#[test]
+fn ctrl_c_closes_in_order() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut listening = bob.listen(&[]);
+    let mut chatting = alice.start(&["chat", &bob.full()]);
+    listening.event("stream_open");
+    chatting.event("stream_open");
+    chatting.interrupt();
+    let closed = listening.event("closed");
+    assert_eq!((&closed["by"], &closed["truncated"]), (&"remote".into(), &false.into()));
+    assert_eq!(chatting.wait().code, Some(0));
+}
+
+#[test]
+fn the_end_of_the_listeners_input_closes_in_order_too() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut listening = bob.listen(&[]);
+    let mut chatting = alice.start(&["chat", &bob.full()]);
+    chatting.event("stream_open");
+    listening.event("stream_open");
+    listening.end_input();
+    let closed = chatting.event("closed");
+    assert_eq!((&closed["by"], &closed["truncated"]), (&"remote".into(), &false.into()));
+    assert_eq!(chatting.wait().code, Some(0));
+    assert_eq!(listening.wait().code, Some(0));
+}
+
+#[test]
+fn a_leap_of_faith_is_remembered_by_both() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = (stage.person("alice"), stage.person("bob"));
+    for authenticated_by in ["leap-of-faith", "pinned"] {
+        let mut listening = bob.listen(&["--leap-of-faith"]);
+        let mut chatting = alice.start(&["chat", &bob.full(), "--leap-of-faith"]);
+        assert_eq!(chatting.event("secured")["authenticated_by"], authenticated_by);
+        assert_eq!(listening.event("secured")["authenticated_by"], authenticated_by);
+        chatting.event("stream_open");
+        chatting.end_input();
+        assert_eq!(chatting.wait().code, Some(0));
+        listening.event("closed");
+    }
+}
+
+#[test]
+fn a_line_typed_before_a_tunnel_goes_to_the_first_who_opens_one() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut listening = bob.listen(&[]);
+    listening.line("is anybody there?");
+    listening.end_input();
+    let mut chatting = alice.start(&["chat", &bob.full()]);
+    assert_eq!(chatting.event("message")["body"], "is anybody there?");
+    assert_eq!(chatting.wait().code, Some(0));
+    assert_eq!(listening.wait().code, Some(0));
+}
+
+#[test]
+fn a_listener_without_input_goes_on_until_it_is_interrupted() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut listening = bob.start(&["listen"]);
+    listening.end_input();
+    listening.event("online");
+    for _ in 0..2 {
+        let mut chatting = alice.start(&["chat", &bob.full()]);
+        chatting.event("stream_open");
+        chatting.line("hello");
+        assert_eq!(listening.event("message")["body"], "hello");
+        chatting.end_input();
+        assert_eq!(chatting.wait().code, Some(0));
+        listening.event("closed");
+    }
+    listening.interrupt();
+    assert_eq!(listening.wait().code, Some(0));
+}
+
+#[test]
+fn two_who_begin_at_once_end_up_in_one_tunnel() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut ends = [alice.start(&["chat", &bob.bare()]), bob.start(&["chat", &alice.bare()])];
+    for end in &mut ends {
+        end.event("stream_open");
+    }
+    for speaker in 0..2 {
+        ends[speaker].line("hello");
+        assert_eq!(ends[1 - speaker].event("message")["body"], "hello");
+    }
+    ends[0].end_input();
+    for end in ends {
+        let ended = end.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.named("secured").count(), 1);
+    }
+}

@@ -1,0 +1,125 @@
+//! The data directory, without any server.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use xtls_interop::{Ended, Xtls};
+
+const LISTEN: [&str; 5] = ["listen", "--jid", "alice@localhost/x", "--server", "127.0.0.1:1"];
+
+fn run(data_dir: &Path, args: &[&str]) -> Ended {
+    Xtls::run(data_dir, Some("password"), args)
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_made_is_one_clear_line() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("file");
+    fs::write(&file, "kept").expect("a file");
+    // Below a regular file not even root may make anything.
+    for args in [LISTEN.as_slice(), &["identity", "--jid", "alice@localhost"], &["trust", "list"]] {
+        let ended = run(&file.join("data"), args);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1);
+        assert!(ended.stderr.contains("file/data") && ended.stderr.contains("--data-dir"), "{}", ended.stderr);
+    }
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), "kept");
+}
+
+#[test]
+fn a_corrupt_trust_file_is_named_and_kept_byte_for_byte() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("trust.json");
+    let corrupt = b"{\"version\":1,\n\"peers\":{\"bob@localhost\":{\"pins\":[\xff";
+    fs::write(&path, corrupt).expect("a file");
+    let fingerprint = "ab".repeat(32);
+    let commands: [&[&str]; 4] = [
+        &LISTEN,
+        &["trust", "list"],
+        &["trust", "add", "bob@localhost", &fingerprint],
+        &["chat", "bob@localhost/x", "--leap-of-faith", "--jid", "alice@localhost/x", "--server", "127.0.0.1:1"],
+    ];
+    for args in commands {
+        let ended = run(dir.path(), args);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1);
+        assert!(ended.stderr.contains("trust.json is damaged") && ended.stderr.contains("line 2"), "{}", ended.stderr);
+        assert_eq!(fs::read(&path).expect("it is there"), corrupt);
+    }
+    assert_eq!(fs::read_dir(dir.path()).expect("it is there").count(), 1, "nothing else was written");
+}
+
+#[test]
+fn trust_is_added_listed_and_removed() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let fingerprint = "0a:".repeat(31) + "0A";
+    assert_eq!(run(dir.path(), &["trust", "add", "bob@localhost", &fingerprint]).code, Some(0));
+    let listed = run(dir.path(), &["trust", "list"]);
+    let pin = listed.named("trusted").next().expect("a pin");
+    assert_eq!((&pin["jid"], &pin["learned"]), (&"bob@localhost".into(), &"manual".into()));
+    assert_eq!(pin["fingerprint"], format!("sha-256:{}", "0a".repeat(32)).as_str());
+    assert_eq!(run(dir.path(), &["trust", "remove", "bob@localhost"]).code, Some(0));
+    assert_eq!(run(dir.path(), &["trust", "remove", "bob@localhost"]).code, Some(1));
+    assert_eq!(run(dir.path(), &["trust", "list"]).named("trusted").count(), 0);
+    assert_eq!(run(dir.path(), &["trust", "add", "bob@localhost", "zz"]).code, Some(2));
+}
+
+#[test]
+fn an_identity_stays_the_same_and_its_key_is_private() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let data = dir.path().join("data");
+    assert_eq!(run(&data, &["identity"]).code, Some(2), "nobody is named yet");
+    let first = run(&data, &["identity", "--jid", "alice@localhost"]);
+    let second = run(&data, &["identity"]);
+    assert_eq!(first.events, second.events);
+    let identity = first.named("identity").next().expect("an identity");
+    assert_eq!(identity["jid"], "alice@localhost");
+    assert_eq!(identity["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(identity["sha1"].as_str().map(str::len), Some(40));
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    assert_eq!(mode(&data.join("identities/alice@localhost.pem")), 0o600);
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let commands: [&[&str]; 4] = [
+        &["shout"],
+        &["listen", "--jid", "alice@localhost"],
+        &["listen", "--jid", "alice@localhost/x", "--server", "localhost:none"],
+        &["chat", "bob@localhost", "--jid", "alice@localhost/x", "--trust", "12"],
+    ];
+    for args in commands {
+        let ended = run(dir.path(), args);
+        assert_eq!(ended.code, Some(2), "{args:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert_eq!((ended.events.len(), ended.named("error").count()), (1, 1), "{:?}", ended.events);
+    }
+}
+
+#[test]
+fn without_a_password_and_a_terminal_nothing_is_tried() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let ended = Xtls::run(dir.path(), None, &LISTEN);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("XTLS_PASSWORD"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_demonstration_moves_a_file_unchanged() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("file");
+    fs::write(&file, vec![7; 100_001]).expect("a file");
+    let ended = run(dir.path(), &["demo", "--file", &file.display().to_string()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let transfer = ended.named("transfer").next().expect("the transfer is told");
+    assert_eq!((&transfer["bytes"], &transfer["equal"]), (&100_001.into(), &true.into()));
+    for secured in ended.named("secured") {
+        assert_eq!(secured["tls_version"], "TLS 1.3");
+        assert_eq!(secured["confirmed"], true);
+    }
+    assert_eq!(ended.named("secured").count(), 2);
+    assert!(ended.named("closed").all(|closed| closed["reason"] == "done"), "{:#?}", ended.events);
+}
