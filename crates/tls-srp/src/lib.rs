@@ -1,10 +1,35 @@
-//! TLS 1.2 with Secure Remote Password.
+#![doc = include_str!("../README.md")]
+
+mod alert;
+mod api;
+mod client;
+mod codec;
+mod config;
 mod credentials;
+mod error;
 mod group;
+mod message;
+mod prf;
 mod random;
+mod record;
+mod server;
+mod session;
 mod srp;
-pub use credentials::{Credentials, CredentialsError};
+mod suite;
+
+pub use alert::AlertDescription;
+pub use api::{ClientSession, ServerSession};
+pub use config::{ClientConfig, ConfigError, ServerConfig};
+pub use credentials::{Credentials, CredentialsError, MAX_PASSWORD, MAX_USERNAME};
+pub use error::{
+    AuthenticationFailed, DecodeError, Error, ExportError, PeerIncompatible, PeerMisbehaved, Truncated, WriteError,
+};
 pub use group::Group;
+pub use message::MAX_HANDSHAKE_MESSAGE;
 pub use random::{Random, RandomFailed};
+pub use record::{MAX_BYTES, MAX_RECORDS};
+pub use session::{MAX_EMPTY_RECORDS, MAX_WARNINGS};
+pub use suite::CipherSuite;
+
 #[cfg(test)]
 mod tests;

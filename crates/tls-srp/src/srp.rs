@@ -8,8 +8,8 @@
 //! function depends on the group alone, but for the last step that RFC 5054 prescribes, cutting the premaster secret's
 //! leading zeros.
 
-use crypto_bigint::BoxedUint;
 use crypto_bigint::modular::BoxedMontyForm;
+use crypto_bigint::{BoxedUint, ConcatenatingMul};
 use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
@@ -46,7 +46,7 @@ impl PrivateKey {
             .chain_update(credentials.password())
             .finalize_into((&mut *inner).into());
         let mut x = Zeroizing::new([0; HASH]);
-        Sha1::new().chain_update(salt).chain_update(&*inner).finalize_into((&mut *x).into());
+        Sha1::new().chain_update(salt).chain_update(*inner).finalize_into((&mut *x).into());
         Self(x)
     }
 
@@ -60,7 +60,7 @@ impl PrivateKey {
     fn times(&self, u: &Scrambler) -> Zeroizing<BoxedUint> {
         let half = EXPONENT_PRECISION / 2;
         let x = Zeroizing::new(fixed(&*self.0, half));
-        Zeroizing::new(x.mul(fixed(&u.0, half)))
+        Zeroizing::new(x.concatenating_mul(fixed(&u.0, half)))
     }
 }
 
@@ -167,6 +167,10 @@ impl ServerExchange {
         let power = group.power_of_g(&*b);
         let public = x.k_times_verifier(group).add(&power).retrieve();
         Some(Self { public: PublicValue::new(public, group)?, group, x, b })
+    }
+
+    pub(crate) fn group(&self) -> &'static Parameters {
+        self.group
     }
 
     pub(crate) fn public(&self) -> &PublicValue {
