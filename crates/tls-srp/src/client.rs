@@ -143,6 +143,21 @@ impl Client {
     }
 }
 
+#[cfg(test)]
+impl Client {
+    pub(crate) fn state(&self) -> &'static str {
+        match self.state {
+            State::Start => "Start",
+            State::ServerHello { .. } => "ServerHello",
+            State::ServerKeyExchange { .. } => "ServerKeyExchange",
+            State::ServerHelloDone { .. } => "ServerHelloDone",
+            State::ChangeCipherSpec { .. } => "ChangeCipherSpec",
+            State::Finished { .. } => "Finished",
+            State::Over => "Over",
+        }
+    }
+}
+
 impl Role for Client {
     fn start(&mut self, common: &mut Common, out: &mut Vec<u8>) -> Result<(), Error> {
         let client_random = common.hello_random()?;

@@ -112,6 +112,19 @@ impl Server {
     }
 }
 
+#[cfg(test)]
+impl Server {
+    pub(crate) fn state(&self) -> &'static str {
+        match self.state {
+            State::ClientHello => "ClientHello",
+            State::ClientKeyExchange { .. } => "ClientKeyExchange",
+            State::ChangeCipherSpec { .. } => "ChangeCipherSpec",
+            State::Finished { .. } => "Finished",
+            State::Over => "Over",
+        }
+    }
+}
+
 impl Role for Server {
     /// The client speaks first.
     fn start(&mut self, _: &mut Common, _: &mut Vec<u8>) -> Result<(), Error> {

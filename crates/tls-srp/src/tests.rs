@@ -1,7 +1,14 @@
 //! Whole sessions, in memory. Rows of the project's attack table keep their number in their name (`p09_...`, `m28_...`).
 #![allow(clippy::unwrap_used, clippy::as_conversions)]
 
+mod alerts;
+mod closing;
+mod fsm;
 mod handshake;
+mod hello;
+mod hostile;
+mod records;
+mod secrets;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -131,3 +138,70 @@ pub(crate) fn connected(seed: u64) -> (ClientSession, ServerSession) {
     connect(&mut client, &mut server);
     (client, server)
 }
+
+/// A record that is not protected.
+pub(crate) fn plain(content_type: u8, fragment: &[u8]) -> Vec<u8> {
+    let [high, low] = u16::try_from(fragment.len()).unwrap().to_be_bytes();
+    [&[content_type, 3, 3, high, low], fragment].concat()
+}
+
+/// A handshake message.
+pub(crate) fn message(number: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[number], &length[1..], body].concat()
+}
+
+/// The records in `bytes`, headers included.
+pub(crate) fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = Vec::new();
+    while let [_, _, _, high, low, ..] = bytes {
+        let length = 5 + usize::from(u16::from_be_bytes([*high, *low]));
+        records.push(bytes[..length].to_vec());
+        bytes = &bytes[length..];
+    }
+    assert!(bytes.is_empty());
+    records
+}
+
+/// The handshake messages in the unprotected handshake records of `bytes`, headers included.
+pub(crate) fn messages(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut joined = Vec::new();
+    for record in records(bytes).iter().take_while(|record| record[0] == 22) {
+        joined.extend_from_slice(&record[5..]);
+    }
+    let mut messages = Vec::new();
+    let mut rest = &joined[..];
+    while let [_, _, high, low, ..] = rest {
+        let length = 4 + usize::from(u16::from_be_bytes([*high, *low]));
+        messages.push(rest[..length].to_vec());
+        rest = &rest[length..];
+    }
+    messages
+}
+
+/// An unprotected fatal alert with this number.
+pub(crate) fn fatal(number: u8) -> Vec<u8> {
+    plain(21, &[2, number])
+}
+
+/// Asserts that the session died of `error` and told the peer so in the clear.
+#[track_caller]
+pub(crate) fn died(output: &Output, error: impl Into<Error>, alert: u8) {
+    let error = error.into();
+    assert_eq!(output.result, Err(error));
+    assert_eq!(error.alert().map(u8::from), Some(alert));
+    assert_eq!(output.records, fatal(alert));
+    assert!(output.plaintext.is_empty());
+}
+
+/// A sealed record from this session's side.
+macro_rules! sealed {
+    ($session:expr, $content_type:expr, $fragment:expr) => {{
+        let mut out = Vec::new();
+        let (common, _) = $session.inner().parts();
+        let content_type = $content_type;
+        common.send_whole(content_type, $fragment, &mut out);
+        out
+    }};
+}
+pub(crate) use sealed;

@@ -138,6 +138,13 @@ impl Common {
         Ok(())
     }
 
+    /// One protected record with any content, an empty one too.
+    #[cfg(test)]
+    pub(crate) fn send_whole(&mut self, content_type: ContentType, fragment: &[u8], out: &mut Vec<u8>) {
+        let sealer = self.sealer.as_mut().expect("this side has keys");
+        sealer.seal(content_type, fragment, &mut *self.random, out).expect("the test has randomness");
+    }
+
     /// Forgets everything that is secret, and all buffers.
     pub(super) fn wipe(&mut self) {
         self.opener = None;

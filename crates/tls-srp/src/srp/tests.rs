@@ -11,6 +11,8 @@ use crate::tests::hex;
 thread_local! {
     /// How often the arithmetic below the two exchanges was entered in this thread.
     pub(crate) static EXCHANGES: Cell<u32> = const { Cell::new(0) };
+    /// How many premaster secrets with leading zeros there were in this thread.
+    pub(crate) static SHORT_SECRETS: Cell<u32> = const { Cell::new(0) };
     /// Makes u zero, which no one can bring about otherwise.
     pub(crate) static ZERO_SCRAMBLER: Cell<bool> = const { Cell::new(false) };
 }
