@@ -138,6 +138,11 @@ impl Common {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub(crate) fn buffered(&self) -> usize {
+        self.deframer.buffered() + self.joiner.buffered()
+    }
+
     /// One protected record with any content, an empty one too.
     #[cfg(test)]
     pub(crate) fn send_whole(&mut self, content_type: ContentType, fragment: &[u8], out: &mut Vec<u8>) {

@@ -16,6 +16,11 @@ impl Joiner {
         self.buffer.extend_from_slice(fragment);
     }
 
+    #[cfg(test)]
+    pub(super) fn buffered(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }

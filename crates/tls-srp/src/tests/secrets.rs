@@ -1,1 +1,132 @@
+//! What must not be seen, and randomness that fails.
+
 use super::*;
+use crate::{AuthenticationFailed, WriteError};
+
+/// Row L6: a password shows in no debug output and in no error.
+#[test]
+fn l06_the_password_is_nowhere_to_be_seen() {
+    const CANARY: &str = "canary-9f31";
+    let mut config = client_config();
+    config.credentials = credentials(CANARY);
+    let mut server_config = ServerConfig::new(credentials(CANARY));
+    server_config.group = Group::Rfc5054N1024;
+    let mut seen = format!("{config:?} {config:#?} {server_config:?}");
+    let mut client = ClientSession::new(config, Box::new(Seeded::new(1))).unwrap();
+    let mut server = ServerSession::new(server_config, Box::new(Seeded::new(2))).unwrap();
+    seen += &format!("{client:?} {server:?}");
+    connect(&mut client, &mut server);
+    seen += &format!("{client:?} {server:#?}");
+    let error = client.take(&[99; 5]).result.unwrap_err();
+    seen += &format!("{error:?} {error} {client:?}");
+    assert!(!seen.contains("canary"), "{seen}");
+    // A password as bytes would look like this.
+    assert!(!seen.contains("99, 97, 110, 97"));
+}
+
+/// Whoever is wrong, the words are the same.
+#[test]
+fn a_wrong_password_and_an_attacker_read_the_same() {
+    let words: std::collections::BTreeSet<String> = [
+        AuthenticationFailed::Password,
+        AuthenticationFailed::Finished,
+        AuthenticationFailed::Refused,
+        AuthenticationFailed::UsernameUnknown,
+        AuthenticationFailed::UsernameMissing,
+    ]
+    .map(|failed| Error::from(failed).to_string())
+    .into();
+    assert_eq!(words.len(), 1);
+}
+
+/// A source that fails ends the session; at each of the places where it is asked.
+#[test]
+fn l03_failing_randomness_ends_the_session() {
+    let plenty: Vec<u8> = {
+        let mut bytes = vec![0; 400];
+        Seeded::new(7).fill(&mut bytes).unwrap();
+        bytes
+    };
+    let with = |bytes: usize| Box::new(Bytes(plenty[..bytes].to_vec()));
+    // Client: hello random, a, and an IV for Finished.
+    for bytes in [0, 31, 32, 63, 64, 79] {
+        let mut client = ClientSession::new(client_config(), with(bytes)).unwrap();
+        let hello = client.take(&[]);
+        let output = if bytes < 32 {
+            hello
+        } else {
+            let flight = server(1).take(&hello.quiet()).quiet();
+            client.take(&flight)
+        };
+        assert_eq!(output.result, Err(Error::RandomFailed));
+        assert!(!client.password_attempted());
+        if bytes < 64 {
+            assert_eq!(output.records, fatal(80));
+        }
+        assert!(client.take(&[]).records.is_empty());
+    }
+    // Server: hello random, salt, b, IV for Finished.
+    for bytes in [0, 31, 47, 79] {
+        let mut server = ServerSession::new(server_config(), with(bytes)).unwrap();
+        let hello = client(1).take(&[]).quiet();
+        died(&server.take(&hello), Error::RandomFailed, 80);
+    }
+    let mut server = ServerSession::new(server_config(), with(80)).unwrap();
+    let mut client = client(1);
+    let hello = client.take(&[]).quiet();
+    let flight = server.take(&hello).quiet();
+    let answer = client.take(&flight).quiet();
+    assert_eq!(server.take(&answer).result, Err(Error::RandomFailed));
+    assert!(server.is_handshaking());
+}
+
+#[test]
+fn l03_failing_randomness_while_writing_sends_nothing() {
+    let mut bytes = vec![0; 32 + 32 + 16 + 16];
+    Seeded::new(7).fill(&mut bytes).unwrap();
+    let mut client = ClientSession::new(client_config(), Box::new(Bytes(bytes))).unwrap();
+    let mut server = server(1);
+    connect(&mut client, &mut server);
+    // Enough for the first of two records.
+    let mut out = b"before".to_vec();
+    let refused = client.write(&[0; (1 << 14) + 1], &mut out);
+    assert_eq!(refused, Err(WriteError::RandomFailed));
+    assert_eq!(out, b"before");
+    assert_eq!(client.write(b"x", &mut out), Err(WriteError::Closed));
+    assert_eq!(client.take(&[]).result, Err(Error::RandomFailed));
+}
+
+/// A source of zeros would make A = 1, and S with it a public value.
+#[test]
+fn l03_a_source_of_zeros_is_no_source() {
+    let zeros = || Box::new(Bytes(vec![0; 1000]));
+    let mut client = ClientSession::new(client_config(), zeros()).unwrap();
+    let hello = client.take(&[]).quiet();
+    let flight = server(1).take(&hello).quiet();
+    died(&client.take(&flight), Error::RandomFailed, 80);
+}
+
+/// When a session dies, its keys die with it.
+#[test]
+fn keys_are_forgotten_at_the_end() {
+    let (mut client, mut server) = connected(1);
+    let mut wire = Vec::new();
+    client.close(&mut wire);
+    let answer = server.take(&wire).quiet();
+    let _ = client.take(&answer).quiet();
+    for common in [client.inner().parts().0, server.inner().parts().0] {
+        assert!(common.opener.is_none() && common.sealer.is_none() && common.master.is_none());
+    }
+    let (mut client, _) = connected(1);
+    let _ = client.take(&[99; 5]);
+    let (common, role) = client.inner().parts();
+    assert!(common.opener.is_none() && common.sealer.is_none() && common.master.is_none());
+    assert_eq!(role.state(), "Over");
+}
+
+#[test]
+fn sessions_can_move_to_another_thread() {
+    fn movable<T: Send>() {}
+    movable::<ClientSession>();
+    movable::<ServerSession>();
+}
