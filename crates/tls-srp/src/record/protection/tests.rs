@@ -94,7 +94,7 @@ fn p16_bad_mac_bad_padding_and_bad_length_are_one_error() {
         assert_eq!(opener.open(other, &body, &mut Vec::new()), bad);
 
         // A right MAC over wrong padding: a byte that differs, and more than there is.
-        let (mut sealer, mut opener) = pair(suite);
+        let (sealer, mut opener) = pair(suite);
         let mut wrong = [1; BLOCK];
         wrong[BLOCK - 2] = 0;
         for blocks in [&wrong[..], &[BLOCK_AND_MORE; BLOCK], &[0xFF; 2 * BLOCK]] {
@@ -112,7 +112,7 @@ const BLOCK_AND_MORE: u8 = 16;
 /// RFC 5246 § 6.2.3.2 allows up to 255 bytes of padding.
 #[test]
 fn long_padding_is_accepted() {
-    let (mut sealer, mut opener) = pair(CipherSuite::TlsSrpShaWithAes256CbcSha);
+    let (sealer, mut opener) = pair(CipherSuite::TlsSrpShaWithAes256CbcSha);
     let mut blocks = vec![0xFF; 256];
     blocks.extend([0xFF; 16]);
     blocks[..16].copy_from_slice(&[b'x'; 16]);
