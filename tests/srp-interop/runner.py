@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Our client and server against three foreign stacks on loopback. Started by `run`, which provides what this needs.
 
-For each peer, both roles, both suites and three groups: log in, data both ways, the same exporter on both sides where the
+For each peer, both roles, both suites and all four groups: log in, data both ways, the same exporter on both sides where the
 peer can tell, and close_notify both ways. Then what must fail: wrong passwords, unknown names, peers without extended master
 secret or encrypt-then-MAC, and hostile values of A.
 """
@@ -19,16 +19,18 @@ OURS = os.environ["SRP_PEER"]
 TLSLITE = os.environ["SRP_TLSLITE_PYTHON"]
 NAME, PASSWORD = "romeo@montague.lit", "wherefore art thou"
 TEXT = "Good night, good night! " * 400 + "\n"
-SUITES, GROUPS = ("128", "256"), ("2048", "3072", "4096")
+SUITES, GROUPS = ("128", "256"), ("2048", "3072", "4096", "8192")
 PRIORITY = "NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+SRP:-CIPHER-ALL:+AES-{}-CBC"
 # srptool's own numbering of the groups.
 GNUTLS_GROUPS = {"2048": "3", "3072": "4", "4096": "5"}
 
-# What a peer cannot do, and why; each is shown, and none is tried. (peer, role of the peer, suite, group)
-SKIPPED = {}
+# What a peer cannot do, and why; each is shown, and none is tried. (peer, whether it is the server, group)
+SKIPPED = {
+    ("gnutls", True, "8192"): "srptool 3.7.9 overruns its stack on this group (fixed in 3.8.12), so there is no verifier",
+}
 
 TIMEOUT = 60
-passed, failed = [], []
+passed, failed, skipped = [], [], []
 
 
 def free_port():
@@ -95,8 +97,8 @@ class Gnutls:
     name = "gnutls"
 
     def __init__(self):
-        self.folder = tempfile.mkdtemp()
-        self.conf = os.path.join(self.folder, "tpasswd.conf")
+        self.folder = tempfile.TemporaryDirectory()
+        self.conf = os.path.join(self.folder.name, "tpasswd.conf")
         subprocess.run(["srptool", "--create-conf", self.conf], check=True, stdout=subprocess.DEVNULL)
         for bits, index in GNUTLS_GROUPS.items():
             subprocess.run(
@@ -105,10 +107,11 @@ class Gnutls:
                 text=True,
                 check=True,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
 
     def file(self, bits):
-        return os.path.join(self.folder, f"{bits}.db")
+        return os.path.join(self.folder.name, f"{bits}.db")
 
     def serve(self, port, suite, bits, **_):
         process = start(
@@ -170,8 +173,9 @@ def exporters(output):
 
 def session(peer, as_server, suite, bits):
     name = f"{peer.name} {'server' if as_server else 'client'}, AES-{suite}, group {bits}"
-    reason = SKIPPED.get((peer.name, as_server, suite, bits))
+    reason = SKIPPED.get((peer.name, as_server, bits))
     if reason:
+        skipped.append(name)
         print("skip", name, "-", reason, flush=True)
         return
     one, other = (peer, OUR_PEER) if as_server else (OUR_PEER, peer)
@@ -242,7 +246,7 @@ def main():
     for value in ("0", "N", "2*N", "1", "N-1", "N+2", "2**4096+3"):
         hostile(value)
 
-    print(f"{len(passed)} passed, {len(failed)} failed, {len(SKIPPED)} skipped")
+    print(f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped")
     sys.exit(1 if failed else 0)
 
 
