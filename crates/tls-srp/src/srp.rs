@@ -164,7 +164,8 @@ impl ServerExchange {
     /// `B = k*v + g^b % N`. `None` if B is not one that a peer would accept.
     pub(crate) fn new(group: &'static Parameters, x: PrivateKey, b: PrivateValue) -> Option<Self> {
         count_exchange();
-        let power = group.power_of_g(&*b);
+        // With g^b an eavesdropper could subtract k*v from B, and try passwords on it.
+        let power = Zeroizing::new(group.power_of_g(&*b));
         let public = x.k_times_verifier(group).add(&power).retrieve();
         Some(Self { public: PublicValue::new(public, group)?, group, x, b })
     }
