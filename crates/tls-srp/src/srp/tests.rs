@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::*;
@@ -76,6 +77,27 @@ fn rfc5054_appendix_b() {
          210DCC1F10EB33943CD67FC88A2F39A4BE5BEC4EC0A3212DC346D7E474B29EDE8A469FFECA686E5A");
     assert_eq!(*client.premaster, premaster);
     assert_eq!(*server.premaster(&client.public).unwrap(), premaster);
+}
+
+/// Private values that make A, B or S one byte short, and the digest of all three as another program computed them. Two ends
+/// that make the same mistake agree with each other; here they do not.
+#[test]
+fn leading_zeros_are_cut_on_the_wire_and_in_the_premaster_secret() {
+    for (number, lengths, digest) in [
+        (19, [127, 128, 128], "cd56b7381ebfdf79331b59c63d8d9b65d3775d172dead61a3c5c4c5e543c8a52"),
+        (292, [128, 127, 128], "0c2cc6d5d32f3d2ef7cb3f4eaa1a18a1c95f166b91c243d5fc1c8af9fb4f1b43"),
+        (581, [128, 128, 127], "e6c5e6bad0d617c7929851b10a33c26c7651235393726d6163cb5e247191fdd3"),
+    ] {
+        let private = |side: &str| -> PrivateValue { Zeroizing::new(Sha256::digest(format!("{side}{number}")).into()) };
+        let server = ServerExchange::new(group(), vector_x(), private("b")).unwrap();
+        let client = ClientExchange::new(group(), &vector_x(), &private("a"), server.public());
+        let client = client.unwrap().unwrap();
+        let (a, b) = (client.public.minimal(), server.public().minimal());
+        assert_eq!([a.len(), b.len(), client.premaster.len()], lengths);
+        let all = [&a[..], &b, &client.premaster].concat();
+        assert_eq!(Sha256::digest(all)[..], hex(digest));
+        assert_eq!(client.premaster, server.premaster(&client.public).unwrap());
+    }
 }
 
 /// `I ":" P` alone would let a colon move between the two; the server knows one name, so it cannot (see `Credentials`).
