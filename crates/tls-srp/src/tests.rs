@@ -7,6 +7,7 @@ mod fsm;
 mod handshake;
 mod hello;
 mod hostile;
+mod recorded;
 mod records;
 mod secrets;
 
