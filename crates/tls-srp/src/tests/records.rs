@@ -86,7 +86,7 @@ macro_rules! any_call {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever is done to the bytes, how they are split makes no difference, and nothing panics.
     #[test]

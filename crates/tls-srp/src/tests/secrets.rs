@@ -1,6 +1,7 @@
 //! What must not be seen, and randomness that fails.
 
 use super::*;
+use crate::record::ContentType;
 use crate::{AuthenticationFailed, WriteError};
 
 /// Row L6: a password shows in no debug output and in no error.
@@ -117,9 +118,19 @@ fn keys_are_forgotten_at_the_end() {
     for common in [client.inner().parts().0, server.inner().parts().0] {
         assert!(common.opener.is_none() && common.sealer.is_none() && common.master.is_none());
     }
-    let (mut client, _) = connected(1);
-    let _ = client.take(&[99; 5]);
+    // A fault in the second half of a record that was kept.
+    let (mut client, mut server) = connected(1);
+    let mut record = sealed!(server, ContentType::ApplicationData, &[0; 100]);
+    record[100] ^= 1;
+    let _ = client.take(&record[..99]).quiet();
+    assert!(client.inner().parts().0.buffered() > 0);
+    assert!(client.take(&record[99..]).result.is_err());
+    let mut handshaking = super::client(1);
+    let _ = handshaking.take(&[22, 3, 3, 0, 50, 2]);
+    handshaking.close(&mut Vec::new());
+    assert_eq!(handshaking.inner().parts().0.buffered(), 0);
     let (common, role) = client.inner().parts();
+    assert_eq!(common.buffered(), 0);
     assert!(common.opener.is_none() && common.sealer.is_none() && common.master.is_none());
     assert_eq!(role.state(), "Over");
 }
