@@ -4,6 +4,9 @@
 //! has no clock, no I/O and no opinion about trust; whoever drives it checks who sent what, keeps the timers, decides
 //! which method to use, and carries the bytestream and TLS.
 //!
+//! Where the specifications, or the clients that were written to them, differ, a [`Dialect`] says what is read, offered and
+//! tolerated.
+//!
 //! ```
 //! use xtls_jingle::{Action, Answer, Description, Event, Jingle, Offer, Session};
 //! use xtls_stanza::{Element, Ids, Iq, Limits, Method, SecurityOffer, XtlsVersion, jid::FullJid};

@@ -37,10 +37,10 @@ impl Redirect {
     }
 }
 
-/// The JID in an `xmpp:` URI, behind the colon: up to a query or a fragment, percent-decoded. An authority (`//`) is the
-/// account that is to be used, which a peer has no say in.
+/// The JID in an `xmpp:` URI, behind the colon: up to a query or a fragment, percent-decoded. One with an authority (`//`,
+/// the account that is to be used) makes no JID: a peer has no say in that.
 fn jid_of_path(path: &str) -> Option<String> {
-    let path = path.split(['?', '#']).next().filter(|path| !path.starts_with('/'))?;
+    let path = path.split(['?', '#']).next()?;
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.bytes();
     while let Some(byte) = rest.next() {

@@ -22,6 +22,10 @@ pub const CAPS: &str = "http://jabber.org/protocol/caps";
 
 /// XEP-0166: Jingle.
 pub const JINGLE: &str = "urn:xmpp:jingle:1";
+/// XEP-0166 before its version 0.35: Jingle without preconditions; the documents on XTLS of that time write it.
+pub const JINGLE_0: &str = "urn:xmpp:jingle:0";
+/// The same before its namespace was issued.
+pub const JINGLE_TMP: &str = "urn:xmpp:tmp:jingle";
 /// XEP-0166 § 10: Jingle's own error conditions.
 pub const JINGLE_ERRORS: &str = "urn:xmpp:jingle:errors:1";
 /// draft-meyer-xmpp-e2e-encryption-02 § 3: the security precondition, as it is emitted.
@@ -32,8 +36,16 @@ pub const XTLS_1: &str = "urn:xmpp:jingle:security:xtls:1";
 pub const XMLSTREAM_0: &str = "urn:xmpp:jingle:apps:xmlstream:0";
 /// draft-meyer-xmpp-e2e-encryption-02 § 7: the same, as the disco feature spells it.
 pub const XMLSTREAM_1: &str = "urn:xmpp:jingle:apps:xmlstream:1";
+/// XEP-0247 before its namespace was issued.
+pub const XMLSTREAM_TMP: &str = "urn:xmpp:tmp:jingle:apps:xmlstream";
+/// The same with a version.
+pub const XMLSTREAM_TMP_0: &str = "urn:xmpp:tmp:jingle:apps:xmlstream:0";
 /// XEP-0261: in-band bytestreams as a Jingle transport.
 pub const JINGLE_IBB: &str = "urn:xmpp:jingle:transports:ibb:1";
+/// XEP-0261 up to its version 0.3: the same, where the negotiation stands in for open and close.
+pub const JINGLE_IBB_0: &str = "urn:xmpp:jingle:transports:ibb:0";
+/// XEP-0261 before its namespace was issued.
+pub const JINGLE_IBB_TMP: &str = "urn:xmpp:tmp:jingle:transports:ibb";
 /// XEP-0047: in-band bytestreams.
 pub const IBB: &str = "http://jabber.org/protocol/ibb";
 
