@@ -7,7 +7,7 @@ mod sender;
 mod tests;
 mod values;
 
-use xtls_stanza::{ErrorType, Id, Ids, Iq, IqType, StanzaError};
+use xtls_stanza::{Condition, ErrorType, Id, Ids, Iq, IqType, StanzaError};
 
 pub use self::values::{Acked, ErrorOutcome, Handled, Role, Sent, State};
 use self::{receiver::Receiver, sender::Sender};
@@ -66,6 +66,8 @@ enum Close {
 impl Bytestream {
     /// The longest id of a request that is taken, in bytes.
     pub const MAX_REQUEST_ID: usize = 1024;
+    /// The smallest block size that is tried when the peer wants smaller blocks than were agreed.
+    pub const SMALLEST_TRIED: u16 = 1024;
 
     /// One end of the bytestream `sid` with blocks of at most `block_size` bytes, the smaller one of what was offered and
     /// accepted (XEP-0261 § 2.2). A `block_size` of 0 counts as 1.
@@ -187,6 +189,12 @@ impl Bytestream {
         }
     }
 
+    /// Ends the bytestream without `<close/>`: nothing is sent any more but the results that are owed, the withheld ones
+    /// among them. For when the session around it ends.
+    pub fn end(&mut self) {
+        self.finish();
+    }
+
     /// Ends the bytestream at once: nothing is sent any more, not even `<close/>` or results. Answers that still come are
     /// not ours.
     pub fn abort(&mut self) {
@@ -258,6 +266,13 @@ impl Bytestream {
     #[must_use]
     pub fn handle_error(&mut self, id: &str, error: &StanzaError) -> Option<ErrorOutcome> {
         if self.answers_open(id) {
+            let half = self.block_size / 2 & !3;
+            if error.condition == Condition::ResourceConstraint && half >= Self::SMALLEST_TRIED {
+                // XEP-0047 § 2.1: the peer wants smaller blocks.
+                self.block_size = half;
+                self.phase = Phase::OpenQueued;
+                return Some(ErrorOutcome::Retrying);
+            }
             self.finish();
             return Some(ErrorOutcome::OpenRefused);
         }

@@ -68,6 +68,8 @@ pub enum Acked {
 pub enum ErrorOutcome {
     /// Our `<open/>` was refused or not delivered; the bytestream is Closed.
     OpenRefused,
+    /// The peer wants smaller blocks: `<open/>` goes out again with half the size (XEP-0047 § 2.1).
+    Retrying,
     /// A block was refused or not delivered; the bytestream is Closing and sends `<close/>` (XEP-0047 § 2.2).
     Ended {
         /// The error's type is wait: the peer or the way to it is away for now (XEP-0047 § 2.2, delivery errors), and a

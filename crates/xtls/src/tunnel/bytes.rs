@@ -1,5 +1,6 @@
 //! Raw bytes as what runs inside.
 
+use xtls_jingle::Role;
 use xtls_tls::TlsVersion;
 
 use super::{Inside, Tunnel, stream::Slip};
@@ -110,12 +111,20 @@ impl Tunnel {
             return;
         }
         raw.peer_finished = true;
-        let both = raw.finished || !half_close;
+        let finished = raw.finished;
         shared.events.push(Event::PeerFinished { id: self.id });
-        if both {
+        if finished && self.unsent_or_unacked() && self.role == Role::Initiator {
+            // Both finished at once, and neither was the last: the initiator ends the other layers.
+            self.begin_close(EndedBy::Local, shared);
+        } else if finished || !half_close {
             // The peer was the last one: it ends the other layers, in its own time.
             self.begin_close(EndedBy::Remote, shared);
         }
+    }
+
+    /// Whether the peer may not have seen all that we sent when it sent what came last.
+    fn unsent_or_unacked(&self) -> bool {
+        self.bytestream.as_ref().is_some_and(|bytestream| bytestream.unacked() > 0)
     }
 
     /// Tells of room for writing, once, to an application that found none.

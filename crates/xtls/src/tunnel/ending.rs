@@ -120,8 +120,11 @@ impl Tunnel {
         }
     }
 
-    /// Begins an end in order; [`advance_end`](Self::advance_end) does the rest.
+    /// Begins an end in order, unless one has begun; [`advance_end`](Self::advance_end) does the rest.
     pub(super) fn begin_close(&mut self, by: EndedBy, shared: &mut Shared) {
+        if self.phase >= Phase::Closing {
+            return;
+        }
         self.phase = Phase::Closing;
         self.closing_by = by;
         self.farewell_from = Some(self.sealed.plaintext());

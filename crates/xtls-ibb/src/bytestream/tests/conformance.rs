@@ -47,7 +47,6 @@ fn xep_0047_2_1_a_refused_open_closes() {
     for condition in [
         Condition::ServiceUnavailable,
         Condition::FeatureNotImplemented,
-        Condition::ResourceConstraint,
         Condition::NotAcceptable,
     ] {
         let mut end = End::new(Role::Opener, 4096, Config::default());
@@ -58,6 +57,22 @@ fn xep_0047_2_1_a_refused_open_closes() {
         assert_eq!(outcome, Some(ErrorOutcome::OpenRefused));
         assert_eq!((end.stream.state(), end.poll(), end.stream.unacked()), (State::Closed, None, 10));
     }
+}
+
+#[test]
+fn xep_0047_2_1_smaller_blocks_are_tried_down_to_1024_bytes() {
+    let mut end = End::new(Role::Opener, 4098, Config::default());
+    end.stream.open();
+    for (size, outcome) in
+        [(4098, ErrorOutcome::Retrying), (2048, ErrorOutcome::Retrying), (1024, ErrorOutcome::OpenRefused)]
+    {
+        let (sent, open) = end.poll().unwrap();
+        assert_eq!(sent, Sent::Open);
+        assert!(open.contains(&format!("block-size='{size}'")), "{open}");
+        let error = stanza_error(Condition::ResourceConstraint);
+        assert_eq!(end.stream.handle_error(Parts::of(&open).id, &error), Some(outcome));
+    }
+    assert_eq!((end.stream.state(), end.poll()), (State::Closed, None));
 }
 
 #[test]
