@@ -1,0 +1,417 @@
+//! A peer that misbehaves before or during the handshake (attack table, rows P1 to P8, P17, P19, and M7 and M25).
+#![allow(clippy::unwrap_used, clippy::as_conversions, missing_docs)]
+
+mod common;
+
+use common::{
+    JULIET, MALLORY, SECOND, closed, errors, noise,
+    script::{Script, data, ibb_close, info, offer, open, security, terminate},
+    sent, terminations,
+};
+use xtls::{Event, Fault};
+use xtls_testkit::EntityOptions;
+
+#[test]
+fn m07_the_choice_of_the_method_is_taken_only_when_and_from_whom_it_is_due() {
+    let mut script = Script::new(1);
+    // Nobody has a session of this name.
+    let unknown = "item-not-found/unknown-session";
+    assert_eq!(script.set(&info("s1", &["x509"])).as_deref(), None, "unclaimed: the embedder answers");
+    script.accepted();
+    assert_eq!(script.set(&info("s1", &["srp"])).as_deref(), Some("unexpected-request/out-of-order"));
+    assert_eq!(script.set(&info("s1", &["nonsense"])).as_deref(), Some("bad-request"));
+    assert_eq!(script.set(&info("s1", &[])).as_deref(), Some("bad-request"));
+    assert_eq!(script.set(&info("s1", &["x509"])).as_deref(), Some("result"));
+    assert_eq!(script.set(&info("s1", &["x509"])).as_deref(), Some("result"), "saying it again changes nothing");
+    assert_eq!(script.set(&open("b1", "4096")).as_deref(), Some("result"));
+    let hello = script.start_tls();
+    assert_eq!(script.block(&hello).as_deref(), Some("result"));
+    assert_eq!(script.set(&info("s1", &["srp"])).as_deref(), Some("unexpected-request/out-of-order"));
+    let (_, finished) = script.tls_read();
+    assert_eq!(script.block(&finished).as_deref(), Some("result"));
+    assert!(matches!(&*script.world.take_events(script.juliet), [Event::Secured { .. }]));
+    assert_eq!(script.set(&terminate("s1", "success")).as_deref(), Some("result"));
+    assert_eq!(errors(&script.world, JULIET, MALLORY).iter().filter(|error| *error == unknown).count(), 0);
+}
+
+#[test]
+fn m07_a_responder_does_not_choose() {
+    let (mut world, [romeo, _], _) = common::streaming(3);
+    let accept = sent(&world, JULIET, common::ROMEO).into_iter().find(|stanza| stanza.contains("session-accept"));
+    let sid = accept.unwrap().split(" sid='").nth(1).unwrap().split('\'').next().unwrap().to_owned();
+    let choice = info(&sid, &["x509"]);
+    let _ = world.deliver(romeo, &format!("<iq type='set' id='x' from='{JULIET}'>{choice}</iq>"));
+    world.run();
+    assert_eq!(errors(&world, common::ROMEO, JULIET), ["unexpected-request/out-of-order"]);
+    assert!(world.take_events(romeo).is_empty());
+}
+
+#[test]
+fn m25_the_block_size_of_an_open_is_checked() {
+    let mut script = Script::new(5);
+    script.accepted();
+    for (size, answer) in [
+        ("4097", "resource-constraint"),
+        ("65535", "resource-constraint"),
+        ("0", "bad-request"),
+        ("65536", "bad-request"),
+        ("-1", "bad-request"),
+        ("four", "bad-request"),
+        ("", "bad-request"),
+    ] {
+        assert_eq!(script.set(&open("b1", size)).as_deref(), Some(answer), "{size}");
+    }
+    let without = "<open xmlns='http://jabber.org/protocol/ibb' sid='b1'/>";
+    assert_eq!(script.set(without).as_deref(), Some("bad-request"));
+    // None of that was fatal.
+    assert_eq!(script.set(&open("b1", "4096")).as_deref(), Some("result"));
+    assert!(script.world.take_events(script.juliet).is_empty());
+}
+
+#[test]
+fn p01_offers_are_bounded_per_peer_and_in_all() {
+    let mut script = Script::new(7);
+    script.world.relay.set_latency(std::time::Duration::ZERO);
+    let security = script.security();
+    for at in 0..10_000 {
+        let payload = offer(&format!("s{at}"), &format!("b{at}"), 4096, &security);
+        let _ = script.world.deliver(script.juliet, &format!("<iq type='set' id='x' from='{MALLORY}'>{payload}</iq>"));
+        if at % 500 == 0 {
+            script.world.run();
+        }
+    }
+    script.world.run();
+    let refused = errors(&script.world, JULIET, MALLORY);
+    assert_eq!(refused.len(), 10_000 - 4);
+    assert!(refused.iter().all(|error| error == "resource-constraint"));
+    // The ones of others count as well, to 64 in all.
+    for at in 4..70 {
+        let from = format!("mallory@verona.lit/{at}");
+        script.world.relay.set_online(&from, true);
+        let payload = offer("s", "b", 4096, &script.security()).replace(MALLORY, &from);
+        let now = script.world.now();
+        script.world.relay.handle_stanza(now, &from, &format!("<iq type='set' id='x' to='{JULIET}'>{payload}</iq>"));
+        script.world.run();
+        let refused = errors(&script.world, JULIET, &from);
+        assert_eq!(refused.is_empty(), at < 64, "{at}: {refused:?}");
+    }
+    let offers = script.world.take_events(script.juliet);
+    assert_eq!(offers.len(), 64);
+    // They are all gone after the ring time.
+    drop(offers);
+    script.world.run_for(310 * SECOND);
+    assert_eq!(script.world.with(script.juliet, |engine, _| engine.poll_timeout()), None);
+    assert_eq!(script.initiate("again", "b").as_deref(), Some("result"));
+}
+
+#[test]
+fn p01_offers_that_are_taken_back_leave_nothing_behind() {
+    let mut script = Script::new(9);
+    script.world.ignore_events(script.juliet, true);
+    for at in 0..100 {
+        assert_eq!(script.initiate(&format!("s{at}"), "b").as_deref(), Some("result"), "{at}");
+        assert_eq!(script.set(&terminate(&format!("s{at}"), "cancel")).as_deref(), Some("result"));
+    }
+    script.world.ignore_events(script.juliet, false);
+    script.settle();
+    assert!(script.world.take_events(script.juliet).is_empty(), "nobody missed anything that still stands");
+}
+
+#[test]
+fn p02_a_handshake_that_drags_on_ends_by_its_deadline() {
+    let mut script = Script::new(11);
+    script.opened();
+    let hello = script.start_tls();
+    // One byte every second.
+    for byte in &hello[..60] {
+        assert_eq!(script.block(&[*byte]).as_deref(), Some("result"));
+        assert!(script.world.take_events(script.juliet).is_empty());
+        script.world.run_for(SECOND - 2 * 50 * common::MILLI);
+    }
+    script.world.run_for(SECOND);
+    let end = closed(&mut script.world, script.juliet);
+    assert!(matches!(end.fault, Some(Fault::Timeout(xtls::Timer::Handshake))), "{end:?}");
+    assert_eq!(terminations(&script.world, JULIET, MALLORY), ["timeout"]);
+}
+
+#[test]
+fn p02_a_peer_that_never_begins_is_not_waited_for_for_ever() {
+    for opens in [false, true] {
+        let mut script = Script::new(13);
+        script.accepted();
+        if opens {
+            assert_eq!(script.set(&open("b1", "4096")).as_deref(), Some("result"));
+        }
+        // It answers every ping.
+        for _ in 0..29 {
+            script.world.run_for(10 * SECOND);
+            script.settle();
+        }
+        assert!(script.world.take_events(script.juliet).is_empty());
+        for _ in 0..2 {
+            script.world.run_for(10 * SECOND);
+            script.settle();
+        }
+        assert!(matches!(closed(&mut script.world, script.juliet).fault, Some(Fault::Timeout(_))));
+    }
+}
+
+#[test]
+fn p04_empty_blocks_are_counted() {
+    let mut script = Script::new(15);
+    script.opened();
+    for at in 0..16 {
+        assert_eq!(script.block(b"").as_deref(), Some("result"), "{at}: it is acknowledged at once");
+    }
+    assert_eq!(script.block(b"").as_deref(), Some("policy-violation"));
+    assert!(matches!(closed(&mut script.world, script.juliet).fault, Some(Fault::Bytestream(_))));
+}
+
+#[test]
+fn p05_a_block_above_the_agreed_size_is_refused_whole() {
+    let mut script = Script::new(17);
+    script.secured();
+    let _ = script.world.take_events(script.juliet);
+    assert_eq!(script.block(&noise(4097, 1)).as_deref(), Some("bad-request"));
+    let end = closed(&mut script.world, script.juliet);
+    assert!(matches!(end.fault, Some(Fault::Bytestream(_))), "{end:?}");
+    assert_eq!(terminations(&script.world, JULIET, MALLORY), ["failed-transport"]);
+    assert!(script.take_requests().iter().any(|stanza| stanza.contains("<close ")));
+    // The session is over for good.
+    assert_eq!(script.set(&data("b1", "9", "AAAA")).as_deref(), None, "nobody holds it any more");
+}
+
+#[test]
+fn p06_every_wrong_seq_ends_the_bytestream() {
+    for (seq, answer) in [
+        ("1", "unexpected-request"),
+        ("65535", "unexpected-request"),
+        ("65536", "bad-request"),
+        ("", "bad-request"),
+        ("+0", "bad-request"),
+        ("-0", "bad-request"),
+        ("00", "bad-request"),
+        ("0x0", "bad-request"),
+        ("zero", "bad-request"),
+    ] {
+        let mut script = Script::new(19);
+        script.opened();
+        assert_eq!(script.set(&data("b1", seq, "FgMBAA==")).as_deref(), Some(answer), "{seq}");
+        assert!(matches!(closed(&mut script.world, script.juliet).fault, Some(Fault::Bytestream(_))), "{seq}");
+    }
+}
+
+#[test]
+fn p07_sids_belong_to_a_session_and_its_peer() {
+    let mut script = Script::new(21);
+    script.accepted();
+    let security = script.security();
+    // The bytestream's sid twice from one peer, and sids that are none.
+    for (sid, ibb, answer) in [
+        ("s2", "b1", "not-acceptable"),
+        ("s1", "b2", "unexpected-request/out-of-order"),
+        ("", "b3", "not-acceptable"),
+        ("not a name", "b3", "not-acceptable"),
+        ("s3", "not a name", "bad-request"),
+    ] {
+        let found = script.set(&offer(sid, ibb, 4096, &security));
+        assert!(
+            found.as_deref() == Some(answer) || found.as_deref().is_some_and(|it| ["bad-request", "not-acceptable"].contains(&it)),
+            "{sid} {ibb}: {found:?}"
+        );
+    }
+    // The same names from somebody else are another session; the first one goes on.
+    let other = "benvolio@montague.lit/street";
+    script.world.relay.set_online(other, true);
+    let payload = offer("s1", "b1", 4096, &security).replace(MALLORY, other);
+    let now = script.world.now();
+    script.world.relay.handle_stanza(now, other, &format!("<iq type='set' id='x' to='{JULIET}'>{payload}</iq>"));
+    script.world.run();
+    assert!(matches!(&*script.world.take_events(script.juliet), [Event::Incoming(_)]));
+    assert!(errors(&script.world, JULIET, other).is_empty());
+    assert_eq!(script.set(&open("b1", "4096")).as_deref(), Some("result"));
+}
+
+#[test]
+fn p08_open_data_and_close_each_have_their_time() {
+    let mut script = Script::new(23);
+    script.accepted();
+    assert_eq!(script.set(&data("b1", "0", "FgMB")).as_deref(), Some("item-not-found"), "data before the open");
+    assert_eq!(script.set(&open("b1", "4096")).as_deref(), Some("result"));
+    assert_eq!(script.set(&open("b1", "4096")).as_deref(), Some("not-acceptable"), "a second open");
+    assert!(script.world.take_events(script.juliet).is_empty());
+    script.answers = false;
+    assert_eq!(script.set(&ibb_close("b1")).as_deref(), Some("result"));
+    let end = closed(&mut script.world, script.juliet);
+    assert!(matches!(end.fault, Some(Fault::BytestreamClosed)), "{end:?}");
+    // The session-terminate is not acknowledged, so the tunnel is remembered for a while.
+    assert_eq!(script.set(&ibb_close("b1")).as_deref(), Some("item-not-found"), "a second close");
+    assert_eq!(script.set(&data("b1", "0", "FgMB")).as_deref(), Some("item-not-found"), "data after the close");
+    assert_eq!(script.set(&open("b1", "4096")).as_deref(), Some("item-not-found"), "an open after the close");
+    assert_eq!(script.set(&info("s1", &["x509"])).as_deref(), Some("item-not-found/unknown-session"));
+    script.world.run_for(6 * SECOND);
+    assert_eq!(script.world.with(script.juliet, |engine, _| engine.poll_timeout()), None);
+}
+
+/// A TLS client that shows no certificate, or one of somebody else.
+fn handshake(script: &mut Script, identity: Option<&xtls::Identity>) -> xtls::Closed {
+    use std::{io::Write as _, sync::Arc};
+    script.opened();
+    let _ = script.world.take_events(script.juliet);
+    let verifier = Arc::new(anything::Anything);
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let config = match identity {
+        None => config.with_no_client_auth(),
+        Some(identity) => {
+            let pem = identity.to_pem();
+            let key = rustls::pki_types::pem::PemObject::from_pem_slice(pem.key.expose().as_bytes()).unwrap();
+            config.with_client_auth_cert(vec![identity.certificate().clone()], key).unwrap()
+        }
+    };
+    let mut tls = rustls::ClientConnection::new(Arc::new(config), "xtls.invalid".try_into().unwrap()).unwrap();
+    loop {
+        let mut out = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut out).unwrap();
+        }
+        for block in out.chunks(4096) {
+            script.block(block);
+        }
+        let records = std::mem::take(&mut script.records);
+        if records.is_empty() {
+            break;
+        }
+        let mut input = records.as_slice();
+        while !input.is_empty() {
+            tls.read_tls(&mut input).unwrap();
+            if tls.process_new_packets().is_err() {
+                break;
+            }
+        }
+    }
+    let _ = tls.writer().write(b"never read");
+    let events = script.world.take_events(script.juliet);
+    match events.into_iter().next() {
+        Some(Event::Closed(closed)) => closed,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn p17_no_client_certificate_or_the_wrong_one_is_refused() {
+    let mut script = Script::with_options(real(25));
+    let end = handshake(&mut script, None);
+    assert!(end.reason.is_security() && end.reason.to_string().contains("certificate"), "{}", end.reason);
+    assert_eq!(terminations(&script.world, JULIET, MALLORY), ["security-error"]);
+
+    let mut script = Script::with_options(real(27));
+    let other = xtls_testkit::provider::identity(&"mallory@verona.lit".parse().unwrap(), [9; 32], 1_767_225_600);
+    let end = handshake(&mut script, Some(&other));
+    let xtls::CloseReason::Fault(fault) = &end.reason else { panic!("{}", end.reason) };
+    assert!(matches!(&**fault, Fault::CertificateChanged { presented: Some(f), .. } if *f == other.fingerprint_sha256()));
+    assert_eq!(terminations(&script.world, JULIET, MALLORY), ["security-error"]);
+}
+
+fn real(seed: u8) -> EntityOptions {
+    let mut options = EntityOptions::seeded(seed);
+    options.real_cryptography = true;
+    options
+}
+
+mod anything {
+    //! A client that believes everybody.
+    use rustls::{
+        DigitallySignedStruct, Error, SignatureScheme,
+        client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        pki_types::{CertificateDer, ServerName, UnixTime},
+    };
+
+    #[derive(Debug)]
+    pub struct Anything;
+
+    impl ServerCertVerifier for Anything {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ED25519, SignatureScheme::ECDSA_NISTP256_SHA256]
+        }
+    }
+}
+
+#[test]
+fn p19_every_tunnel_is_a_full_handshake() {
+    let (mut world, romeo, juliet) = xtls_testkit::World::pair(29);
+    let mut sizes = Vec::new();
+    for _ in 0..3 {
+        let before = world.relay.log().len();
+        let tunnel = world.connect(romeo, juliet);
+        let log = &world.relay.log()[before..];
+        let sum: usize = log.iter().filter(|it| it.stanza.contains("<data ")).map(|it| it.stanza.len()).sum();
+        sizes.push(sum);
+        common::close(&mut world, romeo, tunnel);
+        world.run();
+        assert!(closed(&mut world, romeo).is_clean(xtls::EndedBy::Local));
+        assert!(closed(&mut world, juliet).is_clean(xtls::EndedBy::Remote));
+    }
+    assert!(sizes.iter().all(|size| *size == sizes[0]), "both certificates cross each time: {sizes:?}");
+}
+
+#[test]
+fn garbage_where_tls_was_agreed_is_a_security_error() {
+    for garbage in [&b"<stream:stream xmlns='jabber:client'>"[..], b"GET / HTTP/1.1\r\n\r\n", &[0; 64], &[22, 3, 1, 255, 255, 1]] {
+        let mut script = Script::new(31);
+        script.opened();
+        assert_eq!(script.block(garbage).as_deref(), Some("result"), "the block itself is sound");
+        if garbage[0] == 22 {
+            script.block(&noise(4000, 1));
+        }
+        let end = closed(&mut script.world, script.juliet);
+        assert!(matches!(end.fault, Some(Fault::Tls(_))) && end.security, "{end:?}");
+        assert_eq!(terminations(&script.world, JULIET, MALLORY), ["security-error"]);
+    }
+}
+
+#[test]
+fn an_offer_without_any_method_of_ours_ends_in_security_error() {
+    let mut script = Script::new(33);
+    let fingerprint = script.identity.fingerprint_sha256();
+    for (at, security) in
+        [security(&[], &[]), security(&[fingerprint], &[]), security(&[fingerprint], &["srp"]), security(&[], &["openpgp"])]
+            .iter()
+            .enumerate()
+    {
+        let answer = script.set(&offer(&format!("s{at}"), &format!("b{at}"), 4096, security));
+        assert_eq!(answer.as_deref(), Some("result"), "it is acknowledged first");
+        assert!(script.world.take_events(script.juliet).is_empty(), "nothing can come of it");
+        assert_eq!(terminations(&script.world, JULIET, MALLORY).len(), at + 1);
+    }
+    assert!(terminations(&script.world, JULIET, MALLORY).iter().all(|reason| reason == "security-error"));
+}
