@@ -23,7 +23,7 @@ macro_rules! session {
             /// # Errors
             ///
             /// The configuration has an empty list in it.
-            pub fn new(config: $config, random: Box<dyn Random + Send>) -> Result<Self, ConfigError> {
+            pub fn new(config: $config, random: Box<dyn Random + Send + Sync>) -> Result<Self, ConfigError> {
                 config.check()?;
                 Ok(Self(Session::new(Common::new(random), $role::new(config))))
             }

@@ -38,6 +38,9 @@ pub enum TlsErrorKind {
         /// Why it was refused.
         fault: CertificateFault,
     },
+    /// With a password: the peer does not know it, or says that we do not, or somebody is in between. These look alike on
+    /// purpose, and nothing more can be told: not even that a peer's alert was the peer's.
+    AuthenticationFailed,
     /// More than [`MAX_HANDSHAKE`] bytes came before the handshake was complete.
     HandshakeTooLong,
     /// Our own side failed: no random numbers, no time, or a bug.
@@ -84,6 +87,9 @@ impl fmt::Display for TlsErrorKind {
             Self::BadCertificate { presented: None, fault } => {
                 write!(f, "the peer's certificate was refused: {fault}")
             }
+            Self::AuthenticationFailed => f.write_str(
+                "authentication failed: the password is not the same on both sides, or somebody is in between",
+            ),
             Self::HandshakeTooLong => write!(f, "the TLS handshake is longer than {MAX_HANDSHAKE} bytes"),
             Self::Internal(what) => write!(f, "TLS failed on our side: {what}"),
         }
@@ -126,6 +132,22 @@ impl TlsErrorKind {
         }
     }
 
+    /// Sorts an error of tls-srp. `logging_in` says that we are a client whose handshake is not complete.
+    pub(crate) fn from_srp(error: tls_srp::Error, logging_in: bool) -> Self {
+        use tls_srp::{AlertDescription, Error, PeerMisbehaved};
+        match error {
+            Error::AuthenticationFailed(_) => Self::AuthenticationFailed,
+            // How a server says that the client's Finished is not the expected one (RFC 5246 § 7.2.2).
+            Error::AlertReceived(AlertDescription::DecryptError) if logging_in => Self::AuthenticationFailed,
+            Error::AlertReceived(alert) => Self::AlertReceived(Alert::new(u8::from(alert))),
+            Error::PeerMisbehaved(PeerMisbehaved::BadRecordMac) => Self::BadRecord,
+            Error::PeerMisbehaved(what) => Self::PeerMisbehaved(format!("{what:?}")),
+            Error::PeerIncompatible(what) => Self::PeerIncompatible(lacks(what)),
+            Error::Decode(what) => Self::PeerMisbehaved(format!("a message that cannot be parsed: {what:?}")),
+            Error::RandomFailed | Error::Closed | _ => Self::Internal(error.to_string()),
+        }
+    }
+
     /// The alert that goes with the fault where it went out encrypted: those that cannot be any other.
     pub(crate) const fn certain_alert(&self) -> Option<Alert> {
         match self {
@@ -144,9 +166,26 @@ impl TlsErrorKind {
             | Self::PeerIncompatible(_)
             | Self::NotTls
             | Self::AlertReceived(_)
+            | Self::AuthenticationFailed
             | Self::HandshakeTooLong
             | Self::Internal(_) => None,
         }
+    }
+}
+
+/// What a peer lacks for a session with a password.
+fn lacks(what: tls_srp::PeerIncompatible) -> String {
+    use tls_srp::PeerIncompatible as Lacks;
+    match what {
+        Lacks::ProtocolVersion => "it does not speak TLS 1.2".to_owned(),
+        Lacks::CipherSuites => {
+            "it offers none of the cipher suites with a password (SRP) that are spoken here".to_owned()
+        }
+        Lacks::ExtendedMasterSecretRequired => "it has no extended_master_secret (RFC 7627)".to_owned(),
+        Lacks::EncryptThenMacRequired => "it has no encrypt_then_mac (RFC 7366)".to_owned(),
+        Lacks::RenegotiationInfoRequired => "it has no renegotiation_info (RFC 5746)".to_owned(),
+        Lacks::Group => "its SRP group is not among those that are accepted".to_owned(),
+        Lacks::Compression | _ => format!("{what:?}"),
     }
 }
 
@@ -182,17 +221,24 @@ impl std::error::Error for WriteError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// The handshake is not complete, or the session failed.
+    /// The handshake is not complete, or the session failed. With a password also when both sides have closed: the keys
+    /// are gone then.
     NotSecured,
     /// The length asked for is 0, or more than the version allows.
     BadLength,
+    /// With a password: the label is one that TLS itself uses (RFC 5705 § 4).
+    ReservedLabel,
+    /// The context is longer than 65535 bytes.
+    ContextTooLong,
 }
 
 impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotSecured => "the TLS handshake is not complete",
+            Self::NotSecured => "there is no TLS session to export from",
             Self::BadLength => "keying material of this length cannot be exported",
+            Self::ReservedLabel => "the label is reserved for TLS itself",
+            Self::ContextTooLong => "the context is longer than 65535 bytes",
         })
     }
 }

@@ -1,14 +1,17 @@
-//! TLS for XTLS, method `x509`: identities, pinned verification and one session type over rustls, sans-IO.
+//! TLS for XTLS, sans-IO: one session type for both methods, `x509` with certificates over rustls and `srp` with a
+//! password over tls-srp.
 //!
 //! - [`Identity`] is what an entity proves who it is with: a self-signed certificate and its private key.
 //! - [`PeerCertificate`] is what the other side presented.
 //! - [`TlsConfig`] says how a session is to be made: above all how the peer is verified ([`Verification`]).
-//! - [`TlsSession`] turns records into plaintext and plaintext into records, as a client or as a server. Both sides
-//!   always present a certificate, and no session is ever resumed, so the peer is verified each time.
+//! - [`SrpConfig`] says the same for a session with a password.
+//! - [`TlsSession`] turns records into plaintext and plaintext into records, as a client or as a server. With
+//!   certificates both sides always present one, and no session is ever resumed, so the peer is verified each time.
+//! - [`client_hello_method`] tells which method a client asks for, before there is a session to read its first bytes.
 //!
 //! Nothing here reads a clock or a socket. Wall time comes from the `TimeProvider` and randomness from the
 //! `CryptoProvider` that the caller passes in. What a peer does wrong is a [`TlsError`]; the caller's own slips are
-//! [`WriteError`], [`ExportError`], [`IdentityError`] and [`ConfigError`].
+//! [`WriteError`], [`ExportError`], [`IdentityError`], [`SrpCredentialsError`] and [`ConfigError`].
 //!
 //! ```
 //! use std::sync::Arc;
@@ -39,6 +42,20 @@
 //! assert_eq!(plaintext, b"But soft!");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! With a password the two sides are made like this, and used alike:
+//!
+//! ```
+//! use xtls_tls::{SrpConfig, SrpCredentials, TlsSession, default_provider};
+//!
+//! let credentials = SrpCredentials::new("romeo@montague.lit", "wherefore art thou")?;
+//! let config = SrpConfig::new(credentials, default_provider());
+//! let mut to_server = Vec::new();
+//! let client = TlsSession::srp_client(&config, &mut to_server)?;
+//! let server = TlsSession::srp_server(&config)?;
+//! # assert!(client.is_handshaking() && server.is_handshaking() && !to_server.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod alert;
 mod certificate;
@@ -49,6 +66,8 @@ mod pem;
 mod records;
 mod secret;
 mod session;
+mod sniff;
+mod srp;
 mod verify;
 
 pub use alert::Alert;
@@ -60,6 +79,9 @@ pub use identity::{Identity, IdentityError, IdentityPem, KeyKind};
 pub use records::whole_records;
 pub use secret::Secret;
 pub use session::{MAX_HANDSHAKE, TlsParameters, TlsSession};
+pub use sniff::{ClientHelloMethod, client_hello_method};
+pub use srp::SrpConfig;
+pub use tls_srp::{Credentials as SrpCredentials, CredentialsError as SrpCredentialsError, MAX_PASSWORD, MAX_USERNAME};
 pub use verify::Verification;
 
 #[cfg(test)]

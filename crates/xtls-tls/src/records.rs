@@ -35,6 +35,16 @@ fn record_len(bytes: &[u8]) -> Option<usize> {
     }
 }
 
+/// Whether the last of these whole records is an alert (RFC 5246 § 6.2.1: content type 21).
+pub(crate) fn ends_with_alert(mut records: &[u8]) -> bool {
+    let mut last = None;
+    while let Some(rest) = record_len(records).and_then(|length| records.get(length..)) {
+        last = records.first();
+        records = rest;
+    }
+    last == Some(&21)
+}
+
 /// Cuts incoming bytes at the ends of records, so that a session does the same however its input was cut.
 #[derive(Debug, Default)]
 pub(crate) struct Framing {
@@ -159,6 +169,16 @@ mod tests {
         for cut in 0..15 {
             assert_eq!(whole_records(bytes.get(..cut).unwrap(), 4096), 0, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn an_alert_at_the_end_is_noticed() {
+        let alert = [21, 3, 3, 0, 2, 2, 40];
+        assert!(ends_with_alert(&alert));
+        assert!(ends_with_alert(&[&record(10)[..], &alert].concat()));
+        assert!(!ends_with_alert(&[&alert[..], &record(10)].concat()));
+        assert!(!ends_with_alert(&record(21)));
+        assert!(!ends_with_alert(&[]));
     }
 
     #[test]

@@ -1,46 +1,41 @@
-//! One TLS session.
+//! One TLS session, whichever method authenticates the peer.
+
+mod srp;
+mod x509;
 
 use std::fmt;
-use std::io::{BufRead as _, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use rustls::client::ClientConnection;
-use rustls::server::ServerConnection;
-use rustls::{CipherSuite, Connection, Error, IoState, NamedGroup, ProtocolVersion};
-use rustls_pki_types::ServerName;
+use srp::SrpSession;
+use x509::X509Session;
 
-use crate::alert::Alert;
 use crate::certificate::PeerCertificate;
-use crate::config::{ConfigError, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsVersion};
-use crate::error::{ExportError, TlsError, TlsErrorKind, WriteError};
-use crate::records::{Framing, HEADER, Opening};
-use crate::verify::PeerVerifier;
+use crate::config::{ConfigError, TlsConfig, TlsVersion};
+use crate::error::{ExportError, TlsError, WriteError};
+use crate::srp::SrpConfig;
 
 /// The most bytes that are taken before the handshake is complete: 64 KiB.
 pub const MAX_HANDSHAKE: usize = 64 * 1024;
 
-/// The content type of records with data (RFC 8446 § 5.1).
-const APPLICATION_DATA: u8 = 23;
+/// The longest context of exported keying material: its length has 16 bits (RFC 5705 § 4).
+const MAX_CONTEXT: usize = 0xffff;
 
 /// One TLS session: records in, plaintext out, and the other way round.
 ///
+/// Which method authenticates the peer is decided when the session is made: certificates ([`TlsSession::client`],
+/// [`TlsSession::server`]) or a password ([`TlsSession::srp_client`], [`TlsSession::srp_server`]). From then on both are
+/// used alike.
+///
 /// Output is always appended to the caller's buffers, and nothing is kept back: after each call everything that can be
-/// sent is in `records_out`, in whole records of at most [`TlsConfig::max_record`] bytes.
+/// sent is in `records_out`, in whole records of at most `max_record` bytes ([`TlsConfig::max_record`],
+/// [`SrpConfig::max_record`]).
 ///
 /// A session does the same, byte for byte, however its input is cut into calls of [`TlsSession::read`].
-pub struct TlsSession {
-    connection: Connection,
-    verifier: Arc<PeerVerifier>,
-    opening: Opening,
-    framing: Framing,
-    max_record: usize,
-    /// Bytes taken while handshaking.
-    handshake_bytes: usize,
-    complete: bool,
-    peer_closed: bool,
-    closed: bool,
-    failed: Option<TlsError>,
+pub struct TlsSession(Method);
+
+/// The engines. Each is boxed: they are large, and a session is moved about.
+enum Method {
+    X509(Box<X509Session>),
+    Srp(Box<SrpSession>),
 }
 
 /// What was negotiated.
@@ -51,58 +46,77 @@ pub struct TlsParameters {
     pub version: TlsVersion,
     /// The cipher suite by its registered name, such as `TLS_AES_256_GCM_SHA384`.
     pub cipher_suite: &'static str,
-    /// The key exchange by its registered name, such as `X25519MLKEM768`, `x25519` or `secp256r1`.
+    /// The key exchange by its registered name, such as `X25519MLKEM768`, `x25519` or `secp256r1`. The groups of RFC 5054
+    /// appendix A have none: they are called `srp-2048`, `srp-3072`, `srp-4096` and `srp-8192`.
     pub group: &'static str,
 }
 
+/// Calls the same method of whichever engine it is.
+macro_rules! either {
+    ($self:ident.$($call:tt)+) => {
+        match &$self.0 {
+            Method::X509(session) => session.$($call)+,
+            Method::Srp(session) => session.$($call)+,
+        }
+    };
+    (mut $self:ident.$($call:tt)+) => {
+        match &mut $self.0 {
+            Method::X509(session) => session.$($call)+,
+            Method::Srp(session) => session.$($call)+,
+        }
+    };
+}
+
 impl TlsSession {
-    /// The client's side: draft-meyer-xmpp-e2e-encryption § 3 makes the initiator the client. The first flight is
-    /// appended to `records_out`.
+    /// The client's side with certificates: draft-meyer-xmpp-e2e-encryption § 3 makes the initiator the client. The first
+    /// flight is appended to `records_out`.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if the provider cannot be used.
     pub fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
-        let verifier = Self::verifier(config);
-        let rustls = config.client(Arc::clone(&verifier))?;
-        let connection = ClientConnection::new(Arc::new(rustls), no_name()).map_err(config_error)?;
-        let mut session = Self::new(config, connection.into(), verifier);
-        session.flush(records_out);
-        Ok(session)
+        X509Session::client(config, records_out).map(Self::x509)
     }
 
-    /// The server's side, the responder's.
+    /// The server's side with certificates, the responder's.
     ///
     /// # Errors
     ///
     /// [`ConfigError`] if the provider cannot be used.
     pub fn server(config: &TlsConfig) -> Result<Self, ConfigError> {
-        let verifier = Self::verifier(config);
-        let rustls = config.server(Arc::clone(&verifier))?;
-        let connection = ServerConnection::new(Arc::new(rustls)).map_err(config_error)?;
-        Ok(Self::new(config, connection.into(), verifier))
+        X509Session::server(config).map(Self::x509)
     }
 
-    fn verifier(config: &TlsConfig) -> Arc<PeerVerifier> {
-        let own_key = (!config.allow_own_key).then(|| config.identity.as_peer_certificate().spki_sha256());
-        PeerVerifier::new(config.verification.clone(), own_key, config.provider.signature_verification_algorithms)
+    /// The client's side with a password (RFC 5054), the initiator's. The first flight is appended to `records_out`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::NoRandom`] if the provider has no random numbers. Nothing was appended.
+    pub fn srp_client(config: &SrpConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+        SrpSession::client(config, records_out).map(Self::srp)
     }
 
-    fn new(config: &TlsConfig, mut connection: Connection, verifier: Arc<PeerVerifier>) -> Self {
-        // What is written is handed out at once, so the caller bounds it.
-        connection.set_buffer_limit(None);
-        Self {
-            connection,
-            verifier,
-            opening: Opening::default(),
-            framing: Framing::default(),
-            max_record: config.record_size(),
-            handshake_bytes: 0,
-            complete: false,
-            peer_closed: false,
-            closed: false,
-            failed: None,
-        }
+    /// The server's side with a password, the responder's. It expects the name in the credentials, and answers every other
+    /// one as it answers a wrong password, in the caller's eyes: [`TlsErrorKind::AuthenticationFailed`].
+    ///
+    /// The provider's random numbers are first asked for when the client has spoken, so their failure is an error of
+    /// [`TlsSession::read`].
+    ///
+    /// [`TlsErrorKind::AuthenticationFailed`]: crate::TlsErrorKind::AuthenticationFailed
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if no session can be made with this configuration.
+    pub fn srp_server(config: &SrpConfig) -> Result<Self, ConfigError> {
+        SrpSession::server(config).map(Self::srp)
+    }
+
+    fn x509(session: X509Session) -> Self {
+        Self(Method::X509(Box::new(session)))
+    }
+
+    fn srp(session: SrpSession) -> Self {
+        Self(Method::Srp(Box::new(session)))
     }
 
     /// Takes all of `records`, which may be cut anywhere. Plaintext is appended to `plaintext`, what has to be sent in
@@ -113,109 +127,7 @@ impl TlsSession {
     /// The session is dead: further calls return the same error. What was read before the fault is in `plaintext`, and
     /// the alert for the peer, if there is one, in `records_out`.
     pub fn read(&mut self, records: &[u8], plaintext: &mut Vec<u8>, records_out: &mut Vec<u8>) -> Result<(), TlsError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        self.check_opening(records, records_out)?;
-        let mut rest = records;
-        while !rest.is_empty() && !self.peer_closed {
-            let (record, more) = rest.split_at(self.framing.take(rest));
-            rest = more;
-            self.read_record(record, plaintext).map_err(|kind| self.fail(kind, records_out))?;
-            // Only here, so that where the input was cut does not show in the output.
-            if self.framing.end_of_record() {
-                self.flush(records_out);
-            }
-        }
-        Ok(())
-    }
-
-    /// What rustls would not tell as plainly: bytes that are no TLS at all, and clients of a time before
-    /// signature_algorithms, to whom it says handshake_failure instead of protocol_version (RFC 5246 § E.1).
-    fn check_opening(&mut self, records: &[u8], records_out: &mut Vec<u8>) -> Result<(), TlsError> {
-        self.opening.see(records);
-        let error = if !self.opening.may_be_tls() {
-            TlsError::new(TlsErrorKind::NotTls, None)
-        } else if let (Connection::Server(_), Some([major, minor])) = (&self.connection, self.opening.outdated_hello())
-        {
-            let alert = Alert::PROTOCOL_VERSION;
-            records_out.extend([21, major, minor, 0, 2, 2, alert.code()]);
-            let what = format!("its newest version is {major}.{minor}, older than TLS 1.2 (3.3)");
-            TlsError::new(TlsErrorKind::PeerIncompatible(what), Some(alert))
-        } else {
-            return Ok(());
-        };
-        self.failed = Some(error.clone());
-        Err(error)
-    }
-
-    /// A record or a piece of one.
-    fn read_record(&mut self, mut bytes: &[u8], plaintext: &mut Vec<u8>) -> Result<(), TlsErrorKind> {
-        if !self.complete {
-            self.handshake_bytes = self.handshake_bytes.saturating_add(bytes.len());
-            if self.handshake_bytes > MAX_HANDSHAKE {
-                return Err(TlsErrorKind::HandshakeTooLong);
-            }
-        }
-        // rustls takes at most 4096 bytes at a time, and stops when 16 KiB of plaintext have piled up.
-        while !bytes.is_empty() {
-            match self.connection.read_tls(&mut bytes) {
-                Ok(0) => break,
-                Ok(_) => {}
-                // One message alone is longer than rustls keeps, a little less than 64 KiB.
-                Err(_full) => return Err(TlsErrorKind::HandshakeTooLong),
-            }
-            let processed = self.process();
-            self.drain(plaintext);
-            self.peer_closed = processed?.peer_has_closed();
-        }
-        self.complete = !self.connection.is_handshaking();
-        Ok(())
-    }
-
-    fn process(&mut self) -> Result<IoState, TlsErrorKind> {
-        let process = || self.connection.process_new_packets();
-        let processed = if self.closed {
-            // rustls asserts, in debug builds alone, that no alert follows a close_notify; a peer that misbehaves after
-            // we have closed makes it try. Which fault it was is lost then: nearly always a record that was altered.
-            catch_unwind(AssertUnwindSafe(process)).unwrap_or(Err(Error::DecryptError))
-        } else {
-            self.connection.process_new_packets()
-        };
-        processed.map_err(|error| TlsErrorKind::from_rustls(&error, &self.verifier))
-    }
-
-    fn drain(&mut self, plaintext: &mut Vec<u8>) {
-        let mut reader = self.connection.reader();
-        // An error says that there is nothing more for now.
-        while let Ok(chunk) = reader.fill_buf() {
-            let length = chunk.len();
-            if length == 0 {
-                break;
-            }
-            plaintext.extend_from_slice(chunk);
-            reader.consume(length);
-        }
-    }
-
-    fn flush(&mut self, records_out: &mut Vec<u8>) {
-        while self.connection.wants_write() {
-            self.connection.write_tls(records_out).expect("a vector takes everything");
-        }
-    }
-
-    fn fail(&mut self, kind: TlsErrorKind, records_out: &mut Vec<u8>) -> TlsError {
-        let start = records_out.len();
-        self.flush(records_out);
-        if self.closed {
-            // Nothing follows a close_notify (RFC 8446 § 6.1).
-            records_out.truncate(start);
-        }
-        let sent = records_out.get(start..).unwrap_or_default();
-        let alert = if sent.is_empty() { None } else { plaintext_alert(sent).or_else(|| kind.certain_alert()) };
-        let error = TlsError::new(kind, alert);
-        self.failed = Some(error.clone());
-        error
+        either!(mut self.read(records, plaintext, records_out))
     }
 
     /// Encrypts all of `plaintext`. Nothing is sent for an empty one.
@@ -224,170 +136,97 @@ impl TlsSession {
     ///
     /// Nothing was sent, except as [`WriteError::Exhausted`] says.
     pub fn write(&mut self, plaintext: &[u8], records_out: &mut Vec<u8>) -> Result<(), WriteError> {
-        if self.failed.is_some() {
-            return Err(WriteError::Failed);
-        }
-        if self.closed {
-            return Err(WriteError::Closed);
-        }
-        if !self.complete {
-            return Err(WriteError::NotSecured);
-        }
-        let overhead = if self.is_tls12() { TLS12_OVERHEAD } else { TLS13_OVERHEAD };
-        let payload = self.max_record - overhead;
-        records_out.reserve(plaintext.len() + plaintext.len().div_ceil(payload) * overhead);
-        for chunk in plaintext.chunks(payload) {
-            let start = records_out.len();
-            let taken = self.connection.writer().write(chunk);
-            self.flush(records_out);
-            // When the keys are used up, rustls sends a close_notify in place of the data and says nothing.
-            if taken.ok() != Some(chunk.len()) || records_out.get(start) != Some(&APPLICATION_DATA) {
-                self.closed = true;
-                return Err(WriteError::Exhausted);
-            }
-        }
-        Ok(())
+        either!(mut self.write(plaintext, records_out))
     }
 
     /// Says with a close_notify that nothing more will be written. Reading goes on: TLS 1.3 leaves the other direction
     /// open. A second call does nothing.
+    ///
+    /// With a password two things differ. A peer's close_notify is answered at once (RFC 5246 § 7.2.1), so that after it
+    /// there is nothing left to close, and nothing more can be written. And before the handshake is complete, closing ends
+    /// the session: what comes after that is ignored.
     pub fn close(&mut self, records_out: &mut Vec<u8>) {
-        if self.closed || self.failed.is_some() {
-            return;
-        }
-        self.closed = true;
-        self.connection.send_close_notify();
-        self.flush(records_out);
+        either!(mut self.close(records_out));
     }
 
     /// Whether the handshake is still going on: it is neither complete nor has it failed.
     #[must_use]
-    pub const fn is_handshaking(&self) -> bool {
-        !self.complete && self.failed.is_none()
+    pub fn is_handshaking(&self) -> bool {
+        either!(self.is_handshaking())
     }
 
-    /// Whether the handshake was completed: the peer's certificate passed, and the peer holds its key. In TLS 1.3 a
-    /// client gets there before the server has judged the client's certificate.
+    /// Whether the handshake was completed. With certificates: the peer's certificate passed, and the peer holds its key;
+    /// in TLS 1.3 a client gets there before the server has judged the client's certificate. With a password: the peer has
+    /// proved that it knows it, and of the two the client gets there last.
     #[must_use]
-    pub const fn handshake_complete(&self) -> bool {
-        self.complete
+    pub fn handshake_complete(&self) -> bool {
+        either!(self.handshake_complete())
     }
 
     /// Whether the peer has said, with a close_notify, that nothing more will come. An end without it is a truncation.
     #[must_use]
-    pub const fn peer_closed(&self) -> bool {
-        self.peer_closed
+    pub fn peer_closed(&self) -> bool {
+        either!(self.peer_closed())
     }
 
     /// How many session tickets the server sent: a client that has one knows that the server completed the handshake,
-    /// and so accepted the client's certificate. Always 0 for a server and in TLS 1.2.
+    /// and so accepted the client's certificate. Always 0 for a server, in TLS 1.2 and with a password.
     #[must_use]
     pub fn tickets_received(&self) -> u32 {
-        match &self.connection {
-            Connection::Client(client) => client.tls13_tickets_received(),
-            Connection::Server(_) => 0,
+        match &self.0 {
+            Method::X509(session) => session.tickets_received(),
+            Method::Srp(_) => 0,
         }
     }
 
-    /// The peer's certificate, once the handshake is complete.
+    /// The peer's certificate, once the handshake is complete. None with a password.
     #[must_use]
     pub fn peer_certificate(&self) -> Option<&PeerCertificate> {
-        self.verifier.certificate().filter(|_| self.complete)
+        match &self.0 {
+            Method::X509(session) => session.peer_certificate(),
+            Method::Srp(_) => None,
+        }
+    }
+
+    /// Whether a password was put to the test in this session: one guess is spent, ours at the peer's or the peer's at
+    /// ours. A client has laid itself open to one as soon as it has sent its Finished, a server as soon as it has judged
+    /// the client's. Until then a failure, by a forged alert for instance, tells nobody anything, and should not be
+    /// counted. Also true when the password was right; always false with certificates.
+    #[must_use]
+    pub fn password_attempted(&self) -> bool {
+        match &self.0 {
+            Method::X509(_) => false,
+            Method::Srp(session) => session.password_attempted(),
+        }
     }
 
     /// What was negotiated, once the handshake is complete.
     #[must_use]
     pub fn parameters(&self) -> Option<TlsParameters> {
-        if !self.complete {
-            return None;
-        }
-        Some(TlsParameters {
-            version: if self.is_tls12() { TlsVersion::Tls12 } else { TlsVersion::Tls13 },
-            cipher_suite: suite_name(self.connection.negotiated_cipher_suite()?.suite()),
-            group: group_name(self.connection.negotiated_key_exchange_group()?.name()),
-        })
-    }
-
-    fn is_tls12(&self) -> bool {
-        self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_2)
+        either!(self.parameters())
     }
 
     /// Keying material that both sides derive alike and nobody else can (RFC 8446 § 7.5, RFC 5705), such as for channel
-    /// binding (RFC 9266). Fills `out`.
+    /// binding (RFC 9266). Fills `out`. An absent context and an empty one differ in TLS 1.2.
     ///
     /// # Errors
     ///
-    /// [`ExportError::NotSecured`] before the handshake is complete and after a failure, [`ExportError::BadLength`].
+    /// [`ExportError`]; what `out` holds then is of no use.
     pub fn export_keying_material(
         &self,
         out: &mut [u8],
         label: &[u8],
         context: Option<&[u8]>,
     ) -> Result<(), ExportError> {
-        if !self.complete || self.failed.is_some() {
-            return Err(ExportError::NotSecured);
+        if context.is_some_and(|context| context.len() > MAX_CONTEXT) {
+            return Err(ExportError::ContextTooLong);
         }
-        self.connection.export_keying_material(out, label, context).map(|_| ()).map_err(|_| ExportError::BadLength)
+        either!(self.export_keying_material(out, label, context))
     }
 }
 
 impl fmt::Debug for TlsSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = match &self.connection {
-            Connection::Client(_) => "client",
-            Connection::Server(_) => "server",
-        };
-        f.debug_struct("TlsSession")
-            .field("side", &side)
-            .field("parameters", &self.parameters())
-            .field("peer_certificate", &self.peer_certificate())
-            .field("closed", &self.closed)
-            .field("peer_closed", &self.peer_closed)
-            .field("failed", &self.failed)
-            .finish_non_exhaustive()
+        either!(self.fmt(f))
     }
 }
-
-/// Stands where rustls wants a name: a JID is none. It is never sent, and nothing is derived from it.
-fn no_name() -> ServerName<'static> {
-    ServerName::try_from("xtls.invalid").expect("a valid DNS name")
-}
-
-fn config_error(error: Error) -> ConfigError {
-    if error == Error::FailedToGetRandomBytes {
-        return ConfigError::NoRandom;
-    }
-    ConfigError::Provider(error.to_string())
-}
-
-/// The alert in the last of `records`, if it is not encrypted (RFC 8446 § 6).
-fn plaintext_alert(records: &[u8]) -> Option<Alert> {
-    let start = records.len().checked_sub(HEADER + 2)?;
-    match records.get(start..)? {
-        [21, 3, _, 0, 2, _, code] => Some(Alert::new(*code)),
-        _ => None,
-    }
-}
-
-/// rustls calls the suites of TLS 1.3 `TLS13_...`; the registry does not.
-fn suite_name(suite: CipherSuite) -> &'static str {
-    match suite.as_str() {
-        Some("TLS13_AES_128_GCM_SHA256") => "TLS_AES_128_GCM_SHA256",
-        Some("TLS13_AES_256_GCM_SHA384") => "TLS_AES_256_GCM_SHA384",
-        Some("TLS13_CHACHA20_POLY1305_SHA256") => "TLS_CHACHA20_POLY1305_SHA256",
-        Some(name) => name,
-        None => "unknown",
-    }
-}
-
-fn group_name(group: NamedGroup) -> &'static str {
-    match group.as_str() {
-        Some("X25519") => "x25519",
-        Some(name) => name,
-        None => "unknown",
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::as_conversions)]
-mod tests;

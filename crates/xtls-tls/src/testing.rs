@@ -13,7 +13,9 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use crate::verify::PeerVerifier;
-use crate::{Identity, KeyKind, TlsConfig, TlsError, TlsSession, Verification, default_provider};
+use crate::{
+    Identity, KeyKind, SrpConfig, SrpCredentials, TlsConfig, TlsError, TlsSession, Verification, default_provider,
+};
 
 /// 2025-10-09.
 pub(crate) const NOW: u64 = 1_760_000_000;
@@ -63,6 +65,24 @@ pub(crate) fn juliet_config() -> TlsConfig {
     config(&juliet(), pin(&romeo()))
 }
 
+/// What both know: Romeo's name, as he is the initiator, and a word.
+pub(crate) fn srp_config(password: &str) -> SrpConfig {
+    SrpConfig::new(SrpCredentials::new("romeo@montague.lit", password).unwrap(), default_provider())
+}
+
+/// The lengths of the records in `bytes`, headers included.
+pub(crate) fn record_lengths(bytes: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    let mut rest = bytes;
+    while let [_, 3, _, high, low, ..] = rest {
+        let length = crate::records::HEADER + usize::from(u16::from_be_bytes([*high, *low]));
+        lengths.push(length);
+        rest = rest.get(length..).unwrap();
+    }
+    assert!(rest.is_empty(), "whole records");
+    lengths
+}
+
 /// A client and a server and what is on its way between them.
 #[derive(Debug)]
 pub(crate) struct Pair {
@@ -79,9 +99,22 @@ pub(crate) struct Pair {
 impl Pair {
     pub(crate) fn new(client: &TlsConfig, server: &TlsConfig) -> Self {
         let mut to_server = Vec::new();
+        let client = TlsSession::client(client, &mut to_server).unwrap();
+        Self::of(client, TlsSession::server(server).unwrap(), to_server)
+    }
+
+    /// With a password.
+    pub(crate) fn srp(client: &SrpConfig, server: &SrpConfig) -> Self {
+        let mut to_server = Vec::new();
+        let client = TlsSession::srp_client(client, &mut to_server).unwrap();
+        Self::of(client, TlsSession::srp_server(server).unwrap(), to_server)
+    }
+
+    /// The client's first flight is on its way.
+    pub(crate) fn of(client: TlsSession, server: TlsSession, to_server: Vec<u8>) -> Self {
         Self {
-            client: TlsSession::client(client, &mut to_server).unwrap(),
-            server: TlsSession::server(server).unwrap(),
+            client,
+            server,
             to_client: Vec::new(),
             to_server,
             client_plaintext: Vec::new(),

@@ -19,7 +19,7 @@ pub(crate) const MIN_RECORD: usize = OVERHEAD + BLOCK;
 pub(crate) const MAX_RECORD: usize = HEADER + sealed_length(MAX_PLAINTEXT);
 
 /// Where the random bytes come from.
-pub(crate) type Source = Box<dyn Random + Send>;
+pub(crate) type Source = Box<dyn Random + Send + Sync>;
 
 pub(crate) struct Common {
     pub(crate) random: Source,

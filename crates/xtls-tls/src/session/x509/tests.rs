@@ -5,7 +5,10 @@ use rustls::crypto::{CryptoProvider, GetRandomFailed, SecureRandom, aws_lc_rs};
 use rustls::{HandshakeKind, SupportedCipherSuite, Tls12CipherSuite};
 
 use super::*;
-use crate::testing::{Pair, Presents, config, juliet, juliet_config, mallory, pin, romeo, romeo_config};
+use crate::session::{Method, TlsSession};
+use crate::testing::{
+    Pair, Presents, config, juliet, juliet_config, mallory, pin, record_lengths, romeo, romeo_config,
+};
 use crate::{CertificateFault, MAX_RECORD, MIN_RECORD, Verification, default_provider, whole_records};
 
 /// The configurations of a pair that speaks TLS 1.2.
@@ -15,19 +18,6 @@ fn tls12_pair() -> (TlsConfig, TlsConfig) {
     provider.cipher_suites.retain(|suite| matches!(suite, SupportedCipherSuite::Tls12(_)));
     client.provider = Arc::new(provider);
     (client, server)
-}
-
-/// The lengths of the records in `bytes`, headers included.
-fn record_lengths(bytes: &[u8]) -> Vec<usize> {
-    let mut lengths = Vec::new();
-    let mut rest = bytes;
-    while let [_, 3, _, high, low, ..] = rest {
-        let length = HEADER + usize::from(u16::from_be_bytes([*high, *low]));
-        lengths.push(length);
-        rest = rest.get(length..).unwrap();
-    }
-    assert!(rest.is_empty(), "whole records");
-    lengths
 }
 
 #[test]
@@ -391,6 +381,10 @@ fn exported_keying_material_is_the_same_on_both_sides_and_in_no_other_session() 
         let other = Pair::connected(&client, &server);
         assert_ne!(ours, export(&other.client, binding, Some(b"")));
         assert_eq!(pair.client.export_keying_material(&mut [], binding, None), Err(ExportError::BadLength));
+        let context = vec![0; 65536];
+        let too_long = pair.client.export_keying_material(&mut [0; 8], binding, Some(&context));
+        assert_eq!(too_long, Err(ExportError::ContextTooLong));
+        assert_eq!(pair.client.export_keying_material(&mut [0; 8], binding, context.get(1..)), Ok(()));
     }
 }
 
@@ -419,22 +413,24 @@ fn p19_no_session_is_ever_resumed() {
             .client(PeerVerifier::new(Verification::Deferred, None, client.provider.signature_verification_algorithms))
             .unwrap();
         client_config.dangerous().set_certificate_verifier(counter.clone());
-        let verifier = TlsSession::verifier(&server);
+        let verifier = X509Session::verifier(&server);
         let server_config = Arc::new(server.server(verifier.clone()).unwrap());
         let client_config = Arc::new(client_config);
         for round in 1..=3 {
             let connection = ClientConnection::new(client_config.clone(), no_name()).unwrap();
             let mut to_server = Vec::new();
-            let mut session = TlsSession::new(&client, connection.into(), TlsSession::verifier(&client));
+            let mut session = X509Session::new(&client, connection.into(), X509Session::verifier(&client));
             session.flush(&mut to_server);
             let mut pair = Pair::new(&client, &server);
-            pair.client = session;
+            pair.client = TlsSession::x509(session);
             pair.to_server = to_server;
             let connection = ServerConnection::new(server_config.clone()).unwrap();
-            pair.server = TlsSession::new(&server, connection.into(), verifier.clone());
+            pair.server = TlsSession::x509(X509Session::new(&server, connection.into(), verifier.clone()));
             pair.settle().unwrap();
-            assert_eq!(pair.client.connection.handshake_kind(), Some(HandshakeKind::Full));
-            assert_eq!(pair.server.connection.handshake_kind(), Some(HandshakeKind::Full));
+            for session in [&pair.client, &pair.server] {
+                let Method::X509(session) = &session.0 else { panic!("made with certificates") };
+                assert_eq!(session.connection.handshake_kind(), Some(HandshakeKind::Full));
+            }
             assert_eq!(counter.calls.load(Ordering::Relaxed), round);
         }
     }
