@@ -162,16 +162,14 @@ impl Fault {
 
     /// Sorts a TLS fault: a certificate that is not the expected one deserves words of its own.
     pub(crate) fn of_tls(error: TlsError, pinned: Vec<Fingerprint>) -> Self {
-        match error.kind() {
-            TlsErrorKind::BadCertificate { presented, fault: CertificateFault::NotPinned } => {
-                let presented = *presented;
-                if pinned.is_empty() {
-                    Self::NotTrusted { fingerprint: presented }
-                } else {
-                    Self::CertificateChanged { presented, pinned }
-                }
-            }
-            _ => Self::Tls(error),
+        let TlsErrorKind::BadCertificate { presented, fault: CertificateFault::NotPinned } = error.kind() else {
+            return Self::Tls(error);
+        };
+        let presented = *presented;
+        if pinned.is_empty() {
+            Self::NotTrusted { fingerprint: presented }
+        } else {
+            Self::CertificateChanged { presented, pinned }
         }
     }
 }

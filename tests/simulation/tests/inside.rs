@@ -1,12 +1,13 @@
 //! A peer that is authenticated and misbehaves inside the tunnel (attack table, rows P20 to P25).
-#![allow(clippy::unwrap_used, clippy::as_conversions, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 mod common;
 
 use std::time::Instant;
 
 use common::{
-    JULIET, MALLORY, SECOND, bodies, closed, noise, piping, read, script::Script, sent_data, streaming, terminations, write,
+    JULIET, MALLORY, SECOND, bodies, closed, noise, piping, read, script::Script, sent_data, streaming, terminations,
+    write,
 };
 use xtls::{Event, Fault};
 
@@ -108,6 +109,7 @@ fn p21_a_stanza_in_small_pieces_costs_linear_time() {
             let _ = script.world.deliver(script.juliet, &iq);
             script.world.run();
         }
+        #[allow(clippy::disallowed_methods, reason = "a measurement")]
         let took = start.elapsed();
         script.world.run();
         assert_eq!(bodies(&script.world.take_events(script.juliet))[0].len(), bytes);

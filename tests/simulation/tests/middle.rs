@@ -1,10 +1,11 @@
 //! A server in the middle, against the negotiation (attack table, rows M1 to M7, M17 to M20, M23, M26, M29).
-#![allow(clippy::unwrap_used, clippy::as_conversions, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 mod common;
 
 use common::{
-    JULIET, MALLORY, ROMEO, SECOND, closed, element, errors, piping, sent, sent_data, streaming, terminations, write, xml,
+    JULIET, MALLORY, ROMEO, SECOND, closed, element, errors, piping, sent, sent_data, streaming, terminations, write,
+    xml,
 };
 use xtls::{EndedBy, Event, Fault, TrustPolicy};
 use xtls_stanza::ns;
@@ -199,7 +200,8 @@ fn m19_somebody_else_who_knows_the_sids_changes_nothing() {
     let jingle = accept.child("jingle", ns::JINGLE).unwrap();
     let sid = jingle.attribute("sid").unwrap().to_owned();
     let content = jingle.children().next().unwrap();
-    let ibb = content.children().find(|child| child.name() == "transport").unwrap().attribute("sid").unwrap().to_owned();
+    let ibb =
+        content.children().find(|child| child.name() == "transport").unwrap().attribute("sid").unwrap().to_owned();
     world.relay.set_online(MALLORY, true);
     world.relay.set_online("juliet@capulet.lit/tower", true);
     let attacks = [
@@ -241,9 +243,7 @@ fn m20_an_answer_counts_only_from_whom_it_is_due() {
         assert_eq!(id.len(), 22, "126 bits at least");
         for from in [MALLORY, ROMEO, "juliet@capulet.lit/tower", "juliet@capulet.lit"] {
             let inside = match answer {
-                "error" => {
-                    "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
-                }
+                "error" => "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
                 _ => "",
             };
             let spoofed = format!("<iq type='{answer}' id='{id}' from='{from}' to='{ROMEO}'>{inside}</iq>");
@@ -328,8 +328,13 @@ fn m29_of_two_offers_that_cross_exactly_one_becomes_a_tunnel() {
         for id in [romeo, juliet] {
             let events = world.take_events(id);
             assert!(events.iter().any(|event| matches!(event, Event::StreamOpened { .. })), "{events:?}");
-            ties += events.iter().filter(|event| matches!(event, Event::Closed(closed)
-                if matches!(&closed.reason, xtls::CloseReason::Fault(fault) if matches!(**fault, Fault::TieBreak)))).count();
+            ties += events
+                .iter()
+                .filter(|event| {
+                    matches!(event, Event::Closed(closed)
+                if matches!(&closed.reason, xtls::CloseReason::Fault(fault) if matches!(**fault, Fault::TieBreak)))
+                })
+                .count();
             assert_eq!(world.with(id, |engine, _| engine.tunnels().count()), 1);
         }
         assert_eq!(ties, 1);

@@ -1,5 +1,5 @@
 //! A server in the middle, against the data (attack table, rows M9 to M16 and M24).
-#![allow(clippy::unwrap_used, clippy::as_conversions, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 mod common;
 
@@ -172,7 +172,9 @@ fn m13_the_alert_says_what_was_wrong() {
 
 #[test]
 fn m14_what_is_not_base64_is_a_bad_request() {
-    for (name, by) in [("no alphabet's", '!'), ("the other alphabet's", '_'), ("padding inside", '='), ("no ASCII", 'ä')] {
+    for (name, by) in
+        [("no alphabet's", '!'), ("the other alphabet's", '_'), ("padding inside", '='), ("no ASCII", 'ä')]
+    {
         let it = attacked(15, move |at, passed| match at {
             1 => Fate::Replace(vec![with_character(&passed.stanza, 100, |_| by)]),
             _ => Fate::Pass,
@@ -263,8 +265,10 @@ fn m24_a_block_that_bounces_ends_the_tunnel_and_says_so() {
         let end = closed(&mut world, romeo);
         assert!(matches!(end.fault, Some(Fault::Undelivered { .. })) && end.by == EndedBy::Engine, "{end:?}");
         assert!(end.unacked >= IN_A_BLOCK as u64 && end.truncated);
-        assert!(terminations(&world, ROMEO, JULIET) == ["connectivity-error"]
-            || terminations(&world, JULIET, ROMEO) == ["failed-transport"]);
+        assert!(
+            terminations(&world, ROMEO, JULIET) == ["connectivity-error"]
+                || terminations(&world, JULIET, ROMEO) == ["failed-transport"]
+        );
         let _ = world.take_events(juliet);
     }
 }

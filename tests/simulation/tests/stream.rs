@@ -1,5 +1,5 @@
 //! XML streams: stanzas, limits, ends, reuse.
-#![allow(clippy::unwrap_used, clippy::as_conversions, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::{
 };
 use xtls::{Element, EndedBy, Event, Fault, FinishError, SendError, StreamError, TrustPolicy, WriteError};
 use xtls_stanza::{Limits, ns};
-use xtls_testkit::{EntityOptions, Fate, World};
+use xtls_testkit::{EntityOptions, World};
 
 /// A message of exactly this many bytes in the tunnel.
 fn sized(bytes: usize) -> Element {
@@ -261,18 +261,16 @@ fn stanzas_that_do_not_belong_in_the_tunnel_are_not_sent() {
 #[test]
 fn a_full_send_buffer_is_told_and_so_is_room() {
     let (mut world, [romeo, juliet], [here, _]) = streaming(23);
-    world.relay.meddle(|_| Fate::Replace(Vec::new()));
     let mut sent = 0;
     while send(&mut world, romeo, here, &"x".repeat(10_000)).is_ok() {
         sent += 1;
         assert!(sent < 100);
     }
     assert_eq!(send(&mut world, romeo, here, "more"), Err(SendError::Full));
-    assert_eq!(sent, 27, "as much as 256 KiB of records");
-    world.relay.stop_meddling();
+    assert_eq!(sent, 26, "as much as 256 KiB of records");
     world.run();
     assert!(matches!(&*world.take_events(romeo), [Event::Writable { .. }]));
-    assert_eq!(bodies(&world.take_events(juliet)).len(), 27);
+    assert_eq!(bodies(&world.take_events(juliet)).len(), 26);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Whose certificate is it: pins, changes, questions, leaps of faith.
-#![allow(clippy::unwrap_used, clippy::as_conversions, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 mod common;
 
 use common::{JULIET, ROMEO, SECOND, closed, errors, raw, sent_data, terminations, xml};
 use xtls::{
-    AcceptError, Authentication, EndedBy, Event, Fault, InitiateError, Learned, Pin, TrustDecision,
-    TrustError, TrustPolicy, TrustStore as _,
+    AcceptError, Authentication, EndedBy, Event, Fault, InitiateError, Learned, Pin, TrustDecision, TrustError,
+    TrustPolicy, TrustStore as _,
 };
 use xtls_stanza::HashAlgo;
 use xtls_testkit::{EntityId, EntityOptions, World};
@@ -72,7 +72,11 @@ fn under_the_pinned_policy_nothing_is_offered_to_a_peer_without_a_pin() {
 }
 
 /// Juliet has a new certificate since Romeo pinned the old one.
-fn changed(seed: u8, offered_by_juliet: bool, policy: TrustPolicy) -> (World, EntityId, EntityId, [xtls::Fingerprint; 2]) {
+fn changed(
+    seed: u8,
+    offered_by_juliet: bool,
+    policy: TrustPolicy,
+) -> (World, EntityId, EntityId, [xtls::Fingerprint; 2]) {
     let (mut world, romeo, juliet) = strangers(seed);
     let old = xtls::Fingerprint::sha256(b"the old certificate");
     let peer = world.jid(juliet).to_bare();
@@ -167,7 +171,8 @@ fn a_question_keeps_everything_back_until_it_is_answered() {
 
 #[test]
 fn a_no_and_no_answer_at_all_end_in_security_error() {
-    for (seed, asks_initiator, answers) in [(13, true, true), (15, true, false), (17, false, true), (19, false, false)] {
+    for (seed, asks_initiator, answers) in [(13, true, true), (15, true, false), (17, false, true), (19, false, false)]
+    {
         let (mut world, romeo, juliet) = strangers(seed);
         let (asked, other) = if asks_initiator { (romeo, juliet) } else { (juliet, romeo) };
         world.trust(other, asked);
@@ -192,7 +197,7 @@ fn a_no_and_no_answer_at_all_end_in_security_error() {
         let end = closed(&mut world, other);
         assert!(end.security && end.by == EndedBy::Remote, "{end:?}");
         assert!(pins(&world, asked, other).is_empty());
-        assert_eq!(world.with(asked, |engine, _| engine.tunnel(tunnel).is_none()), true);
+        assert!(world.with(asked, |engine, _| engine.tunnel(tunnel).is_none()));
     }
 }
 

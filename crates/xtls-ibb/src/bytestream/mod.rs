@@ -266,7 +266,7 @@ impl Bytestream {
     #[must_use]
     pub fn handle_error(&mut self, id: &str, error: &StanzaError) -> Option<ErrorOutcome> {
         if self.answers_open(id) {
-            let half = self.block_size / 2 & !3;
+            let half = (self.block_size / 2) & !3;
             if error.condition == Condition::ResourceConstraint && half >= Self::SMALLEST_TRIED {
                 // XEP-0047 § 2.1: the peer wants smaller blocks.
                 self.block_size = half;

@@ -156,9 +156,8 @@ impl Engine {
             }
             None => return self.nobodys(from, id, Answer::Error(Condition::BadRequest.into()), own.is_some()),
         };
-        let crosses = |tunnel: &Tunnel| {
-            jingle.action == Action::SessionInitiate && tunnel.is_pending_stream_to(tunnel.peer())
-        };
+        let crosses =
+            |tunnel: &Tunnel| jingle.action == Action::SessionInitiate && tunnel.is_pending_stream_to(tunnel.peer());
         // An offer under the sid of our own is a tie like any other (XEP-0166 § 7.2.16).
         let own = own.filter(|number| !self.tunnels.get(number).is_some_and(crosses));
         if let Some(number) = own {

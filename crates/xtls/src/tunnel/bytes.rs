@@ -54,7 +54,7 @@ impl Tunnel {
         Ok(taken)
     }
 
-    pub(crate) fn read(&mut self, out: &mut Vec<u8>, shared: &mut Shared) -> usize {
+    pub(crate) fn read(&mut self, out: &mut Vec<u8>, shared: &Shared) -> usize {
         let Inside::Bytes(raw) = &mut self.inside else { return 0 };
         let bytes = raw.inbox.len();
         raw.readable_told = false;

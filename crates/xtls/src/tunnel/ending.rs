@@ -45,7 +45,7 @@ impl Tunnel {
     }
 
     /// Ends the tunnel at once.
-    pub(crate) fn abort(&mut self, reason: Reason, shared: &mut Shared) {
+    pub(crate) fn abort(&mut self, reason: Reason, shared: &Shared) {
         if self.ended.is_some() {
             return;
         }
@@ -58,7 +58,7 @@ impl Tunnel {
     }
 
     /// Ends the tunnel because of a fault.
-    pub(super) fn fail(&mut self, fault: Fault, shared: &mut Shared) {
+    pub(super) fn fail(&mut self, fault: Fault, shared: &Shared) {
         if self.ended.is_some() {
             return;
         }
@@ -121,7 +121,7 @@ impl Tunnel {
     }
 
     /// Begins an end in order, unless one has begun; [`advance_end`](Self::advance_end) does the rest.
-    pub(super) fn begin_close(&mut self, by: EndedBy, shared: &mut Shared) {
+    pub(super) fn begin_close(&mut self, by: EndedBy, shared: &Shared) {
         if self.phase >= Phase::Closing {
             return;
         }
@@ -133,7 +133,7 @@ impl Tunnel {
     }
 
     /// Goes on with an end in order, as far as the peer lets it.
-    pub(super) fn advance_end(&mut self, shared: &mut Shared) {
+    pub(super) fn advance_end(&mut self, shared: &Shared) {
         if self.phase != Phase::Closing || self.ended.is_some() {
             return;
         }
@@ -162,7 +162,7 @@ impl Tunnel {
     }
 
     /// The tunnel has ended. This is the one way there.
-    pub(super) fn end(&mut self, by: EndedBy, reason: CloseReason, shared: &mut Shared) {
+    pub(super) fn end(&mut self, by: EndedBy, reason: CloseReason, shared: &Shared) {
         if self.ended.is_some() {
             return;
         }
@@ -221,7 +221,7 @@ impl Tunnel {
     }
 
     /// The peer did not do its part of the end, or has not acknowledged ours.
-    fn close_timed_out(&mut self, shared: &mut Shared) {
+    fn close_timed_out(&mut self, shared: &Shared) {
         if self.ended.is_some() {
             if let Some(bytestream) = &mut self.bytestream {
                 bytestream.abort();
@@ -230,9 +230,8 @@ impl Tunnel {
             return self.farewell_taken();
         }
         // A peer that has ended the bytestream wants nothing more of ours.
-        let is_over = |bytestream: &Bytestream| {
-            bytestream.unacked() == 0 || bytestream.state() == BytestreamState::Closed
-        };
+        let is_over =
+            |bytestream: &Bytestream| bytestream.unacked() == 0 || bytestream.state() == BytestreamState::Closed;
         let all_acked = self.bytestream.as_ref().is_none_or(is_over);
         let by = self.closing_by;
         let peer_closed = self.tls.as_ref().is_some_and(TlsSession::peer_closed);

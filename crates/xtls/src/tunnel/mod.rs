@@ -221,7 +221,7 @@ impl Tunnel {
     }
 
     /// The peer went offline, says its server (XEP-0166 § 6.7).
-    pub(crate) fn unavailable(&mut self, shared: &mut Shared) {
+    pub(crate) fn unavailable(&mut self, shared: &Shared) {
         if self.ended.is_none() {
             self.timers.set_if_unset(Timer::Gone, shared.after(shared.config.timers.gone));
         }

@@ -5,7 +5,9 @@ use xtls_jingle::{
     Action, Answer as Acceptance, Event as SessionEvent, Fault as JingleFault, Jingle, JingleCondition, Offer, Reason,
     ReasonCondition, Role, Session, Verdict,
 };
-use xtls_stanza::{ElementRef, ErrorType, Iq, IqType, Method, SecurityOffer, StanzaError, XtlsVersion, jid::FullJid, ns, write};
+use xtls_stanza::{
+    ElementRef, ErrorType, Iq, IqType, Method, SecurityOffer, StanzaError, XtlsVersion, jid::FullJid, ns, write,
+};
 
 use super::{Phase, Tunnel};
 use crate::{
@@ -58,11 +60,10 @@ impl Tunnel {
     }
 
     /// Accepts the offer, unless the initiator's announcement already shows that it is not trusted.
-    pub(crate) fn accept(&mut self, options: TunnelOptions, shared: &mut Shared) {
-        let trust = options.trust;
+    pub(crate) fn accept(&mut self, options: TunnelOptions, shared: &Shared) {
         self.options = Some(options);
         self.timers.clear(Timer::Ring);
-        if let Err(fault) = self.check_announced(trust, shared) {
+        if let Some(fault) = self.check_announced(shared) {
             return self.fail(fault, shared);
         }
         let Some(session) = &mut self.session else { return };
@@ -75,7 +76,7 @@ impl Tunnel {
     }
 
     /// Declines the offer.
-    pub(crate) fn reject(&mut self, reason: Reason, shared: &mut Shared) {
+    pub(crate) fn reject(&mut self, reason: Reason, shared: &Shared) {
         self.end_session(reason.clone());
         self.end(EndedBy::Local, CloseReason::Terminated(reason), shared);
         self.was_told();
@@ -89,7 +90,7 @@ impl Tunnel {
     }
 
     /// Our offer crossed one of the peer's, and gives way to it (XEP-0166 § 7.2.16).
-    pub(crate) fn lose_tie_break(&mut self, winner: &str, shared: &mut Shared) {
+    pub(crate) fn lose_tie_break(&mut self, winner: &str, shared: &Shared) {
         match &mut self.session {
             // The peer has taken ours up before it sent its own: it does not see a tie, and is told.
             Some(session) if !session.wants_to_send() && !session.waits_for_answer() => {
@@ -101,7 +102,7 @@ impl Tunnel {
     }
 
     /// Takes a request of the session, and gives its answer.
-    pub(crate) fn handle_jingle(&mut self, jingle: &Jingle, shared: &mut Shared) -> Answer {
+    pub(crate) fn handle_jingle(&mut self, jingle: &Jingle, shared: &Shared) -> Answer {
         let Some(session) = &mut self.session else {
             return Answer::Error(JingleCondition::UnknownSession.stanza_error());
         };
@@ -218,15 +219,14 @@ impl Tunnel {
     }
 
     /// The responder accepted, perhaps without security.
-    fn accepted(&mut self, security: Option<SecurityOffer>, shared: &mut Shared) {
+    fn accepted(&mut self, security: Option<SecurityOffer>, shared: &Shared) {
         self.timers.clear(Timer::Ring);
         let Some(security) = security else {
             // Draft § 3, initiator's rule 1: securing the transport has failed. Nothing is ever sent in the clear.
             return self.fail(Fault::PeerLacksXtls, shared);
         };
         self.announced = security.fingerprints;
-        let trust = self.options.as_ref().map(|options| options.trust);
-        if let Some(Err(fault)) = trust.map(|trust| self.check_announced(trust, shared)) {
+        if let Some(fault) = self.check_announced(shared) {
             return self.fail(fault, shared);
         }
         let chosen = self.session.as_mut().map(|session| session.choose(Method::X509));
@@ -242,7 +242,7 @@ impl Tunnel {
     }
 
     /// Both have agreed: the bytestream can be opened.
-    fn agreed(&mut self, shared: &mut Shared) {
+    fn agreed(&mut self, shared: &Shared) {
         if self.bytestream.is_none() {
             self.make_bytestream(shared);
         }
@@ -259,7 +259,7 @@ impl Tunnel {
         let Some(session) = &self.session else { return };
         let role = match self.role {
             Role::Responder => xtls_ibb::Role::Acceptor,
-            _ => xtls_ibb::Role::Opener,
+            Role::Initiator | _ => xtls_ibb::Role::Opener,
         };
         let mut config = xtls_ibb::Config::default();
         config.outgoing_bytes = shared.config.send_buffer;
@@ -270,7 +270,7 @@ impl Tunnel {
         self.bytestream = Some(Bytestream::new(role, session.ibb_sid(), session.block_size(), config));
     }
 
-    fn terminated(&mut self, reason: Option<Reason>, shared: &mut Shared) {
+    fn terminated(&mut self, reason: Option<Reason>, shared: &Shared) {
         let reason = match reason {
             None => CloseReason::Done,
             Some(reason) if reason.condition == ReasonCondition::Success => CloseReason::Done,
@@ -314,14 +314,14 @@ impl Tunnel {
         true
     }
 
-    fn handle_bytestream_answer(&mut self, id: &str, error: Option<&StanzaError>, shared: &mut Shared) -> bool {
+    fn handle_bytestream_answer(&mut self, id: &str, error: Option<&StanzaError>, shared: &Shared) -> bool {
         let Some(bytestream) = &mut self.bytestream else { return false };
         let Some(error) = error else {
             let Some(acked) = bytestream.handle_result(id) else { return false };
             match acked {
                 Acked::Open => self.begin_handshake(shared),
                 Acked::Data { .. } => self.data_acked(shared),
-                _ => {}
+                Acked::Close | _ => {}
             }
             return true;
         };

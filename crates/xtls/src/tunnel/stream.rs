@@ -17,14 +17,14 @@ use crate::{
 pub(super) fn new(role: Role, peer: &FullJid, shared: &Shared) -> TunnelStream {
     let role = match role {
         Role::Responder => xtls_stream::Role::Responder,
-        _ => xtls_stream::Role::Initiator,
+        Role::Initiator | _ => xtls_stream::Role::Initiator,
     };
     TunnelStream::new(role, shared.local.jid.clone(), peer.clone(), shared.config.tunnel_limits)
 }
 
 impl Tunnel {
     /// The initiator's header goes out with the end of its handshake (draft-meyer-xmpp-e2e-encryption-02 § 4).
-    pub(super) fn begin_stream(&mut self, shared: &mut Shared) {
+    pub(super) fn begin_stream(&mut self, shared: &Shared) {
         let Inside::Stream(stream) = &mut self.inside else { return };
         if self.role != Role::Initiator {
             return;
@@ -58,7 +58,7 @@ impl Tunnel {
             StreamSendError::NotOpen => SendError::NoStream,
             StreamSendError::From | StreamSendError::To => SendError::ForeignAddress,
             StreamSendError::TooLarge => SendError::TooLarge,
-            _ => SendError::NotAStanza,
+            StreamSendError::NotAStanza | _ => SendError::NotAStanza,
         })
     }
 
@@ -68,7 +68,7 @@ impl Tunnel {
         let mut header = Vec::new();
         stream.open(&mut header).map_err(|slip| match slip {
             OpenError::Failed => StreamError::Closing,
-            _ => StreamError::WrongState,
+            OpenError::AlreadyOpen | OpenError::NotInitiator | _ => StreamError::WrongState,
         })?;
         self.timers.clear(Timer::Reuse);
         self.seal(&header);
@@ -165,7 +165,7 @@ impl Tunnel {
     }
 
     /// The peer has ended TLS in order.
-    pub(super) fn stream_peer_closed(&mut self, shared: &mut Shared) {
+    pub(super) fn stream_peer_closed(&mut self, shared: &Shared) {
         if self.phase < Phase::Closing {
             self.begin_close(EndedBy::Remote, shared);
         }

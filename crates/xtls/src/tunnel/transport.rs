@@ -129,14 +129,14 @@ impl Tunnel {
 
     /// The bytestream is open. The initiator is the TLS client and begins (draft-meyer-xmpp-e2e-encryption-02 § 3); the
     /// responder waits for its first byte.
-    pub(super) fn begin_handshake(&mut self, shared: &mut Shared) {
+    pub(super) fn begin_handshake(&mut self, shared: &Shared) {
         if self.role == Role::Initiator && self.phase == Phase::Accepted {
             self.start_tls(shared);
         }
     }
 
     /// An acknowledgement of data came.
-    pub(super) fn data_acked(&mut self, shared: &mut Shared) {
+    pub(super) fn data_acked(&mut self, shared: &Shared) {
         let Some(bytestream) = &self.bytestream else { return };
         self.sealed.acknowledged(bytestream.unacked());
         if bytestream.in_flight() > 0 {
@@ -223,7 +223,7 @@ impl Tunnel {
         Some(out)
     }
 
-    fn start_tls(&mut self, shared: &mut Shared) {
+    fn start_tls(&mut self, shared: &Shared) {
         let block_size = self.session.as_ref().map_or(0, Session::block_size);
         let block_size = self.bytestream.as_ref().map_or(block_size, Bytestream::block_size);
         let local = &shared.local;
@@ -241,7 +241,7 @@ impl Tunnel {
         }
         let session = match self.role {
             Role::Initiator => TlsSession::client(&config, &mut self.held),
-            _ => TlsSession::server(&config),
+            Role::Responder | _ => TlsSession::server(&config),
         };
         let Ok(session) = session else {
             return self.fail(Fault::Internal("TLS cannot be set up with this provider"), shared);
@@ -286,7 +286,7 @@ impl Tunnel {
 
     /// Sends what TLS answers. Behind the responder's part of a handshake the initiator's person may have to judge our
     /// certificate, and the time for that is added.
-    fn answer_handshake(&mut self, shared: &mut Shared) {
+    fn answer_handshake(&mut self, shared: &Shared) {
         if self.role == Role::Responder && self.phase == Phase::Handshake && !self.held.is_empty() {
             let timers = &shared.config.timers;
             self.timers.set(Timer::Handshake, shared.after(timers.handshake.saturating_add(timers.ring)));
@@ -362,7 +362,7 @@ impl Tunnel {
     }
 
     /// The peer closed the bytestream: in order only behind the end of TLS.
-    fn bytestream_closed(&mut self, shared: &mut Shared) {
+    fn bytestream_closed(&mut self, shared: &Shared) {
         let session_ended = self.session.as_ref().is_none_or(|session| session.state() == State::Ended);
         if self.ended.is_some() || session_ended || self.phase == Phase::Closing {
             return;

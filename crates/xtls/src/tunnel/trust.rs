@@ -33,13 +33,13 @@ enum Judgement {
 impl Tunnel {
     /// What can be said before TLS: nothing that a server could have changed counts, but where there is no pin to match
     /// there is no need to go on.
-    pub(super) fn check_announced(&self, trust: TrustPolicy, shared: &Shared) -> Result<(), Fault> {
-        match trust {
-            TrustPolicy::Pinned if self.record(shared).pins.is_empty() => {
-                Err(Fault::NotTrusted { fingerprint: self.announced.iter().max().copied() })
-            }
-            TrustPolicy::Pinned | TrustPolicy::Ask | TrustPolicy::LeapOfFaith => Ok(()),
-        }
+    pub(super) fn check_announced(&self, shared: &Shared) -> Option<Fault> {
+        let needs_pin = match self.trust_policy() {
+            TrustPolicy::Pinned => true,
+            TrustPolicy::Ask | TrustPolicy::LeapOfFaith => false,
+        };
+        let refused = needs_pin && self.record(shared).pins.is_empty();
+        refused.then(|| Fault::NotTrusted { fingerprint: self.announced.iter().max().copied() })
     }
 
     /// What TLS itself is to check. Where nothing but a pin will do, a certificate without one is refused with an alert;

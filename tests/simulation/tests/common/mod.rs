@@ -148,8 +148,7 @@ pub fn terminations(world: &World, from: &str, to: &str) -> Vec<String> {
         let element = element(&stanza);
         let jingle = element.child("jingle", ns::JINGLE).unwrap();
         let reason = jingle.child("reason", ns::JINGLE).unwrap();
-        let name = reason.children().next().unwrap().name().to_owned();
-        name
+        reason.children().next().unwrap().name().to_owned()
     };
     terminates.map(reason).collect()
 }

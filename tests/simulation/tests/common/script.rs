@@ -214,7 +214,8 @@ pub const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='htt
     from='mallory@verona.lit/square' to='juliet@capulet.lit/balcony' version='1.0'>";
 
 pub fn security(fingerprints: &[Fingerprint], methods: &[&str]) -> String {
-    let fingerprints = fingerprints.iter().map(|it| format!("<fingerprint algo='{}'>{}</fingerprint>", it.algo(), it.hex()));
+    let fingerprints =
+        fingerprints.iter().map(|it| format!("<fingerprint algo='{}'>{}</fingerprint>", it.algo(), it.hex()));
     let methods = methods.iter().map(|method| format!("<method name='{method}'/>"));
     let inside: String = fingerprints.chain(methods).collect();
     format!("<security xmlns='urn:xmpp:jingle:security:xtls:0'>{inside}</security>")

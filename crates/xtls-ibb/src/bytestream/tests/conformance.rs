@@ -44,11 +44,7 @@ fn xep_0047_2_1_an_open_is_answered_with_a_result() {
 
 #[test]
 fn xep_0047_2_1_a_refused_open_closes() {
-    for condition in [
-        Condition::ServiceUnavailable,
-        Condition::FeatureNotImplemented,
-        Condition::NotAcceptable,
-    ] {
+    for condition in [Condition::ServiceUnavailable, Condition::FeatureNotImplemented, Condition::NotAcceptable] {
         let mut end = End::new(Role::Opener, 4096, Config::default());
         end.write(b"never sent");
         end.stream.open();
