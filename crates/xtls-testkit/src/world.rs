@@ -42,6 +42,8 @@ pub struct EntityOptions {
     pub provider: Option<Arc<CryptoProvider>>,
     /// The features it tells when it is asked by disco#info, instead of the engine's.
     pub features: Option<Vec<String>>,
+    /// What it knows of its peers, if it shares that with somebody; else it begins with nothing.
+    pub store: Option<Arc<std::sync::Mutex<MemoryTrustStore>>>,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl EntityOptions {
     #[must_use]
     pub fn seeded(seed: u8) -> Self {
         let config = Config::default();
-        Self { config, seed, identity: None, real_cryptography: false, provider: None, features: None }
+        Self { config, seed, identity: None, real_cryptography: false, provider: None, features: None, store: None }
     }
 }
 
@@ -116,7 +118,7 @@ impl World {
         } else if !options.real_cryptography {
             local = local.with_provider(provider::deterministic());
         }
-        let store = Arc::new(std::sync::Mutex::new(MemoryTrustStore::default()));
+        let store = options.store.unwrap_or_default();
         let unix = Duration::from_secs(EPOCH) + (self.now - self.start);
         let engine = Engine::new(options.config, local, Box::new(Arc::clone(&store)), seed, self.now, unix)
             .expect("a sound configuration");

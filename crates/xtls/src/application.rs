@@ -3,7 +3,7 @@
 use xtls_jingle::Description;
 use xtls_stanza::{Element, Method};
 
-use crate::trust::TrustPolicy;
+use crate::{password::Password, trust::TrustPolicy};
 
 /// The description of a tunnel that carries raw bytes and says nothing more about them.
 pub const BYTES_NS: &str = "urn:xtls:apps:bytes:0";
@@ -24,8 +24,12 @@ pub enum Application {
 pub struct TunnelOptions {
     /// What runs inside.
     pub application: Application,
-    /// The TLS methods that are allowed, the preferred one first. Default X.509.
+    /// The TLS methods that are allowed. Default X.509 alone. Which of them is taken follows from what is known: a pinned
+    /// certificate, then a password, then what the trust policy makes of an unknown certificate.
     pub methods: Vec<Method>,
+    /// The password that is shared with the peer, if it is known already. Without one, and with [`Method::Srp`] among
+    /// the methods, [`Event::PasswordRequired`](crate::Event::PasswordRequired) asks for it where it is needed.
+    pub password: Option<Password>,
     /// Whom to believe.
     pub trust: TrustPolicy,
     /// Ask the peer by service discovery whether it supports XTLS before offering a tunnel (draft § 7). Default on; only
@@ -74,6 +78,21 @@ impl TunnelOptions {
     /// The given application between peers that are trusted by this policy.
     #[must_use]
     pub fn new(application: Application, trust: TrustPolicy) -> Self {
-        Self { application, methods: vec![Method::X509], trust, check_support: true }
+        Self { application, methods: vec![Method::X509], password: None, trust, check_support: true }
+    }
+
+    /// The same with the password method allowed too, and this password for it.
+    #[must_use]
+    pub fn with_password(self, password: Password) -> Self {
+        Self { password: Some(password), ..self.asking_password() }
+    }
+
+    /// The same with the password method allowed too; the password is asked for where it is needed.
+    #[must_use]
+    pub fn asking_password(mut self) -> Self {
+        if !self.methods.contains(&Method::Srp) {
+            self.methods.push(Method::Srp);
+        }
+        self
     }
 }

@@ -23,7 +23,7 @@ impl Local {
     /// The entity `jid` with its identity; cryptography and randomness come from aws-lc-rs.
     #[must_use]
     pub fn new(jid: FullJid, identity: Identity) -> Self {
-        Self { jid, identity, provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()) }
+        Self { jid, identity, provider: xtls_tls::default_provider() }
     }
 
     /// The same with another provider.
@@ -58,8 +58,12 @@ pub struct Config {
     /// Bytes of TLS records that wait to be sent, per tunnel, before `write` takes no more; at least 1024. Default
     /// 262 144.
     pub send_buffer: usize,
-    /// The oldest TLS version that is accepted. Default 1.2.
+    /// The oldest TLS version that is accepted with certificates; with a password it is always 1.2. Default 1.2.
     pub minimum_tls: TlsVersion,
+    /// Wrong passwords with one peer until no more are tried, by either side; at least 1. Default 3.
+    pub password_tries: u32,
+    /// How long no more are tried then; afterwards one for each time as long. Not zero. Default 1 h.
+    pub password_cooldown: Duration,
     /// Nobody else handles Jingle or in-band bytestreams here: what the engine does not hold it refuses at once instead
     /// of saying [`Disposition::Unclaimed`](crate::Disposition::Unclaimed). Default off.
     pub sole_handler: bool,
@@ -84,11 +88,13 @@ pub enum Window {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timers {
-    /// From initiate to accept, and every question that waits for a person. Default 300 s.
+    /// From initiate to accept, and every question that waits for a person. An initiator that offers the password method
+    /// cannot see whether the responder's person is asked for the password, and so waits for twice as long. Default 300 s.
     pub ring: Duration,
     /// From the first TLS byte to a finished handshake; it stands still while a person judges a certificate. A responder
     /// cannot see whether the initiator's person does, and so adds `ring` behind its own part of the handshake; until the
-    /// first TLS byte it waits for `ring`. Default 60 s.
+    /// first TLS byte it waits for `ring`, and where the initiator's person may be asked for a password for this behind
+    /// it. Default 60 s.
     pub handshake: Duration,
     /// Any IQ but data. Default 30 s.
     pub answer: Duration,
@@ -123,6 +129,8 @@ impl Default for Config {
             receive_buffer: 64 * 1024,
             send_buffer: 256 * 1024,
             minimum_tls: TlsVersion::Tls12,
+            password_tries: 3,
+            password_cooldown: Duration::from_secs(60 * 60),
             sole_handler: false,
             replace_tunnels: false,
             stamp_from: false,
@@ -174,6 +182,8 @@ impl Config {
             ("window", window_fits),
             ("receive_buffer", self.receive_buffer >= 1),
             ("send_buffer", self.send_buffer >= 1024),
+            ("password_tries", self.password_tries >= 1),
+            ("password_cooldown", !self.password_cooldown.is_zero()),
             ("timers.ring", !timers.ring.is_zero()),
             ("timers.handshake", !timers.handshake.is_zero()),
             ("timers.answer", !timers.answer.is_zero()),

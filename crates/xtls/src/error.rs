@@ -36,6 +36,19 @@ error! {
         TooMany = "as many tunnels as the configuration allows",
         /// The options leave no TLS method.
         NoMethod = "the options allow no TLS method",
+        /// A password is all there is, and too many wrong ones were tried with the peer
+        /// ([`Config::password_tries`](crate::Config::password_tries)).
+        PasswordLocked = "too many wrong passwords were tried with the peer; wait",
+        /// The own bare address cannot be the user name of TLS-SRP: it has more than 255 bytes, or SASLprep refuses it.
+        UserName = "the own address cannot be used with a password",
+    }
+}
+
+error! {
+    /// Why a password was not taken.
+    ProvidePasswordError {
+        /// Nobody asked for one.
+        NotAsked = "no password is waited for",
     }
 }
 

@@ -83,6 +83,15 @@ pub enum Event {
         /// The id that [`Incoming::id`] gave.
         id: TunnelId,
     },
+    /// The method depends on whether a password is shared with the peer: answer with
+    /// [`Tunnel::provide_password`](crate::Tunnel::provide_password) within the ring time. A no goes on without one, if the
+    /// trust policy allows that.
+    PasswordRequired {
+        /// The tunnel.
+        id: TunnelId,
+        /// Which end is asked.
+        side: Side,
+    },
     /// The peer proved that it holds the key of this certificate, which is not pinned: answer with
     /// [`Tunnel::trust`](crate::Tunnel::trust) within the ring time. Nothing is sent or delivered meanwhile.
     TrustRequired {
@@ -195,6 +204,16 @@ impl EndedBy {
             Self::Engine => "engine",
         }
     }
+}
+
+/// An end of a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Side {
+    /// The one that offered it.
+    Initiator,
+    /// The one that accepted it.
+    Responder,
 }
 
 /// Why a tunnel ended.

@@ -44,6 +44,13 @@ pub enum Fault {
         /// What was presented.
         presented: Fingerprint,
     },
+    /// The password is wrong, or somebody is in between: the two cannot be told apart.
+    WrongPassword,
+    /// Too many wrong passwords were tried with the peer.
+    PasswordLocked {
+        /// Until when, in Unix time.
+        until: u64,
+    },
     /// A person said no to the certificate, or did not say anything in time.
     TrustRefused,
     /// TLS failed.
@@ -139,10 +146,12 @@ impl Fault {
             // draft-meyer-xmpp-e2e-encryption-02 § 6: whoever cannot verify the peer, or gets an invalid TLS message,
             // MUST terminate the session at once with security-error.
             Self::PeerLacksXtls | Self::NoCommonMethod { .. } => row(Incompatible, Some(SecurityError), true, false),
-            Self::NotTrusted { .. } | Self::TrustRefused => row(Nobody, Some(SecurityError), true, false),
+            Self::NotTrusted { .. } | Self::TrustRefused | Self::PasswordLocked { .. } => {
+                row(Nobody, Some(SecurityError), true, false)
+            }
             Self::CertificateChanged { .. } => row(Misbehaved, Some(SecurityError), true, true),
             Self::FingerprintMismatch { .. } => row(Misbehaved, Some(SecurityError), true, false),
-            Self::Tls(_) => row(Misbehaved, Some(SecurityError), true, true),
+            Self::Tls(_) | Self::WrongPassword => row(Misbehaved, Some(SecurityError), true, true),
             Self::Stream(fault) if fault.is_security() => row(Misbehaved, Some(SecurityError), true, true),
             Self::Stream(_) => row(Misbehaved, Some(GeneralError), false, true),
             // XEP-0047 § 2.2: the bytestream is closed, and with it the session has no transport.
@@ -162,6 +171,9 @@ impl Fault {
 
     /// Sorts a TLS fault: a certificate that is not the expected one deserves words of its own.
     pub(crate) fn of_tls(error: TlsError, pinned: Vec<Fingerprint>) -> Self {
+        if *error.kind() == TlsErrorKind::AuthenticationFailed {
+            return Self::WrongPassword;
+        }
         let TlsErrorKind::BadCertificate { presented, fault: CertificateFault::NotPinned } = error.kind() else {
             return Self::Tls(error);
         };
@@ -200,6 +212,8 @@ impl fmt::Display for Fault {
             Self::FingerprintMismatch { announced, presented } => {
                 write!(f, "the peer announced the certificate {announced} and presented {presented}")
             }
+            Self::WrongPassword => f.write_str("the password is wrong, or somebody is in between"),
+            Self::PasswordLocked { .. } => f.write_str("too many wrong passwords were tried with the peer"),
             Self::TrustRefused => f.write_str("the peer's certificate was not accepted"),
             Self::Tls(error) => write!(f, "TLS: {error}"),
             Self::Stream(fault) => write!(f, "the stream in the tunnel: {fault}"),

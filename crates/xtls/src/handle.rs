@@ -8,7 +8,8 @@ use xtls_stanza::{Element, jid::FullJid};
 use crate::{
     application::Application,
     engine::Engine,
-    error::{FinishError, SendError, StreamError, TrustError, WriteError},
+    error::{FinishError, ProvidePasswordError, SendError, StreamError, TrustError, WriteError},
+    password::Password,
     security::Security,
     tunnel,
 };
@@ -74,6 +75,16 @@ impl<'e> Tunnel<'e> {
     /// When nobody asked, or the question has been answered.
     pub fn trust(&mut self, now: Instant, decision: TrustDecision) -> Result<(), TrustError> {
         self.act(now, Err(TrustError::NotAsked), |tunnel, shared| tunnel.decide(decision, shared))
+    }
+
+    /// Answers [`Event::PasswordRequired`](crate::Event::PasswordRequired); `None` says that there is no password.
+    ///
+    /// # Errors
+    ///
+    /// When nobody asked, or the question has been answered.
+    pub fn provide_password(&mut self, now: Instant, password: Option<Password>) -> Result<(), ProvidePasswordError> {
+        let gone = Err(ProvidePasswordError::NotAsked);
+        self.act(now, gone, |tunnel, shared| tunnel.provide_password(password, shared))
     }
 
     /// Sends a stanza through the XML stream.

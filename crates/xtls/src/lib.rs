@@ -12,6 +12,7 @@ mod error;
 mod event;
 mod fault;
 mod handle;
+mod password;
 mod security;
 mod timer;
 mod trust;
@@ -22,14 +23,18 @@ pub use application::{Application, BYTES_NS, TunnelOptions};
 pub use config::{Config, ConfigError, Local, Timers, Window};
 pub use engine::{Engine, Transmit};
 pub use error::{
-    AcceptError, EngineError, FinishError, InitiateError, RejectError, SendError, StreamError, TrustError, WriteError,
+    AcceptError, EngineError, FinishError, InitiateError, ProvidePasswordError, RejectError, SendError, StreamError,
+    TrustError, WriteError,
 };
-pub use event::{CloseReason, Closed, Disposition, EndedBy, Event, Incoming, Refusal, TunnelId};
+pub use event::{CloseReason, Closed, Disposition, EndedBy, Event, Incoming, Refusal, Side, TunnelId};
 pub use fault::{Blame, Fault};
 pub use handle::{TrustDecision, Tunnel};
+pub use password::{Password, PasswordError};
 pub use security::{Authentication, Security};
 pub use timer::{Deadline, Timer};
-pub use trust::{Confirmed, Learned, MemoryTrustStore, Pin, TrustPolicy, TrustRecord, TrustStore};
+pub use trust::{
+    Attempts, Confirmed, Learned, MemoryTrustStore, PasswordOutcome, Pin, TrustPolicy, TrustRecord, TrustStore,
+};
 
 pub use xtls_jingle::{Description, Reason, ReasonCondition};
 pub use xtls_stanza::{Element, Fingerprint, HashAlgo, Method, SecurityOffer, jid};

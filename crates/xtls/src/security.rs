@@ -11,12 +11,12 @@ use xtls_tls::{PeerCertificate, TlsParameters};
 pub struct Security {
     /// The TLS method that was agreed on.
     pub method: Method,
-    /// What made the peer's certificate acceptable.
+    /// What authenticated the peer.
     pub authenticated_by: Authentication,
     /// Version, cipher suite and key exchange group.
     pub tls: TlsParameters,
-    /// The certificate that the peer has proven to hold the key of.
-    pub certificate: PeerCertificate,
+    /// The certificate that the peer has proven to hold the key of; none with a password.
+    pub certificate: Option<PeerCertificate>,
     /// The certificates the peer was known by, when the one presented is none of them and was accepted all the same.
     /// Empty when nothing changed.
     pub changed_from: Vec<Fingerprint>,
@@ -25,15 +25,17 @@ pub struct Security {
     pub confirmed: bool,
 }
 
-/// What made a certificate acceptable.
+/// What authenticated a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Authentication {
-    /// There was a pin for it.
+    /// There was a pin for its certificate.
     Pinned,
-    /// Somebody said yes to it just now.
+    /// Somebody said yes to its certificate just now.
     Approved,
-    /// It was the first one seen and the policy takes that: a server in the middle may have shown it.
+    /// It knows the password.
+    Password,
+    /// Its certificate was the first one seen and the policy takes that: a server in the middle may have shown it.
     LeapOfFaith,
 }
 
@@ -44,6 +46,7 @@ impl Authentication {
         match self {
             Self::Pinned => "pinned",
             Self::Approved => "approved",
+            Self::Password => "password",
             Self::LeapOfFaith => "leap-of-faith",
         }
     }
@@ -54,6 +57,7 @@ impl fmt::Display for Authentication {
         f.write_str(match self {
             Self::Pinned => "a pinned certificate",
             Self::Approved => "a certificate approved just now",
+            Self::Password => "a shared password",
             Self::LeapOfFaith => "a leap of faith",
         })
     }

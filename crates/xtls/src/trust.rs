@@ -17,7 +17,9 @@ pub enum TrustPolicy {
     Ask,
     /// A pinned certificate; for a peer without any pin whatever certificate it shows first, which is then pinned
     /// (draft-meyer-xmpp-e2e-encryption-02 § 5: discouraged, since a server in the middle may be the one that shows it).
-    /// A certificate that differs from the pin is refused.
+    /// A certificate that differs from the pin is refused. Where the password method is allowed too, no leap is taken, unless
+    /// somebody has answered that there is no password, while the password is locked by wrong guesses, and with a peer
+    /// that has no pin but was secured before: by the password, that is.
     LeapOfFaith,
 }
 
@@ -49,6 +51,28 @@ pub struct TrustRecord {
     pub pins: Vec<Pin>,
     /// Whether a tunnel with it was secured and confirmed before.
     pub secured_before: bool,
+    /// Passwords that were tried in vain, by either side.
+    pub attempts: Attempts,
+}
+
+/// Passwords that were tried in vain. Each is a guess that somebody in between may have made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempts {
+    /// How many since the last right one.
+    pub failed: u32,
+    /// When the last one was, in seconds of Unix time.
+    pub last_unix: u64,
+}
+
+/// What came of a password that was put to the test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PasswordOutcome {
+    /// Both ends have the same.
+    Right,
+    /// They do not, or somebody is in between: nobody can tell.
+    Wrong,
 }
 
 /// The proof that both ends of a tunnel have authenticated one another: only the engine makes one, so nothing else can
@@ -76,6 +100,10 @@ pub trait TrustStore: fmt::Debug + Send {
     /// A tunnel with `peer` was secured and confirmed by both ends: remember that, and the pin if there is a new one, best
     /// by [`TrustRecord::confirm`].
     fn confirmed(&mut self, peer: &BareJid, confirmed: &Confirmed);
+
+    /// A password was put to the test with `peer`: remember that, best by [`TrustRecord::password_tried`], across restarts
+    /// too. Whoever forgets it gives away more guesses.
+    fn password_tried(&mut self, peer: &BareJid, outcome: PasswordOutcome, unix_time: u64);
 }
 
 /// A [`TrustStore`] in memory.
@@ -129,6 +157,22 @@ impl TrustRecord {
         }
     }
 
+    /// What a password's test changes at the given Unix time.
+    pub fn password_tried(&mut self, outcome: PasswordOutcome, unix_time: u64) {
+        self.attempts = match outcome {
+            PasswordOutcome::Right => Attempts::default(),
+            PasswordOutcome::Wrong => Attempts { failed: self.attempts.failed.saturating_add(1), last_unix: unix_time },
+        };
+    }
+
+    /// Until when, in Unix time, no password may be tried: after `tries` wrong ones, for `cooldown` seconds. After that
+    /// one more may be tried for each cool-down, until one is right.
+    #[must_use]
+    pub fn locked_until(&self, tries: u32, cooldown: u64, unix_time: u64) -> Option<u64> {
+        let until = self.attempts.last_unix.saturating_add(cooldown);
+        (self.attempts.failed >= tries && unix_time < until).then_some(until)
+    }
+
     pub(crate) fn fingerprints(&self) -> Vec<Fingerprint> {
         self.pins.iter().map(|pin| pin.fingerprint).collect()
     }
@@ -177,6 +221,10 @@ impl TrustStore for MemoryTrustStore {
     fn confirmed(&mut self, peer: &BareJid, confirmed: &Confirmed) {
         self.records.entry(peer.clone()).or_default().confirm(confirmed);
     }
+
+    fn password_tried(&mut self, peer: &BareJid, outcome: PasswordOutcome, unix_time: u64) {
+        self.records.entry(peer.clone()).or_default().password_tried(outcome, unix_time);
+    }
 }
 
 /// Shares one store among several engines, or with the embedder.
@@ -187,6 +235,11 @@ impl<S: TrustStore> TrustStore for std::sync::Arc<std::sync::Mutex<S>> {
 
     fn confirmed(&mut self, peer: &BareJid, confirmed: &Confirmed) {
         self.lock().unwrap_or_else(std::sync::PoisonError::into_inner).confirmed(peer, confirmed);
+    }
+
+    fn password_tried(&mut self, peer: &BareJid, outcome: PasswordOutcome, unix_time: u64) {
+        let mut store = self.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        store.password_tried(peer, outcome, unix_time);
     }
 }
 
@@ -209,7 +262,7 @@ mod tests {
         let weak = Pin::manual(Fingerprint::sha1(b"certificate"));
         let strong = Pin::manual(Fingerprint::sha256(b"certificate"));
         let other = Pin::manual(Fingerprint::sha1(b"another device's"));
-        let mut record = TrustRecord { pins: vec![weak, other], secured_before: false };
+        let mut record = TrustRecord { pins: vec![weak, other], ..TrustRecord::default() };
         record.confirm(&Confirmed::new(Some(Learn { pin: strong, replaces: Some(weak.fingerprint) })));
         assert_eq!(record.pins, [other, strong]);
     }
@@ -221,8 +274,27 @@ mod tests {
         assert_eq!(store.record(&peer), TrustRecord::default());
         let pin = Pin::new(Fingerprint::sha256(b"certificate"), Learned::LeapOfFaith);
         store.confirmed(&peer, &Confirmed::new(Some(Learn { pin, replaces: None })));
-        assert_eq!(store.record(&peer), TrustRecord { pins: vec![pin], secured_before: true });
+        assert_eq!(
+            store.record(&peer),
+            TrustRecord { pins: vec![pin], secured_before: true, ..TrustRecord::default() }
+        );
         assert!(store.remove(&peer));
         assert!(!store.remove(&peer));
+    }
+
+    #[test]
+    fn p14_three_wrong_passwords_and_then_one_for_each_cool_down() {
+        let mut record = TrustRecord::default();
+        for failed in 0..3 {
+            assert_eq!(record.locked_until(3, 600, 1000), None, "{failed}");
+            record.password_tried(PasswordOutcome::Wrong, 1000);
+        }
+        assert_eq!(record.locked_until(3, 600, 1000), Some(1600));
+        assert_eq!(record.locked_until(3, 600, 1599), Some(1600));
+        assert_eq!(record.locked_until(3, 600, 1600), None);
+        record.password_tried(PasswordOutcome::Wrong, 1600);
+        assert_eq!(record.locked_until(3, 600, 1601), Some(2200));
+        record.password_tried(PasswordOutcome::Right, 2200);
+        assert_eq!(record.locked_until(3, 600, 2200), None);
     }
 }

@@ -38,6 +38,11 @@ impl Clock {
         self.now
     }
 
+    /// Wall time in seconds.
+    pub(crate) fn unix_time(&self) -> u64 {
+        self.wall.0.load(Ordering::Relaxed)
+    }
+
     /// The moment that lies `wait` ahead. One that cannot be represented is as far ahead as a day from now.
     pub(crate) fn after(&self, wait: Duration) -> Instant {
         const FAR: Duration = Duration::from_secs(24 * 60 * 60);

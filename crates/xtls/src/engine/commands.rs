@@ -10,6 +10,7 @@ use crate::{
     application::TunnelOptions,
     error::{AcceptError, InitiateError, RejectError},
     event::{Incoming, Refusal, TunnelId},
+    password::is_user_name,
     trust::TrustPolicy,
     tunnel::Tunnel,
 };
@@ -27,12 +28,7 @@ impl Engine {
         if peer == self.shared.local.jid {
             return Err(InitiateError::OwnAddress);
         }
-        if !options.methods.contains(&Method::X509) {
-            return Err(InitiateError::NoMethod);
-        }
-        if options.trust == TrustPolicy::Pinned && self.shared.store.record(&peer.to_bare()).pins.is_empty() {
-            return Err(InitiateError::NotPinned);
-        }
+        self.check_methods(&peer, &options)?;
         if self.tunnels.len() >= self.shared.config.tunnels {
             return Err(InitiateError::TooMany);
         }
@@ -71,7 +67,7 @@ impl Engine {
         }
         let slip = if !options.application.is_same(&incoming.application) {
             Some(AcceptError::OtherApplication)
-        } else if !options.methods.contains(&Method::X509) {
+        } else if options.methods.is_empty() {
             Some(AcceptError::NoMethod)
         } else {
             None
@@ -127,6 +123,33 @@ impl Engine {
 
     pub(super) fn with_peer(&self, peer: &FullJid) -> usize {
         self.tunnels.values().filter(|tunnel| tunnel.peer() == peer).count()
+    }
+
+    /// Whether one of the allowed methods has a chance.
+    fn check_methods(&self, peer: &FullJid, options: &TunnelOptions) -> Result<(), InitiateError> {
+        let (bare, own) = (peer.to_bare(), self.shared.local.jid.to_bare());
+        let allows = |method| options.methods.contains(&method);
+        let has_name = is_user_name(&own);
+        if options.password.is_some() && !has_name {
+            return Err(InitiateError::UserName);
+        }
+        let pinned = !self.shared.store.record(&bare).pins.is_empty();
+        let locked = allows(Method::Srp) && self.shared.password_locked_until(&bare).is_some();
+        let by_policy = match options.trust {
+            TrustPolicy::Pinned => false,
+            TrustPolicy::Ask => true,
+            // Whoever locks the password by wrong guesses must not get a leap of faith for it.
+            TrustPolicy::LeapOfFaith => !locked,
+        };
+        let certificates = allows(Method::X509) && (pinned || by_policy);
+        match (allows(Method::X509), allows(Method::Srp)) {
+            _ if certificates => Ok(()),
+            (_, true) if !has_name => Err(InitiateError::UserName),
+            (_, true) if !locked => Ok(()),
+            (_, true) => Err(InitiateError::PasswordLocked),
+            (true, false) => Err(InitiateError::NotPinned),
+            (false, false) => Err(InitiateError::NoMethod),
+        }
     }
 
     pub(super) fn new_id(&mut self) -> TunnelId {

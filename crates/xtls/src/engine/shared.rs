@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-use xtls_stanza::Ids;
+use xtls_stanza::{Ids, jid::BareJid};
 
 use crate::{
     config::{Config, Local},
@@ -65,6 +65,12 @@ impl Shared {
     /// What is written into `from`, where anything is.
     pub(crate) fn from(&self) -> Option<&str> {
         self.config.stamp_from.then(|| self.local.jid.as_str())
+    }
+
+    /// Until when, in Unix time, no password may be tried with a peer.
+    pub(crate) fn password_locked_until(&self, peer: &BareJid) -> Option<u64> {
+        let Config { password_tries, password_cooldown, .. } = self.config;
+        self.store.record(peer).locked_until(password_tries, password_cooldown.as_secs(), self.clock.unix_time())
     }
 
     pub(crate) fn after(&self, wait: Duration) -> Instant {

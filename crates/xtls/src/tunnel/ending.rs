@@ -37,6 +37,7 @@ impl Tunnel {
             Phase::Secured => self.begin_close(EndedBy::Local, shared),
             Phase::Asking
             | Phase::Offered
+            | Phase::Password
             | Phase::Accepted
             | Phase::Handshake
             | Phase::Judging
@@ -93,6 +94,10 @@ impl Tunnel {
     /// A timer has run out.
     pub(crate) fn handle_timer(&mut self, timer: Timer, shared: &mut Shared) {
         match timer {
+            Timer::Ring if self.phase == Phase::Password => {
+                // Nobody has one, then.
+                let _ = self.provide_password(None, shared);
+            }
             Timer::Ring if self.phase == Phase::Judging => self.fail(Fault::TrustRefused, shared),
             // XEP-0166 § 6.7: an offer that nobody decided on is declined.
             Timer::Ring if self.is_ringing() => {

@@ -3,6 +3,8 @@
 //! Each file is one concern; all work on the same [`Tunnel`], which is small enough to be read whole:
 //!
 //! - `negotiation`: service discovery, and Jingle up to an agreed method;
+//! - `method`: which method, and whose password;
+//! - `handshake`: how TLS begins, by either method;
 //! - `transport`: blocks to TLS records and back;
 //! - `trust`: whose certificate is it;
 //! - `stream` and `bytes`: the two applications;
@@ -10,6 +12,8 @@
 
 mod bytes;
 mod ending;
+mod handshake;
+mod method;
 mod negotiation;
 mod stream;
 mod transport;
@@ -27,6 +31,7 @@ use xtls_tls::TlsSession;
 use self::{
     bytes::RawBytes,
     ending::Ended,
+    method::Secret,
     transport::{Opened, Sealed},
     trust::Verified,
 };
@@ -46,6 +51,8 @@ enum Phase {
     Asking,
     /// Initiator: the offer is out. Responder: nobody has decided on it.
     Offered,
+    /// A person is asked for the password that the answer, or the choice of a method, depends on.
+    Password,
     /// Both have agreed; the bytestream is being opened and TLS has not begun.
     Accepted,
     /// The TLS handshake runs.
@@ -100,7 +107,13 @@ pub(crate) struct Tunnel {
     early: Vec<u8>,
     /// Fingerprints that the peer announced in its offer or answer.
     announced: Vec<Fingerprint>,
+    /// The password that is shared with the peer.
+    secret: Secret,
+    /// The first bytes of a handshake whose method is not known yet.
+    sniffed: Vec<u8>,
     verified: Option<Verified>,
+    /// A guess at the password that was lost on this tunnel has been counted.
+    guess_counted: bool,
     security: Option<Box<Security>>,
     /// TLS can seal nothing more.
     exhausted: bool,
@@ -142,7 +155,10 @@ impl Tunnel {
             opened: Opened::default(),
             early: Vec::new(),
             announced: Vec::new(),
+            secret: Secret::default(),
+            sniffed: Vec::new(),
             verified: None,
+            guess_counted: false,
             security: None,
             exhausted: false,
             closing_by: EndedBy::Local,
@@ -198,7 +214,7 @@ impl Tunnel {
 
     /// Whether it is an XML stream with this peer that both have agreed to and that does not end.
     pub(crate) fn is_live_stream_with(&self, peer: &FullJid) -> bool {
-        self.is_xml() && (Phase::Accepted..Phase::Closing).contains(&self.phase) && self.peer == *peer
+        self.is_xml() && (Phase::Password..Phase::Closing).contains(&self.phase) && self.peer == *peer
     }
 
     /// Whether its id is alive: it is decided on, and its end has not been told.
@@ -250,8 +266,9 @@ impl Tunnel {
     pub(crate) fn settle(&mut self, shared: &mut Shared) {
         self.advance_end(shared);
         if self.exhausted {
-            self.fail(Fault::Internal("the TLS keys are used up"), shared);
+            self.fail(Fault::Internal("TLS can seal nothing more"), shared);
         }
+        self.count_guess(shared);
         self.tell_writable(shared);
         self.tell_end(shared);
         self.settle_timers(shared);

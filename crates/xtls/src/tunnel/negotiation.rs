@@ -5,11 +5,9 @@ use xtls_jingle::{
     Action, Answer as Acceptance, Event as SessionEvent, Fault as JingleFault, Jingle, JingleCondition, Offer, Reason,
     ReasonCondition, Role, Session, Verdict,
 };
-use xtls_stanza::{
-    ElementRef, ErrorType, Iq, IqType, Method, SecurityOffer, StanzaError, XtlsVersion, jid::FullJid, ns, write,
-};
+use xtls_stanza::{ElementRef, ErrorType, Iq, IqType, Method, SecurityOffer, StanzaError, jid::FullJid, ns, write};
 
-use super::{Phase, Tunnel};
+use super::{Phase, Tunnel, method::Secret};
 use crate::{
     application::{Application, TunnelOptions},
     config::Window,
@@ -24,7 +22,7 @@ impl Tunnel {
     pub(crate) fn initiate(id: TunnelId, peer: FullJid, options: TunnelOptions, shared: &mut Shared) -> Self {
         let mut tunnel = Self::new(id, peer, Role::Initiator, options.application.clone(), shared);
         let check_support = options.check_support;
-        tunnel.options = Some(options);
+        tunnel.take_options(options);
         if check_support {
             // draft-meyer-xmpp-e2e-encryption-02 § 7: it SHOULD first determine whether the responder supports this.
             tunnel.phase = Phase::Asking;
@@ -48,7 +46,7 @@ impl Tunnel {
         tunnel.announced.clone_from(&offer.fingerprints);
         tunnel.session = Some(session);
         tunnel.timers.set(Timer::Ring, shared.after(shared.config.timers.ring));
-        if offer.is_empty() || !offer.methods.contains(&Method::X509) {
+        if offer.is_empty() {
             // Nothing could ever be agreed on, whatever a person says.
             tunnel.fail(Fault::NoCommonMethod { offered: offer.methods }, shared);
             tunnel.was_told();
@@ -59,20 +57,26 @@ impl Tunnel {
         tunnel
     }
 
-    /// Accepts the offer, unless the initiator's announcement already shows that it is not trusted.
-    pub(crate) fn accept(&mut self, options: TunnelOptions, shared: &Shared) {
-        self.options = Some(options);
+    /// Accepts the offer, if there is a method for that; somebody may have to be asked for a password first.
+    pub(crate) fn accept(&mut self, options: TunnelOptions, shared: &mut Shared) {
+        self.take_options(options);
         self.timers.clear(Timer::Ring);
-        if let Some(fault) = self.check_announced(shared) {
-            return self.fail(fault, shared);
-        }
+        self.answer_offer(shared);
+    }
+
+    /// Sends the acceptance. Draft § 3: a responder MUST return `<security/>`; the session echoes its namespace.
+    pub(super) fn accept_session(&mut self, security: SecurityOffer, shared: &Shared) {
         let Some(session) = &mut self.session else { return };
-        // Draft § 3: a responder MUST return `<security/>`; its own namespace is echoed by the session.
-        let answer = Acceptance::new(shared.local.jid.clone(), shared.config.block_size, own_security(shared));
+        let answer = Acceptance::new(shared.local.jid.clone(), shared.config.block_size, security);
         if session.accept(answer).is_err() {
             return self.fail(Fault::Internal("an offer that was taken up cannot be accepted"), shared);
         }
         self.agreed(shared);
+    }
+
+    fn take_options(&mut self, mut options: TunnelOptions) {
+        self.secret = options.password.take().map_or_else(Secret::default, Secret::Known);
+        self.options = Some(options);
     }
 
     /// Declines the offer.
@@ -102,7 +106,7 @@ impl Tunnel {
     }
 
     /// Takes a request of the session, and gives its answer.
-    pub(crate) fn handle_jingle(&mut self, jingle: &Jingle, shared: &Shared) -> Answer {
+    pub(crate) fn handle_jingle(&mut self, jingle: &Jingle, shared: &mut Shared) -> Answer {
         let Some(session) = &mut self.session else {
             return Answer::Error(JingleCondition::UnknownSession.stanza_error());
         };
@@ -186,14 +190,18 @@ impl Tunnel {
             self.application.description(),
             ibb_sid.as_str(),
             shared.config.block_size,
-            own_security(shared),
+            self.own_offer(shared),
         );
+        let ring = shared.config.timers.ring;
+        // The responder may have to ask somebody for a password after somebody has decided on the offer.
+        let asks = offer.security.methods.contains(&Method::Srp);
+        let wait = if asks { ring.saturating_mul(2) } else { ring };
         let sid = shared.ids.next_id();
         match Session::initiate(sid.as_str(), &shared.local.jid, offer) {
             Ok(session) => self.session = Some(session),
             Err(_) => return self.fail(Fault::Internal("a sound offer cannot be made"), shared),
         }
-        self.timers.set(Timer::Ring, shared.after(shared.config.timers.ring));
+        self.timers.set(Timer::Ring, shared.after(wait));
     }
 
     /// The peer told its features, or that it would not.
@@ -219,20 +227,18 @@ impl Tunnel {
     }
 
     /// The responder accepted, perhaps without security.
-    fn accepted(&mut self, security: Option<SecurityOffer>, shared: &Shared) {
+    fn accepted(&mut self, security: Option<SecurityOffer>, shared: &mut Shared) {
         self.timers.clear(Timer::Ring);
         let Some(security) = security else {
             // Draft § 3, initiator's rule 1: securing the transport has failed. Nothing is ever sent in the clear.
             return self.fail(Fault::PeerLacksXtls, shared);
         };
         self.announced = security.fingerprints;
-        if let Some(fault) = self.check_announced(shared) {
-            return self.fail(fault, shared);
-        }
-        let chosen = self.session.as_mut().map(|session| session.choose(Method::X509));
-        if !matches!(chosen, Some(Ok(()))) {
-            return self.fail(Fault::NoCommonMethod { offered: security.methods }, shared);
-        }
+        self.choose_answer(shared);
+    }
+
+    /// Initiator: the method is chosen.
+    pub(super) fn begin_transport(&mut self, shared: &Shared) {
         self.agreed(shared);
         let Some(bytestream) = &mut self.bytestream else { return };
         bytestream.open();
@@ -248,8 +254,12 @@ impl Tunnel {
         }
         self.phase = Phase::Accepted;
         if self.role == Role::Responder {
-            // The initiator may have to ask somebody before it begins.
-            self.timers.set(Timer::Handshake, shared.after(shared.config.timers.ring));
+            let timers = &shared.config.timers;
+            let answer = self.session.as_ref().and_then(Session::local_security);
+            let asks = answer.is_some_and(|answer| answer.methods.contains(&Method::Srp));
+            // The initiator may have to ask somebody for the password before it begins.
+            let wait = if asks { timers.ring.saturating_add(timers.handshake) } else { timers.ring };
+            self.timers.set(Timer::Handshake, shared.after(wait));
         }
         self.timers.set(Timer::LivenessIdle, shared.after(shared.config.timers.liveness_idle));
     }
@@ -332,10 +342,4 @@ impl Tunnel {
         }
         true
     }
-}
-
-/// What we say in `<security/>`: the SHA-1 fingerprint that old peers look for, the SHA-256 one, and the methods.
-fn own_security(shared: &Shared) -> SecurityOffer {
-    let fingerprints = shared.local.identity.announced_fingerprints().to_vec();
-    SecurityOffer::new(XtlsVersion::Xtls0, fingerprints, vec![Method::X509])
 }

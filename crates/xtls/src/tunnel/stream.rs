@@ -201,6 +201,7 @@ impl Tunnel {
             Phase::Closing | Phase::Ended => Err(Slip::Closing),
             Phase::Asking
             | Phase::Offered
+            | Phase::Password
             | Phase::Accepted
             | Phase::Handshake
             | Phase::Judging

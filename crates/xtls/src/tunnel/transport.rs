@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use xtls_ibb::{Bytestream, Handled, Request, Sent};
-use xtls_jingle::{Role, Session, State};
+use xtls_jingle::{Role, State};
 use xtls_stanza::Method;
-use xtls_tls::{TlsConfig, TlsError, TlsSession, TlsVersion, WriteError, record_size_for_block, whole_records};
+use xtls_tls::{TlsError, TlsSession, WriteError, whole_records};
 
 use super::{Inside, Phase, Tunnel, trust::proves_acceptance};
 use crate::{
@@ -13,7 +13,6 @@ use crate::{
     event::{Answer, EndedBy},
     fault::Fault,
     timer::Timer,
-    trust::TrustPolicy,
 };
 
 /// Which of the plaintext that was sealed into records has been acknowledged.
@@ -89,12 +88,12 @@ impl Opened {
 impl Tunnel {
     /// Takes a request of the bytestream. Gives the error that answers it; results go out by themselves.
     pub(crate) fn handle_ibb(&mut self, id: &str, request: &Request<'_>, shared: &mut Shared) -> Option<Answer> {
-        let is_early = self.phase == Phase::Offered && matches!(request, Request::Open { .. });
+        let is_early = self.phase <= Phase::Password && matches!(request, Request::Open { .. });
         if is_early && self.role == Role::Initiator && self.bytestream.is_none() {
             // A responder may open before it accepts.
             self.make_bytestream(shared);
         }
-        let accepted = self.phase > Phase::Offered;
+        let accepted = self.phase > Phase::Password;
         let Some(bytestream) = self.bytestream.as_mut().filter(|_| accepted || is_early) else {
             // XEP-0047 § 2.2: there is no such bytestream before the session is accepted.
             return Some(Answer::Error(xtls_ibb::Fault::UnknownSid.to_stanza_error()));
@@ -131,7 +130,7 @@ impl Tunnel {
     /// responder waits for its first byte.
     pub(super) fn begin_handshake(&mut self, shared: &Shared) {
         if self.role == Role::Initiator && self.phase == Phase::Accepted {
-            self.start_tls(shared);
+            self.start_tls(self.agreed_method().unwrap_or(Method::X509), shared);
         }
     }
 
@@ -174,7 +173,7 @@ impl Tunnel {
         let before = outgoing.len();
         match tls.write(plaintext, outgoing) {
             Ok(()) => self.sealed.sealed(outgoing.get(before..).unwrap_or_default(), plaintext.len()),
-            Err(error) => self.exhausted |= error == WriteError::Exhausted,
+            Err(error) => self.exhausted |= matches!(error, WriteError::Exhausted | WriteError::Failed),
         }
     }
 
@@ -223,38 +222,6 @@ impl Tunnel {
         Some(out)
     }
 
-    fn start_tls(&mut self, shared: &Shared) {
-        let block_size = self.session.as_ref().map_or(0, Session::block_size);
-        let block_size = self.bytestream.as_ref().map_or(block_size, Bytestream::block_size);
-        let local = &shared.local;
-        let mut config = TlsConfig::new(
-            local.identity.clone(),
-            local.provider.clone(),
-            shared.clock.wall(),
-            self.verification(shared),
-        );
-        config.max_record = record_size_for_block(usize::from(block_size));
-        config.minimum = shared.config.minimum_tls;
-        if self.role == Role::Initiator && self.trust_policy() == TrustPolicy::Ask {
-            // RFC 5246 § 7.3: the client of TLS 1.2 finishes before the server does, and cannot wait for a person.
-            config.minimum = TlsVersion::Tls13;
-        }
-        let session = match self.role {
-            Role::Initiator => TlsSession::client(&config, &mut self.held),
-            Role::Responder | _ => TlsSession::server(&config),
-        };
-        let Ok(session) = session else {
-            return self.fail(Fault::Internal("TLS cannot be set up with this provider"), shared);
-        };
-        self.tls = Some(session);
-        self.release_held();
-        self.phase = Phase::Handshake;
-        self.timers.set(Timer::Handshake, shared.after(shared.config.timers.handshake));
-        if let Some(session) = &mut self.session {
-            session.tls_started(Method::X509);
-        }
-    }
-
     /// A block came.
     fn receive(&mut self, block: &[u8], shared: &mut Shared) {
         if self.ended.is_some() {
@@ -265,7 +232,15 @@ impl Tunnel {
             if block.is_empty() {
                 return self.release_all_acks();
             }
-            self.start_tls(shared);
+            self.begin_as_server(block, shared);
+            if self.tls.is_none() {
+                return self.release_all_acks();
+            }
+        }
+        let sniffed = core::mem::take(&mut self.sniffed);
+        let block = if sniffed.is_empty() { block } else { &sniffed };
+        if let Some(until) = self.no_more_guesses(shared) {
+            return self.fail(Fault::PasswordLocked { until }, shared);
         }
         if let Err(error) = self.open_records(block, shared) {
             // What came before the fault is sound.
@@ -284,17 +259,7 @@ impl Tunnel {
         self.deliver(shared);
     }
 
-    /// Sends what TLS answers. Behind the responder's part of a handshake the initiator's person may have to judge our
-    /// certificate, and the time for that is added.
-    fn answer_handshake(&mut self, shared: &Shared) {
-        if self.role == Role::Responder && self.phase == Phase::Handshake && !self.held.is_empty() {
-            let timers = &shared.config.timers;
-            self.timers.set(Timer::Handshake, shared.after(timers.handshake.saturating_add(timers.ring)));
-        }
-        self.release_held();
-    }
-
-    fn release_all_acks(&mut self) {
+    pub(super) fn release_all_acks(&mut self) {
         if let Some(bytestream) = &mut self.bytestream {
             bytestream.release_acks(u64::MAX);
         }

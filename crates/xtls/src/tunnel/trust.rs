@@ -1,5 +1,6 @@
 //! Whose certificate is it?
 
+use xtls_jingle::Session;
 use xtls_stanza::{Fingerprint, Method};
 use xtls_tls::{PeerCertificate, TlsParameters, TlsSession, Verification};
 
@@ -12,7 +13,7 @@ use crate::{
     handle::TrustDecision,
     security::{Authentication, Security},
     timer::Timer,
-    trust::{Confirmed, Learn, Learned, Pin, TrustPolicy, TrustRecord},
+    trust::{Confirmed, Learn, Learned, PasswordOutcome, Pin, TrustPolicy, TrustRecord},
 };
 
 /// A certificate that was judged and accepted.
@@ -31,17 +32,6 @@ enum Judgement {
 }
 
 impl Tunnel {
-    /// What can be said before TLS: nothing that a server could have changed counts, but where there is no pin to match
-    /// there is no need to go on.
-    pub(super) fn check_announced(&self, shared: &Shared) -> Option<Fault> {
-        let needs_pin = match self.trust_policy() {
-            TrustPolicy::Pinned => true,
-            TrustPolicy::Ask | TrustPolicy::LeapOfFaith => false,
-        };
-        let refused = needs_pin && self.record(shared).pins.is_empty();
-        refused.then(|| Fault::NotTrusted { fingerprint: self.announced.iter().max().copied() })
-    }
-
     /// What TLS itself is to check. Where nothing but a pin will do, a certificate without one is refused with an alert;
     /// else it is judged when its key is proven.
     pub(super) fn verification(&self, shared: &Shared) -> Verification {
@@ -65,6 +55,11 @@ impl Tunnel {
     /// The handshake is complete, so the peer holds the key of the certificate it showed. Nothing was sent since.
     pub(super) fn judge(&mut self, shared: &mut Shared) {
         self.timers.clear(Timer::Handshake);
+        if self.is_by_password() {
+            self.password_tried(PasswordOutcome::Right, shared);
+            return self
+                .verified(Verified { by: Authentication::Password, changed_from: Vec::new(), learn: None }, shared);
+        }
         let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate).cloned();
         let Some(certificate) = certificate else {
             return self.fail(Fault::NotTrusted { fingerprint: None }, shared);
@@ -101,14 +96,14 @@ impl Tunnel {
     /// Tells that the tunnel can be used, and whether the peer has confirmed that.
     pub(super) fn secured(&mut self, confirmed: bool, shared: &mut Shared) {
         let (Some(tls), Some(verified)) = (&self.tls, &self.verified) else { return };
-        let (Some(certificate), Some(parameters)) = (tls.peer_certificate().cloned(), tls.parameters()) else { return };
+        let Some(parameters) = tls.parameters() else { return };
         self.phase = Phase::Secured;
         self.timers.clear(Timer::Confirm);
         let security = Security {
-            method: Method::X509,
+            method: if self.is_by_password() { Method::Srp } else { Method::X509 },
             authenticated_by: verified.by,
             tls: parameters,
-            certificate,
+            certificate: tls.peer_certificate().cloned(),
             changed_from: verified.changed_from.clone(),
             confirmed,
         };
@@ -176,6 +171,11 @@ impl Tunnel {
         self.verified = Some(verified);
         self.release_held();
         self.established(shared);
+    }
+
+    /// Whether TLS runs by the password.
+    pub(super) fn is_by_password(&self) -> bool {
+        self.session.as_ref().and_then(Session::method) == Some(Method::Srp)
     }
 
     pub(super) fn trust_policy(&self) -> TrustPolicy {

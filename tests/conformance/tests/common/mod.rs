@@ -148,6 +148,7 @@ pub fn kinds(events: &[Event]) -> Vec<&'static str> {
         .map(|event| match event {
             Event::Incoming(_) => "Incoming",
             Event::IncomingGone { .. } => "IncomingGone",
+            Event::PasswordRequired { .. } => "PasswordRequired",
             Event::TrustRequired { .. } => "TrustRequired",
             Event::Secured { .. } => "Secured",
             Event::Confirmed { .. } => "Confirmed",

@@ -34,7 +34,7 @@ pub struct Stage {
     pub block_size: usize,
     pub seq_out: u16,
     seq_in: u16,
-    random: provider::Entity,
+    pub random: provider::Entity,
     seen: usize,
     ids: u32,
 }

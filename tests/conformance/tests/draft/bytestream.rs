@@ -140,7 +140,7 @@ fn draft_3_both_ends_present_a_certificate() {
     assert_eq!(stage.play(), []);
     let events = stage.events();
     let [Event::Secured { security, .. }] = events.as_slice() else { panic!("secured: {events:?}") };
-    assert_eq!(security.certificate.der(), stage.identity.certificate());
+    assert_eq!(security.certificate.as_ref().unwrap().der(), stage.identity.certificate());
     assert_eq!(security.tls.version, TlsVersion::Tls13);
     let own = stage.world.identity(stage.engine).certificate();
     assert_eq!(stage.tls.as_ref().unwrap().peer_certificate().unwrap().der(), own);

@@ -1,5 +1,5 @@
 //! What goes on the wire where the specifications leave a choice or contradict one another: what is emitted, exactly, and
-//! each decision on an inconsistency that concerns X.509 tunnels over ibb:1, under the number that it has in `docs`.
+//! each decision on an inconsistency that concerns tunnels over ibb:1, under the number that it has in `docs`.
 #![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 #[path = "../common/mod.rs"]
@@ -9,6 +9,7 @@ mod bytestream;
 mod closing;
 mod emit;
 mod fingerprints;
+mod passwords;
 mod sessions;
 mod streams;
 mod tie_break;
