@@ -1,7 +1,7 @@
 //! The XMPP account to log in with: address, server, password.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 use jid::FullJid;
@@ -12,8 +12,8 @@ use crate::exit::Failure;
 
 /// The port of XMPP client connections (RFC 6120 § 3.2.2).
 const CLIENT_PORT: u16 = 5222;
-/// Longest password that is read, in bytes.
-const MAX_PASSWORD: u64 = 4096;
+/// Longest first line of a password file, in bytes.
+const MAX_LINE: usize = 4096;
 /// The variable that may hold the password.
 const PASSWORD_VARIABLE: &str = "XTLS_PASSWORD";
 
@@ -103,7 +103,7 @@ impl Server {
 /// When there is none: the file cannot be read or is empty, or nobody can be asked.
 pub(crate) fn password(args: &AccountArgs) -> Result<Zeroizing<String>, Failure> {
     if let Some(path) = &args.password_file {
-        return password_from_file(path);
+        return not_empty(first_line(path)?, &format!("the first line of {}", path.display()));
     }
     if let Some(value) = std::env::var_os(PASSWORD_VARIABLE) {
         let value = value.into_string().map_err(|_| Failure::usage(format!("{PASSWORD_VARIABLE} is not UTF-8")))?;
@@ -120,16 +120,40 @@ pub(crate) fn password(args: &AccountArgs) -> Result<Zeroizing<String>, Failure>
     not_empty(Zeroizing::new(typed), "the password typed")
 }
 
-fn password_from_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
+/// The first line of a password file, without its end; it may be empty. No other copy of it is left in memory.
+///
+/// # Errors
+///
+/// When the file cannot be read, or the line is longer than 4096 bytes or not UTF-8.
+pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let name = path.display();
     let unreadable =
         |e: std::io::Error| Failure::other(format!("the password file {name} cannot be read: {e}; give another file"));
-    let file = File::open(path).map_err(unreadable)?;
-    let mut line = Zeroizing::new(String::with_capacity(256));
-    BufReader::new(file.take(MAX_PASSWORD)).read_line(&mut line).map_err(unreadable)?;
-    let end = line.trim_end_matches(['\r', '\n']).len();
-    line.truncate(end);
-    not_empty(line, &format!("the first line of {name}"))
+    let mut file = File::open(path).map_err(unreadable)?;
+    let mut buffer = Zeroizing::new([0; MAX_LINE + 1]);
+    let mut filled = 0;
+    let line = loop {
+        let room = buffer.get_mut(filled..).unwrap_or_default();
+        let count = match file.read(room) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            count => count.map_err(unreadable)?,
+        };
+        filled += count;
+        let read = buffer.get(..filled).unwrap_or_default();
+        if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
+            break read.get(..end).unwrap_or_default();
+        }
+        if filled > MAX_LINE {
+            return Err(Failure::usage(format!("the first line of {name} is longer than {MAX_LINE} bytes")));
+        }
+        if count == 0 {
+            break read;
+        }
+    };
+    match std::str::from_utf8(line) {
+        Ok(line) => Ok(Zeroizing::new(line.trim_end_matches('\r').to_owned())),
+        Err(_) => Err(Failure::usage(format!("the first line of {name} is not UTF-8"))),
+    }
 }
 
 fn not_empty(password: Zeroizing<String>, source: &str) -> Result<Zeroizing<String>, Failure> {
@@ -172,9 +196,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("password");
         std::fs::write(&path, " secret \r\nsecond\n").unwrap();
-        assert_eq!(password_from_file(&path).unwrap().as_str(), " secret ");
+        assert_eq!(first_line(&path).unwrap().as_str(), " secret ");
         std::fs::write(&path, "\nsecond\n").unwrap();
-        assert!(password_from_file(&path).unwrap_err().message.contains("is empty"));
-        assert!(password_from_file(&dir.path().join("absent")).is_err());
+        assert_eq!(first_line(&path).unwrap().as_str(), "");
+        assert!(not_empty(first_line(&path).unwrap(), "it").unwrap_err().message.contains("is empty"));
+        assert!(first_line(&dir.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn a_line_is_never_cut_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        for end in ["", "\n", "\nsecond"] {
+            std::fs::write(&path, "x".repeat(MAX_LINE) + end).unwrap();
+            assert_eq!(first_line(&path).unwrap().len(), MAX_LINE);
+            std::fs::write(&path, "x".repeat(MAX_LINE + 1) + end).unwrap();
+            assert_eq!(first_line(&path).unwrap_err().code, crate::exit::Code::Usage);
+        }
+        std::fs::write(&path, b"\xff\n").unwrap();
+        assert_eq!(first_line(&path).unwrap_err().code, crate::exit::Code::Usage);
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 security failure (peer not verified, certificate changed, \
-no XTLS at the peer), 4 connection or protocol failure (login refused, unknown host, server or peer gone).";
+wrong password, no XTLS at the peer), 4 connection or protocol failure (login refused, unknown host, server or peer gone).";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -116,8 +116,16 @@ pub(crate) struct TrustArgs {
     pub(crate) fingerprints: Vec<String>,
 
     /// Accept the certificate of a peer that was never seen before, and expect the same from then on
-    #[arg(long, conflicts_with = "fingerprints")]
+    #[arg(long, conflicts_with_all = ["fingerprints", "srp_password_file", "srp_password_prompt"])]
     pub(crate) leap_of_faith: bool,
+
+    /// Share the password in the first line of this file with the peer: it stands for a certificate that is not trusted
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srp_password_file: Option<PathBuf>,
+
+    /// Ask for that password in the terminal, before anything else
+    #[arg(long, conflicts_with = "srp_password_file")]
+    pub(crate) srp_password_prompt: bool,
 }
 
 #[derive(Debug, Args)]

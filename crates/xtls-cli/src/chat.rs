@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use jid::{FullJid, Jid};
-use xtls::{Application, Event, Incoming, InitiateError, Reason, ReasonCondition, TrustStore, TunnelOptions};
+use jid::{BareJid, FullJid, Jid};
+use xtls::{Application, Config, Event, Incoming, InitiateError, Reason, ReasonCondition, TrustRecord, TrustStore};
 
 use crate::args::ChatArgs;
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Output, Report};
-use crate::session::{Conversation, Happening, Input, Lines, Progress, Rules, Search, Session, Verdict};
+use crate::session::{
+    Conversation, Happening, Input, Lines, Progress, Rules, Search, Session, Verdict, password_locked,
+};
 
 /// How long the orderly end may take; the engine's own timers are shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -18,15 +20,22 @@ const CLOSE_TIME: Duration = Duration::from_secs(15);
 const OFFER_TIME: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Result<(), Failure> {
-    let rules = Rules::from_args(&args.trust)?;
+    let mut rules = Rules::from_args(&args.trust)?;
     let trust = data.trust()?;
     let bare = args.peer.to_bare();
-    if !rules.may_trust(&trust.record(&bare)) {
+    let known = trust.record(&bare);
+    if !rules.may_trust(&known) {
         return Err(Failure::security(format!(
             "no certificate of {bare} is trusted: get its fingerprint from its owner (xtls identity), then: \
-             xtls trust add {bare} FINGERPRINT"
+             xtls trust add {bare} FINGERPRINT; or share a password with it: --srp-password-prompt"
         )));
     }
+    if !rules.may_trust_certificate(&known)
+        && let Some(failure) = locked(&known, &bare)
+    {
+        return Err(failure);
+    }
+    rules.ask(output, bare.as_str())?;
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust).await?;
     session.lines = Lines::start();
@@ -49,10 +58,13 @@ async fn chat(session: &mut Session, conversation: &mut Conversation, peer: &Jid
             Outcome::Interrupted => return Ok(()),
         },
     };
-    let mut options = TunnelOptions::xml_stream(conversation.rules.policy());
+    let mut options = conversation.rules.options();
     // A search has asked already.
     options.check_support = !is_known;
-    let id = session.engine.initiate(clock::now(), peer.clone(), options).map_err(|e| cannot_initiate(e, &peer))?;
+    let id = session
+        .engine
+        .initiate(clock::now(), peer.clone(), options)
+        .map_err(|e| cannot_initiate(e, &peer, &session.trust().record(&peer.to_bare())))?;
     conversation.add(id, peer.clone());
     talk(session, conversation, &peer).await
 }
@@ -144,10 +156,9 @@ async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &Ful
 fn accept(session: &mut Session, conversation: &mut Conversation, incoming: Incoming) -> Result<(), Failure> {
     let peer = incoming.peer.clone();
     session.report(&Report::Incoming { peer: peer.as_str() })?;
-    let options = TunnelOptions::xml_stream(conversation.rules.policy());
     let id = session
         .engine
-        .accept(clock::now(), incoming, options)
+        .accept(clock::now(), incoming, conversation.rules.options())
         .map_err(|e| Failure::connection(format!("the offer of {peer} cannot be accepted: {e}; try again")))?;
     conversation.add(id, peer);
     Ok(())
@@ -158,8 +169,20 @@ fn decline(session: &mut Session, incoming: Incoming, condition: ReasonCondition
     let _ = session.engine.reject(clock::now(), incoming, Reason::new(condition));
 }
 
-fn cannot_initiate(e: InitiateError, peer: &FullJid) -> Failure {
+/// Too many wrong passwords were tried with the peer of whom this is known, as the engine counts them.
+fn locked(known: &TrustRecord, peer: &BareJid) -> Option<Failure> {
+    let Config { password_tries, password_cooldown, .. } = Config::default();
+    let until = known.locked_until(password_tries, password_cooldown.as_secs(), clock::unix().as_secs())?;
+    Some(password_locked(peer, until))
+}
+
+fn cannot_initiate(e: InitiateError, peer: &FullJid, known: &TrustRecord) -> Failure {
     match e {
+        InitiateError::PasswordLocked => {
+            let bare = peer.to_bare();
+            locked(known, &bare).unwrap_or_else(|| Failure::security(format!("no tunnel to {peer} can be opened: {e}")))
+        }
+        InitiateError::UserName => Failure::usage(format!("{e}: it has more than 255 bytes, or unusual characters")),
         InitiateError::OwnAddress => Failure::usage(format!("{peer} is this very login: chat with another address")),
         InitiateError::NotPinned => Failure::security(format!("no certificate of {peer} is trusted: xtls trust add")),
         e => Failure::other(format!("no tunnel to {peer} can be opened: {e}")),

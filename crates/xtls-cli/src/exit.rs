@@ -12,7 +12,7 @@ pub(crate) enum Code {
     Other = 1,
     /// The command line is wrong (clap uses the same number).
     Usage = 2,
-    /// The peer could not be verified, its certificate changed, or it has no XTLS.
+    /// The peer could not be verified, its certificate changed, the password is wrong, or it has no XTLS.
     Security = 3,
     /// Login refused, unknown host, server or peer gone.
     Connection = 4,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
-use xtls::{Application, Event, Incoming, Reason, ReasonCondition, TunnelOptions};
+use xtls::{Application, Event, Incoming, Reason, ReasonCondition};
 
 use crate::args::ListenArgs;
 use crate::clock;
@@ -16,8 +16,9 @@ use crate::session::{Conversation, Happening, Input, Lines, Rules, Session, Verd
 const CLOSE_TIME: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Result<(), Failure> {
-    let rules = Rules::from_args(&args.trust)?;
+    let mut rules = Rules::from_args(&args.trust)?;
     let trust = data.trust()?;
+    rules.ask(output, "your peers")?;
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust).await?;
     if !args.echo {
@@ -128,8 +129,7 @@ fn answer(
         return Ok(false);
     }
     session.report(&Report::Incoming { peer: peer.as_str() })?;
-    let options = TunnelOptions::xml_stream(conversation.rules.policy());
-    let accepted = session.engine.accept(now, incoming, options);
+    let accepted = session.engine.accept(now, incoming, conversation.rules.options());
     Ok(match accepted {
         Ok(id) => {
             conversation.add(id, peer);

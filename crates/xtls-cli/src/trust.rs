@@ -23,7 +23,7 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
                     session::tell(output, &Report::Trusted { jid: jid.as_str(), fingerprint: &fingerprint, learned })?;
                 }
             }
-            if trust.iter().next().is_none() {
+            if trust.iter().all(|(_, record)| record.pins.is_empty()) {
                 session::note(output, "* no certificate is trusted yet: xtls trust add JID FINGERPRINT")?;
             }
         }

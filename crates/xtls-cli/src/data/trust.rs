@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jid::BareJid;
 use serde::{Deserialize, Serialize};
-use xtls::{Confirmed, Fingerprint, Learned, Pin, TrustRecord, TrustStore};
+use xtls::{Attempts, Confirmed, Fingerprint, Learned, PasswordOutcome, Pin, TrustRecord, TrustStore};
 
 use super::file;
 use crate::exit::Failure;
@@ -20,6 +20,8 @@ const VERSION: u32 = 1;
 pub(crate) struct TrustFile {
     path: PathBuf,
     records: BTreeMap<BareJid, TrustRecord>,
+    /// Wrong passwords that could not be written: they count for this run at least.
+    unwritten: BTreeMap<BareJid, Attempts>,
     /// What went wrong when the engine had something to remember; the engine itself cannot be told.
     failure: Option<Failure>,
 }
@@ -38,6 +40,18 @@ struct StoredPeer {
     pins: Vec<StoredPin>,
     /// Whether a tunnel with this peer was secured and confirmed before.
     secured: bool,
+    /// Passwords that were tried in vain, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrong_passwords: Option<StoredAttempts>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredAttempts {
+    /// How many since the last right one.
+    count: u32,
+    /// When the last one was, in seconds of Unix time.
+    last: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,7 +83,7 @@ impl TrustFile {
     /// When it is damaged, of another version, or cannot be read. It stays as it is.
     pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
         let records = read(&path)?;
-        Ok(Self { path, records, failure: None })
+        Ok(Self { path, records, unwritten: BTreeMap::new(), failure: None })
     }
 
     /// All peers with their records, in the order of their addresses.
@@ -86,13 +100,20 @@ impl TrustFile {
         self.change(|records| records.entry(peer.clone()).or_default().add(pin))
     }
 
-    /// Forgets a peer; tells whether it was known.
+    /// Forgets the certificates of a peer; tells whether there was anything to forget. Wrong passwords stay counted: to
+    /// forget them would give away more guesses.
     ///
     /// # Errors
     ///
     /// When the file cannot be written; it stays as it is.
     pub(crate) fn remove(&mut self, peer: &BareJid) -> Result<bool, Failure> {
-        self.change(|records| records.remove(peer).is_some())
+        self.change(|records| {
+            let Some(record) = records.remove(peer) else { return false };
+            if record.attempts != Attempts::default() {
+                records.entry(peer.clone()).or_default().attempts = record.attempts;
+            }
+            record.secured_before || !record.pins.is_empty()
+        })
     }
 
     /// What went wrong since the last call, while the engine had something to remember.
@@ -133,7 +154,9 @@ impl TrustStore for TrustFile {
     fn record(&self, peer: &BareJid) -> TrustRecord {
         let now = read(&self.path);
         let records = now.as_ref().unwrap_or(&self.records);
-        records.get(peer).cloned().unwrap_or_default()
+        let mut record = records.get(peer).cloned().unwrap_or_default();
+        add_unwritten(&mut record, self.unwritten.get(peer));
+        record
     }
 
     fn confirmed(&mut self, peer: &BareJid, confirmed: &Confirmed) {
@@ -143,6 +166,30 @@ impl TrustStore for TrustFile {
         if let Err(failure) = changed {
             self.failure = Some(failure);
         }
+    }
+
+    fn password_tried(&mut self, peer: &BareJid, outcome: PasswordOutcome, unix_time: u64) {
+        let mut known = self.record(peer);
+        let unwritten = self.unwritten.remove(peer);
+        let changed = self.change(|records| {
+            let record = records.entry(peer.clone()).or_default();
+            add_unwritten(record, unwritten.as_ref());
+            record.password_tried(outcome, unix_time);
+        });
+        if let Err(failure) = changed {
+            known.password_tried(outcome, unix_time);
+            self.unwritten.insert(peer.clone(), known.attempts);
+            self.failure = Some(failure);
+        }
+    }
+}
+
+/// Counts wrong passwords that the file does not know of.
+fn add_unwritten(record: &mut TrustRecord, unwritten: Option<&Attempts>) {
+    if let Some(attempts) = unwritten
+        && attempts.failed > record.attempts.failed
+    {
+        record.attempts = *attempts;
     }
 }
 
@@ -192,6 +239,10 @@ impl StoredPeer {
             };
             record.add(Pin::new(fingerprint, learned));
         }
+        if let Some(wrong) = self.wrong_passwords {
+            record.attempts.failed = wrong.count;
+            record.attempts.last_unix = wrong.last;
+        }
         Ok(record)
     }
 }
@@ -206,92 +257,14 @@ impl From<&TrustRecord> for StoredPeer {
                 StoredLearned::Manual
             },
         };
-        Self { pins: record.pins.iter().map(stored).collect(), secured: record.secured_before }
+        let Attempts { failed, last_unix, .. } = record.attempts;
+        Self {
+            pins: record.pins.iter().map(stored).collect(),
+            secured: record.secured_before,
+            wrong_passwords: (failed > 0).then_some(StoredAttempts { count: failed, last: last_unix }),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    fn jid(text: &str) -> BareJid {
-        text.parse().unwrap()
-    }
-
-    fn pin(text: &[u8]) -> Pin {
-        Pin::manual(Fingerprint::sha256(text))
-    }
-
-    #[test]
-    fn pins_are_found_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("trust.json");
-        let mut trust = TrustFile::load(path.clone()).unwrap();
-        trust.add(&jid("romeo@montague.lit"), pin(b"one")).unwrap();
-        trust.add(&jid("romeo@montague.lit"), Pin::new(Fingerprint::sha256(b"two"), Learned::LeapOfFaith)).unwrap();
-        let again = TrustFile::load(path.clone()).unwrap();
-        assert_eq!(again.record(&jid("romeo@montague.lit")), trust.record(&jid("romeo@montague.lit")));
-        assert_eq!(again.iter().count(), 1);
-        assert!(trust.remove(&jid("romeo@montague.lit")).unwrap());
-        assert!(!trust.remove(&jid("romeo@montague.lit")).unwrap());
-        assert_eq!(TrustFile::load(path).unwrap().iter().count(), 0);
-    }
-
-    #[test]
-    fn two_processes_do_not_undo_each_others_changes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("trust.json");
-        let mut one = TrustFile::load(path.clone()).unwrap();
-        let mut two = TrustFile::load(path.clone()).unwrap();
-        one.add(&jid("a@b"), pin(b"a")).unwrap();
-        two.add(&jid("c@d"), pin(b"c")).unwrap();
-        assert_eq!(TrustFile::load(path).unwrap().iter().count(), 2);
-    }
-
-    #[test]
-    fn trust_that_is_taken_away_elsewhere_counts_at_once() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("trust.json");
-        let mut one = TrustFile::load(path.clone()).unwrap();
-        one.add(&jid("a@b"), pin(b"a")).unwrap();
-        let mut two = TrustFile::load(path.clone()).unwrap();
-        two.remove(&jid("a@b")).unwrap();
-        assert!(one.record(&jid("a@b")).pins.is_empty());
-        fs::write(path, "damaged").unwrap();
-        assert!(two.record(&jid("a@b")).pins.is_empty());
-    }
-
-    #[test]
-    fn a_damaged_file_is_reported_by_line_and_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("trust.json");
-        let mut trust = TrustFile::load(path.clone()).unwrap();
-        for damaged in [
-            "",
-            "{\"version\":1,\n\"peers\":{",
-            "{\"version\":1,\n\"peers\":{\"a@b\":{\"pins\":[],\"secured\":7}}}",
-            "{\"version\":1,\"peers\":{\"a@b\":{\"pins\":[{\"fingerprint\":\"zz\",\"learned\":\"manual\"}],\"secured\":true}}}",
-        ] {
-            fs::write(&path, damaged).unwrap();
-            let failure = TrustFile::load(path.clone()).unwrap_err();
-            assert!(failure.message.contains("trust.json is damaged"), "{failure}");
-            assert!(trust.add(&jid("a@b"), pin(b"a")).is_err());
-            assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
-        }
-        fs::write(&path, "{\"version\":1,\n\"peers\":{").unwrap();
-        let failure = TrustFile::load(path).unwrap_err();
-        assert!(failure.message.contains("line 2"), "{failure}");
-    }
-
-    #[test]
-    fn a_later_version_is_refused_and_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("trust.json");
-        fs::write(&path, "{\"version\":2,\"anything\":[]}").unwrap();
-        let failure = TrustFile::load(path.clone()).unwrap_err();
-        assert!(failure.message.contains("version 2"), "{failure}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":2,\"anything\":[]}");
-    }
-}
+mod tests;

@@ -46,7 +46,8 @@ pub(crate) struct Secured<'a> {
     pub(crate) tls_version: String,
     pub(crate) cipher_suite: &'a str,
     pub(crate) group: &'a str,
-    pub(crate) peer_sha256: String,
+    /// None where a password authenticates.
+    pub(crate) peer_sha256: Option<String>,
     pub(crate) authenticated_by: &'a str,
     pub(crate) confirmed: bool,
     pub(crate) changed: bool,
@@ -66,6 +67,11 @@ impl Output {
     /// Whether a person watches: a progress bar makes sense only then.
     pub(crate) fn is_interactive(self) -> bool {
         !self.json && io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Whether somebody sits at a terminal who can be asked for something.
+    pub(crate) fn can_ask(self) -> bool {
+        !self.json && io::stdin().is_terminal()
     }
 
     /// Tells of one event.
@@ -153,7 +159,9 @@ fn human_secured(out: &mut impl Write, s: &Secured<'_>) -> io::Result<()> {
     writeln!(out, "* secured with {}", Shown(s.peer))?;
     writeln!(out, "    method      {} (authenticated by {})", s.method, s.authenticated_by)?;
     writeln!(out, "    encryption  {}, {}, {}", s.tls_version, s.cipher_suite, s.group)?;
-    writeln!(out, "    peer        sha-256 {}", s.peer_sha256)?;
+    if let Some(sha256) = &s.peer_sha256 {
+        writeln!(out, "    peer        sha-256 {sha256}")?;
+    }
     let confirmed = if s.confirmed { "yes: both ends are verified" } else { "no: the peer has not confirmed us" };
     writeln!(out, "    confirmed   {confirmed}")?;
     if s.changed {
@@ -215,7 +223,7 @@ mod tests {
             tls_version: "TLS 1.3".to_owned(),
             cipher_suite: "s",
             group: "g",
-            peer_sha256: "00".to_owned(),
+            peer_sha256: None,
             authenticated_by: "pin",
             confirmed: true,
             changed: false,
@@ -237,6 +245,30 @@ mod tests {
                 "tls_version"
             ]
         );
+        assert!(value["peer_sha256"].is_null());
+    }
+
+    #[test]
+    fn a_peer_without_certificate_is_shown_without_one() {
+        let mut secured = Secured {
+            peer: "a@b/c",
+            method: "srp".to_owned(),
+            tls_version: "TLS 1.2".to_owned(),
+            cipher_suite: "s",
+            group: "g",
+            peer_sha256: None,
+            authenticated_by: "password",
+            confirmed: true,
+            changed: false,
+        };
+        let shown = |secured: &Secured<'_>| {
+            let mut out = Vec::new();
+            human_secured(&mut out, secured).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(!shown(&secured).contains("sha-256"));
+        secured.peer_sha256 = Some("00".to_owned());
+        assert!(shown(&secured).contains("    peer        sha-256 00\n"));
     }
 
     #[test]

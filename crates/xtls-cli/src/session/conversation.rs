@@ -228,14 +228,13 @@ fn quoted(address: &str) -> String {
 impl<'a> Secured<'a> {
     /// What people should learn of a tunnel (RFC 7590 § 3.7).
     pub(crate) fn new(peer: &'a str, security: &xtls::Security) -> Self {
-        let certificate = &security.certificate;
         Self {
             peer,
             method: security.method.to_string(),
             tls_version: security.tls.version.to_string(),
             cipher_suite: security.tls.cipher_suite,
             group: security.tls.group,
-            peer_sha256: certificate.fingerprint_sha256().hex(),
+            peer_sha256: security.certificate.as_ref().map(|certificate| certificate.fingerprint_sha256().hex()),
             authenticated_by: security.authenticated_by.as_str(),
             confirmed: security.confirmed,
             changed: !security.changed_from.is_empty(),

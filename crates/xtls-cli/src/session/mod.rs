@@ -28,7 +28,7 @@ pub(crate) use find::{Progress, Search};
 pub(crate) use input::{Input, Lines};
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 use signals::Signals;
-pub(crate) use verdict::Verdict;
+pub(crate) use verdict::{Verdict, password_locked};
 
 /// Silence of the server after which it is asked for a sign of life.
 const IDLE: Duration = Duration::from_secs(60);

@@ -1,9 +1,13 @@
 //! Whom to let in: the options about trust, as decisions.
 
-use jid::BareJid;
-use xtls::{Fingerprint, HashAlgo, PeerCertificate, TrustPolicy, TrustRecord};
-use xtls_stanza::FingerprintError;
+use std::path::Path;
 
+use jid::BareJid;
+use xtls::{Fingerprint, HashAlgo, Password, PeerCertificate, TrustPolicy, TrustRecord, TunnelOptions};
+use xtls_stanza::FingerprintError;
+use zeroize::Zeroizing;
+
+use crate::account;
 use crate::args::TrustArgs;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -14,22 +18,54 @@ pub(crate) struct Rules {
     /// Given on the command line, for this run.
     fingerprints: Vec<Fingerprint>,
     leap_of_faith: bool,
+    /// Shared with whoever the tunnels go to.
+    password: Option<Password>,
+    /// It is to be asked for.
+    asks: bool,
 }
 
 impl Rules {
-    /// Reads the options.
+    /// Reads the options, and the file of the password.
     ///
     /// # Errors
     ///
-    /// A usage failure when a fingerprint is none.
+    /// A usage failure when a fingerprint or a password is none; or a file that cannot be read.
     pub(crate) fn from_args(args: &TrustArgs) -> Result<Self, Failure> {
         let parsed: Result<Vec<_>, Failure> =
             args.fingerprints.iter().map(|text| fingerprint(text).map_err(|e| not_a_fingerprint(text, &e))).collect();
-        Ok(Self { fingerprints: parsed?, leap_of_faith: args.leap_of_faith })
+        let password = args.srp_password_file.as_deref().map(password_from_file).transpose()?;
+        Ok(Self { fingerprints: parsed?, leap_of_faith: args.leap_of_faith, password, asks: args.srp_password_prompt })
+    }
+
+    /// Asks for the password that is shared with these peers, if the options say so.
+    ///
+    /// # Errors
+    ///
+    /// A usage failure when nobody can be asked, or what is typed is no password.
+    pub(crate) fn ask(&mut self, output: Output, peers: &str) -> Result<(), Failure> {
+        if !self.asks {
+            return Ok(());
+        }
+        if !output.can_ask() {
+            return Err(Failure::usage(
+                "--srp-password-prompt needs a terminal and no --json: give --srp-password-file FILE",
+            ));
+        }
+        self.password = Some(password_from_terminal(peers)?);
+        Ok(())
+    }
+
+    /// The conditions of a tunnel for messages.
+    pub(crate) fn options(&self) -> TunnelOptions {
+        let options = TunnelOptions::xml_stream(self.policy());
+        match &self.password {
+            Some(password) => options.with_password(password.clone()),
+            None => options,
+        }
     }
 
     /// What makes the certificate of a peer acceptable.
-    pub(crate) fn policy(&self) -> TrustPolicy {
+    fn policy(&self) -> TrustPolicy {
         if !self.fingerprints.is_empty() {
             TrustPolicy::Ask
         } else if self.leap_of_faith {
@@ -41,6 +77,16 @@ impl Rules {
 
     /// Whether a tunnel with a peer of whom this is known has any chance.
     pub(crate) fn may_trust(&self, known: &TrustRecord) -> bool {
+        self.has_password() || self.may_trust_certificate(known)
+    }
+
+    /// Whether a password is there, or is to be asked for.
+    fn has_password(&self) -> bool {
+        self.password.is_some() || self.asks
+    }
+
+    /// Whether a certificate of such a peer may be accepted.
+    pub(crate) fn may_trust_certificate(&self, known: &TrustRecord) -> bool {
         self.leap_of_faith || !self.fingerprints.is_empty() || !known.pins.is_empty()
     }
 
@@ -82,6 +128,22 @@ pub(crate) fn warn_if_weak(output: Output, fingerprint: &Fingerprint) {
     }
 }
 
+/// A password that the engine takes.
+fn password_from_file(path: &Path) -> Result<Password, Failure> {
+    let line = account::first_line(path)?;
+    Password::new(&line).map_err(|e| {
+        Failure::usage(format!("{e}: see the first line of {}, which --srp-password-file names", path.display()))
+    })
+}
+
+/// Asks in the terminal, without echo.
+fn password_from_terminal(peers: &str) -> Result<Password, Failure> {
+    let typed = rpassword::prompt_password(format!("Password shared with {peers}: "))
+        .map_err(|e| Failure::other(format!("the password cannot be read from the terminal: {e}")))?;
+    let typed = Zeroizing::new(typed);
+    Password::new(&typed).map_err(|e| Failure::usage(format!("{e}: type another one")))
+}
+
 fn not_a_fingerprint(text: &str, why: &str) -> Failure {
     Failure::usage(format!("--trust {text} is no fingerprint: {why}; the peer gets its own with: xtls identity"))
 }
@@ -90,12 +152,12 @@ fn not_a_fingerprint(text: &str, why: &str) -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::{Identity, KeyKind, Pin};
+    use xtls::{Identity, KeyKind, Method, PasswordError, Pin};
 
     use super::*;
 
     fn rules(fingerprints: &[String], leap_of_faith: bool) -> Rules {
-        Rules::from_args(&TrustArgs { fingerprints: fingerprints.to_vec(), leap_of_faith }).unwrap()
+        Rules::from_args(&args(fingerprints, leap_of_faith, None)).unwrap()
     }
 
     fn juliet() -> BareJid {
@@ -140,8 +202,56 @@ mod tests {
     #[test]
     fn what_is_no_fingerprint_is_a_usage_failure() {
         for text in ["", "xyz", "12", "md5:d41d8cd98f00b204e9800998ecf8427e"] {
-            let args = TrustArgs { fingerprints: vec![text.to_owned()], leap_of_faith: false };
+            let args = args(&[text.to_owned()], false, None);
             assert_eq!(Rules::from_args(&args).unwrap_err().code, crate::exit::Code::Usage, "{text}");
         }
+    }
+
+    fn args(fingerprints: &[String], leap_of_faith: bool, file: Option<&Path>) -> TrustArgs {
+        let (fingerprints, srp_password_file) = (fingerprints.to_vec(), file.map(Path::to_owned));
+        TrustArgs { fingerprints, leap_of_faith, srp_password_file, srp_password_prompt: false }
+    }
+
+    /// What comes of a password file with this content.
+    fn with_password(content: &str) -> (Option<Rules>, Option<Failure>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        std::fs::write(&path, content).unwrap();
+        match Rules::from_args(&args(&[], false, Some(&path))) {
+            Ok(rules) => (Some(rules), None),
+            Err(failure) => (None, Some(failure)),
+        }
+    }
+
+    #[test]
+    fn a_password_gives_a_peer_of_whom_nothing_is_known_a_chance() {
+        let rules = with_password("wherefore\n").0.unwrap();
+        assert!(rules.may_trust(&TrustRecord::default()));
+        assert!(!rules.may_trust_certificate(&TrustRecord::default()));
+        assert_eq!(rules.options().methods, [Method::X509, Method::Srp]);
+        assert!(rules.options().password.is_some());
+    }
+
+    #[test]
+    fn without_a_password_the_method_is_not_offered() {
+        assert_eq!(rules(&[], true).options().methods, [Method::X509]);
+    }
+
+    #[test]
+    fn a_password_that_cannot_be_used_is_a_usage_failure_in_the_engines_words() {
+        for (line, why) in [
+            ("", PasswordError::Empty),
+            ("\nsecond", PasswordError::Empty),
+            ("\u{AD}\n", PasswordError::Empty),
+            ("a\u{7}b", PasswordError::Prohibited),
+            ("\u{1F339}", PasswordError::Prohibited),
+            (&"x".repeat(1025), PasswordError::TooLong),
+        ] {
+            let failure = with_password(line).1.unwrap();
+            assert_eq!(failure.code, crate::exit::Code::Usage, "{line}");
+            assert!(failure.message.starts_with(&why.to_string()), "{failure}");
+            assert!(line.is_empty() || !failure.message.contains(line), "the password shows: {failure}");
+        }
+        assert!(with_password(&"x".repeat(1024)).0.is_some());
     }
 }

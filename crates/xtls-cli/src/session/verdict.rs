@@ -1,8 +1,9 @@
 //! How a tunnel ended, and what a person can do about it.
 
 use jid::BareJid;
-use xtls::{CloseReason, Closed, EndedBy, Fault, ReasonCondition};
+use xtls::{CloseReason, Closed, EndedBy, Fault, Method, ReasonCondition};
 
+use crate::clock;
 use crate::exit::Failure;
 
 /// How a tunnel ended.
@@ -31,8 +32,8 @@ impl Verdict {
             }
             CloseReason::Terminated(reason) => match reason.condition {
                 ReasonCondition::SecurityError => Failure::security(format!(
-                    "{full} refused the tunnel with security-error: it does not trust our certificate; \
-                     give its owner the fingerprint that this shows: xtls identity"
+                    "{full} refused the tunnel with security-error: it neither trusts our certificate \
+                     nor shares a password with us; give its owner the fingerprint that this shows: xtls identity"
                 )),
                 ReasonCondition::Decline => Failure::connection(format!("{full} declined the tunnel: ask its owner")),
                 ReasonCondition::Busy => Failure::connection(format!("{full} is busy: try again later")),
@@ -47,6 +48,15 @@ impl Verdict {
         };
         Self::Failed(failure)
     }
+}
+
+/// No password may be tried with this peer until then, in Unix time.
+pub(crate) fn password_locked(peer: &BareJid, until: u64) -> Failure {
+    let until = clock::rfc3339(i64::try_from(until).unwrap_or(i64::MAX));
+    Failure::security(format!(
+        "too many wrong passwords were tried with {peer}, by either side: no more are taken until {until}; compare it \
+         with its owner by other means meanwhile"
+    ))
 }
 
 fn fault_advice(fault: &Fault, closed: &Closed, bare: &BareJid) -> Failure {
@@ -67,6 +77,14 @@ fn fault_advice(fault: &Fault, closed: &Closed, bare: &BareJid) -> Failure {
                  new one: xtls trust add {bare} {shown}"
             ))
         }
+        Fault::WrongPassword => Failure::security(format!(
+            "{fault}: compare it with the owner of {full} by other means, then try again; after three wrong ones there \
+             is a wait of an hour"
+        )),
+        Fault::PasswordLocked { until } => password_locked(bare, *until),
+        Fault::NoCommonMethod { offered } if offered.contains(&Method::Srp) => Failure::security(format!(
+            "{full} only takes a password: agree on one with its owner by other means, then: --srp-password-file FILE"
+        )),
         Fault::TrustRefused => Failure::security(format!(
             "the certificate of {full} is none that was given with --trust or xtls trust add: compare the fingerprints"
         )),
