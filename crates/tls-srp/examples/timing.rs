@@ -19,6 +19,7 @@ use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use subtle::ConstantTimeEq;
 use tls_srp::{ClientConfig, ClientSession, Credentials, Group, Random, RandomFailed, ServerConfig, ServerSession};
 
 /// What is cut off at the top before the second test: interrupts and the like.
@@ -139,6 +140,22 @@ fn main() -> Outcome<()> {
         let _ = read!(session, &before);
         let record = records[usize::from(fresh)].clone();
         time(|| read!(session, &record))
+    })?;
+
+    // Only who has the keys gets a Finished as far as its comparison, so it is the comparison itself that is timed here, a
+    // thousand times over: the first byte of verify_data is wrong, or the last.
+    let expected = [0x5A_u8; 12];
+    let wrong = [0, 11].map(|place| {
+        let mut wrong = expected;
+        if let Some(byte) = wrong.get_mut(place) {
+            *byte ^= 1;
+        }
+        wrong
+    });
+    test("both: comparison of verify_data (Finished), 1000 times", samples, &mut random, |fresh, _| {
+        let wrong = wrong[usize::from(fresh)];
+        let same = || bool::from(black_box(&expected[..]).ct_eq(black_box(&wrong[..])));
+        time(|| (0..1000).filter(|_| same()).count())
     })?;
 
     let params = modulus()?;
