@@ -4,8 +4,6 @@ use core::fmt;
 
 use xtls_stanza::{Condition, ErrorType, StanzaError, ns};
 
-use crate::Action;
-
 /// Jingle's own error conditions: those of XEP-0166 § 10, and security-required of § 9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -77,8 +75,6 @@ pub enum Fault {
     UnknownSession,
     /// An informational message whose payload is not understood (XEP-0166 § 6.8).
     UnsupportedInfo,
-    /// An action that is not implemented: a session implements all of them, its driver need not.
-    Unsupported(Action),
     /// It crossed a request of ours that overrules it (XEP-0166 § 7.2.16).
     TieBreak,
     /// There is still another one of the kind to be settled; the words say so.
@@ -98,7 +94,6 @@ impl Fault {
             Self::OutOfOrder(why) => JingleCondition::OutOfOrder.stanza_error().with_text(why),
             Self::UnknownSession => JingleCondition::UnknownSession.stanza_error(),
             Self::UnsupportedInfo => JingleCondition::UnsupportedInfo.stanza_error(),
-            Self::Unsupported(_) => StanzaError::new(Condition::FeatureNotImplemented),
             Self::TieBreak => JingleCondition::TieBreak.stanza_error(),
             Self::Busy(why) => StanzaError::new(Condition::ResourceConstraint).with_text(why),
         }
@@ -113,7 +108,6 @@ impl fmt::Display for Fault {
             Self::OutOfOrder(why) => write!(f, "out of order: {why}"),
             Self::UnknownSession => f.write_str("no such session"),
             Self::UnsupportedInfo => f.write_str("an informational message that is not understood"),
-            Self::Unsupported(action) => write!(f, "{action} is not implemented"),
             Self::TieBreak => f.write_str("it crossed a request that overrules it"),
             Self::Busy(why) => write!(f, "busy: {why}"),
         }
@@ -176,10 +170,6 @@ mod tests {
         };
         assert_eq!(answer(Fault::Malformed("x")), (Condition::BadRequest, ErrorType::Modify, None));
         assert_eq!(answer(Fault::NotAcceptable("x")), (Condition::NotAcceptable, ErrorType::Cancel, None));
-        assert_eq!(
-            answer(Fault::Unsupported(Action::ContentAdd)),
-            (Condition::FeatureNotImplemented, ErrorType::Cancel, None)
-        );
         assert_eq!(answer(Fault::TieBreak), (Condition::Conflict, ErrorType::Cancel, Some(JingleCondition::TieBreak)));
         assert_eq!(answer(Fault::Busy("x")), (Condition::ResourceConstraint, ErrorType::Wait, None));
         assert_eq!(answer(Fault::OutOfOrder("x")).2, Some(JingleCondition::OutOfOrder));

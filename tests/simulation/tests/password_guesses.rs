@@ -8,9 +8,11 @@ use std::time::Duration;
 use common::{
     Ended, JULIET, ROMEO, SECOND, base64, closed,
     password::{asking, by_word, guesses, meet, secured, strangers, strangers_with, word, wrong},
-    raw, terminations,
+    raw, sent, terminations,
 };
-use xtls::{Authentication, EndedBy, Fault, InitiateError, TrustPolicy, TunnelOptions};
+use xtls::{
+    Authentication, EndedBy, Fault, InitiateError, PasswordOutcome, TrustPolicy, TrustStore as _, TunnelOptions,
+};
 use xtls_testkit::{EntityId, EntityOptions, Fate, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -47,6 +49,20 @@ fn a_wrong_password_is_the_same_fault_at_both_ends_and_one_guess() {
         assert_eq!(terminations(&world, JULIET, ROMEO), ["security-error"]);
         assert_eq!([guesses(&world, ends[0], ends[1]), guesses(&world, ends[1], ends[0])], [1, 1]);
     }
+}
+
+#[test]
+fn p14_a_lock_that_falls_while_support_is_asked_for_ends_the_tunnel_before_any_offer() {
+    let (mut world, ends) = strangers(4);
+    offer(&mut world, ends, by_word()).unwrap();
+    let unix = 1_767_225_600;
+    let peer = world.jid(ends[1]).to_bare();
+    world.with_store(ends[0], |store| (0..3).for_each(|_| store.password_tried(&peer, PasswordOutcome::Wrong, unix)));
+    world.run();
+    let end = closed(&mut world, ends[0]);
+    assert!(matches!(end.fault, Some(Fault::PasswordLocked { .. })), "{end:?}");
+    assert!(end.security, "{end:?}");
+    assert!(!sent(&world, ROMEO, JULIET).iter().any(|stanza| stanza.contains("session-initiate")));
 }
 
 #[test]

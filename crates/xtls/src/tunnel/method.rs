@@ -193,9 +193,21 @@ impl Tunnel {
         }
         Choice::Refuse(match locked {
             Some(until) if self.allows(Method::Srp) => Fault::PasswordLocked { until },
-            _ if x509 || srp => Fault::NotTrusted { fingerprint: self.announced.iter().max().copied() },
+            _ if x509 || srp => self.not_trusted(),
             _ => Fault::NoCommonMethod { offered: theirs.to_vec() },
         })
+    }
+
+    /// Why there is nothing to offer: the password is locked, or no certificate of the peer is trusted.
+    pub(super) fn nothing_to_offer(&self, shared: &Shared) -> Fault {
+        match self.locked_until(shared) {
+            Some(until) if self.allows(Method::Srp) => Fault::PasswordLocked { until },
+            _ => self.not_trusted(),
+        }
+    }
+
+    fn not_trusted(&self) -> Fault {
+        Fault::NotTrusted { fingerprint: self.announced.iter().max().copied() }
     }
 
     /// Whether the announced fingerprints leave hope that the certificate is a pinned one. It is a hint: it chooses a method

@@ -185,13 +185,14 @@ impl Tunnel {
     /// Sends the offer.
     fn offer(&mut self, shared: &mut Shared) {
         self.phase = Phase::Offered;
+        let security = self.own_offer(shared);
+        if security.is_empty() {
+            // What could succeed when the tunnel was asked for may not any more, now that the peer told its features.
+            return self.fail(self.nothing_to_offer(shared), shared);
+        }
         let ibb_sid = shared.ids.next_id();
-        let offer = Offer::new(
-            self.application.description(),
-            ibb_sid.as_str(),
-            shared.config.block_size,
-            self.own_offer(shared),
-        );
+        let block_size = shared.config.block_size;
+        let offer = Offer::new(self.application.description(), ibb_sid.as_str(), block_size, security);
         let ring = shared.config.timers.ring;
         // The responder may have to ask somebody for a password after somebody has decided on the offer.
         let asks = offer.security.methods.contains(&Method::Srp);
