@@ -10,6 +10,7 @@ use crate::error::{AuthenticationFailed, Error, PeerMisbehaved};
 use crate::group::Group;
 use crate::message::{self, ClientHello, ClientKeyExchange, HandshakeType, Message, ServerHello, ServerKeyExchange};
 use crate::prf::{MasterSecret, RANDOM, Side};
+use crate::random::{Random, RandomFailed};
 use crate::record::{Opener, Sealer};
 use crate::session::{Common, Role};
 use crate::srp::{PRIVATE_VALUE, PrivateKey, PrivateValue, PublicValue, ServerExchange};
@@ -60,8 +61,7 @@ impl Server {
         common.group = Some(config.group);
 
         let server = ServerHello { random: without_sentinel(common.hello_random()?), suite: client.suite };
-        let mut salt = [0; SALT];
-        common.random.fill(&mut salt)?;
+        let salt = new_salt(&mut *common.random)?;
         let exchange = exchange(common, user, config.group, &salt)?;
 
         let mut flight = Vec::new();
@@ -174,6 +174,15 @@ impl Role for Server {
 }
 
 /// RFC 5054 § 2.5.3, with a fresh b.
+/// A fresh salt. It never begins with a zero: OpenSSL takes the salt for a number, and its client would hash it without
+/// leading zeros and so fail with the right password, once in 256 times.
+fn new_salt(random: &mut dyn Random) -> Result<[u8; SALT], RandomFailed> {
+    let mut salt = [0; SALT];
+    random.fill(&mut salt)?;
+    salt[0] = salt[0].max(1);
+    Ok(salt)
+}
+
 fn exchange(common: &mut Common, user: &Credentials, group: Group, salt: &[u8]) -> Result<ServerExchange, Error> {
     let mut b: PrivateValue = Zeroizing::new([0; PRIVATE_VALUE]);
     common.random.fill(&mut *b)?;
@@ -198,4 +207,25 @@ fn no_downgrade_sentinel_is_ever_sent() {
     random[24..].copy_from_slice(b"DOWNGRD\x01");
     assert_ne!(without_sentinel(random)[24..], *b"DOWNGRD\x01");
     assert_eq!(without_sentinel(random)[..24], [7; 24]);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    struct Filled(u8);
+
+    impl Random for Filled {
+        fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomFailed> {
+            out.fill(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_salt_never_begins_with_a_zero() {
+        assert_eq!(new_salt(&mut Filled(0)).unwrap()[..2], [1, 0]);
+        assert_eq!(new_salt(&mut Filled(9)).unwrap(), [9; SALT]);
+    }
 }
