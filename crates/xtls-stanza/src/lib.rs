@@ -5,6 +5,7 @@
 //! RFC 6120 § 11 allows: no comments, processing instructions, document types or entities, and nothing that is not
 //! well-formed, whatever the underlying tokenizer would let through.
 
+mod c2ctls;
 mod element;
 mod error;
 mod fingerprint;
@@ -17,6 +18,7 @@ mod security;
 mod stanza_error;
 pub mod write;
 
+pub use c2ctls::{KeyKind, KeyName, KeyNameError, OwnMethods, TlsOffer};
 pub use element::{Attribute, BuildError, Builder, Element, ElementRef, Node, Scope};
 pub use error::{ParseError, ParseErrorKind};
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgo};

@@ -10,6 +10,16 @@ pub const STREAM: &str = "http://etherx.jabber.org/streams";
 pub const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
 /// RFC 6120 § 8.3.2: stanza error conditions.
 pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
+/// RFC 6120 § 5.4.2: the elements that negotiate TLS.
+pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
+/// RFC 6120 § 6.4: the elements that negotiate SASL.
+pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+/// XEP-0035: the same for TLS, before streams had features.
+pub const RFC_2595: &str = "http://www.ietf.org/rfc/rfc2595.txt";
+/// XEP-0250: which methods and keys two clients are ready for.
+pub const C2C_TLS: &str = "urn:xmpp:tmp:c2ctls";
+/// XEP-0189 before its namespace was issued: how XEP-0250 names a key.
+pub const PUBKEY_TMP: &str = "urn:xmpp:tmp:pubkey";
 /// XML 1.0 § 2.12: the namespace that the prefix `xml` is always bound to.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Namespaces in XML § 3: the namespace that the prefix `xmlns` is always bound to.

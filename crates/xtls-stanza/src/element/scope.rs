@@ -29,6 +29,12 @@ impl Scope {
         Ok(())
     }
 
+    /// Whether a prefix, or none, stands for this namespace: what is only declared announces something in XEP-0035.
+    #[must_use]
+    pub fn binds(&self, namespace: &str) -> bool {
+        self.bindings.iter().any(|(prefix, bound)| bound == namespace && self.lookup(prefix) == Some(namespace))
+    }
+
     pub(super) fn bindings(&self) -> impl Iterator<Item = (&str, &str)> {
         self.bindings.iter().map(|(prefix, namespace)| (prefix.as_str(), namespace.as_str()))
     }
