@@ -1,11 +1,14 @@
-//! The two ends of the tunnel, and addresses held against them.
+//! The two ends of a stream, and addresses held against them.
+
+use core::borrow::Borrow;
 
 use jid::{BareJid, FullJid, Jid};
 
-/// One end of the tunnel, as it was authenticated.
+/// One end: of a tunnel, as it was authenticated and always a full JID; or of a direct stream, which may be any JID
+/// (XEP-0174's have no resource).
 #[derive(Debug, Clone)]
-pub(crate) struct End {
-    full: FullJid,
+pub(crate) struct End<J = FullJid> {
+    jid: J,
     bare: BareJid,
 }
 
@@ -14,7 +17,7 @@ pub(crate) struct End {
 pub(crate) enum Named<'a> {
     /// Nothing: there is no address.
     Nothing,
-    /// It is the end's full JID.
+    /// It is the end's JID.
     Full,
     /// It is the end's bare JID.
     Bare,
@@ -22,22 +25,22 @@ pub(crate) enum Named<'a> {
     Other(&'a str),
 }
 
-impl End {
-    pub(crate) fn new(full: FullJid) -> Self {
-        let bare = full.to_bare();
-        Self { full, bare }
+impl<J: Borrow<Jid>> End<J> {
+    pub(crate) fn new(jid: J) -> Self {
+        let bare = jid.borrow().to_bare();
+        Self { jid, bare }
     }
 
     pub(crate) fn full(&self) -> &str {
-        self.full.as_str()
+        self.jid.borrow().as_str()
     }
 
     pub(crate) fn bare(&self) -> &str {
         self.bare.as_str()
     }
 
-    pub(crate) fn jid(&self) -> &FullJid {
-        &self.full
+    pub(crate) fn jid(&self) -> &J {
+        &self.jid
     }
 
     /// Compares as JIDs compare, after preparation (RFC 7622 § 3).

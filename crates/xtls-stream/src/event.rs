@@ -4,6 +4,8 @@ use core::fmt;
 
 use xtls_stanza::{Element, ParseErrorKind};
 
+use crate::StreamCondition;
+
 /// What happened on the stream.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -49,7 +51,7 @@ pub enum StreamFault {
     UnsupportedStanza,
     /// The peer reported a stream error (RFC 6120 § 4.9.1).
     Reported {
-        /// Name of the condition, `undefined-condition` if there was none.
+        /// Name of the condition, `undefined-condition` if there was none that RFC 6120 knows.
         condition: String,
         /// What the peer had to say about it, for people.
         text: Option<String>,
@@ -60,13 +62,19 @@ impl StreamFault {
     /// The condition of the stream error that the peer was sent; `None` where the peer reported one itself.
     #[must_use]
     pub fn condition(&self) -> Option<&'static str> {
+        self.stream_condition().map(StreamCondition::name)
+    }
+
+    pub(crate) fn stream_condition(&self) -> Option<StreamCondition> {
         match self {
-            Self::Xml(kind) => Some(kind.stream_condition()),
-            Self::Namespace => Some("invalid-namespace"),
-            Self::Version => Some("unsupported-version"),
-            Self::From => Some("invalid-from"),
-            Self::To => Some("host-unknown"),
-            Self::UnsupportedStanza => Some("unsupported-stanza-type"),
+            Self::Xml(kind) => {
+                Some(StreamCondition::parse(kind.stream_condition()).unwrap_or(StreamCondition::NotWellFormed))
+            }
+            Self::Namespace => Some(StreamCondition::InvalidNamespace),
+            Self::Version => Some(StreamCondition::UnsupportedVersion),
+            Self::From => Some(StreamCondition::InvalidFrom),
+            Self::To => Some(StreamCondition::HostUnknown),
+            Self::UnsupportedStanza => Some(StreamCondition::UnsupportedStanzaType),
             Self::Reported { .. } => None,
         }
     }
@@ -106,7 +114,7 @@ pub enum OpenError {
     Failed,
 }
 
-/// Why a stanza was not sent.
+/// Why a stanza, or another child of a stream, was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -120,6 +128,10 @@ pub enum SendError {
     To,
     /// Its text is longer than [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes).
     TooLarge,
+    /// It has to wait for TLS. A stream in a tunnel never says so.
+    TlsRequired,
+    /// It is the stream's own to send. A stream in a tunnel never says so.
+    Reserved,
 }
 
 /// Why a stream cannot be closed.
@@ -148,6 +160,8 @@ impl fmt::Display for SendError {
             Self::From => "the stanza is from somebody else than this end",
             Self::To => "the stanza is to somebody else than the peer",
             Self::TooLarge => "the stanza is too large",
+            Self::TlsRequired => "it has to wait for TLS",
+            Self::Reserved => "it is for the stream itself to send",
         })
     }
 }

@@ -1,11 +1,23 @@
 //! What the specifications ask of headers, stanzas and stream errors.
 
-use xtls_stanza::{Element, ns};
+use core::borrow::Borrow;
+
+use jid::Jid;
+use xtls_stanza::{Element, StreamHeader, ns};
 
 use crate::{
-    StreamFault,
+    SendError, StreamError, StreamFault,
     address::{End, Named},
 };
+
+/// RFC 6120 § 4.8: the stream's own namespace, and that of its content.
+pub(crate) fn check_namespaces(header: &StreamHeader) -> Result<(), StreamFault> {
+    if header.name() == "stream" && header.ns() == ns::STREAM && header.default_ns() == ns::CLIENT {
+        Ok(())
+    } else {
+        Err(StreamFault::Namespace)
+    }
+}
 
 /// RFC 6120 § 8: the three kinds of stanza.
 pub(crate) fn is_stanza(element: &Element) -> bool {
@@ -14,7 +26,7 @@ pub(crate) fn is_stanza(element: &Element) -> bool {
 
 /// Makes a stanza's address that of an end of the tunnel, in its prepared form. The address it bears if that is
 /// somebody else's.
-pub(crate) fn stamp(stanza: &mut Element, name: &str, end: &End) -> Result<(), String> {
+pub(crate) fn stamp<J: Borrow<Jid>>(stanza: &mut Element, name: &str, end: &End<J>) -> Result<(), String> {
     let address = stanza.attribute(name);
     let wanted = match end.named(address) {
         Named::Nothing | Named::Full => end.full(),
@@ -41,11 +53,33 @@ pub(crate) fn is_supported(version: &str, is_answer: bool) -> bool {
     }
 }
 
-/// RFC 6120 § 4.9.2: the condition and, for people, the text of a stream error.
-pub(crate) fn reported(error: &Element) -> StreamFault {
-    let condition = error.children().find(|child| child.ns() == ns::STREAM_ERRORS && child.name() != "text");
-    StreamFault::Reported {
-        condition: condition.map_or_else(|| "undefined-condition".to_owned(), |child| child.name().to_owned()),
-        text: error.child("text", ns::STREAM_ERRORS).map(|text| text.text()),
+/// Leaves out the addresses that name the ends (XEP-0246 § 4); the text, as it stands in a stream.
+pub(crate) fn without_addresses<J: Borrow<Jid>>(
+    stanza: &Element,
+    local: &End<J>,
+    peer: &End<J>,
+) -> Result<String, SendError> {
+    let from = local.named(stanza.attribute("from"));
+    let to = peer.named(stanza.attribute("to"));
+    if matches!(from, Named::Other(_)) {
+        return Err(SendError::From);
     }
+    if matches!(to, Named::Other(_)) {
+        return Err(SendError::To);
+    }
+    if from != Named::Full && to != Named::Full {
+        return Ok(stanza.to_xml(ns::CLIENT));
+    }
+    let mut stanza = stanza.clone();
+    for (name, named) in [("from", from), ("to", to)] {
+        if named == Named::Full {
+            stanza.remove_attribute(name);
+        }
+    }
+    Ok(stanza.to_xml(ns::CLIENT))
+}
+
+/// RFC 6120 § 4.9.2: the fault that the peer reports by a `<stream:error/>`.
+pub(crate) fn reported(error: StreamError) -> StreamFault {
+    StreamFault::Reported { condition: error.condition.name().to_owned(), text: error.text }
 }

@@ -4,15 +4,14 @@
 #[allow(clippy::unwrap_used, clippy::as_conversions)]
 mod tests;
 
-use std::collections::VecDeque;
-
 use jid::FullJid;
-use xtls_stanza::{Element, Ids, Limits, StreamHeader, StreamItem, StreamReader, ns};
+use xtls_stanza::{Element, Id, Ids, Limits, StreamHeader, StreamItem, StreamReader, ns};
 
 use crate::{
-    CloseError, OpenError, SendError, StreamEvent, StreamFault,
+    CloseError, OpenError, SendError, StreamError, StreamEvent, StreamFault,
     address::{End, Named},
-    rules::{is_stanza, is_supported, reported, stamp},
+    queue::Queue,
+    rules::{check_namespaces, is_stanza, is_supported, reported, stamp, without_addresses},
     write,
 };
 
@@ -76,9 +75,7 @@ pub struct TunnelStream {
     /// A stream has been closed: the next may be opened from either end.
     reused: bool,
     failed: bool,
-    /// With the bytes that each took on the wire.
-    events: VecDeque<(StreamEvent, usize)>,
-    waiting_bytes: usize,
+    events: Queue<StreamEvent>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +87,7 @@ enum Outgoing {
 
 impl TunnelStream {
     /// The most events that wait to be polled.
-    pub const MAX_EVENTS: usize = 32;
+    pub const MAX_EVENTS: usize = Queue::<StreamEvent>::MAX_EVENTS;
 
     /// The stream of a tunnel that has been secured, not opened yet. `local` and `peer` are its two ends; `limits` bound
     /// every stanza, in both directions.
@@ -107,8 +104,7 @@ impl TunnelStream {
             answered: false,
             reused: false,
             failed: false,
-            events: VecDeque::new(),
-            waiting_bytes: 0,
+            events: Queue::new(limits.stanza_bytes),
         }
     }
 
@@ -151,7 +147,7 @@ impl TunnelStream {
     #[must_use = "bytes that were not used must be passed again"]
     pub fn handle_bytes(&mut self, bytes: &[u8], ids: &mut Ids, out: &mut Vec<u8>) -> usize {
         let mut input = bytes;
-        while !self.failed && self.has_room() {
+        while !self.failed && self.events.has_room() {
             let before = self.reader.buffered() + input.len();
             match self.reader.read(&mut input) {
                 Ok(Some(item)) => {
@@ -184,7 +180,7 @@ impl TunnelStream {
         if self.role == Role::Responder && !self.reused {
             return Err(OpenError::NotInitiator);
         }
-        write::header(out, &self.local, &self.peer, None);
+        self.write_header(None, out);
         self.outgoing = Outgoing::Open;
         Ok(())
     }
@@ -203,25 +199,7 @@ impl TunnelStream {
         if !is_stanza(stanza) {
             return Err(SendError::NotAStanza);
         }
-        let from = self.local.named(stanza.attribute("from"));
-        let to = self.peer.named(stanza.attribute("to"));
-        if matches!(from, Named::Other(_)) {
-            return Err(SendError::From);
-        }
-        if matches!(to, Named::Other(_)) {
-            return Err(SendError::To);
-        }
-        let text = if from == Named::Full || to == Named::Full {
-            let mut stanza = stanza.clone();
-            for (name, named) in [("from", from), ("to", to)] {
-                if named == Named::Full {
-                    stanza.remove_attribute(name);
-                }
-            }
-            stanza.to_xml(ns::CLIENT)
-        } else {
-            stanza.to_xml(ns::CLIENT)
-        };
+        let text = without_addresses(stanza, &self.local, &self.peer)?;
         if text.len() > self.limits.stanza_bytes {
             return Err(SendError::TooLarge);
         }
@@ -247,14 +225,7 @@ impl TunnelStream {
     /// The next event.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<StreamEvent> {
-        let (event, size) = self.events.pop_front()?;
-        self.waiting_bytes -= size;
-        Some(event)
-    }
-
-    fn has_room(&self) -> bool {
-        let few = self.events.len() < Self::MAX_EVENTS && self.waiting_bytes < self.limits.stanza_bytes;
-        few || self.events.is_empty()
+        self.events.pop()
     }
 
     fn item(&mut self, item: StreamItem, size: usize, ids: &mut Ids, out: &mut Vec<u8>) -> Result<(), StreamFault> {
@@ -281,18 +252,16 @@ impl TunnelStream {
         self.incoming = true;
         if self.outgoing == Outgoing::Idle {
             self.answer_header(ids, out);
-            write::features(out);
+            write::no_features(out);
         }
         if self.outgoing == Outgoing::Open {
-            self.push(StreamEvent::Opened, size);
+            self.events.push(StreamEvent::Opened, size);
         }
         Ok(())
     }
 
     fn check_header(&self, header: &StreamHeader) -> Result<(), StreamFault> {
-        if header.name() != "stream" || header.ns() != ns::STREAM || header.default_ns() != ns::CLIENT {
-            return Err(StreamFault::Namespace);
-        }
+        check_namespaces(header)?;
         // XEP-0246 § 2 and the draft only recommend addresses, and the tunnel has authenticated the peer anyway. A bare
         // JID is XEP-0246's own way. Anything else contradicts the tunnel.
         if matches!(self.peer.named(header.from()), Named::Other(_)) {
@@ -308,16 +277,22 @@ impl TunnelStream {
         Ok(())
     }
 
+    /// XEP-0246 § 2, with full JIDs (XEP-0247 § 2).
+    fn write_header(&self, id: Option<Id>, out: &mut Vec<u8>) {
+        let (from, to) = (Some(self.local.full()), Some(self.peer.full()));
+        write::Header { from, id: id.as_ref().map(Id::as_str), to, version: true, ..Default::default() }.write(out);
+    }
+
     fn answer_header(&mut self, ids: &mut Ids, out: &mut Vec<u8>) {
-        write::header(out, &self.local, &self.peer, Some(ids.next_id()));
+        self.write_header(Some(ids.next_id()), out);
         self.outgoing = Outgoing::Open;
         self.answered = true;
     }
 
     /// A first-level child of the stream.
     fn child(&mut self, mut stanza: Element, size: usize) -> Result<(), StreamFault> {
-        if stanza.is("error", ns::STREAM) {
-            return Err(reported(&stanza));
+        if let Some(error) = StreamError::parse(stanza.root()) {
+            return Err(reported(error));
         }
         // Nothing is negotiated inside the tunnel, so features are never waited for and whatever they offer is left
         // alone. They come from the side that answers (RFC 6120 § 4.3.2).
@@ -334,7 +309,7 @@ impl TunnelStream {
         } else {
             StreamEvent::Stanza(stanza)
         };
-        self.push(event, size);
+        self.events.push(event, size);
         Ok(())
     }
 
@@ -348,7 +323,7 @@ impl TunnelStream {
         self.answered = false;
         self.reused = true;
         self.reader.reset();
-        self.push(StreamEvent::Closed, 0);
+        self.events.push(StreamEvent::Closed, 0);
     }
 
     /// RFC 6120 § 4.9.1: a stream error stands inside a stream, so a header goes before it if need be, and the stream is
@@ -358,8 +333,8 @@ impl TunnelStream {
             self.answer_header(ids, out);
         }
         if self.outgoing == Outgoing::Open {
-            if let Some(condition) = fault.condition() {
-                write::error(out, condition);
+            if let Some(condition) = fault.stream_condition() {
+                write::error(out, &condition.into());
             }
             write::end(out);
         }
@@ -367,11 +342,6 @@ impl TunnelStream {
         self.incoming = false;
         self.failed = true;
         self.reader.reset();
-        self.push(StreamEvent::Failed(fault), 0);
-    }
-
-    fn push(&mut self, event: StreamEvent, size: usize) {
-        self.waiting_bytes += size;
-        self.events.push_back((event, size));
+        self.events.push(StreamEvent::Failed(fault), 0);
     }
 }

@@ -1,35 +1,53 @@
 //! What a stream writes of its own: header, features, errors, end.
 
-use xtls_stanza::{Id, ns, write};
+use xtls_stanza::{ns, write};
 
-use crate::address::End;
+use crate::StreamError;
 
-/// The stream header (XEP-0246 § 2): full JIDs (XEP-0247 § 2), and an id where it is an answer (RFC 6120 § 4.7.3).
-pub(crate) fn header(out: &mut Vec<u8>, local: &End, peer: &End, id: Option<Id>) {
-    let mut text = String::with_capacity(192);
-    text.push_str("<stream:stream");
-    write::attribute(&mut text, "xmlns", ns::CLIENT);
-    write::attribute(&mut text, "xmlns:stream", ns::STREAM);
-    write::attribute(&mut text, "from", local.full());
-    write::optional_attribute(&mut text, "id", id.as_ref().map(Id::as_str));
-    write::attribute(&mut text, "to", peer.full());
-    write::attribute(&mut text, "version", "1.0");
-    text.push('>');
-    out.extend_from_slice(text.as_bytes());
+/// What a stream header says (RFC 6120 § 4.7).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Header<'a> {
+    pub(crate) from: Option<&'a str>,
+    /// Where it is an answer (RFC 6120 § 4.7.3).
+    pub(crate) id: Option<&'a str>,
+    pub(crate) to: Option<&'a str>,
+    /// XMPP 1.0; without it the stream is older.
+    pub(crate) version: bool,
+    pub(crate) lang: Option<&'a str>,
+    /// XEP-0035 § 2.2: TLS can be had.
+    pub(crate) announces_tls: bool,
+}
+
+impl Header<'_> {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let mut text = String::with_capacity(192);
+        text.push_str("<stream:stream");
+        write::attribute(&mut text, "xmlns", ns::CLIENT);
+        write::attribute(&mut text, "xmlns:stream", ns::STREAM);
+        if self.announces_tls {
+            write::attribute(&mut text, "xmlns:tls", ns::RFC_2595);
+        }
+        write::optional_attribute(&mut text, "from", self.from);
+        write::optional_attribute(&mut text, "id", self.id);
+        write::optional_attribute(&mut text, "to", self.to);
+        if self.version {
+            write::attribute(&mut text, "version", "1.0");
+        }
+        write::optional_attribute(&mut text, "xml:lang", self.lang);
+        text.push('>');
+        out.extend_from_slice(text.as_bytes());
+    }
 }
 
 /// XEP-0246 § 2. There is nothing to offer: the stream is secured already, and no resource to bind.
-pub(crate) fn features(out: &mut Vec<u8>) {
+pub(crate) fn no_features(out: &mut Vec<u8>) {
     out.extend_from_slice(b"<stream:features/>");
 }
 
-/// RFC 6120 § 4.9.1. `condition` is the name of an element.
-pub(crate) fn error(out: &mut Vec<u8>, condition: &'static str) {
+/// RFC 6120 § 4.9.1.
+pub(crate) fn error(out: &mut Vec<u8>, error: &StreamError) {
     let mut text = String::with_capacity(128);
-    text.push_str("<stream:error><");
-    text.push_str(condition);
-    write::attribute(&mut text, "xmlns", ns::STREAM_ERRORS);
-    text.push_str("/></stream:error>");
+    error.write(&mut text);
     out.extend_from_slice(text.as_bytes());
 }
 

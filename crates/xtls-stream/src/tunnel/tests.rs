@@ -656,7 +656,7 @@ fn waiting_events_are_bounded_in_bytes() {
     // Two do not fill the bound of 262 144, three do.
     assert_eq!(used, 3 * stanza.len());
     assert_eq!(juliet.events().len(), 3);
-    assert_eq!(juliet.stream.waiting_bytes, 0);
+    assert_eq!(juliet.stream.events.bytes(), 0);
     // Where the bytes come one at a time they count as well.
     let mut used = 0;
     for byte in text.as_bytes().chunks(1) {

@@ -1,0 +1,422 @@
+//! One end of a stream over a connection of its own.
+
+mod event;
+mod input;
+mod options;
+mod tls;
+
+use jid::Jid;
+use xtls_stanza::{Element, Id, Ids, StreamReader, TlsOffer, ns};
+
+pub use event::{CommandError, DirectEvent, DirectFault, StartTlsFault};
+pub use options::{Addressing, Dialect, StreamOptions, TlsPolicy};
+
+use crate::{
+    Features, SendError, StreamError,
+    address::End,
+    queue::Queue,
+    rules::{is_stanza, without_addresses},
+    write,
+};
+
+/// One end of an XML stream over bytes of any kind (RFC 6120 §§ 4, 5): a TCP connection, a bytestream. It negotiates TLS
+/// and knows nothing of it; the caller runs TLS between the bytes and the stream.
+///
+/// Its methods are of four kinds: getters; [`handle_bytes`](Self::handle_bytes) and [`handle_end`](Self::handle_end),
+/// which bring the world in; the commands; and [`poll_event`](Self::poll_event). Whatever has to be sent is appended to
+/// the `out` of the call that causes it.
+///
+/// The stages of a stream ([`DirectStream::stage`]), with what the initiating entity (I) and the receiving one (R) do:
+///
+/// ```text
+/// Start     I: start                                R: waits for the header, which is answered
+/// Header    I: waits for the header
+/// Features  I: waits for the features               R: send_features
+/// Open      stanzas, nonzas (SASL: then restart, which leads to Start again), close
+///           I: start_tls                            R: waits for <starttls/>
+/// Asked     I: waits for <proceed/> or <failure/>   R: proceed or refuse
+/// Tls       bytes are TLS's; secured, which leads to Start again
+/// Closing   this end's end was sent; stanzas may still come
+/// Closed    nothing more comes or goes              Failed  the same, after a fault
+/// ```
+///
+/// ```
+/// use xtls_stanza::{Ids, jid::Jid};
+/// use xtls_stream::{DirectEvent, DirectStream, Features, StreamOptions};
+///
+/// let server = Jid::new("im.example.com")?;
+/// let mut client = DirectStream::initiating(StreamOptions::new(None, Some(server.clone())));
+/// let mut ids = Ids::new([1; 32]);
+/// let (mut sent, mut answered) = (Vec::new(), Vec::new());
+/// client.start(&mut sent)?;
+///
+/// let mut receiving = DirectStream::receiving(StreamOptions::new(Some(server), None));
+/// assert_eq!(receiving.handle_bytes(&sent, &mut ids, &mut answered), sent.len());
+/// assert!(matches!(receiving.poll_event(), Some(DirectEvent::Header(_))));
+/// receiving.send_features(&Features::default(), &mut answered)?;
+///
+/// sent.clear();
+/// assert_eq!(client.handle_bytes(&answered, &mut ids, &mut sent), answered.len());
+/// assert!(matches!(client.poll_event(), Some(DirectEvent::Header(_))));
+/// assert!(matches!(client.poll_event(), Some(DirectEvent::Features(features)) if features.starttls.is_some()));
+/// assert!(client.wants_tls());
+/// client.start_tls(None, &mut sent)?;
+///
+/// answered.clear();
+/// assert_eq!(receiving.handle_bytes(&sent, &mut ids, &mut answered), sent.len());
+/// assert!(matches!(receiving.poll_event(), Some(DirectEvent::StartTlsRequested { offer: None })));
+/// receiving.proceed(None, &mut answered)?;
+/// assert!(matches!(receiving.poll_event(), Some(DirectEvent::StartTls { .. })));
+///
+/// sent.clear();
+/// assert_eq!(client.handle_bytes(&answered, &mut ids, &mut sent), answered.len());
+/// assert!(matches!(client.poll_event(), Some(DirectEvent::StartTls { .. })));
+/// // The handshake comes here. Then the stream begins anew, inside of TLS:
+/// client.secured(&mut sent)?;
+/// assert!(sent.starts_with(b"<stream:stream"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Bounds: at most [`DirectStream::MAX_EVENTS`] events wait, and elements of less than twice
+/// [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes); then no more is read until they have been polled. Of an
+/// element that is incomplete at most `stanza_bytes` are kept.
+#[derive(Debug)]
+pub struct DirectStream {
+    initiating: bool,
+    options: StreamOptions,
+    local: Option<End<Jid>>,
+    peer: Option<End<Jid>>,
+    reader: StreamReader,
+    stage: DirectStage,
+    secured: bool,
+    /// The stream is one of XEP-0035: without version and features.
+    legacy: bool,
+    /// TLS was offered on this stream: by the peer where this end initiates, else by this end.
+    offered: bool,
+    /// The peer requires TLS.
+    demanded: bool,
+    /// What this end said it is ready for when it asked for TLS.
+    asked_with: Option<TlsOffer>,
+    events: Queue<DirectEvent>,
+}
+
+/// How far a direct stream has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DirectStage {
+    /// No header was sent, of the first stream or of the one after a restart.
+    Start,
+    /// Initiating: the header was sent and not answered.
+    Header,
+    /// Both headers are there, the features are not.
+    Features,
+    /// The features are there as well.
+    Open,
+    /// TLS was asked for and not answered.
+    Asked,
+    /// Bytes are TLS's.
+    Tls,
+    /// This end's end was sent, the peer's has not come.
+    Closing,
+    /// Both ends were sent.
+    Closed,
+    /// The stream has failed.
+    Failed,
+}
+
+impl DirectStream {
+    /// The most events that wait to be polled.
+    pub const MAX_EVENTS: usize = Queue::<DirectEvent>::MAX_EVENTS;
+
+    /// The side that opened the connection. [`DirectStream::start`] comes next.
+    #[must_use]
+    pub fn initiating(options: StreamOptions) -> Self {
+        Self::new(true, options)
+    }
+
+    /// The side that the connection was opened to. It waits for a header.
+    #[must_use]
+    pub fn receiving(options: StreamOptions) -> Self {
+        Self::new(false, options)
+    }
+
+    fn new(initiating: bool, options: StreamOptions) -> Self {
+        Self {
+            initiating,
+            local: options.local.clone().map(End::new),
+            peer: options.peer.clone().map(End::new),
+            reader: StreamReader::new(options.limits),
+            stage: DirectStage::Start,
+            secured: options.secured,
+            legacy: initiating && options.dialect == Dialect::Xep0035,
+            offered: false,
+            demanded: false,
+            asked_with: None,
+            events: Queue::new(options.limits.stanza_bytes),
+            options,
+        }
+    }
+
+    /// How far the stream has come.
+    #[must_use]
+    pub fn stage(&self) -> DirectStage {
+        self.stage
+    }
+
+    /// Whether this is the side that opened the connection.
+    #[must_use]
+    pub fn is_initiating(&self) -> bool {
+        self.initiating
+    }
+
+    /// Whether the bytes are secured.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        self.secured
+    }
+
+    /// Whether stanzas and nonzas can be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.stage == DirectStage::Open && !self.must_secure()
+    }
+
+    /// Whether the stream is closed or has failed: nothing more comes or goes.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, DirectStage::Closed | DirectStage::Failed)
+    }
+
+    /// The local end; between peers, if it was not given, as the peer's header names it.
+    #[must_use]
+    pub fn local(&self) -> Option<&Jid> {
+        self.local.as_ref().map(End::jid)
+    }
+
+    /// The other end; between peers, if it was not given, as its header names it, which proves nothing: it has to be held
+    /// against what TLS authenticated.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Jid> {
+        self.peer.as_ref().map(End::jid)
+    }
+
+    /// Opens the stream: appends the header.
+    ///
+    /// # Errors
+    ///
+    /// On the receiving side, and when it was called before.
+    pub fn start(&mut self, out: &mut Vec<u8>) -> Result<(), CommandError> {
+        self.check(true, DirectStage::Start)?;
+        self.write_header(None, out);
+        self.stage = DirectStage::Header;
+        Ok(())
+    }
+
+    /// Says who was authenticated at the other end: headers and, between peers, stanzas are held to it from here on.
+    pub fn authenticated(&mut self, peer: Jid) {
+        self.options.peer = Some(peer.clone());
+        self.peer = Some(End::new(peer));
+    }
+
+    /// Receiving: answers the header with features. Before TLS the machine puts `<starttls/>` there itself, as its policy
+    /// has it, and takes of `features.starttls` only the offer of XEP-0250. On a stream of XEP-0035, which has none,
+    /// nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TlsRequired`] for anything else in clear where TLS is required; [`SendError::Reserved`] for
+    /// `starttls` where TLS is not to be had; [`SendError::NotOpen`] at any other stage, and on the initiating side.
+    pub fn send_features(&mut self, features: &Features, out: &mut Vec<u8>) -> Result<(), SendError> {
+        let in_legacy = self.legacy && self.stage == DirectStage::Open;
+        if self.initiating || !(self.stage == DirectStage::Features || in_legacy) {
+            return Err(SendError::NotOpen);
+        }
+        let offers_tls = self.may_offer_tls();
+        if !offers_tls && features.starttls.is_some() {
+            return Err(SendError::Reserved);
+        }
+        if self.must_secure() && !(features.mechanisms.is_empty() && features.others.is_empty()) {
+            return Err(SendError::TlsRequired);
+        }
+        if self.legacy {
+            return Ok(());
+        }
+        let mut features = features.clone();
+        if offers_tls {
+            features.starttls.get_or_insert_default().required = self.options.tls == TlsPolicy::Required;
+        }
+        let mut text = String::new();
+        features.write(&mut text);
+        self.append(&text, out)?;
+        self.offered = offers_tls;
+        self.stage = DirectStage::Open;
+        Ok(())
+    }
+
+    /// Sends a message, presence or IQ. Between peers, addresses that name the ends are left out (XEP-0246 § 4).
+    ///
+    /// # Errors
+    ///
+    /// When stanzas cannot be sent now, or this one has no place in the stream. Nothing is appended then.
+    pub fn send(&mut self, stanza: &Element, out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.check_open()?;
+        if !is_stanza(stanza) {
+            return Err(SendError::NotAStanza);
+        }
+        let text = match (self.options.addressing, &self.local, &self.peer) {
+            (Addressing::Peers, Some(local), Some(peer)) => without_addresses(stanza, local, peer)?,
+            // A header that leaves an end unknown is refused.
+            (Addressing::Peers, _, _) => return Err(SendError::NotOpen),
+            (Addressing::Server, _, _) => stanza.to_xml(ns::CLIENT),
+        };
+        self.append(&text, out)
+    }
+
+    /// Sends another first-level child, such as those that negotiate SASL.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be sent now, or it belongs to the stream itself: a stanza, an element of the stream's namespace or
+    /// one that negotiates TLS. Nothing is appended then.
+    pub fn send_nonza(&mut self, nonza: &Element, out: &mut Vec<u8>) -> Result<(), SendError> {
+        self.check_open()?;
+        if matches!(nonza.ns(), ns::STREAM | ns::TLS | ns::RFC_2595 | ns::CLIENT | "") {
+            return Err(SendError::Reserved);
+        }
+        self.append(&nonza.to_xml(ns::CLIENT), out)
+    }
+
+    /// Begins the stream anew, as after SASL (RFC 6120 § 4.3.3): initiating, the header is appended; receiving, another
+    /// header is waited for. Both sides call it behind the last nonza.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is not open, or TLS has to come first.
+    pub fn restart(&mut self, out: &mut Vec<u8>) -> Result<(), CommandError> {
+        self.check(self.initiating, DirectStage::Open)?;
+        if self.must_secure() {
+            return Err(CommandError::TlsRequired);
+        }
+        self.begin_anew(out);
+        Ok(())
+    }
+
+    /// Sends white space, which keeps the connection alive (RFC 6120 § 4.6.1).
+    ///
+    /// # Errors
+    ///
+    /// Before the headers are there, after the end, and while TLS is being negotiated (RFC 6120 § 5.3.3).
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) -> Result<(), CommandError> {
+        if !matches!(self.stage, DirectStage::Features | DirectStage::Open) {
+            return Err(CommandError::Stage);
+        }
+        out.push(b' ');
+        Ok(())
+    }
+
+    /// Ends the stream in the outgoing direction. Stanzas may still come in; [`DirectEvent::Closed`] follows when the
+    /// peer has closed too.
+    ///
+    /// # Errors
+    ///
+    /// When no header was sent, the end was, or bytes are TLS's.
+    pub fn close(&mut self, out: &mut Vec<u8>) -> Result<(), CommandError> {
+        if !self.is_outgoing() {
+            return Err(CommandError::Stage);
+        }
+        write::end(out);
+        self.stage = DirectStage::Closing;
+        Ok(())
+    }
+
+    /// Ends the stream with an error (RFC 6120 § 4.9.1), such as host-unknown to a header that nobody serves. If need be
+    /// a header goes before it. No event follows.
+    ///
+    /// # Errors
+    ///
+    /// When the end was sent, bytes are TLS's, or an initiating entity has not started.
+    pub fn fail(&mut self, error: &StreamError, ids: &mut Ids, out: &mut Vec<u8>) -> Result<(), CommandError> {
+        let unopened = !self.initiating && self.stage == DirectStage::Start;
+        if !(unopened || self.is_outgoing()) {
+            return Err(CommandError::Stage);
+        }
+        if unopened {
+            self.write_header(Some(ids.next_id()), out);
+        }
+        write::error(out, error);
+        write::end(out);
+        self.stage = DirectStage::Failed;
+        self.reader.reset();
+        Ok(())
+    }
+
+    /// The next event.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<DirectEvent> {
+        self.events.pop()
+    }
+
+    /// Whether TLS has to come before anything else.
+    fn must_secure(&self) -> bool {
+        !self.secured && (self.options.tls == TlsPolicy::Required || self.demanded)
+    }
+
+    /// Whether this end has sent a header, and no end, in clear or in TLS.
+    fn is_outgoing(&self) -> bool {
+        use DirectStage::{Asked, Closed, Closing, Failed, Features, Header, Open, Start, Tls};
+        match self.stage {
+            Header | Features | Open | Asked => true,
+            Start | Tls | Closing | Closed | Failed => false,
+        }
+    }
+
+    fn check(&self, initiating: bool, stage: DirectStage) -> Result<(), CommandError> {
+        if self.initiating != initiating {
+            return Err(CommandError::Role);
+        }
+        if self.stage == stage { Ok(()) } else { Err(CommandError::Stage) }
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        if self.stage != DirectStage::Open {
+            return Err(SendError::NotOpen);
+        }
+        if self.must_secure() { Err(SendError::TlsRequired) } else { Ok(()) }
+    }
+
+    fn append(&self, text: &str, out: &mut Vec<u8>) -> Result<(), SendError> {
+        if text.len() > self.options.limits.stanza_bytes {
+            return Err(SendError::TooLarge);
+        }
+        out.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    /// RFC 6120 § 4.3.3: nothing of the old stream is kept.
+    fn begin_anew(&mut self, out: &mut Vec<u8>) {
+        self.reader.reset();
+        self.offered = false;
+        self.demanded = false;
+        self.asked_with = None;
+        self.stage = DirectStage::Start;
+        if self.initiating {
+            self.write_header(None, out);
+            self.stage = DirectStage::Header;
+        }
+    }
+
+    fn write_header(&self, id: Option<Id>, out: &mut Vec<u8>) {
+        let local = self.local.as_ref().map(End::full);
+        // RFC 6120 § 4.7.1: a client does not tell who it is in clear.
+        let is_private = self.initiating && self.options.addressing == Addressing::Server && !self.secured;
+        write::Header {
+            from: local.filter(|_| !is_private && !self.legacy),
+            id: id.as_ref().map(Id::as_str),
+            to: self.peer.as_ref().map(End::full).filter(|_| self.initiating || !self.legacy),
+            version: !self.legacy,
+            lang: self.options.lang.as_deref(),
+            announces_tls: self.legacy && if self.initiating { self.may_offer_tls() } else { self.offered },
+        }
+        .write(out);
+    }
+}
