@@ -15,6 +15,7 @@ mod limits;
 pub mod ns;
 mod reader;
 mod security;
+mod shown;
 mod stanza_error;
 pub mod write;
 
@@ -27,6 +28,7 @@ pub use iq::{Iq, IqError, IqType};
 pub use limits::Limits;
 pub use reader::{StreamHeader, StreamItem, StreamReader};
 pub use security::{Method, SecurityOffer, XtlsVersion};
+pub use shown::Shown;
 pub use stanza_error::{Condition, ErrorType, StanzaError};
 
 pub use jid;

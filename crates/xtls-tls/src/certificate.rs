@@ -1,27 +1,31 @@
 //! What a peer presented, and why it was refused.
 
+mod fault;
+mod names;
+mod report;
+
 use std::fmt;
 
 use jid::BareJid;
 use rustls_pki_types::CertificateDer;
-use x509_parser::der_parser::ber::BerObjectContent;
-use x509_parser::der_parser::der::parse_der;
+use x509_parser::der_parser::oid::Oid;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
     OID_SIG_ED25519,
 };
-use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Version};
+use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
 use xtls_stanza::{Fingerprint, HashAlgo};
+
+pub use self::fault::{CertificateFault, ChainFault};
+pub(crate) use self::names::ID_ON_XMPP_ADDR;
+use self::names::Names;
 
 /// The longest certificate that is taken, in bytes of DER: 16 KiB.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
 
-/// The most addresses taken from one certificate; those after them are not looked at.
-const MAX_ADDRESSES: usize = 16;
-
-/// `id-on-xmppAddr` (RFC 6120 § 13.7.1.4), 1.3.6.1.5.5.7.8.5.
-pub(crate) const ID_ON_XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];
+/// The most certificates that a peer may present, and an identity may have: its own and four of authorities.
+pub const MAX_CHAIN: usize = 5;
 
 /// The certificate of a peer, X.509 version 3, at most [`MAX_CERTIFICATE`] bytes.
 ///
@@ -32,9 +36,17 @@ pub struct PeerCertificate {
     spki_sha256: [u8; 32],
     not_before: i64,
     not_after: i64,
-    xmpp_addrs: Vec<BareJid>,
+    names: Names,
     key: String,
     rsa_bits: Option<usize>,
+    subject: String,
+    issuer: String,
+    serial: String,
+    signature_algorithm: &'static str,
+    /// The hashes of the distinguished names as they are encoded.
+    subject_id: [u8; 32],
+    issuer_id: [u8; 32],
+    authority: bool,
 }
 
 impl PeerCertificate {
@@ -61,9 +73,16 @@ impl PeerCertificate {
             spki_sha256: sha256(spki),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
-            xmpp_addrs: xmpp_addrs(&certificate),
+            names: Names::of(&certificate),
             key: describe_key(&certificate),
             rsa_bits: rsa_bits(&certificate),
+            subject: report::name(certificate.subject()),
+            issuer: report::name(certificate.issuer()),
+            serial: report::serial(certificate.raw_serial()),
+            signature_algorithm: report::signature_algorithm(&certificate.signature_algorithm.algorithm),
+            subject_id: sha256(certificate.subject().as_raw()),
+            issuer_id: sha256(certificate.issuer().as_raw()),
+            authority: certificate.is_ca(),
         })
     }
 
@@ -114,13 +133,75 @@ impl PeerCertificate {
     /// The XMPP addresses that it names (RFC 6120 § 13.7.1.4), at most 16; those that are not bare JIDs are left out.
     #[must_use]
     pub fn xmpp_addrs(&self) -> &[BareJid] {
-        &self.xmpp_addrs
+        &self.names.xmpp
+    }
+
+    /// The DNS names in it (RFC 5280 § 4.2.1.6), at most 16 of at most 253 bytes; those with characters that are not
+    /// printable ASCII are left out.
+    #[must_use]
+    pub fn dns_names(&self) -> &[String] {
+        &self.names.dns
+    }
+
+    /// The services in it, such as `_xmpp-client.example.org` (RFC 4985), with the bounds of
+    /// [`PeerCertificate::dns_names`].
+    #[must_use]
+    pub fn srv_names(&self) -> &[String] {
+        &self.names.srv
+    }
+
+    /// The addresses of mail in it, with the bounds of [`PeerCertificate::dns_names`].
+    #[must_use]
+    pub fn email_addrs(&self) -> &[String] {
+        &self.names.email
+    }
+
+    /// Whom it is for, as its issuer says: a distinguished name such as `CN=Juliet`, empty if there is none. For showing
+    /// alone: it never counts as an identity. Of at most 256 characters, with those that could mislead written out.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Who issued it, with the bounds of [`PeerCertificate::subject`].
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Its serial number in hexadecimal, the first 32 bytes of it.
+    #[must_use]
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+
+    /// By which algorithm its issuer signed it, such as `ECDSA with SHA-256`; `unknown` for a rare one.
+    #[must_use]
+    pub const fn signature_algorithm(&self) -> &'static str {
+        self.signature_algorithm
+    }
+
+    /// Whether it names itself as its issuer, as certificates do that nobody else vouches for.
+    #[must_use]
+    pub fn is_self_issued(&self) -> bool {
+        self.subject_id == self.issuer_id
+    }
+
+    /// Whether it says that it is an authority's, which may issue others (RFC 5280 § 4.2.1.9).
+    #[must_use]
+    pub const fn is_authority(&self) -> bool {
+        self.authority
     }
 
     /// What kind of key it has, for people: `ECDSA P-256`, `Ed25519`, `RSA 3072`, or the identifier of another one.
     #[must_use]
     pub fn key_description(&self) -> &str {
         &self.key
+    }
+
+    /// Whether it names `issuer` as the authority that issued it. Whether that one signed it is for peers to verify.
+    pub(crate) fn is_issued_in_the_name_of(&self, issuer: &Self) -> bool {
+        issuer.authority && self.issuer_id == issuer.subject_id
     }
 
     /// RSA keys of 2048 to 8192 bits are accepted; whether another kind of key is, shows when the peer signs with it.
@@ -136,7 +217,7 @@ impl fmt::Debug for PeerCertificate {
             .field("key", &self.key)
             .field("not_before", &self.not_before)
             .field("not_after", &self.not_after)
-            .field("xmpp_addrs", &self.xmpp_addrs)
+            .field("xmpp_addrs", &self.names.xmpp)
             .finish_non_exhaustive()
     }
 }
@@ -144,33 +225,6 @@ impl fmt::Debug for PeerCertificate {
 fn sha256(data: &[u8]) -> [u8; 32] {
     let fingerprint = Fingerprint::sha256(data);
     fingerprint.digest().try_into().expect("SHA-256 has 32 bytes")
-}
-
-fn xmpp_addrs(certificate: &X509Certificate<'_>) -> Vec<BareJid> {
-    let Ok(Some(names)) = certificate.subject_alternative_name() else {
-        return Vec::new();
-    };
-    let address = |name: &GeneralName<'_>| {
-        let GeneralName::OtherName(oid, value) = name else {
-            return None;
-        };
-        let xmpp = oid.iter().is_some_and(|arcs| arcs.eq(ID_ON_XMPP_ADDR));
-        utf8_string(value).filter(|_| xmpp)?.parse().ok()
-    };
-    names.value.general_names.iter().filter_map(address).take(MAX_ADDRESSES).collect()
-}
-
-/// The text of `[0] EXPLICIT UTF8String` (RFC 5280 § 4.2.1.6, RFC 6120 § 13.7.1.4).
-fn utf8_string(value: &[u8]) -> Option<String> {
-    let (rest, tagged) = parse_der(value).ok()?;
-    let BerObjectContent::Unknown(inner) = tagged.content else {
-        return None;
-    };
-    let (inner_rest, string) = parse_der(inner.data).ok()?;
-    let BerObjectContent::UTF8String(text) = string.content else {
-        return None;
-    };
-    (rest.is_empty() && inner_rest.is_empty() && tagged.header.raw_tag() == Some(&[0xa0])).then(|| text.to_owned())
 }
 
 /// The size of an RSA key, 0 for one that cannot be read.
@@ -182,7 +236,11 @@ fn rsa_bits(certificate: &X509Certificate<'_>) -> Option<usize> {
     let Ok(PublicKey::RSA(key)) = spki.parsed() else {
         return Some(0);
     };
-    Some(key.key_size())
+    // The parser's own count is of whole bytes.
+    let leading = key.modulus.iter().take_while(|byte| **byte == 0).count();
+    let digits = key.modulus.get(leading..).unwrap_or_default();
+    let unused = digits.first().map_or(0, |first| first.leading_zeros());
+    Some((digits.len() * 8).saturating_sub(usize::try_from(unused).unwrap_or_default()))
 }
 
 fn describe_key(certificate: &X509Certificate<'_>) -> String {
@@ -200,64 +258,17 @@ fn describe_key(certificate: &X509Certificate<'_>) -> String {
             Some(curve) if curve == OID_EC_P256 => "ECDSA P-256".to_owned(),
             Some(curve) if curve == OID_NIST_EC_P384 => "ECDSA P-384".to_owned(),
             Some(curve) if curve == OID_NIST_EC_P521 => "ECDSA P-521".to_owned(),
-            Some(curve) => format!("ECDSA {curve}"),
+            Some(curve) => format!("ECDSA {}", short(&curve)),
             None => "ECDSA".to_owned(),
         };
     }
-    algorithm.to_string()
+    short(algorithm)
 }
 
-/// Why a certificate was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CertificateFault {
-    /// It is none of those that the peer may have.
-    NotPinned,
-    /// The peer did not prove that it holds the key.
-    BadSignature,
-    /// The peer presented none.
-    NoCertificate,
-    /// The peer presented more than its own: pinned certificates are self-signed.
-    ChainTooLong {
-        /// How many were presented.
-        certificates: usize,
-    },
-    /// It is longer than [`MAX_CERTIFICATE`].
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-    },
-    /// It cannot be read.
-    Malformed,
-    /// It is an X.509 certificate of version 1 or 2, which cannot be used for TLS 1.3.
-    NotVersion3,
-    /// Its key is of a kind or a length that is not accepted.
-    UnsupportedKey,
-    /// It has our own key: the session would be one with ourselves.
-    OwnKey,
+/// An object identifier of a kind that is not known here, which may be as long as the certificate.
+fn short(oid: &Oid<'_>) -> String {
+    oid.to_string().chars().take(64).collect()
 }
-
-impl fmt::Display for CertificateFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotPinned => f.write_str("it is not the certificate that this peer is known by"),
-            Self::BadSignature => f.write_str("the peer did not prove that it holds the certificate's key"),
-            Self::NoCertificate => f.write_str("the peer presented none"),
-            Self::ChainTooLong { certificates } => {
-                write!(f, "the peer presented {certificates} certificates instead of one self-signed certificate")
-            }
-            Self::TooLarge { bytes } => {
-                write!(f, "it has {bytes} bytes, more than the {MAX_CERTIFICATE} that are accepted")
-            }
-            Self::Malformed => f.write_str("it is not a readable X.509 certificate"),
-            Self::NotVersion3 => f.write_str("it is not an X.509 version 3 certificate"),
-            Self::UnsupportedKey => f.write_str("its key is of a kind or length that is not accepted"),
-            Self::OwnKey => f.write_str("it has our own key"),
-        }
-    }
-}
-
-impl std::error::Error for CertificateFault {}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::as_conversions)]

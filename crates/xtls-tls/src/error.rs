@@ -6,7 +6,7 @@ use rustls::Error;
 use xtls_stanza::Fingerprint;
 
 use crate::alert::Alert;
-use crate::certificate::CertificateFault;
+use crate::certificate::{CertificateFault, ChainFault};
 use crate::session::MAX_HANDSHAKE;
 use crate::verify::PeerVerifier;
 
@@ -154,6 +154,17 @@ impl TlsErrorKind {
             Self::BadRecord => Some(Alert::BAD_RECORD_MAC),
             Self::BadCertificate { fault, .. } => match fault {
                 CertificateFault::NotPinned | CertificateFault::OwnKey => Some(Alert::CERTIFICATE_UNKNOWN),
+                CertificateFault::Chain(fault) => Some(match fault {
+                    ChainFault::UnknownIssuer => Alert::UNKNOWN_CA,
+                    ChainFault::Expired | ChainFault::NotYetValid => Alert::CERTIFICATE_EXPIRED,
+                    ChainFault::IsAuthority
+                    | ChainFault::IssuedByNoAuthority
+                    | ChainFault::Purpose
+                    | ChainFault::NameConstraint
+                    | ChainFault::BadSignature
+                    | ChainFault::Other => Alert::CERTIFICATE_UNKNOWN,
+                }),
+                CertificateFault::WrongName => Some(Alert::BAD_CERTIFICATE),
                 CertificateFault::BadSignature => Some(Alert::DECRYPT_ERROR),
                 CertificateFault::ChainTooLong { .. }
                 | CertificateFault::TooLarge { .. }

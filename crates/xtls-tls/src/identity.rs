@@ -1,11 +1,13 @@
 //! What an entity proves who it is with.
 
+mod error;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType, SerialNumber, date_time_ymd};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, RsaKeySize, SanType, SerialNumber, date_time_ymd};
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
@@ -14,7 +16,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use xtls_stanza::{Fingerprint, HashAlgo};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::certificate::{CertificateFault, ID_ON_XMPP_ADDR, PeerCertificate};
+pub use self::error::IdentityError;
+use crate::certificate::{ID_ON_XMPP_ADDR, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
 use crate::pem;
 use crate::secret::Secret;
 
@@ -26,7 +29,11 @@ const VALID_AFTER: u64 = 3653 * DAY;
 /// X.509 dates end with the year 9999 (RFC 5280 § 4.1.2.5); one that leaves room for the validity.
 const LAST_DATE: u64 = 253_402_300_799 - VALID_AFTER;
 
-/// A self-signed certificate and its private key.
+/// The most bytes that the certificates of an identity may have together: a handshake with them fits its own limit
+/// ([`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)).
+pub const MAX_CHAIN_BYTES: usize = 3 * MAX_CERTIFICATE;
+
+/// A certificate and its private key: self-signed, or with those of the authorities that vouch for it.
 ///
 /// Cheap to clone: the key is read once and shared. `Debug` shows the certificate alone.
 #[derive(Clone)]
@@ -36,7 +43,6 @@ pub struct Identity {
 
 struct Inner {
     certificate: PeerCertificate,
-    kind: KeyKind,
     key: Zeroizing<PrivateKeyDer<'static>>,
     certified: Arc<CertifiedKey>,
 }
@@ -50,14 +56,24 @@ pub enum KeyKind {
     EcdsaP256,
     /// Ed25519: its signatures depend on nothing but the key and the message.
     Ed25519,
+    /// RSA with 3072 bits: for peers that know nothing else. Making one takes a second or so.
+    Rsa3072,
+}
+
+impl KeyKind {
+    /// Its name, as [`PeerCertificate::key_description`] has it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::EcdsaP256 => "ECDSA P-256",
+            Self::Ed25519 => "Ed25519",
+            Self::Rsa3072 => "RSA 3072",
+        }
+    }
 }
 
 impl fmt::Display for KeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EcdsaP256 => "ECDSA P-256",
-            Self::Ed25519 => "Ed25519",
-        })
+        f.write_str(self.name())
     }
 }
 
@@ -65,9 +81,9 @@ impl fmt::Display for KeyKind {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IdentityPem {
-    /// The certificate, as `CERTIFICATE`.
+    /// The certificate, as `CERTIFICATE`, and behind it those of the authorities that vouch for it, if there are any.
     pub certificate: String,
-    /// The private key, as `PRIVATE KEY` (PKCS #8), or `EC PRIVATE KEY` if it was imported so.
+    /// The private key, as `PRIVATE KEY` (PKCS #8), or `EC PRIVATE KEY` or `RSA PRIVATE KEY` if it was imported so.
     pub key: Secret,
 }
 
@@ -85,18 +101,19 @@ impl Identity {
     ///
     /// [`IdentityError::Generation`] if there are no random numbers, [`IdentityError::DateOutOfRange`].
     pub fn generate(jid: &BareJid, kind: KeyKind, now_unix: u64) -> Result<Self, IdentityError> {
-        let algorithm = match kind {
-            KeyKind::EcdsaP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-            KeyKind::Ed25519 => &rcgen::PKCS_ED25519,
-        };
         let mut serial = [0; 16];
         let random = aws_lc_rs::default_provider().secure_random;
         random.fill(&mut serial).map_err(|_| IdentityError::Generation)?;
-        let mut pair = KeyPair::generate_for(algorithm).map_err(|_| IdentityError::Generation)?;
+        let pair = match kind {
+            KeyKind::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            KeyKind::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
+            KeyKind::Rsa3072 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_3072),
+        };
+        let mut pair = pair.map_err(|_| IdentityError::Generation)?;
         let key = Zeroizing::new(PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.serialize_der())));
         let certificate = issue(jid, &pair, serial, now_unix);
         pair.zeroize();
-        Self::assemble(certificate?, key)
+        Self::assemble(vec![certificate?], key)
     }
 
     /// Makes a certificate for a key that exists already, as [`Identity::generate`] does. `serial` should be random.
@@ -111,44 +128,51 @@ impl Identity {
         let mut pair = KeyPair::try_from(&*key).map_err(|_| IdentityError::UnsupportedKey)?;
         let certificate = issue(jid, &pair, serial, now_unix);
         pair.zeroize();
-        Self::assemble(certificate?, key)
+        Self::assemble(vec![certificate?], key)
     }
 
-    /// Reads an identity that was stored. Each text may hold other sections too, so both may be the same file.
+    /// Reads an identity that was stored or issued. Each text may hold other sections too, so both may be the same file.
+    ///
+    /// The first certificate is the own one; behind it may stand those of the authorities that vouch for it, each one
+    /// followed by that of its issuer: at most [`MAX_CHAIN`] in all. They are presented with it. Nothing is verified but
+    /// that they follow one another: peers do that.
+    ///
+    /// The key is one that [`Identity::generate`] makes, or RSA of 2048 to 8192 bits.
     ///
     /// # Errors
     ///
-    /// Says what is missing, unreadable or unsupported, or that the two do not belong together.
+    /// Says what is missing, unreadable or unsupported, or that the parts do not belong together.
     pub fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Self, IdentityError> {
-        let mut certificates = CertificateDer::pem_slice_iter(certificate_pem.as_bytes());
-        let certificate = certificates.next().ok_or(IdentityError::NoCertificate)?.map_err(|_| IdentityError::Pem)?;
-        // A peer refuses a chain: it pins the certificate itself.
-        if certificates.next().is_some() {
-            return Err(IdentityError::SeveralCertificates);
-        }
-        Self::assemble(certificate, read_key(key_pem)?)
+        let certificates = CertificateDer::pem_slice_iter(certificate_pem.as_bytes());
+        let chain: Result<Vec<_>, _> = certificates.take(MAX_CHAIN + 1).collect();
+        Self::assemble(chain.map_err(|_| IdentityError::Pem)?, read_key(key_pem)?)
     }
 
     fn assemble(
-        certificate: CertificateDer<'static>,
+        chain: Vec<CertificateDer<'static>>,
         key: Zeroizing<PrivateKeyDer<'static>>,
     ) -> Result<Self, IdentityError> {
+        let certificate = check_chain(&chain)?;
         let signing = aws_lc_rs::sign::any_supported_type(&key).map_err(|_| IdentityError::UnsupportedKey)?;
-        let kind = key_kind(&*signing).ok_or(IdentityError::UnsupportedKey)?;
-        let parsed = PeerCertificate::from_der(&certificate).map_err(IdentityError::Certificate)?;
-        let certified = CertifiedKey::new(vec![certificate], signing);
+        let supported = is_supported(&*signing) && certificate.has_usable_key();
+        let certified = CertifiedKey::new(chain, signing);
+        if !supported {
+            return Err(IdentityError::UnsupportedKey);
+        }
         certified.keys_match().map_err(|_| IdentityError::KeyMismatch)?;
-        Ok(Self { inner: Arc::new(Inner { certificate: parsed, kind, key, certified: Arc::new(certified) }) })
+        Ok(Self { inner: Arc::new(Inner { certificate, key, certified: Arc::new(certified) }) })
     }
 
     /// The certificate and the key as text.
     #[must_use]
     pub fn to_pem(&self) -> IdentityPem {
-        // PKCS #1 is for RSA keys alone, which an identity cannot have.
-        let sec1 = matches!(&*self.inner.key, PrivateKeyDer::Sec1(_));
-        let label = if sec1 { "EC PRIVATE KEY" } else { "PRIVATE KEY" };
+        let label = match &*self.inner.key {
+            PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+            PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+            PrivateKeyDer::Pkcs8(_) | _ => "PRIVATE KEY",
+        };
         IdentityPem {
-            certificate: pem::encode("CERTIFICATE", self.certificate()).to_string(),
+            certificate: self.chain().iter().map(|der| pem::encode("CERTIFICATE", der).to_string()).collect(),
             key: Secret::new(pem::encode(label, self.inner.key.secret_der())),
         }
     }
@@ -157,6 +181,12 @@ impl Identity {
     #[must_use]
     pub fn certificate(&self) -> &CertificateDer<'static> {
         self.inner.certificate.der()
+    }
+
+    /// The certificates that are presented: the own one, and those of the authorities that vouch for it.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.inner.certified.cert
     }
 
     /// The certificate as the peer will see it: dates, addresses, key.
@@ -183,10 +213,11 @@ impl Identity {
         [Fingerprint::sha1(self.certificate()), self.fingerprint_sha256()]
     }
 
-    /// What kind of key it has.
+    /// What kind of key it has; `None` for an RSA key of another size, which can be read and not made.
     #[must_use]
-    pub fn key_kind(&self) -> KeyKind {
-        self.inner.kind
+    pub fn key_kind(&self) -> Option<KeyKind> {
+        let description = self.inner.certificate.key_description();
+        [KeyKind::EcdsaP256, KeyKind::Ed25519, KeyKind::Rsa3072].into_iter().find(|kind| kind.name() == description)
     }
 
     /// When the certificate stops being valid, in seconds since 1970-01-01 UTC.
@@ -244,73 +275,24 @@ fn read_key(text: &str) -> Result<Zeroizing<PrivateKeyDer<'static>>, IdentityErr
     }
 }
 
-fn key_kind(key: &dyn SigningKey) -> Option<KeyKind> {
-    if key.algorithm() == SignatureAlgorithm::ED25519 {
-        return Some(KeyKind::Ed25519);
+/// The bounds of a chain, and that its certificates follow one another. Gives the first.
+fn check_chain(chain: &[CertificateDer<'static>]) -> Result<PeerCertificate, IdentityError> {
+    let bytes: usize = chain.iter().map(|certificate| certificate.len()).sum();
+    if chain.len() > MAX_CHAIN || (chain.len() > 1 && bytes > MAX_CHAIN_BYTES) {
+        return Err(IdentityError::ChainTooLong);
     }
-    key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).map(|_| KeyKind::EcdsaP256)
+    let parsed: Result<Vec<_>, _> = chain.iter().map(|der| PeerCertificate::from_der(der)).collect();
+    let parsed = parsed.map_err(IdentityError::Certificate)?;
+    let follow = |pair: &[PeerCertificate]| matches!(pair, [one, issuer] if one.is_issued_in_the_name_of(issuer));
+    if !parsed.windows(2).all(follow) {
+        return Err(IdentityError::BrokenChain);
+    }
+    parsed.into_iter().next().ok_or(IdentityError::NoCertificate)
 }
 
-/// Why there is no identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum IdentityError {
-    /// The text has no certificate.
-    NoCertificate,
-    /// The text has more than one certificate.
-    SeveralCertificates,
-    /// The certificate cannot be used.
-    Certificate(CertificateFault),
-    /// The text has no private key.
-    NoKey,
-    /// The private key is encrypted.
-    EncryptedKey,
-    /// The private key cannot be read, or is of a kind that is not supported.
-    UnsupportedKey,
-    /// The certificate is for another key.
-    KeyMismatch,
-    /// The text is not well-formed PEM.
-    Pem,
-    /// The date is past the last one that a certificate can have.
-    DateOutOfRange,
-    /// There were no random numbers, or signing failed.
-    Generation,
-}
-
-impl fmt::Display for IdentityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoCertificate => f.write_str("no certificate found (a CERTIFICATE section in PEM)"),
-            Self::SeveralCertificates => f.write_str("more than one certificate found: one self-signed one is needed"),
-            Self::Certificate(fault) => write!(f, "the certificate cannot be used: {fault}"),
-            Self::NoKey => f.write_str("no private key found (a PRIVATE KEY section in PEM)"),
-            Self::EncryptedKey => f.write_str("the private key is encrypted: decrypt it first"),
-            Self::UnsupportedKey => {
-                f.write_str("the private key cannot be read or is of an unsupported kind (ECDSA P-256 or Ed25519)")
-            }
-            Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
-            Self::Pem => f.write_str("not well-formed PEM"),
-            Self::DateOutOfRange => f.write_str("the date is past what a certificate can express"),
-            Self::Generation => f.write_str("the key or the certificate could not be made"),
-        }
-    }
-}
-
-impl std::error::Error for IdentityError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Certificate(fault) => Some(fault),
-            Self::NoCertificate
-            | Self::SeveralCertificates
-            | Self::NoKey
-            | Self::EncryptedKey
-            | Self::UnsupportedKey
-            | Self::KeyMismatch
-            | Self::Pem
-            | Self::DateOutOfRange
-            | Self::Generation => None,
-        }
-    }
+fn is_supported(key: &dyn SigningKey) -> bool {
+    [SignatureAlgorithm::ED25519, SignatureAlgorithm::RSA].contains(&key.algorithm())
+        || key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).is_some()
 }
 
 #[cfg(test)]

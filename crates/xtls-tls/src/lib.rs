@@ -1,8 +1,10 @@
 //! TLS for XTLS, sans-IO: one session type for both methods, `x509` with certificates over rustls and `srp` with a
 //! password over tls-srp.
 //!
-//! - [`Identity`] is what an entity proves who it is with: a self-signed certificate and its private key.
+//! - [`Identity`] is what an entity proves who it is with: a certificate, self-signed or issued by an authority, and its
+//!   private key.
 //! - [`PeerCertificate`] is what the other side presented.
+//! - [`Authorities`] are those whose word is taken for whom a certificate belongs to, if any are.
 //! - [`TlsConfig`] says how a session is to be made: above all how the peer is verified ([`Verification`]).
 //! - [`SrpConfig`] says the same for a session with a password.
 //! - [`TlsSession`] turns records into plaintext and plaintext into records, as a client or as a server. With
@@ -58,6 +60,7 @@
 //! ```
 
 mod alert;
+mod authorities;
 mod certificate;
 mod config;
 mod error;
@@ -71,11 +74,12 @@ mod srp;
 mod verify;
 
 pub use alert::Alert;
-pub use certificate::{CertificateFault, MAX_CERTIFICATE, PeerCertificate};
+pub use authorities::{Authorities, AuthoritiesError, MAX_AUTHORITIES};
+pub use certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
 pub use config::{ConfigError, TlsConfig, TlsVersion, default_provider, record_size_for_block};
 pub use config::{MAX_RECORD, MIN_RECORD};
 pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};
-pub use identity::{Identity, IdentityError, IdentityPem, KeyKind};
+pub use identity::{Identity, IdentityError, IdentityPem, KeyKind, MAX_CHAIN_BYTES};
 pub use records::whole_records;
 pub use secret::Secret;
 pub use session::{MAX_HANDSHAKE, TlsParameters, TlsSession};

@@ -188,6 +188,18 @@ impl TlsSession {
         }
     }
 
+    /// Whether the handshake is complete and the peer's certificate passed [`Verification::Authorities`]. False with
+    /// any other verification, and with a password.
+    ///
+    /// [`Verification::Authorities`]: crate::Verification::Authorities
+    #[must_use]
+    pub fn is_vouched_for(&self) -> bool {
+        match &self.0 {
+            Method::X509(session) => session.is_vouched_for(),
+            Method::Srp(_) => false,
+        }
+    }
+
     /// Whether a password was put to the test in this session: one guess is spent, ours at the peer's or the peer's at
     /// ours. A client has laid itself open to one as soon as it has sent its Finished, a server as soon as it has judged
     /// the client's. Until then a failure, by a forged alert for instance, tells nobody anything, and should not be

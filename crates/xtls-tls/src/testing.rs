@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub(crate) mod ca;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,12 +11,15 @@ use rustls::client::ResolvesClientCert;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, SignatureScheme};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, SignatureScheme, SupportedCipherSuite,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use crate::verify::PeerVerifier;
 use crate::{
-    Identity, KeyKind, SrpConfig, SrpCredentials, TlsConfig, TlsError, TlsSession, Verification, default_provider,
+    CertificateFault, Identity, KeyKind, SrpConfig, SrpCredentials, TlsConfig, TlsError, TlsErrorKind, TlsSession,
+    Verification, default_provider,
 };
 
 /// 2025-10-09.
@@ -63,6 +68,14 @@ pub(crate) fn romeo_config() -> TlsConfig {
 /// Juliet, who knows Romeo.
 pub(crate) fn juliet_config() -> TlsConfig {
     config(&juliet(), pin(&romeo()))
+}
+
+/// The same for a session of TLS 1.2.
+pub(crate) fn tls12_alone(mut config: TlsConfig) -> TlsConfig {
+    let mut provider = (*config.provider).clone();
+    provider.cipher_suites.retain(|suite| matches!(suite, SupportedCipherSuite::Tls12(_)));
+    config.provider = Arc::new(provider);
+    config
 }
 
 /// What both know: Romeo's name, as he is the initiator, and a word.
@@ -178,6 +191,12 @@ impl Presents {
         Arc::new(Self(Some(Arc::new(CertifiedKey::new(vec![certificate], key)))))
     }
 
+    pub(crate) fn key_chain(chain: Vec<CertificateDer<'static>>, key: &rcgen::KeyPair) -> Arc<Self> {
+        let key = PrivateKeyDer::try_from(key.serialized_der().to_vec()).unwrap();
+        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        Arc::new(Self(Some(Arc::new(CertifiedKey::new(chain, key)))))
+    }
+
     pub(crate) fn nothing() -> Arc<Self> {
         Arc::new(Self(None))
     }
@@ -212,4 +231,19 @@ impl Presents {
         config.require_ems = true;
         ServerConnection::new(Arc::new(config)).unwrap().into()
     }
+}
+
+/// Why a client with this configuration refuses whoever presents that.
+pub(crate) fn refused_by(config: &TlsConfig, attacker: &Arc<Presents>) -> CertificateFault {
+    let (mut out, mut answer, mut plaintext) = (Vec::new(), Vec::new(), Vec::new());
+    let mut session = TlsSession::client(config, &mut out).unwrap();
+    let mut server = attacker.server(&[&rustls::version::TLS13]);
+    server.read_tls(&mut &out[..]).unwrap();
+    server.process_new_packets().unwrap();
+    while server.wants_write() {
+        server.write_tls(&mut answer).unwrap();
+    }
+    let error = session.read(&answer, &mut plaintext, &mut out).unwrap_err();
+    let TlsErrorKind::BadCertificate { fault, .. } = error.kind() else { panic!("{error}") };
+    fault.clone()
 }

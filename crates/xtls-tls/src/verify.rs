@@ -1,7 +1,9 @@
-//! One verifier for both directions: is the certificate the one that was pinned, and does the peer hold its key?
+//! One verifier for both directions: is the certificate the one that was pinned, or one that an authority vouches for, and
+//! does the peer hold its key?
 
 use std::sync::{Arc, OnceLock};
 
+use jid::BareJid;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -10,16 +12,31 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use subtle::{Choice, ConstantTimeEq as _};
 use xtls_stanza::Fingerprint;
 
-use crate::certificate::{CertificateFault, PeerCertificate};
+use crate::authorities::{Authorities, Purposes};
+use crate::certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
 
-/// How the peer's certificate is judged. In every case the peer has to present exactly one, and the handshake fails
-/// unless the peer proves that it holds the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How the peer's certificate is judged. In every case the peer has to present one, the handshake fails unless the peer
+/// proves that it holds the key, and there is no second way if the first one says no. Certificates of authorities that the
+/// peer presents behind its own, at most [`MAX_CHAIN`] in all, are looked at only where authorities count.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Verification {
     /// It must be one of these. Only fingerprints that are [trustworthy](Fingerprint::is_trustworthy) count. The dates
     /// in the certificate do not: the pin outlives them ([`PeerCertificate::is_expired`] tells).
     Pinned(Vec<Fingerprint>),
+    /// An authority must vouch for it, and it must name the peer (RFC 6120 § 13.7.1.4).
+    ///
+    /// There must be a chain to one of the authorities that follows RFC 5280, with every certificate of it valid at the
+    /// time of the handshake. The peer's own must not be an authority's (§ 13.7.1.1), and if it says what it is meant for,
+    /// that must be a TLS client, a TLS server, or anything: which of the two a peer is depends on who began. One of the
+    /// id-on-xmppAddr in it, of which the first 16 are looked at, must be the address as RFC 7622 normalises it; a common
+    /// name or a DNS name is no address. Revocation is not checked.
+    Authorities {
+        /// Whose word counts.
+        authorities: Arc<Authorities>,
+        /// Who the peer must be.
+        address: BareJid,
+    },
     /// Any certificate: the caller judges it after the handshake, before any plaintext passes.
     Deferred,
 }
@@ -67,22 +84,31 @@ impl PeerVerifier {
         self.fault.get()
     }
 
-    fn judge(&self, end_entity: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
+    fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
         self.presented.get_or_init(|| Fingerprint::sha256(end_entity));
-        let judged = match others.len() {
-            0 => PeerCertificate::from_der(end_entity),
-            more => Err(CertificateFault::ChainTooLong { certificates: more + 1 }),
-        };
-        let certificate = judged.and_then(|certificate| self.check(certificate)).map_err(|fault| {
-            let error = refusal(&fault);
-            self.fault.get_or_init(|| fault);
-            error
-        })?;
+        let certificate = check_sizes(others)
+            .and_then(|()| PeerCertificate::from_der(end_entity))
+            .and_then(|certificate| self.check(certificate, others, now))
+            .map_err(|fault| {
+                let error = refusal(&fault);
+                self.fault.get_or_init(|| fault);
+                error
+            })?;
         self.certificate.get_or_init(|| certificate);
         Ok(())
     }
 
-    fn check(&self, certificate: PeerCertificate) -> Result<PeerCertificate, CertificateFault> {
+    fn check(
+        &self,
+        certificate: PeerCertificate,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<PeerCertificate, CertificateFault> {
         if let Verification::Pinned(pins) = &self.verification
             && !is_pinned(pins, certificate.der())
         {
@@ -94,7 +120,18 @@ impl PeerVerifier {
         if !certificate.has_usable_key() {
             return Err(CertificateFault::UnsupportedKey);
         }
+        if let Verification::Authorities { authorities, address } = &self.verification {
+            authorities.verify(certificate.der(), others, &self.algorithms, Purposes::Either, now)?;
+            if !certificate.xmpp_addrs().contains(address) {
+                return Err(CertificateFault::WrongName);
+            }
+        }
         Ok(certificate)
+    }
+
+    /// Whether the authorities vouch for the certificate that passed.
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        matches!(self.verification, Verification::Authorities { .. }) && self.certificate.get().is_some()
     }
 
     /// Keeps why the proof of the key failed, for the report.
@@ -137,6 +174,17 @@ impl PeerVerifier {
     }
 }
 
+/// The bounds of what the peer presents behind its own certificate.
+fn check_sizes(others: &[CertificateDer<'_>]) -> Result<(), CertificateFault> {
+    if others.len() >= MAX_CHAIN {
+        return Err(CertificateFault::ChainTooLong { certificates: others.len() + 1 });
+    }
+    match others.iter().find(|other| other.len() > MAX_CERTIFICATE) {
+        Some(other) => Err(CertificateFault::TooLarge { bytes: other.len() }),
+        None => Ok(()),
+    }
+}
+
 /// Every pin is compared, so that the time tells nothing about which one matched.
 fn is_pinned(pins: &[Fingerprint], der: &[u8]) -> bool {
     let matches = |pin: &Fingerprint| Choice::from(u8::from(pin.is_trustworthy() & pin.matches(der)));
@@ -150,6 +198,8 @@ fn refusal(fault: &CertificateFault) -> Error {
         CertificateFault::NotPinned | CertificateFault::OwnKey => {
             CertificateError::Other(OtherError(Arc::new(fault.clone())))
         }
+        CertificateFault::Chain(fault) => chain_refusal(*fault),
+        CertificateFault::WrongName => CertificateError::NotValidForName,
         CertificateFault::BadSignature => CertificateError::BadSignature,
         CertificateFault::NoCertificate
         | CertificateFault::ChainTooLong { .. }
@@ -160,6 +210,21 @@ fn refusal(fault: &CertificateFault) -> Error {
     })
 }
 
+/// RFC 8446 § 6.2 has alerts for some of them: `unknown_ca`, `certificate_expired`; `certificate_unknown` for the rest.
+fn chain_refusal(fault: ChainFault) -> CertificateError {
+    match fault {
+        ChainFault::UnknownIssuer => CertificateError::UnknownIssuer,
+        ChainFault::Expired => CertificateError::Expired,
+        ChainFault::NotYetValid => CertificateError::NotValidYet,
+        ChainFault::IsAuthority
+        | ChainFault::IssuedByNoAuthority
+        | ChainFault::Purpose
+        | ChainFault::NameConstraint
+        | ChainFault::BadSignature
+        | ChainFault::Other => CertificateError::Other(OtherError(Arc::new(fault))),
+    }
+}
+
 impl ServerCertVerifier for PeerVerifier {
     fn verify_server_cert(
         &self,
@@ -167,9 +232,9 @@ impl ServerCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
-        _now: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.judge(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
+        self.judge(end_entity, intermediates, now).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -209,9 +274,9 @@ impl ClientCertVerifier for PeerVerifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.judge(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
+        self.judge(end_entity, intermediates, now).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

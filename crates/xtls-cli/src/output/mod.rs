@@ -2,13 +2,11 @@
 //!
 //! With `--json` nothing but events goes to standard output. Errors go to standard error in both cases.
 
-mod escape;
-
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-pub(crate) use escape::Shown;
+pub(crate) use xtls_stanza::Shown;
 
 /// One thing that happened. The names and members are the JSON interface of the command.
 #[derive(Debug, Serialize)]

@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair, SanType};
 
+use super::names::utf8_string;
 use super::*;
+use crate::testing::ca::{self, Name};
 use crate::testing::{NOW, juliet};
 
 fn with(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
@@ -146,6 +148,52 @@ fn the_key_hash_is_the_same_for_all_certificates_of_a_key() {
             .unwrap();
     assert_ne!(again.fingerprint_sha256(), identity.fingerprint_sha256());
     assert_eq!(again.as_peer_certificate().spki_sha256(), identity.as_peer_certificate().spki_sha256());
+}
+
+/// A certificate that a stranger has filled with what steers terminals.
+#[test]
+fn p28_a_report_for_people_is_bounded_and_cannot_mislead() {
+    let root = ca::Ca::root("CA \u{202e}evil\u{1b}[2J");
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let mut params = ca::params(&"x\u{7}".repeat(1000));
+    params.serial_number = Some(vec![0x7f; 40].into());
+    let texts = (0..20).map(|number| {
+        let host = format!("host{number}.capulet.lit");
+        (format!("juliet{number}@capulet.lit"), format!("_xmpp-client.{host}"), host)
+    });
+    let texts: Vec<_> = texts.collect();
+    let names: Vec<_> = texts
+        .iter()
+        .flat_map(|(user, service, host)| [Name::Dns(host), Name::Mail(user), Name::Xmpp(user), Name::Srv(service)])
+        .collect();
+    params.custom_extensions = vec![ca::names(&names)];
+    let certificate = PeerCertificate::from_der(&root.sign(&params, &key)).unwrap();
+    assert_eq!(certificate.subject().chars().count(), 256);
+    assert_eq!(certificate.issuer(), "CN=CA \\u{202e}evil\\u{1b}[2J");
+    assert_eq!(certificate.serial(), "7f".repeat(32));
+    for names in [certificate.dns_names(), certificate.srv_names(), certificate.email_addrs()] {
+        assert_eq!(names.len(), 16);
+    }
+    assert_eq!(certificate.srv_names().first().unwrap(), "_xmpp-client.host0.capulet.lit");
+    assert_eq!(certificate.signature_algorithm(), "ECDSA with SHA-256");
+    assert!(!certificate.is_self_issued() && !certificate.is_authority());
+    let report = certificate.to_string();
+    assert!(report.len() < 30_000 && report.lines().count() == 64 + 9, "{report}");
+    assert!(report.chars().all(|c| c == '\n' || c == '…' || c.is_ascii_graphic() || c == ' '), "{report}");
+    let authority = PeerCertificate::from_der(&root.certificate).unwrap();
+    assert!(authority.is_authority() && authority.is_self_issued());
+    assert!(authority.to_string().contains("an authority's certificate\n"));
+}
+
+#[test]
+fn names_that_are_too_long_are_left_out() {
+    let named = |name: String| {
+        let der = with(|params| params.subject_alt_names = vec![SanType::Rfc822Name(name.try_into().unwrap())]);
+        PeerCertificate::from_der(&der).unwrap().email_addrs().len()
+    };
+    assert_eq!(named("x".repeat(253)), 1);
+    assert_eq!(named("x".repeat(254)), 0);
+    assert_eq!(named("a b".to_owned()), 0, "a space is in no such name");
 }
 
 proptest! {

@@ -1,5 +1,8 @@
 use super::*;
-use crate::testing::{NOW, juliet, romeo};
+use crate::certificate::CertificateFault;
+use crate::testing::ca::{Ca, params};
+use crate::testing::{NOW, Pair, config, juliet, pin, romeo, tls12_alone};
+use crate::{TlsVersion, Verification};
 
 /// RFC 8410 § 10.3: an Ed25519 private key.
 const ED25519_KEY: &str = "-----BEGIN PRIVATE KEY-----
@@ -7,15 +10,17 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 -----END PRIVATE KEY-----
 ";
 
+const KINDS: [KeyKind; 3] = [KeyKind::EcdsaP256, KeyKind::Ed25519, KeyKind::Rsa3072];
+
 fn jid() -> BareJid {
     "juliet@capulet.lit".parse().unwrap()
 }
 
 #[test]
 fn a_generated_certificate_names_the_jid_and_nobody() {
-    for kind in [KeyKind::EcdsaP256, KeyKind::Ed25519] {
+    for kind in KINDS {
         let identity = Identity::generate(&jid(), kind, NOW).unwrap();
-        assert_eq!(identity.key_kind(), kind);
+        assert_eq!(identity.key_kind(), Some(kind));
         let certificate = identity.as_peer_certificate();
         assert_eq!(certificate.xmpp_addrs(), [jid()]);
         assert_eq!(certificate.key_description(), kind.to_string());
@@ -51,7 +56,7 @@ fn an_ed25519_certificate_for_a_given_key_is_always_the_same() {
     assert_eq!(make(7, NOW).certificate(), make(7, NOW).certificate());
     assert_ne!(make(7, NOW).certificate(), make(8, NOW).certificate());
     assert_ne!(make(7, NOW).certificate(), make(7, NOW + 1).certificate());
-    assert_eq!(make(0, NOW).key_kind(), KeyKind::Ed25519);
+    assert_eq!(make(0, NOW).key_kind(), Some(KeyKind::Ed25519));
     // A serial of zeros would not be a valid one.
     make(0, NOW);
     make(255, NOW);
@@ -59,12 +64,12 @@ fn an_ed25519_certificate_for_a_given_key_is_always_the_same() {
 
 #[test]
 fn an_identity_reads_back_from_pem() {
-    for kind in [KeyKind::EcdsaP256, KeyKind::Ed25519] {
+    for kind in KINDS {
         let identity = Identity::generate(&jid(), kind, NOW).unwrap();
         let pem = identity.to_pem();
         let read = Identity::from_pem(&pem.certificate, pem.key.expose()).unwrap();
         assert_eq!(read.certificate(), identity.certificate());
-        assert_eq!(read.key_kind(), kind);
+        assert_eq!(read.key_kind(), Some(kind));
         assert_eq!(read.to_pem().key.expose(), pem.key.expose());
         assert!(pem.certificate.lines().all(|line| line.len() <= 64));
 
@@ -74,6 +79,91 @@ fn an_identity_reads_back_from_pem() {
             identity.certificate(),
             "one file for both"
         );
+    }
+}
+
+#[test]
+fn every_kind_of_key_goes_through_a_handshake_in_both_roles_and_versions() {
+    for kind in KINDS {
+        let identity = Identity::generate(&jid(), kind, NOW).unwrap();
+        for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+            let (mut own, other) = (config(&identity, pin(&romeo())), config(&romeo(), pin(&identity)));
+            if version == TlsVersion::Tls12 {
+                own = tls12_alone(own);
+            }
+            for (client, server) in [(&own, &other), (&other, &own)] {
+                let pair = Pair::connected(client, server);
+                assert_eq!(pair.server.parameters().unwrap().version, version, "{kind}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_chain_reads_back_from_pem_and_is_presented() {
+    let root = Ca::root("root");
+    let identity = root.below("one", |_| {}).below("two", |_| {}).issue(&["juliet@capulet.lit"], |_| {});
+    assert_eq!(identity.chain().len(), 3);
+    assert_eq!(identity.chain().first(), Some(identity.certificate()));
+    let pem = identity.to_pem();
+    let read = Identity::from_pem(&pem.certificate, pem.key.expose()).unwrap();
+    assert_eq!(read.chain(), identity.chain());
+    let trusted =
+        Verification::Authorities { authorities: root.trusted(), address: "juliet@capulet.lit".parse().unwrap() };
+    Pair::connected(&config(&romeo(), trusted), &config(&read, pin(&romeo())));
+}
+
+#[test]
+fn five_certificates_are_a_chain_and_six_are_too_many() {
+    let four = Ca::root("root").below("1", |_| {}).below("2", |_| {}).below("3", |_| {});
+    assert_eq!(four.below("4", |_| {}).issue(&[], |_| {}).chain().len(), MAX_CHAIN);
+    let five = four.below("4", |_| {}).below("5", |_| {});
+    let key = KeyPair::generate().unwrap();
+    let (own, key) = (five.sign(&params("own"), &key), pem::encode("PRIVATE KEY", key.serialized_der()));
+    let text: String =
+        [vec![own], five.above.clone()].concat().iter().map(|d| pem::encode("CERTIFICATE", d).to_string()).collect();
+    assert_eq!(Identity::from_pem(&text, &key).unwrap_err(), IdentityError::ChainTooLong);
+}
+
+#[test]
+fn certificates_that_would_not_fit_a_handshake_together_are_too_long() {
+    let root = Ca::root("root");
+    let padding = |bytes: usize| {
+        move |params: &mut CertificateParams| {
+            let content = vec![0; bytes];
+            params.custom_extensions.push(rcgen::CustomExtension::from_oid_content(&[1, 2, 3, 4], content));
+        }
+    };
+    let key = KeyPair::generate().unwrap();
+    let key_pem = pem::encode("PRIVATE KEY", key.serialized_der());
+    let between = root.below("1", padding(15_000)).below("2", padding(15_000)).below("3", padding(15_000));
+    let with = |bytes: usize| {
+        let mut params = params("own");
+        padding(bytes)(&mut params);
+        let chain = [vec![between.sign(&params, &key)], between.above.clone()].concat();
+        let total: usize = chain.iter().map(|der| der.len()).sum();
+        let text: String = chain.iter().map(|der| pem::encode("CERTIFICATE", der).to_string()).collect();
+        (total, Identity::from_pem(&text, &key_pem))
+    };
+    // A signature has a length of its own each time.
+    let most = 1000 + MAX_CHAIN_BYTES - with(1000).0;
+    let (total, fits) =
+        (most - 8..).map(with).find(|(total, _)| (MAX_CHAIN_BYTES - 4..=MAX_CHAIN_BYTES).contains(total)).unwrap();
+    let identity = fits.unwrap();
+    assert_eq!(identity.chain().iter().map(|der| der.len()).sum::<usize>(), total);
+    Pair::connected(&config(&romeo(), pin(&identity)), &config(&identity, pin(&romeo())));
+    let (_, over) = (most..).map(with).find(|(total, _)| *total > MAX_CHAIN_BYTES).unwrap();
+    assert_eq!(over.unwrap_err(), IdentityError::ChainTooLong);
+}
+
+#[test]
+fn rsa_keys_that_were_made_elsewhere_are_read() {
+    for (size, kind) in [(RsaKeySize::_2048, None), (RsaKeySize::_3072, Some(KeyKind::Rsa3072))] {
+        let pair = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size).unwrap();
+        let key = pem::encode("PRIVATE KEY", pair.serialized_der());
+        let identity = Identity::from_key(&jid(), &key, [1; 16], NOW).unwrap();
+        assert_eq!(identity.key_kind(), kind);
+        Pair::connected(&config(&romeo(), pin(&identity)), &config(&identity, pin(&romeo())));
     }
 }
 
@@ -89,7 +179,7 @@ fn importing_says_what_is_wrong() {
     assert_eq!(error(&good.certificate, other.key.expose()), IdentityError::KeyMismatch);
     assert_eq!(error(&good.certificate, ED25519_KEY), IdentityError::KeyMismatch);
     let chain = format!("{}{}", good.certificate, other.certificate);
-    assert_eq!(error(&chain, good.key.expose()), IdentityError::SeveralCertificates);
+    assert_eq!(error(&chain, good.key.expose()), IdentityError::BrokenChain, "nobody's authority");
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n";
     assert_eq!(error(&good.certificate, encrypted), IdentityError::EncryptedKey);
     let nonsense = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
@@ -132,11 +222,8 @@ fn fingerprints_are_announced_sha1_first() {
 #[test]
 fn l6_debug_shows_nothing_of_the_key() {
     let identity = Identity::from_key(&jid(), ED25519_KEY, [1; 16], NOW).unwrap();
-    let text = format!(
-        "{identity:?} {identity:#?} {:?} {:?}",
-        identity.to_pem(),
-        crate::testing::config(&identity, crate::Verification::Deferred)
-    );
+    let text =
+        format!("{identity:?} {identity:#?} {:?} {:?}", identity.to_pem(), config(&identity, Verification::Deferred));
     // The beginning of the key as PEM, hexadecimal and a list of bytes.
     for canary in ["MC4CAQ", "NTuctv5", "d4ee72db", "D4EE72DB", "212, 238, 114, 219"] {
         assert!(!text.contains(canary), "{canary} in {text}");

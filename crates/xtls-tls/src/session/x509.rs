@@ -244,6 +244,10 @@ impl X509Session {
         self.verifier.certificate().filter(|_| self.complete)
     }
 
+    pub(super) fn is_vouched_for(&self) -> bool {
+        self.complete && self.verifier.is_vouched_for()
+    }
+
     pub(super) fn parameters(&self) -> Option<TlsParameters> {
         if !self.complete {
             return None;

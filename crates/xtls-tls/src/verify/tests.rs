@@ -9,7 +9,9 @@ use xtls_stanza::HashAlgo;
 
 use super::*;
 use crate::testing::{Pair, Presents, config, juliet, juliet_config, mallory, pin, romeo, romeo_config};
-use crate::{Alert, Identity, MAX_CERTIFICATE, TlsConfig, TlsError, TlsErrorKind, TlsSession, default_provider};
+use crate::{
+    Alert, Identity, MAX_CERTIFICATE, MAX_CHAIN, TlsConfig, TlsError, TlsErrorKind, TlsSession, default_provider,
+};
 
 /// How a session fares against another TLS stack.
 struct Meeting {
@@ -127,17 +129,70 @@ fn p17_a_client_with_the_wrong_certificate_is_never_confirmed() {
 }
 
 #[test]
-fn p18_a_chain_is_refused_even_if_it_begins_with_the_pinned_certificate() {
+fn p18_what_is_presented_behind_a_pinned_certificate_is_bounded_and_does_not_count() {
     for versions in Presents::versions() {
         for verification in [pin(&juliet()), Verification::Deferred] {
-            let chain = vec![juliet().certificate().clone(), mallory().certificate().clone()];
-            let attacker = Presents::chain(chain, &juliet());
-            for as_client in [true, false] {
-                let meeting = meet(&config(&romeo(), verification.clone()), &attacker, as_client, versions);
-                assert_eq!(refused(&meeting).1, CertificateFault::ChainTooLong { certificates: 2 });
-                assert_eq!(meeting.error.unwrap().alert_sent().map(Alert::name), Some("bad_certificate"));
+            for certificates in [MAX_CHAIN, MAX_CHAIN + 1] {
+                let mut chain = vec![mallory().certificate().clone(); certificates];
+                *chain.first_mut().unwrap() = juliet().certificate().clone();
+                let attacker = Presents::chain(chain, &juliet());
+                for as_client in [true, false] {
+                    let meeting = meet(&config(&romeo(), verification.clone()), &attacker, as_client, versions);
+                    if certificates == MAX_CHAIN {
+                        assert_eq!(meeting.session.peer_certificate(), Some(juliet().as_peer_certificate()));
+                        continue;
+                    }
+                    assert_eq!(refused(&meeting).1, CertificateFault::ChainTooLong { certificates });
+                    assert_eq!(meeting.error.unwrap().alert_sent().map(Alert::name), Some("bad_certificate"));
+                }
             }
+            // Only the first one counts.
+            let chain = vec![mallory().certificate().clone(), juliet().certificate().clone()];
+            let meeting = meet(&romeo_config(), &Presents::chain(chain, &mallory()), true, versions);
+            assert_eq!(refused(&meeting).1, CertificateFault::NotPinned);
+            let huge = vec![juliet().certificate().clone(), vec![0; MAX_CERTIFICATE + 1].into()];
+            let meeting = meet(&romeo_config(), &Presents::chain(huge, &juliet()), true, versions);
+            assert_eq!(refused(&meeting).1, CertificateFault::TooLarge { bytes: MAX_CERTIFICATE + 1 });
         }
+    }
+}
+
+/// An RSA key of this many bits, which nobody holds.
+struct Modulus(Vec<u8>);
+
+impl rcgen::PublicKeyData for Modulus {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
+    }
+}
+
+#[test]
+fn p18_rsa_keys_of_2048_to_8192_bits_are_accepted_and_no_others() {
+    let root = crate::testing::ca::Ca::root("root");
+    for (bits, accepted) in [(2047, false), (2048, true), (4096, true), (8192, true), (8193, false), (16_384, false)] {
+        // SEQUENCE { INTEGER modulus, INTEGER 65537 }
+        let mut modulus = vec![0xff; bits / 8];
+        if bits % 8 != 0 {
+            modulus.insert(0, (1 << (bits % 8)) - 1);
+        } else {
+            modulus.insert(0, 0);
+        }
+        let length = |bytes: usize| [vec![0x82], u16::try_from(bytes).unwrap().to_be_bytes().to_vec()].concat();
+        let integer = [vec![2], length(modulus.len()), modulus].concat();
+        let content = [integer, vec![2, 3, 1, 0, 1]].concat();
+        let key = Modulus([vec![0x30], length(content.len()), content].concat());
+        let der = root.sign(&crate::testing::ca::params("rsa"), &key);
+        assert_eq!(PeerCertificate::from_der(&der).unwrap().key_description(), format!("RSA {bits}"));
+        let pinned = Verification::Pinned(vec![Fingerprint::sha256(&der)]);
+        let attacker = Presents::chain(vec![der], &mallory());
+        let fault = refused(&meet(&config(&romeo(), pinned), &attacker, true, &[&rustls::version::TLS13])).1;
+        // Nobody holds the key, so a key that is accepted fails next.
+        let expected = if accepted { CertificateFault::BadSignature } else { CertificateFault::UnsupportedKey };
+        assert_eq!(fault, expected, "{bits}");
     }
 }
 

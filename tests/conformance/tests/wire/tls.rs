@@ -174,7 +174,7 @@ fn wire_2_25_a_pinned_certificate_need_not_name_the_peer() {
 fn wire_2_26_keys_are_ecdsa_p_256_by_default() {
     let jid = "romeo@montague.lit".parse().unwrap();
     let identity = Identity::generate(&jid, KeyKind::default(), 1_767_225_600).unwrap();
-    assert_eq!(identity.key_kind(), KeyKind::EcdsaP256);
+    assert_eq!(identity.key_kind(), Some(KeyKind::EcdsaP256));
 }
 
 #[test]

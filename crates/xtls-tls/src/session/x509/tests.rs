@@ -7,17 +7,13 @@ use rustls::{HandshakeKind, SupportedCipherSuite, Tls12CipherSuite};
 use super::*;
 use crate::session::{Method, TlsSession};
 use crate::testing::{
-    Pair, Presents, config, juliet, juliet_config, mallory, pin, record_lengths, romeo, romeo_config,
+    Pair, Presents, config, juliet, juliet_config, mallory, pin, record_lengths, romeo, romeo_config, tls12_alone,
 };
 use crate::{CertificateFault, MAX_RECORD, MIN_RECORD, Verification, default_provider, whole_records};
 
 /// The configurations of a pair that speaks TLS 1.2.
 fn tls12_pair() -> (TlsConfig, TlsConfig) {
-    let (mut client, server) = (romeo_config(), juliet_config());
-    let mut provider = (*default_provider()).clone();
-    provider.cipher_suites.retain(|suite| matches!(suite, SupportedCipherSuite::Tls12(_)));
-    client.provider = Arc::new(provider);
-    (client, server)
+    (tls12_alone(romeo_config()), juliet_config())
 }
 
 #[test]

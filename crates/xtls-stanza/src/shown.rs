@@ -1,15 +1,23 @@
-//! Text of a peer, made safe to show on a terminal.
+//! Text of a peer, made safe to show.
 
-use std::fmt;
+use core::fmt;
 
 /// Shows text with everything that could steer the terminal or the reading direction written out as `\u{..}`.
 ///
 /// Line breaks and tabs are written `\n`, `\r` and `\t`, so that one message is one line.
-pub(crate) struct Shown<'a>(pub(crate) &'a str);
+///
+/// ```
+/// use xtls_stanza::Shown;
+///
+/// assert_eq!(Shown("a\u{1b}[2J\n").to_string(), "a\\u{1b}[2J\\n");
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[allow(clippy::exhaustive_structs, reason = "a view of a text, and nothing else")]
+pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
+        use fmt::Write as _;
         for c in self.0.chars() {
             match c {
                 '\n' => f.write_str("\\n")?,

@@ -1,0 +1,182 @@
+//! Whose word is taken for whom a certificate belongs to.
+
+use std::fmt;
+
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+
+use crate::certificate::{CertificateFault, ChainFault, PeerCertificate};
+
+/// The most authorities that are taken: some three times as many as a platform comes with.
+pub const MAX_AUTHORITIES: usize = 512;
+
+/// Certification authorities that are trusted: the ends of every chain (RFC 5280 § 6.1.1 d).
+///
+/// There is at least one, and at most [`MAX_AUTHORITIES`]. Their own dates do not count: whoever gives them vouches for
+/// them.
+#[derive(Clone)]
+pub struct Authorities {
+    anchors: Vec<TrustAnchor<'static>>,
+    subjects: Vec<String>,
+}
+
+impl Authorities {
+    /// Authorities by their certificates in DER, each of at most [`MAX_CERTIFICATE`](crate::MAX_CERTIFICATE) bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthoritiesError`] names the first one that is wrong.
+    pub fn from_der<D: AsRef<[u8]>>(certificates: impl IntoIterator<Item = D>) -> Result<Self, AuthoritiesError> {
+        let mut authorities = Self { anchors: Vec::new(), subjects: Vec::new() };
+        for (index, der) in certificates.into_iter().enumerate() {
+            if index == MAX_AUTHORITIES {
+                return Err(AuthoritiesError::TooMany);
+            }
+            authorities.add(der.as_ref(), index + 1)?;
+        }
+        if authorities.anchors.is_empty() { Err(AuthoritiesError::None) } else { Ok(authorities) }
+    }
+
+    /// Authorities by their certificates in PEM; other sections of the text are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthoritiesError`] names the first one that is wrong.
+    pub fn from_pem(text: &str) -> Result<Self, AuthoritiesError> {
+        let sections = CertificateDer::pem_slice_iter(text.as_bytes()).take(MAX_AUTHORITIES + 1);
+        let certificates: Result<Vec<_>, _> = sections.collect();
+        Self::from_der(certificates.map_err(|_| AuthoritiesError::Pem)?)
+    }
+
+    /// How many there are.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.anchors.len()
+    }
+
+    /// Their names, for people, as [`PeerCertificate::subject`] has them.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        self.subjects.iter().map(String::as_str)
+    }
+
+    fn add(&mut self, der: &[u8], number: usize) -> Result<(), AuthoritiesError> {
+        let certificate = PeerCertificate::from_der(der);
+        let certificate = certificate.map_err(|fault| AuthoritiesError::Certificate { number, fault })?;
+        if !certificate.is_authority() {
+            return Err(AuthoritiesError::NoAuthority { number });
+        }
+        let malformed = |_| AuthoritiesError::Certificate { number, fault: CertificateFault::Malformed };
+        self.anchors.push(anchor_from_trusted_cert(certificate.der()).map_err(malformed)?.to_owned());
+        self.subjects.push(certificate.subject().to_owned());
+        Ok(())
+    }
+
+    /// Whether there is a chain from one of these to the certificate (RFC 5280 § 6), each link of which is valid now.
+    pub(crate) fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        algorithms: &WebPkiSupportedAlgorithms,
+        purposes: Purposes,
+        now: UnixTime,
+    ) -> Result<(), CertificateFault> {
+        let chain = |error: Error| CertificateFault::Chain(ChainFault::of(&error));
+        let certificate = EndEntityCert::try_from(end_entity).map_err(|_| CertificateFault::Malformed)?;
+        certificate
+            .verify_for_usage(algorithms.all, &self.anchors, others, now, purposes, None, None)
+            .map(|_path| ())
+            .map_err(chain)
+    }
+}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Authorities").field(&self.subjects).finish()
+    }
+}
+
+/// What a certificate must be meant for, if it says what it is meant for at all (RFC 5280 § 4.2.1.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purposes {
+    /// Either end of TLS: which of two peers is the client only depends on who began.
+    Either,
+}
+
+impl Purposes {
+    fn includes(self, purpose: &[usize]) -> bool {
+        /// `id-kp-serverAuth`, `id-kp-clientAuth` and `anyExtendedKeyUsage`.
+        const SERVER: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 1];
+        const CLIENT: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 2];
+        const ANY: &[usize] = &[2, 5, 29, 37, 0];
+        match self {
+            Self::Either => [SERVER, CLIENT, ANY].contains(&purpose),
+        }
+    }
+}
+
+impl ExtendedKeyUsageValidator for Purposes {
+    fn validate(&self, iter: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
+        let mut restricted = false;
+        for purpose in iter {
+            restricted = true;
+            if self.includes(&purpose?.to_decoded_oid()) {
+                return Ok(());
+            }
+        }
+        if restricted { Err(Error::EmptyEkuExtension) } else { Ok(()) }
+    }
+}
+
+/// Why there are no authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthoritiesError {
+    /// No certificate was given.
+    None,
+    /// More than [`MAX_AUTHORITIES`] were given.
+    TooMany,
+    /// The text is not well-formed PEM.
+    Pem,
+    /// A certificate cannot be used.
+    Certificate {
+        /// Which one, counted from 1.
+        number: usize,
+        /// Why.
+        fault: CertificateFault,
+    },
+    /// A certificate does not say that it is an authority's.
+    NoAuthority {
+        /// Which one, counted from 1.
+        number: usize,
+    },
+}
+
+impl fmt::Display for AuthoritiesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("no certificate found (CERTIFICATE sections in PEM)"),
+            Self::TooMany => write!(f, "more than {MAX_AUTHORITIES} certificates"),
+            Self::Pem => f.write_str("not well-formed PEM"),
+            Self::Certificate { number, fault } => write!(f, "certificate {number} cannot be used: {fault}"),
+            Self::NoAuthority { number } => {
+                write!(f, "certificate {number} is not an authority's (its basic constraints do not say so)")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AuthoritiesError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Certificate { fault, .. } => Some(fault),
+            Self::None | Self::TooMany | Self::Pem | Self::NoAuthority { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Whom a certificate names (RFC 5280 § 4.2.1.6, RFC 6120 § 13.7.1).
+
+use jid::BareJid;
+use x509_parser::der_parser::ber::BerObjectContent;
+use x509_parser::der_parser::der::parse_der;
+use x509_parser::prelude::{GeneralName, X509Certificate};
+
+/// The most names of one kind taken from one certificate; those after them are not looked at.
+const MAX_NAMES: usize = 16;
+
+/// The longest name that is taken, in bytes: that of a DNS name. Addresses have the bounds of RFC 7622.
+const MAX_NAME: usize = 253;
+
+/// `id-on-xmppAddr` (RFC 6120 § 13.7.1.4), 1.3.6.1.5.5.7.8.5.
+pub(crate) const ID_ON_XMPP_ADDR: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 5];
+
+/// `id-on-dnsSRV` (RFC 4985 § 2), 1.3.6.1.5.5.7.8.7.
+pub(crate) const ID_ON_DNS_SRV: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 8, 7];
+
+/// The names in the subject alternative name, at most 16 of each kind. The common name is none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Names {
+    pub(super) xmpp: Vec<BareJid>,
+    pub(super) dns: Vec<String>,
+    pub(super) srv: Vec<String>,
+    pub(super) email: Vec<String>,
+}
+
+impl Names {
+    pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
+        let mut names = Self::default();
+        let Ok(Some(extension)) = certificate.subject_alternative_name() else { return names };
+        for name in &extension.value.general_names {
+            if let GeneralName::DNSName(name) = name {
+                add(&mut names.dns, name);
+            } else if let GeneralName::RFC822Name(name) = name {
+                add(&mut names.email, name);
+            } else if let GeneralName::OtherName(oid, value) = name {
+                let is = |known: [u64; 9]| oid.iter().is_some_and(|arcs| arcs.eq(known));
+                if is(ID_ON_DNS_SRV) {
+                    add(&mut names.srv, &ia5_string(value).unwrap_or_default());
+                } else if is(ID_ON_XMPP_ADDR) {
+                    let address = utf8_string(value).and_then(|text| text.parse().ok());
+                    names.xmpp.extend(address.filter(|_| names.xmpp.len() < MAX_NAMES));
+                }
+            }
+        }
+        names
+    }
+}
+
+/// A name that is too long, or has characters that no such name has, identifies nothing.
+fn add(names: &mut Vec<String>, name: &str) {
+    if names.len() < MAX_NAMES && (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic()) {
+        names.push(name.to_owned());
+    }
+}
+
+/// The text of `[0] EXPLICIT UTF8String` (RFC 5280 § 4.2.1.6, RFC 6120 § 13.7.1.4).
+pub(super) fn utf8_string(value: &[u8]) -> Option<String> {
+    explicit(value, |content| if let BerObjectContent::UTF8String(text) = content { Some(text) } else { None })
+}
+
+/// The text of `[0] EXPLICIT IA5String` (RFC 4985 § 2).
+fn ia5_string(value: &[u8]) -> Option<String> {
+    explicit(value, |content| if let BerObjectContent::IA5String(text) = content { Some(text) } else { None })
+}
+
+fn explicit<'a>(value: &'a [u8], text: impl FnOnce(BerObjectContent<'a>) -> Option<&'a str>) -> Option<String> {
+    let (rest, tagged) = parse_der(value).ok()?;
+    let BerObjectContent::Unknown(inner) = tagged.content else {
+        return None;
+    };
+    let (inner_rest, string) = parse_der(inner.data).ok()?;
+    let whole = rest.is_empty() && inner_rest.is_empty() && tagged.header.raw_tag() == Some(&[0xa0]);
+    text(string.content).filter(|_| whole).map(str::to_owned)
+}
