@@ -6,6 +6,8 @@
 //! well-formed, whatever the underlying tokenizer would let through.
 
 mod c2ctls;
+mod caps;
+mod disco;
 mod element;
 mod error;
 mod fingerprint;
@@ -13,6 +15,7 @@ mod id;
 mod iq;
 mod limits;
 pub mod ns;
+mod pubkeys;
 mod reader;
 mod security;
 mod shown;
@@ -20,12 +23,15 @@ mod stanza_error;
 pub mod write;
 
 pub use c2ctls::{KeyKind, KeyName, KeyNameError, OwnMethods, TlsOffer};
+pub use caps::{Caps, CapsError, Disco};
+pub use disco::{DiscoError, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo};
 pub use element::{Attribute, BuildError, Builder, Element, ElementRef, Node, Scope};
 pub use error::{ParseError, ParseErrorKind};
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgo};
 pub use id::{Id, Ids};
 pub use iq::{Iq, IqError, IqType};
 pub use limits::Limits;
+pub use pubkeys::{KeyInfo, Pubkeys, PubkeysVariant};
 pub use reader::{StreamHeader, StreamItem, StreamReader};
 pub use security::{Method, SecurityOffer, XtlsVersion};
 pub use shown::Shown;

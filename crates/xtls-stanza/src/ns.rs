@@ -18,8 +18,6 @@ pub const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
 pub const RFC_2595: &str = "http://www.ietf.org/rfc/rfc2595.txt";
 /// XEP-0250: which methods and keys two clients are ready for.
 pub const C2C_TLS: &str = "urn:xmpp:tmp:c2ctls";
-/// XEP-0189 before its namespace was issued: how XEP-0250 names a key.
-pub const PUBKEY_TMP: &str = "urn:xmpp:tmp:pubkey";
 /// XML 1.0 § 2.12: the namespace that the prefix `xml` is always bound to.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Namespaces in XML § 3: the namespace that the prefix `xmlns` is always bound to.
@@ -29,6 +27,15 @@ pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0115: entity capabilities.
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
+
+/// XEP-0004: data forms, as disco#info carries them (XEP-0128).
+pub const DATA_FORMS: &str = "jabber:x:data";
+/// XEP-0189 version 0.9, which draft-meyer-xmpp-e2e-encryption-02 § 5.1 names: public keys.
+pub const PUBKEY_0: &str = "urn:xmpp:pubkey:0";
+/// XEP-0189 before its namespace was issued.
+pub const PUBKEY_TMP: &str = "urn:xmpp:tmp:pubkey";
+/// XEP-0189 version 0.14; clients of that time put certificates into it as before.
+pub const PUBKEY_2: &str = "urn:xmpp:pubkey:2";
 
 /// XEP-0166: Jingle.
 pub const JINGLE: &str = "urn:xmpp:jingle:1";
