@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use jid::FullJid;
 use rustls::crypto::CryptoProvider;
 use xtls::{Config, Disposition, Engine, Event, Local, MemoryTrustStore, Pin, TrustPolicy, TunnelId, TunnelOptions};
-use xtls_stanza::{Element, Iq, IqType, Limits, ns, write};
+use xtls_stanza::{Disco, DiscoIdentity, Element, Iq, Limits};
 
 use crate::{provider, relay::Relay};
 
@@ -175,6 +175,21 @@ impl World {
         &self.entities[id.0].identity
     }
 
+    /// What an entity tells of itself.
+    ///
+    /// # Panics
+    ///
+    /// When it was given features that are none.
+    #[must_use]
+    pub fn disco(&self, id: EntityId) -> Disco {
+        let entity = &self.entities[id.0];
+        let mut info = entity.engine.disco_info(DiscoIdentity::new("client", "bot"));
+        if let Some(features) = &entity.features {
+            info.features.clone_from(features);
+        }
+        Disco::new(info, "urn:xtls:testkit").expect("features without markup")
+    }
+
     /// Looks into or changes what an entity knows of its peers.
     ///
     /// # Panics
@@ -326,31 +341,16 @@ impl World {
         }
     }
 
-    /// Plays the embedder's part of service discovery (XEP-0030 § 3.1).
+    /// Plays the embedder's part of service discovery (XEP-0030 § 3.1, XEP-0115 § 6.2).
     fn answer_disco(&mut self, id: EntityId, stanza: &str) -> bool {
         let Ok(element) = Element::parse(stanza, &Limits::default()) else { return false };
-        let Some(Ok(Iq { iq_type: IqType::Get, id: iq_id, from: Some(from), payload: Some(query), .. })) =
-            Iq::parse(&element)
-        else {
-            return false;
-        };
-        if !query.is("query", ns::DISCO_INFO) {
-            return false;
-        }
-        let entity = &self.entities[id.0];
+        let Some(Ok(iq)) = Iq::parse(&element) else { return false };
+        let Some(from) = iq.from else { return false };
         let mut out = String::new();
-        Iq::write_start(&mut out, IqType::Result, iq_id, from, None);
-        out.push_str("<query");
-        write::attribute(&mut out, "xmlns", ns::DISCO_INFO);
-        out.push_str("><identity category='client' type='bot'/>");
-        let own = entity.engine.features().iter().map(|feature| (*feature).to_owned()).collect();
-        for feature in entity.features.clone().unwrap_or(own) {
-            out.push_str("<feature");
-            write::attribute(&mut out, "var", &feature);
-            out.push_str("/>");
+        if !self.disco(id).answer(&iq, from, None, &mut out) {
+            return false;
         }
-        out.push_str("</query></iq>");
-        let jid = entity.jid.as_str().to_owned();
+        let jid = self.entities[id.0].jid.as_str().to_owned();
         self.relay.handle_stanza(self.now, &jid, &out);
         true
     }

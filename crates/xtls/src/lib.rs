@@ -37,7 +37,10 @@ pub use trust::{
 };
 
 pub use xtls_jingle::{Description, Reason, ReasonCondition};
-pub use xtls_stanza::{Element, Fingerprint, HashAlgo, Method, SecurityOffer, jid};
+pub use xtls_stanza::{
+    Caps, CapsError, Disco, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo, Element, Fingerprint, HashAlgo, Method,
+    SecurityOffer, jid,
+};
 pub use xtls_tls::{Identity, IdentityError, KeyKind, PeerCertificate, TlsParameters, TlsVersion};
 
 /// The examples of the README are compiled and run.

@@ -7,7 +7,7 @@ use xtls_jingle::{
     Action, Content, Description, Jingle, JingleCondition, Reason, ReasonCondition, Refusal, Session, Winner, tie_break,
 };
 use xtls_stanza::{
-    Condition, Element, ElementRef, ErrorType, Iq, IqType, StanzaError,
+    Caps, Condition, Element, ElementRef, ErrorType, Iq, IqType, StanzaError,
     jid::{FullJid, Jid},
     ns,
 };
@@ -51,7 +51,8 @@ impl Engine {
     fn handle_presence(&mut self, stanza: &Element) -> Disposition {
         let Some(from) = stanza.attribute("from") else { return Disposition::NotOurs };
         let kind = stanza.attribute("type");
-        let mut observed = Disposition::NotOurs;
+        let mut observed =
+            if self.note_capabilities(from, kind, stanza) { Disposition::Observed } else { Disposition::NotOurs };
         for number in self.with_address(&self.normalised(from)) {
             observed = Disposition::Observed;
             // XEP-0166 § 6.7: a party that goes offline has left the session, unless it is heard of again.
@@ -65,6 +66,20 @@ impl Engine {
             });
         }
         observed
+    }
+
+    /// Takes note of what a presence says of its sender's capabilities, and tells whether it says anything. One that says
+    /// nothing changes nothing: servers leave out what they have said before (XEP-0115 § 8.4).
+    fn note_capabilities(&mut self, from: &str, kind: Option<&str>, stanza: &Element) -> bool {
+        let Ok(peer) = FullJid::new(from) else { return false };
+        if kind == Some("unavailable") {
+            self.shared.capabilities.forget(&peer);
+        }
+        let Some(caps) = stanza.child("c", ns::CAPS).filter(|_| kind.is_none()).and_then(Caps::parse) else {
+            return false;
+        };
+        self.shared.capabilities.announce(peer, caps);
+        true
     }
 
     /// Nothing of a tunnel travels in messages (XEP-0047 § 4 is refused when the bytestream is opened): data in one is

@@ -1,6 +1,7 @@
 //! The engine: every tunnel of one full JID.
 
 mod answers;
+mod capabilities;
 mod commands;
 mod inbound;
 mod shared;
@@ -15,9 +16,10 @@ use std::{
     time::Instant,
 };
 
-use xtls_stanza::ns;
+use xtls_stanza::{DiscoIdentity, DiscoInfo, ns};
 
 use self::answers::Answers;
+pub(crate) use self::capabilities::supports_xtls;
 pub(crate) use self::shared::{Shared, Weight};
 use crate::{
     config::{Config, Local},
@@ -105,6 +107,13 @@ impl Engine {
         &[ns::IBB, ns::JINGLE, ns::XMLSTREAM_0, ns::XMLSTREAM_1, ns::XTLS_0, ns::XTLS_1, ns::JINGLE_IBB]
     }
 
+    /// What an embedder that can do nothing else tells of itself: this identity, and the engine's features. Add your own,
+    /// and pass it to [`Disco::new`](crate::Disco::new).
+    #[must_use]
+    pub fn disco_info(&self, identity: DiscoIdentity) -> DiscoInfo {
+        DiscoInfo::new(identity).with_features(self.features().iter().copied())
+    }
+
     /// Passes time on. An extra call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.shared.clock.advance(now);
@@ -122,6 +131,7 @@ impl Engine {
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.shared.clock.advance(now);
         self.answers.clear();
+        self.shared.capabilities.forget_all();
         let numbers: Vec<u64> = self.tunnels.keys().copied().collect();
         for number in numbers {
             self.with_tunnel(number, tunnel::Tunnel::handle_disconnect);

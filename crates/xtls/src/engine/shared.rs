@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use xtls_stanza::{Ids, jid::BareJid};
 
+use super::capabilities::Capabilities;
 use crate::{
     config::{Config, Local},
     error::EngineError,
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) ids: Ids,
     pub(crate) clock: Clock,
     pub(crate) events: Events,
+    pub(crate) capabilities: Capabilities,
     /// Scratch for what a block decodes to, kept for its capacity.
     pub(crate) scratch: Vec<u8>,
 }
@@ -58,6 +60,7 @@ impl Shared {
             ids: Ids::new(seed),
             clock: Clock::new(now, unix_time),
             events: Events::default(),
+            capabilities: Capabilities::default(),
             scratch: Vec::new(),
         })
     }

@@ -2,7 +2,8 @@
 //!
 //! Each file is one concern; all work on the same [`Tunnel`], which is small enough to be read whole:
 //!
-//! - `negotiation`: service discovery, and Jingle up to an agreed method;
+//! - `support`: does the peer have XTLS at all;
+//! - `negotiation`: Jingle up to an agreed method;
 //! - `method`: which method, and whose password;
 //! - `handshake`: how TLS begins, by either method;
 //! - `transport`: blocks to TLS records and back;
@@ -16,6 +17,7 @@ mod handshake;
 mod method;
 mod negotiation;
 mod stream;
+mod support;
 mod transport;
 mod trust;
 
@@ -24,7 +26,7 @@ use std::sync::Arc;
 
 use xtls_ibb::Bytestream;
 use xtls_jingle::{Role, Session, State};
-use xtls_stanza::{Fingerprint, Id, jid::FullJid};
+use xtls_stanza::{Fingerprint, jid::FullJid};
 use xtls_stream::TunnelStream;
 use xtls_tls::TlsSession;
 
@@ -32,6 +34,7 @@ use self::{
     bytes::RawBytes,
     ending::Ended,
     method::Secret,
+    support::Question,
     transport::{Opened, Sealed},
     trust::Verified,
 };
@@ -88,8 +91,8 @@ pub(crate) struct Tunnel {
     application: Application,
     /// Absent until an offered tunnel is accepted.
     options: Option<TunnelOptions>,
-    /// The id of the disco#info query.
-    query: Option<Id>,
+    /// Whether it has XTLS, as the peer is asked.
+    question: Question,
     /// Absent while the peer is asked for its features.
     session: Option<Session>,
     bytestream: Option<Bytestream>,
@@ -144,7 +147,7 @@ impl Tunnel {
             phase: Phase::Offered,
             application,
             options: None,
-            query: None,
+            question: Question::default(),
             session: None,
             bytestream: None,
             tls: None,

@@ -1,11 +1,11 @@
-//! Service discovery, and Jingle up to an agreed method.
+//! Jingle up to an agreed method.
 
 use xtls_ibb::{Acked, Bytestream, ErrorOutcome, State as BytestreamState};
 use xtls_jingle::{
     Action, Answer as Acceptance, Event as SessionEvent, Fault as JingleFault, Jingle, JingleCondition, Offer, Reason,
     ReasonCondition, Role, Session, Verdict,
 };
-use xtls_stanza::{ElementRef, ErrorType, Iq, IqType, Method, SecurityOffer, StanzaError, jid::FullJid, ns, write};
+use xtls_stanza::{ElementRef, ErrorType, Method, SecurityOffer, StanzaError, jid::FullJid};
 
 use super::{Phase, Tunnel, method::Secret};
 use crate::{
@@ -24,9 +24,7 @@ impl Tunnel {
         let check_support = options.check_support;
         tunnel.take_options(options);
         if check_support {
-            // draft-meyer-xmpp-e2e-encryption-02 § 7: it SHOULD first determine whether the responder supports this.
-            tunnel.phase = Phase::Asking;
-            tunnel.timers.set(Timer::Answer, shared.after(shared.config.timers.answer));
+            tunnel.check_support(shared);
         } else {
             tunnel.offer(shared);
         }
@@ -139,9 +137,7 @@ impl Tunnel {
         error: Option<&StanzaError>,
         shared: &mut Shared,
     ) -> bool {
-        if self.query.is_some_and(|query| query.as_str() == id) {
-            self.query = None;
-            self.timers.clear(Timer::Answer);
+        if self.question.is(id) {
             self.support_told(payload, error, shared);
             return true;
         }
@@ -163,19 +159,6 @@ impl Tunnel {
                 || self.bytestream.as_ref().is_some_and(|bytestream| bytestream.state() == BytestreamState::Opening))
     }
 
-    pub(super) fn poll_query(&mut self, shared: &mut Shared, out: &mut String) -> bool {
-        if self.phase != Phase::Asking || self.query.is_some() {
-            return false;
-        }
-        let id = shared.ids.next_id();
-        Iq::write_start(out, IqType::Get, id.as_str(), &self.to, shared.from());
-        out.push_str("<query");
-        write::attribute(out, "xmlns", ns::DISCO_INFO);
-        out.push_str("/></iq>");
-        self.query = Some(id);
-        true
-    }
-
     pub(super) fn poll_session(&mut self, shared: &mut Shared, out: &mut String) -> bool {
         let from = shared.config.stamp_from.then(|| shared.local.jid.as_str());
         let Some(session) = &mut self.session else { return false };
@@ -183,7 +166,7 @@ impl Tunnel {
     }
 
     /// Sends the offer.
-    fn offer(&mut self, shared: &mut Shared) {
+    pub(super) fn offer(&mut self, shared: &mut Shared) {
         self.phase = Phase::Offered;
         let security = self.own_offer(shared);
         if security.is_empty() {
@@ -203,28 +186,6 @@ impl Tunnel {
             Err(_) => return self.fail(Fault::Internal("a sound offer cannot be made"), shared),
         }
         self.timers.set(Timer::Ring, shared.after(wait));
-    }
-
-    /// The peer told its features, or that it would not.
-    fn support_told(&mut self, payload: Option<ElementRef<'_>>, error: Option<&StanzaError>, shared: &mut Shared) {
-        if self.phase != Phase::Asking {
-            return;
-        }
-        if let Some(error) = error {
-            return self.fail(Fault::Unreachable { asked: "its features", error: error.clone() }, shared);
-        }
-        let query = payload.filter(|payload| payload.is("query", ns::DISCO_INFO));
-        let mut features = query
-            .into_iter()
-            .flat_map(ElementRef::children)
-            .filter(|child| child.is("feature", ns::DISCO_INFO))
-            .filter_map(|feature| feature.attribute("var"));
-        // Draft § 7 spells the feature `xtls:1`, its examples `xtls:0`: either one is support.
-        if features.any(|feature| matches!(feature, ns::XTLS_0 | ns::XTLS_1)) {
-            self.offer(shared);
-        } else {
-            self.fail(Fault::PeerLacksXtls, shared);
-        }
     }
 
     /// The responder accepted, perhaps without security.

@@ -6,6 +6,7 @@
 mod common;
 
 mod bytestream;
+mod capabilities;
 mod closing;
 mod emit;
 mod fingerprints;

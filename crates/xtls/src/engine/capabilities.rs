@@ -1,0 +1,184 @@
+//! What presences say of what peers can do (XEP-0115).
+//!
+//! It saves a question and decides nothing else: any server can write it. Only support is remembered. That a peer has no
+//! XTLS is always its own answer, so a lie in somebody's presence hides nothing from others.
+
+use std::collections::BTreeMap;
+
+use xtls_stanza::{Caps, DiscoInfo, HashAlgo, jid::FullJid, ns};
+
+/// What peers announced, and which of it stands for XTLS. Both tables forget what was not used for longest.
+#[derive(Debug)]
+pub(crate) struct Capabilities {
+    announced: Recent<FullJid, Caps>,
+    /// Verification strings that were held against the features they stand for, and that have XTLS among them.
+    verified: Recent<(HashAlgo, String), ()>,
+}
+
+impl Capabilities {
+    /// Peers whose announcement is remembered.
+    const PEERS: usize = 1024;
+    /// Verification strings that are remembered.
+    const VERIFIED: usize = 256;
+
+    /// The peer announced this in its presence. What cannot be checked takes the place of what it announced before, and is
+    /// as good as nothing (XEP-0115 § 5.4, 2).
+    pub(super) fn announce(&mut self, peer: FullJid, caps: Caps) {
+        if caps.algo().is_some() {
+            self.announced.insert(peer, caps);
+        } else {
+            self.announced.remove(&peer);
+        }
+    }
+
+    /// The peer is gone.
+    pub(super) fn forget(&mut self, peer: &FullJid) {
+        self.announced.remove(peer);
+    }
+
+    /// Everybody's presence is gone. What was verified stays true (XEP-0115 § 8.2).
+    pub(super) fn forget_all(&mut self) {
+        self.announced = Recent::new(Self::PEERS);
+    }
+
+    /// What the peer announced.
+    pub(crate) fn announced(&mut self, peer: &FullJid) -> Option<Caps> {
+        self.announced.take_up(peer).cloned()
+    }
+
+    /// Whether it is known that this stands for XTLS.
+    pub(crate) fn has_xtls(&mut self, caps: &Caps) -> bool {
+        key(caps).is_some_and(|key| self.verified.take_up(&key).is_some())
+    }
+
+    /// A peer that announced `caps` answered with `info`. It is remembered for everybody if it is what was announced, and
+    /// for nobody if not (XEP-0115 § 5.4, 3.9).
+    pub(crate) fn learn(&mut self, caps: &Caps, info: &DiscoInfo) {
+        if let Some(key) = key(caps).filter(|_| supports_xtls(info) && caps.verify(info).is_ok()) {
+            self.verified.insert(key, ());
+        }
+    }
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self { announced: Recent::new(Self::PEERS), verified: Recent::new(Self::VERIFIED) }
+    }
+}
+
+/// draft-meyer-xmpp-e2e-encryption-02 § 7 spells the feature `xtls:1`, its examples `xtls:0`: either one is support.
+pub(crate) fn supports_xtls(info: &DiscoInfo) -> bool {
+    [ns::XTLS_0, ns::XTLS_1].iter().any(|feature| info.supports(feature))
+}
+
+fn key(caps: &Caps) -> Option<(HashAlgo, String)> {
+    Some((caps.algo()?, caps.ver().to_owned()))
+}
+
+/// A table that drops what was not taken up for longest when it is full.
+#[derive(Debug)]
+struct Recent<K, V> {
+    most: usize,
+    entries: BTreeMap<K, (u64, V)>,
+    /// The keys in the order in which they were last used.
+    order: BTreeMap<u64, K>,
+    next: u64,
+}
+
+impl<K: Ord + Clone, V> Recent<K, V> {
+    fn new(most: usize) -> Self {
+        Self { most, entries: BTreeMap::new(), order: BTreeMap::new(), next: 0 }
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        self.remove(&key);
+        if self.entries.len() >= self.most
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.entries.remove(&oldest);
+        }
+        self.next += 1;
+        self.order.insert(self.next, key.clone());
+        self.entries.insert(key, (self.next, value));
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some((used, _)) = self.entries.remove(key) {
+            self.order.remove(&used);
+        }
+    }
+
+    /// The value of a key, which counts as used now.
+    fn take_up(&mut self, key: &K) -> Option<&V> {
+        let (used, value) = self.entries.get_mut(key)?;
+        self.order.remove(used);
+        self.next += 1;
+        *used = self.next;
+        self.order.insert(self.next, key.clone());
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use xtls_stanza::DiscoIdentity;
+
+    use super::*;
+
+    fn peer(number: usize) -> FullJid {
+        format!("romeo@montague.lit/{number}").parse().unwrap()
+    }
+
+    fn info(name: usize) -> DiscoInfo {
+        DiscoInfo::new(DiscoIdentity::new("client", "pc").with_name(&name.to_string())).with_feature(ns::XTLS_0)
+    }
+
+    fn caps(name: usize) -> Caps {
+        Caps::of(&info(name), "urn:x", HashAlgo::Sha1).unwrap()
+    }
+
+    #[test]
+    fn at_most_1024_peers_are_remembered_and_the_one_not_asked_for_longest_goes() {
+        let mut table = Capabilities::default();
+        (0..1024).for_each(|number| table.announce(peer(number), caps(0)));
+        assert!(table.announced(&peer(0)).is_some());
+        table.announce(peer(1024), caps(0));
+        assert!(table.announced(&peer(1)).is_none());
+        assert!(table.announced(&peer(0)).is_some());
+        assert!(table.announced(&peer(2)).is_some());
+        assert_eq!((table.announced.entries.len(), table.announced.order.len()), (1024, 1024));
+    }
+
+    #[test]
+    fn at_most_256_verification_strings_are_remembered() {
+        let mut table = Capabilities::default();
+        (0..257).for_each(|name| table.learn(&caps(name), &info(name)));
+        assert!(!table.has_xtls(&caps(0)));
+        assert!((1..257).all(|name| table.has_xtls(&caps(name))));
+        assert_eq!(table.verified.order.len(), 256);
+    }
+
+    #[test]
+    fn the_same_announcement_again_takes_no_more_room() {
+        let mut table = Capabilities::default();
+        (0..5000).for_each(|name| table.announce(peer(0), caps(name % 3)));
+        assert_eq!((table.announced.entries.len(), table.announced.order.len()), (1, 1));
+        table.forget(&peer(0));
+        assert_eq!((table.announced.entries.len(), table.announced.order.len()), (0, 0));
+    }
+
+    #[test]
+    fn only_what_verifies_and_has_xtls_is_learned() {
+        let mut table = Capabilities::default();
+        table.learn(&caps(0), &info(1));
+        let without = DiscoInfo::new(DiscoIdentity::new("client", "pc"));
+        let announced = Caps::of(&without, "urn:x", HashAlgo::Sha1).unwrap();
+        table.learn(&announced, &without);
+        assert!(!table.has_xtls(&caps(0)) && !table.has_xtls(&announced));
+        table.learn(&caps(0), &info(0));
+        assert!(table.has_xtls(&caps(0)));
+        // Another hash function is another string.
+        assert!(!table.has_xtls(&Caps::of(&info(0), "urn:x", HashAlgo::Sha256).unwrap()));
+    }
+}
