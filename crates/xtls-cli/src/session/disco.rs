@@ -1,10 +1,10 @@
 //! What the command itself answers: service discovery, pings, and a no to everything else.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jid::BareJid;
-use xtls::{Element, Fingerprint};
-use xtls_stanza::{Condition, Iq, IqType, StanzaError, ns};
+use xtls::{Disco as Capabilities, DiscoIdentity, DiscoInfo, Element};
+use xtls_stanza::{Condition, Iq, IqType, StanzaError};
+
+use crate::exit::Failure;
 
 /// XEP-0199: pings.
 const PING: &str = "urn:xmpp:ping";
@@ -15,39 +15,33 @@ const IDENTITY: (&str, &str) = ("client", "console");
 /// The name that people see.
 const NAME: &str = "xtls";
 
-/// What this entity is and can do (XEP-0030, XEP-0115).
+/// What this entity is and can do (XEP-0030, XEP-0115), and its answers.
 #[derive(Debug)]
 pub(crate) struct Disco {
     /// Our bare address.
     account: String,
-    features: Vec<&'static str>,
-    version: String,
+    capabilities: Capabilities,
 }
 
 impl Disco {
     /// Everything that the engine can do, and what the command answers itself.
-    pub(crate) fn new(account: &BareJid, engine: &[&'static str]) -> Self {
-        let mut features = engine.to_vec();
-        features.extend([ns::DISCO_INFO, ns::CAPS, PING]);
-        features.sort_unstable();
-        features.dedup();
-        // XEP-0115 § 5.1: identities, then features, each followed by "<".
-        let mut text = format!("{}/{}//{NAME}<", IDENTITY.0, IDENTITY.1);
-        for feature in &features {
-            text.push_str(feature);
-            text.push('<');
-        }
-        let version = STANDARD.encode(Fingerprint::sha1(text.as_bytes()).digest());
-        Self { account: account.to_string(), features, version }
+    ///
+    /// # Errors
+    ///
+    /// Never, as long as the engine's features hold no markup.
+    pub(crate) fn new(account: &BareJid, engine: &[&'static str]) -> Result<Self, Failure> {
+        let identity = DiscoIdentity::new(IDENTITY.0, IDENTITY.1).with_name(NAME);
+        let info = DiscoInfo::new(identity).with_features(engine.iter().copied()).with_feature(PING);
+        let capabilities = Capabilities::new(info, NODE)
+            .map_err(|e| Failure::other(format!("the own features make no sense: {e}")))?;
+        Ok(Self { account: account.to_string(), capabilities })
     }
 
     /// The initial presence (RFC 6121 § 4.2), with the capabilities. It has no priority for messages outside of tunnels.
     pub(crate) fn presence(&self) -> String {
-        format!(
-            "<presence><priority>-1</priority><c xmlns='{}' hash='sha-1' node='{NODE}' ver='{}'/></presence>",
-            ns::CAPS,
-            self.version
-        )
+        let mut presence = String::from("<presence><priority>-1</priority>");
+        self.capabilities.caps().write(&mut presence);
+        presence + "</presence>"
     }
 
     /// A question for a sign of life (XEP-0199).
@@ -68,17 +62,10 @@ impl Disco {
         let to = iq.from.unwrap_or(&self.account);
         let payload = iq.payload?;
         let mut out = String::new();
-        let is_get = matches!(iq.iq_type, IqType::Get);
-        if is_get && payload.is("query", ns::DISCO_INFO) {
-            match self.info(payload.attribute("node")) {
-                Some(info) => {
-                    Iq::write_start(&mut out, IqType::Result, iq.id, to, None);
-                    out.push_str(&info);
-                    out.push_str("</iq>");
-                }
-                None => Iq::write_error(&mut out, iq.id, to, None, &StanzaError::new(Condition::ItemNotFound)),
-            }
-        } else if is_get && payload.is("ping", PING) {
+        if self.capabilities.answer(&iq, to, None, &mut out) {
+            return Some(out);
+        }
+        if iq.iq_type == IqType::Get && payload.is("ping", PING) {
             Iq::write_result(&mut out, iq.id, to, None);
         } else {
             // RFC 6120 § 8.4: what is not understood is answered all the same.
@@ -86,31 +73,18 @@ impl Disco {
         }
         Some(out)
     }
-
-    /// The answer to disco#info, for no node or for that of the capabilities; the node is mirrored (XEP-0030 § 3.1).
-    fn info(&self, node: Option<&str>) -> Option<String> {
-        let mut query = Element::builder("query", ns::DISCO_INFO).optional_attribute("node", node);
-        let own = node.is_none_or(|node| node.split_once('#') == Some((NODE, &self.version)));
-        query = query.open("identity", ns::DISCO_INFO).attribute("category", IDENTITY.0).attribute("type", IDENTITY.1);
-        query = query.attribute("name", NAME).close();
-        for feature in &self.features {
-            query = query.open("feature", ns::DISCO_INFO).attribute("var", feature).close();
-        }
-        let query = query.build().ok()?;
-        own.then(|| query.to_xml(ns::CLIENT))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls_stanza::Limits;
+    use xtls_stanza::{Limits, ns};
 
     use super::*;
 
     fn disco() -> Disco {
-        Disco::new(&"juliet@capulet.lit".parse().unwrap(), &[ns::JINGLE])
+        Disco::new(&"juliet@capulet.lit".parse().unwrap(), &[ns::JINGLE]).unwrap()
     }
 
     fn ask(payload: &str, kind: &str) -> Option<Element> {
@@ -135,12 +109,21 @@ mod tests {
 
     #[test]
     fn only_the_own_node_is_known_and_mirrored() {
-        let version = disco().version;
-        let answer = ask(&format!("<query xmlns='{}' node='{NODE}#{version}'/>", ns::DISCO_INFO), "get").unwrap();
-        let node = format!("{NODE}#{version}");
+        let node = disco().capabilities.caps().disco_node();
+        assert!(node.starts_with(&format!("{NODE}#")), "{node}");
+        let answer = ask(&format!("<query xmlns='{}' node='{node}'/>", ns::DISCO_INFO), "get").unwrap();
         assert_eq!(answer.child("query", ns::DISCO_INFO).unwrap().attribute("node"), Some(node.as_str()));
         let answer = ask(&format!("<query xmlns='{}' node='other'/>", ns::DISCO_INFO), "get").unwrap();
         assert_eq!(answer.attribute("type"), Some("error"));
+    }
+
+    #[test]
+    fn the_presence_announces_what_the_answer_tells() {
+        let presence = Element::parse(&disco().presence(), &Limits::default()).unwrap();
+        let announced = presence.child("c", ns::CAPS).and_then(xtls::Caps::parse).unwrap();
+        let answer = ask(&format!("<query xmlns='{}'/>", ns::DISCO_INFO), "get").unwrap();
+        let told = DiscoInfo::parse(answer.child("query", ns::DISCO_INFO).unwrap()).unwrap().unwrap();
+        assert_eq!(announced.verify(&told), Ok(()));
     }
 
     #[test]

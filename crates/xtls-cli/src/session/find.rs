@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
-use xtls::Element;
+use xtls::{DiscoInfo, Element};
 use xtls_stanza::{Iq, IqType, ns};
 
 /// How long presence is waited for after our own was sent.
@@ -91,8 +91,7 @@ impl Search {
         match (kind, known) {
             (None, None) if self.asked.len() < MAX_RESOURCES => {
                 let mut query = String::new();
-                Iq::write_start(&mut query, IqType::Get, &id(self.asked.len()), from.as_str(), None);
-                query.push_str(&format!("<query xmlns='{}'/></iq>", ns::DISCO_INFO));
+                DiscoInfo::write_request(&mut query, &id(self.asked.len()), from.as_str(), None, None);
                 self.asked.push((from, Answer::Awaited));
                 self.deadline = now + ANSWER_TIME;
                 Progress::Ask(query)
@@ -112,12 +111,12 @@ impl Search {
         };
         match iq.iq_type {
             IqType::Result => {
-                let features = iq.payload.into_iter().flat_map(|query| query.children());
-                let has_xtls = features
-                    .filter(|child| child.is("feature", ns::DISCO_INFO))
-                    .filter_map(|feature| feature.attribute("var"))
-                    .any(|feature| [ns::XTLS_0, ns::XTLS_1].contains(&feature));
-                if has_xtls { Progress::Found(from.clone()) } else { self.without_xtls(at) }
+                let info = iq.payload.and_then(DiscoInfo::parse).and_then(Result::ok);
+                if info.is_some_and(|info| info.supports(ns::XTLS_0) || info.supports(ns::XTLS_1)) {
+                    Progress::Found(from.clone())
+                } else {
+                    self.without_xtls(at)
+                }
             }
             IqType::Error => self.without_xtls(at),
             _ => Progress::Searching,
