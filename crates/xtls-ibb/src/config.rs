@@ -8,7 +8,7 @@ pub struct Config {
     /// [`Config::window_max`] as that.
     pub window_initial: u16,
     /// Blocks that may ever be in flight. Default 32; 0 counts as 1. The window grows by one block for each window that
-    /// was acknowledged while it held sending back. It never shrinks: an error to a block ends the bytestream.
+    /// was acknowledged while it held sending back, and is halved when a block comes back as not delivered for now.
     pub window_max: u16,
     /// A window that never changes, in place of the two above. Default none; 1 waits for each acknowledgement, as
     /// XEP-0047 § 2.2 recommends. 0 counts as 1.

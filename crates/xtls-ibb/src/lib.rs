@@ -6,7 +6,7 @@
 //! - getters take `&self`;
 //! - `handle_*` bring in what the peer sent: a [`Request`], a result, an error;
 //! - commands ([`open`](Bytestream::open), [`outgoing`](Bytestream::outgoing), [`close`](Bytestream::close),
-//!   [`abort`](Bytestream::abort), [`release_acks`](Bytestream::release_acks)) bring in what this side wants;
+//!   [`abort`](Bytestream::abort), [`release_acks`](Bytestream::release_acks), [`resume`](Bytestream::resume)) bring in what this side wants;
 //! - [`poll`](Bytestream::poll) takes one stanza out.
 //!
 //! Bytes to send are cut into blocks when they are polled, not when they are written, so the window and the block size

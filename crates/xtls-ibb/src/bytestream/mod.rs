@@ -10,7 +10,10 @@ mod values;
 use xtls_stanza::{Condition, ErrorType, Id, Ids, Iq, IqType, StanzaError};
 
 pub use self::values::{Acked, ErrorOutcome, Handled, Role, Sent, State};
-use self::{receiver::Receiver, sender::Sender};
+use self::{
+    receiver::Receiver,
+    sender::{Sender, Taken},
+};
 use crate::{Config, Fault, Request, acks::Acks, codec, wire};
 
 /// One end of one bytestream: both directions of it (XEP-0047 § 3), each with a seq of its own.
@@ -26,6 +29,10 @@ use crate::{Config, Fault, Request, acks::Acks, codec, wire};
 ///
 /// A result to our `<open/>` leads from Opening to Open, an error to Closed. Any answer to our `<close/>` leads to Closed.
 /// A request that is refused is a [`Fault`].
+///
+/// In the role [`Negotiated`](Role::Negotiated), `open` leads from Idle to Open at once. The first `<open/>` that comes is
+/// taken although the bytestream is Open already. Closing sends nothing: Closed follows when all is acknowledged, or at once
+/// after a fault.
 #[derive(Debug)]
 pub struct Bytestream {
     role: Role,
@@ -33,6 +40,8 @@ pub struct Bytestream {
     block_size: u16,
     config: Config,
     phase: Phase,
+    /// The peer has sent `<open/>`.
+    opened_by_peer: bool,
     close: Close,
     sender: Sender,
     receiver: Receiver,
@@ -79,9 +88,10 @@ impl Bytestream {
             block_size: block_size.max(1),
             config,
             phase: match role {
-                Role::Opener => Phase::Idle,
+                Role::Opener | Role::Negotiated => Phase::Idle,
                 Role::Acceptor => Phase::AwaitingOpen,
             },
+            opened_by_peer: false,
             close: Close::No,
             sender: Sender::new(&config),
             receiver: Receiver::default(),
@@ -127,7 +137,8 @@ impl Bytestream {
         self.sender.unacked()
     }
 
-    /// Blocks sent and not answered.
+    /// Blocks sent and not acknowledged, those that came back and are to be sent again among them. After a block has come
+    /// back these may be more than the window.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.sender.in_flight()
@@ -137,6 +148,25 @@ impl Bytestream {
     #[must_use]
     pub fn window(&self) -> u16 {
         self.sender.window()
+    }
+
+    /// Whether nothing is sent for now because a block came back: see [`ErrorOutcome::Suspended`].
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.sender.is_suspended()
+    }
+
+    /// The ids of requests to which an answer is due still; of the blocks, after the end too.
+    pub fn unanswered(&self) -> impl Iterator<Item = Id> {
+        let open = match self.phase {
+            Phase::OpenSent(id) => Some(id),
+            Phase::Idle | Phase::AwaitingOpen | Phase::OpenQueued | Phase::Open | Phase::Closed => None,
+        };
+        let close = match self.close {
+            Close::Sent { id, .. } => Some(id),
+            Close::No | Close::WhenAcked | Close::AtOnce => None,
+        };
+        self.sender.unanswered().chain(open).chain(close)
     }
 
     /// Bytes queued and not sent.
@@ -160,11 +190,26 @@ impl Bytestream {
         self.acks.withheld()
     }
 
-    /// Queues `<open/>`. Does nothing unless the state is Idle.
+    /// Queues `<open/>`, or opens without one in the role [`Role::Negotiated`]. Does nothing unless the state is Idle.
     pub fn open(&mut self) {
         if self.state() == State::Idle {
-            self.phase = Phase::OpenQueued;
+            self.phase = if self.role == Role::Negotiated { Phase::Open } else { Phase::OpenQueued };
         }
+    }
+
+    /// The session is accepted, perhaps otherwise than it was offered, and an `<open/>` of the peer may have come already:
+    /// its role from now on, and the agreed block size, which counts if it is smaller. For before anything is sent.
+    pub fn agree(&mut self, role: Role, block_size: u16) {
+        self.role = role;
+        self.block_size = self.block_size.min(block_size.max(1));
+    }
+
+    /// Goes on sending after [`ErrorOutcome::Suspended`]: the blocks that came back first, each under its old seq and a new
+    /// id, and none before all that were on their way behind it have come back too. Does nothing otherwise.
+    ///
+    /// How long to wait before this, and how often, is up to the caller.
+    pub fn resume(&mut self) {
+        self.sender.resume();
     }
 
     /// The queue of bytes to send, for appending to and nothing else: bytes that are in it already must stay.
@@ -183,7 +228,10 @@ impl Bytestream {
     pub fn close(&mut self) {
         match (self.phase, self.close) {
             (Phase::Idle | Phase::AwaitingOpen | Phase::OpenQueued, _) => self.finish(),
-            (Phase::OpenSent(_) | Phase::Open, Close::No) => self.close = Close::WhenAcked,
+            (Phase::OpenSent(_) | Phase::Open, Close::No) => {
+                self.close = Close::WhenAcked;
+                self.close_without_stanza();
+            }
             (Phase::OpenSent(_) | Phase::Open, Close::WhenAcked | Close::AtOnce | Close::Sent { .. })
             | (Phase::Closed, _) => {}
         }
@@ -257,8 +305,18 @@ impl Bytestream {
             self.close = Close::No;
             return Some(Acked::Close);
         }
-        let bytes = self.sender.acked(id)?;
-        Some(Acked::Data { bytes })
+        match self.sender.acked(id)? {
+            Taken::InTurn(bytes) => {
+                self.close_without_stanza();
+                Some(Acked::Data { bytes })
+            }
+            // Its peer lets bytes go missing, or what came back had got there: it cannot be sent again.
+            Taken::BehindReturned(bytes) if !self.receiving_is_over() => {
+                self.fail();
+                Some(Acked::Gap { bytes })
+            }
+            Taken::BehindReturned(bytes) => Some(Acked::Data { bytes }),
+        }
     }
 
     /// Takes an error that came back under `id`, from the peer or from a server in its name. `None` if we wait for no
@@ -283,6 +341,9 @@ impl Bytestream {
             return Some(ErrorOutcome::Closed);
         }
         let was_over = self.receiving_is_over();
+        if !was_over && is_delivery_error(error) && self.sender.returned(id)? {
+            return Some(ErrorOutcome::Suspended);
+        }
         self.sender.refused(id)?;
         if was_over {
             return Some(ErrorOutcome::Late);
@@ -384,7 +445,7 @@ impl Bytestream {
 
     /// An `<open/>` from either side opens: the Jingle session has agreed to it. One that crosses ours answers it.
     fn opened(&mut self, id: &str, block_size: u16) -> Result<Handled, Fault> {
-        if self.phase == Phase::Open {
+        if self.phase == Phase::Open && (self.role != Role::Negotiated || self.opened_by_peer) {
             return Err(Fault::AlreadyOpen);
         }
         // XEP-0261 § 2.2: a block size that was not agreed is answered resource-constraint; a smaller one does no harm.
@@ -393,6 +454,7 @@ impl Bytestream {
         }
         self.block_size = block_size;
         self.phase = Phase::Open;
+        self.opened_by_peer = true;
         self.acks.answer(id);
         Ok(Handled::Opened)
     }
@@ -410,7 +472,7 @@ impl Bytestream {
 
     /// XEP-0047 § 2.2: after a fault nothing that follows may be processed, and the bytestream MUST be closed.
     fn fail(&mut self) {
-        if self.phase != Phase::Open {
+        if self.phase != Phase::Open || self.role == Role::Negotiated {
             self.finish();
             return;
         }
@@ -420,6 +482,13 @@ impl Bytestream {
             Close::No | Close::WhenAcked | Close::AtOnce => Close::AtOnce,
             Close::Sent { id, .. } => Close::Sent { id, after_fault: true },
         };
+    }
+
+    /// Where no `<close/>` is sent, it is closed as soon as all is acknowledged: the end of the session says the rest.
+    fn close_without_stanza(&mut self) {
+        if self.role == Role::Negotiated && self.close == Close::WhenAcked && self.sender.is_idle() {
+            self.finish();
+        }
     }
 
     /// It is over: nothing is sent any more but results that are owed.
@@ -444,4 +513,17 @@ impl Bytestream {
     fn answers_close(&self, id: &str) -> bool {
         matches!(self.close, Close::Sent { id: close, .. } if close == *id)
     }
+}
+
+/// XEP-0047 § 2.2, delivery errors: the way to the peer is blocked for now, and what was sent did not get there. So it is
+/// when somebody on the way wants less to be sent.
+fn is_delivery_error(error: &StanzaError) -> bool {
+    let is_temporary = matches!(
+        error.condition,
+        Condition::RecipientUnavailable
+            | Condition::RemoteServerTimeout
+            | Condition::ResourceConstraint
+            | Condition::PolicyViolation
+    );
+    is_temporary && error.error_type == ErrorType::Wait
 }

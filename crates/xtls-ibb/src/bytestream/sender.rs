@@ -14,11 +14,17 @@ const KEPT_BLOCKS: usize = 4;
 /// What is queued for the peer and what it has not acknowledged.
 #[derive(Debug)]
 pub(super) struct Sender {
-    /// Bytes to send; those before `sent` have left in blocks.
+    /// Bytes to send, and before them those that may have to be sent again: up to `acked` nobody needs them any more, up to
+    /// `sent` they are those of `blocks`.
     queue: Vec<u8>,
+    acked: usize,
     sent: usize,
-    in_flight: VecDeque<InFlight>,
+    /// Blocks that were sent, in the order of their seq. The oldest one is not acknowledged.
+    blocks: VecDeque<Block>,
+    in_flight: usize,
     in_flight_bytes: u64,
+    /// Nothing goes out: a block has come back.
+    suspended: bool,
     /// Bytes that will never be acknowledged.
     lost: u64,
     seq: u16,
@@ -27,9 +33,26 @@ pub(super) struct Sender {
 }
 
 #[derive(Debug)]
-struct InFlight {
+struct Block {
     id: Id,
     bytes: usize,
+    state: BlockState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BlockState {
+    Sent,
+    Acked,
+    /// It came back, and is to be sent again.
+    Returned,
+}
+
+/// What an acknowledgement means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    InTurn(usize),
+    /// A block before it came back.
+    BehindReturned(usize),
 }
 
 /// How many blocks may be in flight.
@@ -37,6 +60,7 @@ struct InFlight {
 struct Window {
     size: u16,
     max: u16,
+    is_fixed: bool,
     /// Whether it has held a block back since it last grew: one that nothing presses against does not grow.
     pressed: bool,
     /// Blocks acknowledged while it is pressed.
@@ -47,9 +71,12 @@ impl Sender {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             queue: Vec::new(),
+            acked: 0,
             sent: 0,
-            in_flight: VecDeque::new(),
+            blocks: VecDeque::new(),
+            in_flight: 0,
             in_flight_bytes: 0,
+            suspended: false,
             lost: 0,
             seq: 0,
             window: Window::new(config),
@@ -57,12 +84,13 @@ impl Sender {
         }
     }
 
-    /// The queue, for appending to. What was sent is cut off once it is at least half of it, so that each byte is moved
+    /// The queue, for appending to. What is done with is cut off once it is at least half of it, so that each byte is moved
     /// at most once on average.
     pub(super) fn queue(&mut self) -> &mut Vec<u8> {
-        if self.sent > self.queue.len() / 2 {
-            self.queue.drain(..self.sent.min(self.queue.len()));
-            self.sent = 0;
+        if self.acked > self.queue.len() / 2 {
+            self.queue.drain(..self.acked.min(self.queue.len()));
+            self.sent -= self.acked;
+            self.acked = 0;
         }
         &mut self.queue
     }
@@ -71,8 +99,14 @@ impl Sender {
         self.queue.len().saturating_sub(self.sent)
     }
 
+    /// Blocks that are not acknowledged.
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight
+    }
+
+    /// The ids under which an answer to a block is due.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = Id> {
+        self.blocks.iter().filter(|block| block.state == BlockState::Sent).map(|block| block.id)
     }
 
     pub(super) fn window(&self) -> u16 {
@@ -80,78 +114,151 @@ impl Sender {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.queued() == 0 && self.in_flight.is_empty()
+        self.queued() == 0 && self.blocks.is_empty()
+    }
+
+    pub(super) fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.suspended = false;
     }
 
     pub(super) fn unacked(&self) -> u64 {
         self.in_flight_bytes + wide(self.queued()) + self.lost
     }
 
-    /// The next block and its seq, if the window has room for it. It counts as sent once [`Sender::mark_sent`] is called.
+    /// The next block and its seq, if it may go now. It counts as sent once [`Sender::mark_sent`] is called.
     pub(super) fn next(&mut self, block_size: u16, cut: &mut dyn FnMut(&[u8], usize) -> usize) -> Option<(&[u8], u16)> {
+        if self.suspended {
+            None
+        } else if let Some(at) = self.first_returned() {
+            self.again(at)
+        } else {
+            self.fresh(block_size, cut)
+        }
+    }
+
+    /// A block that came back, to go once more under its old seq: as long as one behind it is on its way, that one may yet
+    /// turn out to have got through.
+    fn again(&self, at: usize) -> Option<(&[u8], u16)> {
+        let is_sent = |block: &Block| block.state == BlockState::Sent;
+        let before = self.blocks.iter().take(at);
+        if self.blocks.iter().skip(at).any(is_sent)
+            || before.clone().filter(|block| is_sent(block)).count() >= usize::from(self.window.size)
+        {
+            return None;
+        }
+        let start = self.acked + before.map(|block| block.bytes).sum::<usize>();
+        let behind = u16::try_from(self.blocks.len() - at).ok()?;
+        let block = self.queue.get(start..start + self.blocks.get(at)?.bytes)?;
+        Some((block, self.seq.wrapping_sub(behind)))
+    }
+
+    fn fresh(&mut self, block_size: u16, cut: &mut dyn FnMut(&[u8], usize) -> usize) -> Option<(&[u8], u16)> {
         let pending = self.queue.get(self.sent..).filter(|pending| !pending.is_empty())?;
-        if self.in_flight.len() >= usize::from(self.window.size) {
+        if self.blocks.len() >= usize::from(self.window.size) {
             self.window.pressed = true;
             return None;
         }
         let limit = usize::from(block_size);
         let bytes = cut(pending, limit).clamp(1, limit.min(pending.len()));
-        if !self.in_flight.is_empty() && self.in_flight_bytes.saturating_add(wide(bytes)) > self.max_bytes {
+        if self.in_flight > 0 && self.in_flight_bytes.saturating_add(wide(bytes)) > self.max_bytes {
             return None;
         }
         pending.get(..bytes).map(|block| (block, self.seq))
     }
 
-    #[cfg(test)]
-    pub(super) fn first_in_flight(&self) -> Option<Id> {
-        self.in_flight.front().map(|block| block.id)
-    }
-
     /// The block of this many bytes that [`Sender::next`] gave was sent under `id`.
     pub(super) fn mark_sent(&mut self, id: Id, bytes: usize) {
+        let returned = self.first_returned().and_then(|at| self.blocks.get_mut(at));
+        if let Some(block) = returned {
+            *block = Block { id, bytes, state: BlockState::Sent };
+            return;
+        }
         self.sent += bytes;
-        self.in_flight.push_back(InFlight { id, bytes });
+        self.blocks.push_back(Block { id, bytes, state: BlockState::Sent });
+        self.in_flight += 1;
         self.in_flight_bytes += wide(bytes);
         // XEP-0047 § 2.2: one more for each packet, and 0 again after 65535.
         self.seq = self.seq.wrapping_add(1);
     }
 
-    /// The block sent under `id` was acknowledged.
-    pub(super) fn acked(&mut self, id: &str) -> Option<usize> {
-        let bytes = self.remove(id)?;
+    /// The block sent under `id` was acknowledged. Results come in the order of the blocks as a rule, and need not.
+    pub(super) fn acked(&mut self, id: &str) -> Option<Taken> {
+        let at = self.position(id)?;
+        let behind_returned = self.first_returned().is_some_and(|returned| returned < at);
+        let block = self.blocks.get_mut(at)?;
+        block.state = BlockState::Acked;
+        let bytes = block.bytes;
+        self.in_flight -= 1;
+        self.in_flight_bytes -= wide(bytes);
+        while let Some(front) = self.blocks.front().filter(|front| front.state == BlockState::Acked) {
+            // Nothing is kept any more once the queue was dropped.
+            self.acked = (self.acked + front.bytes).min(self.sent);
+            self.blocks.pop_front();
+        }
         self.window.acked();
         self.release_memory();
-        Some(bytes)
+        Some(if behind_returned { Taken::BehindReturned(bytes) } else { Taken::InTurn(bytes) })
     }
 
-    /// The block sent under `id` was refused or not delivered.
-    pub(super) fn refused(&mut self, id: &str) -> Option<usize> {
-        let bytes = self.remove(id)?;
-        self.lost += wide(bytes);
-        Some(bytes)
+    /// The block sent under `id` could not be delivered for now. `None` if there is none; else whether it can be sent again:
+    /// not if one behind it has got through, since the peer took that for the end of the bytestream, or lies.
+    pub(super) fn returned(&mut self, id: &str) -> Option<bool> {
+        let at = self.position(id)?;
+        if self.blocks.iter().skip(at).any(|block| block.state == BlockState::Acked) {
+            return Some(false);
+        }
+        if let Some(block) = self.blocks.get_mut(at) {
+            block.state = BlockState::Returned;
+        }
+        if !self.suspended {
+            self.suspended = true;
+            self.window.shrink();
+        }
+        Some(true)
     }
 
-    /// Drops what is queued.
+    /// The block sent under `id` was refused: it is lost.
+    pub(super) fn refused(&mut self, id: &str) -> Option<()> {
+        let block = self.blocks.remove(self.position(id)?)?;
+        self.in_flight -= 1;
+        self.in_flight_bytes -= wide(block.bytes);
+        self.lost += wide(block.bytes);
+        Some(())
+    }
+
+    /// Drops what is queued, and what was to be sent again.
     pub(super) fn drop_queue(&mut self) {
         self.lost += wide(self.queued());
         self.queue = Vec::new();
+        self.acked = 0;
         self.sent = 0;
+        while let Some(block) = self.first_returned().and_then(|at| self.blocks.remove(at)) {
+            self.in_flight -= 1;
+            self.in_flight_bytes -= wide(block.bytes);
+            self.lost += wide(block.bytes);
+        }
+        self.suspended = false;
     }
 
     /// Drops what is queued and forgets what is in flight.
     pub(super) fn drop_all(&mut self) {
         self.drop_queue();
         self.lost += self.in_flight_bytes;
+        self.in_flight = 0;
         self.in_flight_bytes = 0;
-        self.in_flight = VecDeque::new();
+        self.blocks = VecDeque::new();
     }
 
-    /// Results come in the order of the blocks as a rule, and need not.
-    fn remove(&mut self, id: &str) -> Option<usize> {
-        let at = self.in_flight.iter().position(|block| block.id == *id)?;
-        let block = self.in_flight.remove(at)?;
-        self.in_flight_bytes -= wide(block.bytes);
-        Some(block.bytes)
+    fn position(&self, id: &str) -> Option<usize> {
+        self.blocks.iter().position(|block| block.state == BlockState::Sent && block.id == *id)
+    }
+
+    fn first_returned(&self) -> Option<usize> {
+        self.blocks.iter().position(|block| block.state == BlockState::Returned)
     }
 
     /// Gives back what a burst needed, once nothing is left of it.
@@ -159,8 +266,9 @@ impl Sender {
         if self.is_idle() {
             self.queue.clear();
             self.queue.shrink_to(KEPT_BYTES);
+            self.acked = 0;
             self.sent = 0;
-            self.in_flight.shrink_to(KEPT_BLOCKS);
+            self.blocks.shrink_to(KEPT_BLOCKS);
         }
     }
 }
@@ -171,7 +279,15 @@ impl Window {
             Some(fixed) => (fixed, fixed),
             None => (config.window_initial.min(config.window_max), config.window_max),
         };
-        Self { size: size.max(1), max: max.max(1), pressed: false, acked: 0 }
+        let is_fixed = config.window_fixed.is_some();
+        Self { size: size.max(1), max: max.max(1), is_fixed, pressed: false, acked: 0 }
+    }
+
+    /// Something on the way has too much to do, or is not there.
+    fn shrink(&mut self) {
+        if !self.is_fixed {
+            *self = Self { size: (self.size / 2).max(1), pressed: false, acked: 0, ..*self };
+        }
     }
 
     fn acked(&mut self) {
@@ -180,7 +296,7 @@ impl Window {
         }
         self.acked += 1;
         if self.acked >= self.size {
-            *self = Self { size: self.size + 1, max: self.max, pressed: false, acked: 0 };
+            *self = Self { size: self.size + 1, pressed: false, acked: 0, ..*self };
         }
     }
 }

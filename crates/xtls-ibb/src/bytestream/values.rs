@@ -11,13 +11,16 @@ pub enum Role {
     Opener,
     /// It waits for `<open/>`.
     Acceptor,
+    /// Either end of a bytestream for which the negotiation of the session stands in for `<open/>` and its end for `<close/>`:
+    /// XEP-0261 up to its version 0.3. Neither is ever sent; those that come are taken.
+    Negotiated,
 }
 
 /// How far the bytestream has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum State {
-    /// The opener before [`Bytestream::open`].
+    /// Before [`Bytestream::open`].
     Idle,
     /// The acceptor before `<open/>`.
     AwaitingOpen,
@@ -58,6 +61,12 @@ pub enum Acked {
         /// How many bytes it had.
         bytes: usize,
     },
+    /// A block of ours, behind one that came back: the two contradict each other, and the first cannot be sent again. The
+    /// bytestream is Closing, or Closed in the role [`Role::Negotiated`].
+    Gap {
+        /// How many bytes it had.
+        bytes: usize,
+    },
     /// Our `<close/>`.
     Close,
 }
@@ -70,11 +79,17 @@ pub enum ErrorOutcome {
     OpenRefused,
     /// The peer wants smaller blocks: `<open/>` goes out again with half the size (XEP-0047 § 2.1).
     Retrying,
-    /// A block was refused or not delivered; the bytestream is Closing and sends `<close/>` (XEP-0047 § 2.2).
+    /// A block was not delivered, and may be later (XEP-0047 § 2.2, delivery errors): recipient-unavailable,
+    /// remote-server-timeout, resource-constraint or policy-violation, of type wait. The window is halved, unless it is fixed,
+    /// and nothing is sent until [`Bytestream::resume`].
+    ///
+    /// A block can only be sent again if the peer has processed neither it nor any behind it. So those that are on their
+    /// way behind it must come back as well; if one of them is acknowledged it is [`Acked::Gap`], and the bytestream ends.
+    Suspended,
+    /// A block was refused, or lost for good; the bytestream is Closing and sends `<close/>` (XEP-0047 § 2.2). In the role
+    /// [`Role::Negotiated`] it is Closed.
     Ended {
-        /// The error's type is wait: the peer or the way to it is away for now (XEP-0047 § 2.2, delivery errors), and a
-        /// new session may get through later. A block is not sent again: others may be on their way behind it, and
-        /// where one is missing the peer must close.
+        /// The error's type is wait: a new session may get through later.
         temporary: bool,
     },
     /// Our `<close/>` was answered with an error; the bytestream is Closed all the same (XEP-0047 § 2.3).

@@ -103,12 +103,12 @@ fn m19_another_sid_is_not_found_and_changes_nothing() {
 }
 
 #[test]
-fn m24_a_delivery_failure_ends_the_bytestream_as_temporary() {
+fn m24_a_delivery_failure_suspends_and_loses_nothing() {
     for condition in [Condition::RecipientUnavailable, Condition::RemoteServerTimeout] {
         let (mut a, _, blocks) = four_blocks();
         let outcome = a.stream.handle_error(Parts::of(&blocks[3]).id, &stanza_error(condition));
-        assert_eq!(outcome, Some(ErrorOutcome::Ended { temporary: true }));
-        assert_eq!((a.stream.state(), a.stream.unacked()), (State::Closing, 16));
+        assert_eq!(outcome, Some(ErrorOutcome::Suspended));
+        assert_eq!((a.stream.state(), a.stream.unacked()), (State::Open, 16));
     }
 }
 

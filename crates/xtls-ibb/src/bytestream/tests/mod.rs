@@ -2,6 +2,8 @@
 
 mod attacks;
 mod conformance;
+mod delivery;
+mod negotiated;
 mod sizes;
 mod states;
 mod transfer;

@@ -263,7 +263,7 @@ fn answer_id(end: &End, kind: Sent) -> Option<String> {
     let stream = &end.stream;
     match (kind, stream.phase, stream.close) {
         (Sent::Open, Phase::OpenSent(id), _) | (Sent::Close, _, Close::Sent { id, .. }) => Some(id.to_string()),
-        (Sent::Data { .. }, ..) => stream.sender.first_in_flight().map(|id| id.to_string()),
+        (Sent::Data { .. }, ..) => stream.sender.unanswered().next().map(|id| id.to_string()),
         _ => None,
     }
 }
