@@ -207,26 +207,32 @@ fn read_errors(from: impl Read + Send + 'static, errors: Arc<Mutex<String>>) -> 
 /// The command: the one that `XTLS_COMMAND` names, or else built once for each test process.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| std::env::var_os("XTLS_COMMAND").map_or_else(build, PathBuf::from))
+    BINARY.get_or_init(|| std::env::var_os("XTLS_COMMAND").map_or_else(|| build("xtls-cli", "xtls"), PathBuf::from))
 }
 
-/// Builds the command as cargo builds these tests: a dependency on a binary cannot be declared.
-fn build() -> PathBuf {
+/// Builds a program of the workspace as cargo builds these tests, since a dependency on a binary cannot be declared, and
+/// gives its path.
+///
+/// # Panics
+///
+/// When it cannot be built.
+#[must_use]
+pub fn build(package: &str, program: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
     let output = Command::new(cargo)
-        .args(["build", "--quiet", "--package", "xtls-cli", "--bin", "xtls", "--message-format", "json"])
+        .args(["build", "--quiet", "--package", package, "--bin", program, "--message-format", "json"])
         .arg("--manifest-path")
         .arg(manifest)
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo starts");
-    assert!(output.status.success(), "cargo cannot build xtls");
+    assert!(output.status.success(), "cargo cannot build {program}");
     let messages = String::from_utf8_lossy(&output.stdout);
     let path = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message.pointer("/target/name").and_then(Value::as_str) == Some("xtls"))
+        .filter(|message| message.pointer("/target/name").and_then(Value::as_str) == Some(program))
         .filter_map(|message| message.get("executable").and_then(Value::as_str).map(PathBuf::from))
         .next();
     path.expect("cargo names the executable")

@@ -9,7 +9,7 @@ mod stage;
 mod tap;
 mod wait;
 
-pub use command::{Ended, Xtls};
+pub use command::{Ended, Xtls, build};
 pub use prosody::{Prosody, Transport};
 pub use stage::{Person, Stage};
 pub use tap::Tap;
