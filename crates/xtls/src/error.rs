@@ -140,6 +140,25 @@ error! {
 }
 
 error! {
+    /// Why the peer was not asked for its certificates.
+    RequestCertificatesError {
+        /// The tunnel is not secured yet.
+        NotSecured = "the tunnel is not secured yet",
+        /// The tunnel carries raw bytes (draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates travel in XML streams alone).
+        NotXml = "the tunnel carries raw bytes",
+        /// No stream is open in the tunnel.
+        NoStream = "no XML stream is open in the tunnel",
+        /// The tunnel is ending.
+        Closing = "the tunnel is ending",
+        /// It was, and has not answered.
+        AlreadyAsked = "the peer has been asked and has not answered",
+        /// [`Config::send_buffer`](crate::Config::send_buffer) is full; [`Event::Writable`](crate::Event::Writable) tells
+        /// when it is not.
+        Full = "as much is waiting to be sent as the configuration allows",
+    }
+}
+
+error! {
     /// Why a trust decision was not taken.
     TrustError {
         /// Nobody asked.

@@ -6,7 +6,12 @@ use xtls_jingle::Reason;
 use xtls_stanza::{Element, Fingerprint, ParseError, SecurityOffer, jid::FullJid};
 use xtls_tls::PeerCertificate;
 
-use crate::{application::Application, fault::Fault, security::Security};
+use crate::{
+    application::Application,
+    certificates::{CertificatesFault, ReceivedCertificate},
+    fault::Fault,
+    security::Security,
+};
 
 /// A tunnel, named by the engine that holds it. It is never used twice, and those of another engine name nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -144,6 +149,14 @@ pub enum Event {
         id: TunnelId,
         /// The address that it was for.
         to: String,
+    },
+    /// The peer's answer to [`Tunnel::request_certificates`](crate::Tunnel::request_certificates), or why there is none. It
+    /// comes once for each question, unless the tunnel ends first.
+    CertificatesReceived {
+        /// The tunnel.
+        id: TunnelId,
+        /// The certificates that could be read, at most 8. Nothing is stored.
+        result: Result<Vec<ReceivedCertificate>, Box<CertificatesFault>>,
     },
     /// There is something to [`read`](crate::Tunnel::read).
     Readable {

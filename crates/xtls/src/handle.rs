@@ -8,7 +8,9 @@ use xtls_stanza::{Element, jid::FullJid};
 use crate::{
     application::Application,
     engine::Engine,
-    error::{FinishError, ProvidePasswordError, SendError, StreamError, TrustError, WriteError},
+    error::{
+        FinishError, ProvidePasswordError, RequestCertificatesError, SendError, StreamError, TrustError, WriteError,
+    },
     password::Password,
     security::Security,
     tunnel,
@@ -139,6 +141,16 @@ impl<'e> Tunnel<'e> {
     /// When the tunnel does not carry raw bytes, is ending, or its TLS version cannot do that.
     pub fn finish(&mut self, now: Instant) -> Result<(), FinishError> {
         self.act(now, Err(FinishError::Closing), tunnel::Tunnel::finish)
+    }
+
+    /// Asks the peer for its certificates, inside of the tunnel (draft-meyer-xmpp-e2e-encryption-02 § 5.1).
+    /// [`Event::CertificatesReceived`](crate::Event::CertificatesReceived) has the answer.
+    ///
+    /// # Errors
+    ///
+    /// When the tunnel carries no open stream or has no room, or the peer has been asked and has not answered.
+    pub fn request_certificates(&mut self, now: Instant) -> Result<(), RequestCertificatesError> {
+        self.act(now, Err(RequestCertificatesError::Closing), tunnel::Tunnel::request_certificates)
     }
 
     /// Ends the tunnel in order: what was written is delivered first, then every layer says goodbye. Before the tunnel is

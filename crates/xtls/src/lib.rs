@@ -6,6 +6,7 @@
 //! stanzas and time go in, stanzas and events come out.
 
 mod application;
+mod certificates;
 mod config;
 mod engine;
 mod error;
@@ -20,11 +21,12 @@ mod tunnel;
 mod wall;
 
 pub use application::{Application, BYTES_NS, TunnelOptions};
+pub use certificates::{CertificatesFault, ReceivedCertificate};
 pub use config::{Config, ConfigError, Local, Timers, Window};
 pub use engine::{Engine, Transmit};
 pub use error::{
-    AcceptError, EngineError, FinishError, InitiateError, ProvidePasswordError, RejectError, SendError, StreamError,
-    TrustError, WriteError,
+    AcceptError, EngineError, FinishError, InitiateError, ProvidePasswordError, RejectError, RequestCertificatesError,
+    SendError, StreamError, TrustError, WriteError,
 };
 pub use event::{CloseReason, Closed, Disposition, EndedBy, Event, Incoming, Refusal, Side, TunnelId};
 pub use fault::{Blame, Fault};

@@ -29,6 +29,8 @@ pub enum Timer {
     Drain,
     /// Another stream, after one was closed.
     Reuse,
+    /// The peer's certificates, which it was asked for inside of the tunnel.
+    Certificates,
 }
 
 /// The next deadline and what it is for.
@@ -46,7 +48,7 @@ pub struct Deadline {
 pub(crate) struct Table([Option<Instant>; Timer::ALL.len()]);
 
 impl Timer {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Ring,
         Self::Handshake,
         Self::Answer,
@@ -58,6 +60,7 @@ impl Timer {
         Self::Close,
         Self::Drain,
         Self::Reuse,
+        Self::Certificates,
     ];
 
     fn slot(self) -> usize {
@@ -113,6 +116,7 @@ impl fmt::Display for Timer {
             Self::Close => "answer to the end",
             Self::Drain => "reading of what came",
             Self::Reuse => "new stream",
+            Self::Certificates => "certificates",
         })
     }
 }

@@ -7,7 +7,7 @@ use xtls_jingle::{
     Action, Content, Description, Jingle, JingleCondition, Reason, ReasonCondition, Refusal, Session, Winner, tie_break,
 };
 use xtls_stanza::{
-    Caps, Condition, Element, ElementRef, ErrorType, Iq, IqType, StanzaError,
+    Caps, Condition, Element, ElementRef, ErrorType, Iq, IqType, PubkeysVariant, StanzaError,
     jid::{FullJid, Jid},
     ns,
 };
@@ -102,6 +102,10 @@ impl Engine {
         match (iq.iq_type, iq.payload) {
             (IqType::Set, Some(payload)) if payload.ns() == ns::JINGLE => self.handle_jingle(iq.id, from, payload),
             (IqType::Set, Some(payload)) if payload.ns() == ns::IBB => self.handle_ibb(iq.id, from, payload),
+            // draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates are never given outside of a tunnel.
+            (IqType::Get | IqType::Set, Some(payload)) if PubkeysVariant::of(payload).is_some() => {
+                self.nobodys(from, iq.id, Answer::Error(Condition::ServiceUnavailable.into()), false)
+            }
             (IqType::Get | IqType::Set, _) => {
                 for number in self.with_address(from) {
                     self.with_tunnel(number, Tunnel::heard);

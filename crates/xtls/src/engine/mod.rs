@@ -104,7 +104,7 @@ impl Engine {
     /// Both spellings of the two namespaces that draft-meyer-xmpp-e2e-encryption-02 § 7 spells in two ways are there.
     #[must_use]
     pub fn features(&self) -> &'static [&'static str] {
-        &[ns::IBB, ns::JINGLE, ns::XMLSTREAM_0, ns::XMLSTREAM_1, ns::XTLS_0, ns::XTLS_1, ns::JINGLE_IBB]
+        &[ns::IBB, ns::JINGLE, ns::XMLSTREAM_0, ns::XMLSTREAM_1, ns::XTLS_0, ns::XTLS_1, ns::JINGLE_IBB, ns::PUBKEY_0]
     }
 
     /// What an embedder that can do nothing else tells of itself: this identity, and the engine's features. Add your own,

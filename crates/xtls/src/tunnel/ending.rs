@@ -117,6 +117,7 @@ impl Tunnel {
                 }
                 self.timers.set(Timer::LivenessAnswer, shared.after(shared.config.timers.liveness_answer));
             }
+            Timer::Certificates => self.certificates_timed_out(shared),
             Timer::LivenessAnswer | Timer::Gone => self.fail(Fault::Gone, shared),
             Timer::Confirm => self.confirm_timed_out(shared),
             Timer::Close => self.close_timed_out(shared),

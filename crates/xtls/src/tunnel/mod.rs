@@ -9,9 +9,11 @@
 //! - `transport`: blocks to TLS records and back;
 //! - `trust`: whose certificate is it;
 //! - `stream` and `bytes`: the two applications;
+//! - `certificates`: those asked for and given inside of the stream;
 //! - `ending`: the ways a tunnel ends.
 
 mod bytes;
+mod certificates;
 mod ending;
 mod handshake;
 mod method;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 
 use xtls_ibb::Bytestream;
 use xtls_jingle::{Role, Session, State};
-use xtls_stanza::{Fingerprint, jid::FullJid};
+use xtls_stanza::{Fingerprint, Id, jid::FullJid};
 use xtls_stream::TunnelStream;
 use xtls_tls::TlsSession;
 
@@ -120,6 +122,8 @@ pub(crate) struct Tunnel {
     security: Option<Box<Security>>,
     /// TLS can seal nothing more.
     exhausted: bool,
+    /// The id of the question for the peer's certificates that is out.
+    asked_certificates: Option<Id>,
     /// Who began an end in order.
     closing_by: EndedBy,
     /// How much plaintext lies before the farewell that is on its way: the peer's answer is due once all of that is
@@ -164,6 +168,7 @@ impl Tunnel {
             guess_counted: false,
             security: None,
             exhausted: false,
+            asked_certificates: None,
             closing_by: EndedBy::Local,
             farewell_from: None,
             wants_room: false,

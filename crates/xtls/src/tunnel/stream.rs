@@ -4,8 +4,9 @@ use xtls_jingle::Role;
 use xtls_stanza::{Element, jid::FullJid};
 use xtls_stream::{OpenError, SendError as StreamSendError, StreamEvent, TunnelStream};
 
-use super::{Inside, Phase, Tunnel};
+use super::{Inside, Phase, Tunnel, certificates::Taken};
 use crate::{
+    certificates::CertificatesFault,
     engine::{Shared, Weight},
     error::{SendError, StreamError},
     event::{EndedBy, Event},
@@ -124,16 +125,21 @@ impl Tunnel {
         let mut fault = None;
         let mut events = Vec::with_capacity(told.len());
         for event in told {
-            events.push(match event {
+            let event = match event {
                 StreamEvent::Opened => {
                     self.timers.clear(Timer::Reuse);
                     Event::StreamOpened { id }
                 }
-                StreamEvent::Stanza(stanza) => Event::Stanza { id, stanza },
+                StreamEvent::Stanza(stanza) => match self.take_certificates(&stanza, shared) {
+                    Taken::No => Event::Stanza { id, stanza },
+                    Taken::Yes => continue,
+                    Taken::Told(event) => event,
+                },
                 StreamEvent::Impersonation { claimed } => Event::Impersonation { id, from: claimed },
                 StreamEvent::Misaddressed { claimed } => Event::Misaddressed { id, to: claimed },
                 StreamEvent::Closed => {
                     self.stream_closed(shared);
+                    events.extend(self.certificates_fault(CertificatesFault::StreamClosed));
                     Event::StreamClosed { id }
                 }
                 StreamEvent::Failed(failed) => {
@@ -141,7 +147,8 @@ impl Tunnel {
                     continue;
                 }
                 _ => continue,
-            });
+            };
+            events.push(event);
         }
         let last = events.pop();
         events.into_iter().for_each(|event| shared.events.push(event));

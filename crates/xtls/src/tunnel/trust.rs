@@ -133,12 +133,7 @@ impl Tunnel {
 
     fn judgement(&self, certificate: &PeerCertificate, shared: &Shared) -> Judgement {
         let presented = certificate.fingerprint_sha256();
-        // What was announced must be what is presented; MD5 says nothing either way.
-        let contradicted = self
-            .announced
-            .iter()
-            .find(|announced| announced.algo() != xtls_stanza::HashAlgo::Md5 && !announced.matches(certificate.der()));
-        if let Some(&announced) = contradicted {
+        if let Some(announced) = self.contradicted_by(certificate) {
             return Judgement::Refuse(Fault::FingerprintMismatch { announced, presented });
         }
         let record = self.record(shared);
@@ -164,6 +159,13 @@ impl Tunnel {
                 Judgement::Refuse(Fault::CertificateChanged { presented: Some(presented), pinned })
             }
         }
+    }
+
+    /// The announcement that a certificate contradicts: what was announced must be what is presented. MD5 says nothing
+    /// either way.
+    pub(super) fn contradicted_by(&self, certificate: &PeerCertificate) -> Option<Fingerprint> {
+        let mut comparable = self.announced.iter().filter(|announced| announced.algo() != xtls_stanza::HashAlgo::Md5);
+        comparable.find(|announced| !announced.matches(certificate.der())).copied()
     }
 
     /// The certificate is accepted: what was held back goes out, and the tunnel begins.

@@ -156,6 +156,7 @@ pub fn kinds(events: &[Event]) -> Vec<&'static str> {
             Event::StreamClosed { .. } => "StreamClosed",
             Event::Stanza { .. } => "Stanza",
             Event::Impersonation { .. } => "Impersonation",
+            Event::CertificatesReceived { .. } => "CertificatesReceived",
             Event::Readable { .. } => "Readable",
             Event::Writable { .. } => "Writable",
             Event::PeerFinished { .. } => "PeerFinished",

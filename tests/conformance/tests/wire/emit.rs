@@ -188,8 +188,8 @@ fn wire_1_stream_headers_exactly() {
     assert_eq!(told, HEADER_JULIET.replace("hs91gh1836d8s717", id) + "<stream:features/>");
 }
 
-/// Sorted as XEP-0115 § 5.1 wants them. Neither ibb:0 nor the exchange of public keys is implemented, so they are not
-/// told of (XEP-0261 § 4: every version that is supported).
+/// Sorted as XEP-0115 § 5.1 wants them. ibb:0 is not implemented, so it is not told of (XEP-0261 § 4:
+/// every version that is supported).
 #[test]
 fn wire_1_features_exactly() {
     let mut stage = Stage::romeo();
@@ -202,6 +202,7 @@ fn wire_1_features_exactly() {
         "urn:xmpp:jingle:security:xtls:0",
         "urn:xmpp:jingle:security:xtls:1",
         "urn:xmpp:jingle:transports:ibb:1",
+        "urn:xmpp:pubkey:0",
     ];
     assert_eq!(features, expected);
     assert!(expected.is_sorted());

@@ -7,6 +7,7 @@ mod common;
 
 mod bytestream;
 mod capabilities;
+mod certificates;
 mod closing;
 mod emit;
 mod fingerprints;

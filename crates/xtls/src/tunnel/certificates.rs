@@ -1,0 +1,173 @@
+//! Certificates asked for and given inside the tunnel (draft-meyer-xmpp-e2e-encryption-02 § 5.1, XEP-0189 v0.9).
+//!
+//! The peer is authenticated by now, and so is what it says. Over the server's stream nobody is asked and nobody is answered.
+
+use xtls_stanza::{
+    BuildError, Builder, Condition, Element, ElementRef, Iq, IqType, KeyInfo, Pubkeys, PubkeysVariant, StanzaError,
+    jid::{BareJid, Jid},
+    ns,
+};
+use xtls_tls::PeerCertificate;
+
+use super::{Tunnel, stream::Slip};
+use crate::{
+    certificates::{CertificatesFault, ReceivedCertificate},
+    engine::Shared,
+    error::{RequestCertificatesError, SendError},
+    event::Event,
+    timer::Timer,
+};
+
+/// What becomes of a stanza that came through the tunnel.
+pub(super) enum Taken {
+    /// It is the application's.
+    No,
+    /// It was answered, or is past answering.
+    Yes,
+    /// It answers our question.
+    Told(Event),
+}
+
+impl Tunnel {
+    /// Asks the peer for its certificates.
+    pub(crate) fn request_certificates(&mut self, shared: &mut Shared) -> Result<(), RequestCertificatesError> {
+        if self.asked_certificates.is_some() {
+            return Err(RequestCertificatesError::AlreadyAsked);
+        }
+        if !self.is_xml() {
+            return Err(RequestCertificatesError::NotXml);
+        }
+        self.check_usable().map_err(|slip| match slip {
+            Slip::NotSecured => RequestCertificatesError::NotSecured,
+            Slip::Closing => RequestCertificatesError::Closing,
+        })?;
+        let id = shared.ids.next_id();
+        let query = Pubkeys::new(PubkeysVariant::Pubkey0).to_element();
+        let query = query.and_then(|query| iq("get", id.as_str()).child(query.root()).build());
+        let Ok(query) = query else { return Err(RequestCertificatesError::NoStream) };
+        self.send(&query, shared).map_err(|slip| match slip {
+            SendError::Full => RequestCertificatesError::Full,
+            SendError::NotSecured => RequestCertificatesError::NotSecured,
+            SendError::Closing => RequestCertificatesError::Closing,
+            SendError::NotXml => RequestCertificatesError::NotXml,
+            SendError::NoStream | SendError::NotAStanza | SendError::ForeignAddress | SendError::TooLarge => {
+                RequestCertificatesError::NoStream
+            }
+        })?;
+        self.asked_certificates = Some(id);
+        self.timers.set(Timer::Certificates, shared.after(shared.config.timers.answer));
+        Ok(())
+    }
+
+    /// Takes a stanza of the peer if it is about certificates.
+    pub(super) fn take_certificates(&mut self, stanza: &Element, shared: &mut Shared) -> Taken {
+        let Some(Ok(iq)) = Iq::parse(stanza) else { return Taken::No };
+        match (iq.iq_type, iq.payload) {
+            (IqType::Get | IqType::Set, Some(payload)) => {
+                let Some(answer) = own_certificates(&iq, payload, shared) else { return Taken::No };
+                // A peer that goes on asking and takes no answer gets none: no more waits than may wait of anything.
+                if let Ok(answer) = answer
+                    && self.room() > 0
+                {
+                    // Where nothing can be sent any more, nothing is answered.
+                    let _ = self.send(&answer, shared);
+                }
+                Taken::Yes
+            }
+            (IqType::Result | IqType::Error, payload) if self.asked_certificates.is_some_and(|id| id == *iq.id) => {
+                let result = match iq.error() {
+                    Some(error) => Err(Box::new(CertificatesFault::Refused(error))),
+                    None => self.given(payload),
+                };
+                self.certificates_told(result).map_or(Taken::Yes, Taken::Told)
+            }
+            _ => Taken::No,
+        }
+    }
+
+    /// No answer came in time.
+    pub(super) fn certificates_timed_out(&mut self, shared: &mut Shared) {
+        let event = self.certificates_fault(CertificatesFault::Timeout);
+        event.into_iter().for_each(|event| shared.events.push(event));
+    }
+
+    /// No answer comes, if one was waited for.
+    pub(super) fn certificates_fault(&mut self, fault: CertificatesFault) -> Option<Event> {
+        self.certificates_told(Err(Box::new(fault)))
+    }
+
+    fn certificates_told(&mut self, result: Result<Vec<ReceivedCertificate>, Box<CertificatesFault>>) -> Option<Event> {
+        self.timers.clear(Timer::Certificates);
+        self.asked_certificates.take().map(|_| Event::CertificatesReceived { id: self.id, result })
+    }
+
+    /// What the peer's answer gives of its own.
+    fn given(&self, payload: Option<ElementRef<'_>>) -> Result<Vec<ReceivedCertificate>, Box<CertificatesFault>> {
+        let account = self.peer().to_bare();
+        let answer = payload.and_then(Pubkeys::parse).ok_or_else(|| Box::new(CertificatesFault::Malformed))?;
+        if !answer.jid.as_deref().is_none_or(|jid| is_of(jid, &account)) {
+            return Err(Box::new(CertificatesFault::Malformed));
+        }
+        let own = |key: &KeyInfo| key.jid.as_deref().is_none_or(|jid| is_of(jid, &account));
+        let mut certificates = Vec::new();
+        let mut contradiction = None;
+        for key in answer.keys.into_iter().filter(own) {
+            let Ok(certificate) = PeerCertificate::from_der(&key.certificate) else { continue };
+            // Nothing else ties a certificate to a tunnel by password: if one was announced, it is that one.
+            let contradicted = self.contradicted_by(&certificate).filter(|_| self.is_by_password());
+            match contradicted {
+                Some(announced) => {
+                    let presented = certificate.fingerprint_sha256();
+                    contradiction.get_or_insert(CertificatesFault::NotAnnounced { announced, presented });
+                }
+                None => certificates.push(ReceivedCertificate { certificate, held: key.jid.is_none() }),
+            }
+        }
+        match contradiction {
+            Some(fault) if certificates.is_empty() => Err(Box::new(fault)),
+            Some(_) | None => Ok(certificates),
+        }
+    }
+}
+
+/// The answer to a question for certificates, spelt as the question is; `None` if it is something else.
+fn own_certificates(iq: &Iq<'_>, payload: ElementRef<'_>, shared: &Shared) -> Option<Result<Element, BuildError>> {
+    // XEP-0189 v0.9 § 8 writes it without a namespace of its own.
+    let asks_to_sign =
+        payload.name() == "sign" && (payload.ns() == ns::PUBKEY_0 || payload.attribute("node") == Some(ns::PUBKEY_0));
+    if asks_to_sign {
+        return Some(refusal(iq, Condition::ServiceUnavailable));
+    }
+    let question = Pubkeys::parse(payload)?;
+    if iq.iq_type != IqType::Get {
+        return Some(refusal(iq, Condition::ServiceUnavailable));
+    }
+    let identity = &shared.local.identity;
+    let is_wanted = |wanted: &[xtls_stanza::Fingerprint]| wanted.iter().any(|one| one.matches(identity.certificate()));
+    let is_ours = question.jid.as_deref().is_none_or(|jid| is_of(jid, &shared.local.jid.to_bare()));
+    // XEP-0189 v0.9 § 6: nobody else's keys are kept here.
+    if !is_ours || !question.wanted.as_deref().is_none_or(is_wanted) {
+        return Some(refusal(iq, Condition::ItemNotFound));
+    }
+    let mut keys = Pubkeys::new(question.variant).with_key(KeyInfo::new(identity.certificate()));
+    keys.jid = question.jid;
+    Some(keys.to_element().and_then(|keys| self::iq("result", iq.id).child(keys.root()).build()))
+}
+
+fn refusal(iq: &Iq<'_>, condition: Condition) -> Result<Element, BuildError> {
+    let error = StanzaError::new(condition);
+    self::iq("error", iq.id)
+        .open("error", ns::CLIENT)
+        .attribute("type", error.error_type.as_str())
+        .open(condition.as_str(), ns::STANZA_ERRORS)
+        .build()
+}
+
+/// An IQ between the tunnel's two ends, which need no addresses.
+fn iq(kind: &str, id: &str) -> Builder {
+    Element::builder("iq", ns::CLIENT).attribute("type", kind).attribute("id", id)
+}
+
+fn is_of(jid: &str, account: &BareJid) -> bool {
+    Jid::new(jid).is_ok_and(|jid| jid.to_bare() == *account)
+}
