@@ -1,7 +1,7 @@
 //! When the connection does not come about, or breaks.
 
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::thread;
 
 use xtls_interop::{Ended, Prosody, Stage, Transport};
@@ -58,6 +58,9 @@ fn at_a_server_that_says(text: &'static str) -> Ended {
     let server = thread::spawn(move || {
         let (mut client, _) = listener.accept().expect("a connection");
         client.write_all(text.as_bytes()).expect("the client reads");
+        // What is not read when a connection is closed resets it, and may take along what was written.
+        client.shutdown(Shutdown::Write).expect("the client is there");
+        let _ = client.read_to_end(&mut Vec::new());
     });
     let dir = tempfile::tempdir().expect("a temporary directory");
     let options = ["listen", "--insecure-plaintext", "--jid", "alice@localhost/x", "--server", &address];
