@@ -3,21 +3,19 @@
 mod event;
 mod input;
 mod options;
+mod send;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 mod tls;
 
 use jid::Jid;
-use xtls_stanza::{Element, Id, Ids, StreamReader, TlsOffer, ns};
+use xtls_stanza::{Id, Ids, StreamReader, TlsOffer};
 
 pub use event::{CommandError, DirectEvent, DirectFault, StartTlsFault};
 pub use options::{Addressing, Dialect, StreamOptions, TlsPolicy};
 
-use crate::{
-    Features, SendError, StreamError,
-    address::End,
-    queue::Queue,
-    rules::{is_stanza, without_addresses},
-    write,
-};
+use crate::{StreamError, address::End, queue::Queue, write};
 
 /// One end of an XML stream over bytes of any kind (RFC 6120 §§ 4, 5): a TCP connection, a bytestream. It negotiates TLS
 /// and knows nothing of it; the caller runs TLS between the bytes and the stream.
@@ -77,9 +75,10 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Bounds: at most [`DirectStream::MAX_EVENTS`] events wait, and elements of less than twice
-/// [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes); then no more is read until they have been polled. Of an
-/// element that is incomplete at most `stanza_bytes` are kept.
+/// Bounds: once [`DirectStream::MAX_EVENTS`] events wait, or elements of
+/// [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes), no more is read until they have been polled; the last
+/// element read may add two events and as many bytes again. Of an element that is incomplete at most `stanza_bytes` are
+/// kept.
 #[derive(Debug)]
 pub struct DirectStream {
     initiating: bool,
@@ -212,78 +211,11 @@ impl DirectStream {
         Ok(())
     }
 
-    /// Says who was authenticated at the other end: headers and, between peers, stanzas are held to it from here on.
+    /// Says who was authenticated at the other end, by TLS or SASL: headers and, between peers, stanzas are held to it from
+    /// here on.
     pub fn authenticated(&mut self, peer: Jid) {
         self.options.peer = Some(peer.clone());
         self.peer = Some(End::new(peer));
-    }
-
-    /// Receiving: answers the header with features. Before TLS the machine puts `<starttls/>` there itself, as its policy
-    /// has it, and takes of `features.starttls` only the offer of XEP-0250. On a stream of XEP-0035, which has none,
-    /// nothing is written.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::TlsRequired`] for anything else in clear where TLS is required; [`SendError::Reserved`] for
-    /// `starttls` where TLS is not to be had; [`SendError::NotOpen`] at any other stage, and on the initiating side.
-    pub fn send_features(&mut self, features: &Features, out: &mut Vec<u8>) -> Result<(), SendError> {
-        let in_legacy = self.legacy && self.stage == DirectStage::Open;
-        if self.initiating || !(self.stage == DirectStage::Features || in_legacy) {
-            return Err(SendError::NotOpen);
-        }
-        let offers_tls = self.may_offer_tls();
-        if !offers_tls && features.starttls.is_some() {
-            return Err(SendError::Reserved);
-        }
-        if self.must_secure() && !(features.mechanisms.is_empty() && features.others.is_empty()) {
-            return Err(SendError::TlsRequired);
-        }
-        if self.legacy {
-            return Ok(());
-        }
-        let mut features = features.clone();
-        if offers_tls {
-            features.starttls.get_or_insert_default().required = self.options.tls == TlsPolicy::Required;
-        }
-        let mut text = String::new();
-        features.write(&mut text);
-        self.append(&text, out)?;
-        self.offered = offers_tls;
-        self.stage = DirectStage::Open;
-        Ok(())
-    }
-
-    /// Sends a message, presence or IQ. Between peers, addresses that name the ends are left out (XEP-0246 § 4).
-    ///
-    /// # Errors
-    ///
-    /// When stanzas cannot be sent now, or this one has no place in the stream. Nothing is appended then.
-    pub fn send(&mut self, stanza: &Element, out: &mut Vec<u8>) -> Result<(), SendError> {
-        self.check_open()?;
-        if !is_stanza(stanza) {
-            return Err(SendError::NotAStanza);
-        }
-        let text = match (self.options.addressing, &self.local, &self.peer) {
-            (Addressing::Peers, Some(local), Some(peer)) => without_addresses(stanza, local, peer)?,
-            // A header that leaves an end unknown is refused.
-            (Addressing::Peers, _, _) => return Err(SendError::NotOpen),
-            (Addressing::Server, _, _) => stanza.to_xml(ns::CLIENT),
-        };
-        self.append(&text, out)
-    }
-
-    /// Sends another first-level child, such as those that negotiate SASL.
-    ///
-    /// # Errors
-    ///
-    /// When nothing can be sent now, or it belongs to the stream itself: a stanza, an element of the stream's namespace or
-    /// one that negotiates TLS. Nothing is appended then.
-    pub fn send_nonza(&mut self, nonza: &Element, out: &mut Vec<u8>) -> Result<(), SendError> {
-        self.check_open()?;
-        if matches!(nonza.ns(), ns::STREAM | ns::TLS | ns::RFC_2595 | ns::CLIENT | "") {
-            return Err(SendError::Reserved);
-        }
-        self.append(&nonza.to_xml(ns::CLIENT), out)
     }
 
     /// Begins the stream anew, as after SASL (RFC 6120 § 4.3.3): initiating, the header is appended; receiving, another
@@ -298,19 +230,6 @@ impl DirectStream {
             return Err(CommandError::TlsRequired);
         }
         self.begin_anew(out);
-        Ok(())
-    }
-
-    /// Sends white space, which keeps the connection alive (RFC 6120 § 4.6.1).
-    ///
-    /// # Errors
-    ///
-    /// Before the headers are there, after the end, and while TLS is being negotiated (RFC 6120 § 5.3.3).
-    pub fn keep_alive(&mut self, out: &mut Vec<u8>) -> Result<(), CommandError> {
-        if !matches!(self.stage, DirectStage::Features | DirectStage::Open) {
-            return Err(CommandError::Stage);
-        }
-        out.push(b' ');
         Ok(())
     }
 
@@ -375,21 +294,6 @@ impl DirectStream {
             return Err(CommandError::Role);
         }
         if self.stage == stage { Ok(()) } else { Err(CommandError::Stage) }
-    }
-
-    fn check_open(&self) -> Result<(), SendError> {
-        if self.stage != DirectStage::Open {
-            return Err(SendError::NotOpen);
-        }
-        if self.must_secure() { Err(SendError::TlsRequired) } else { Ok(()) }
-    }
-
-    fn append(&self, text: &str, out: &mut Vec<u8>) -> Result<(), SendError> {
-        if text.len() > self.options.limits.stanza_bytes {
-            return Err(SendError::TooLarge);
-        }
-        out.extend_from_slice(text.as_bytes());
-        Ok(())
     }
 
     /// RFC 6120 § 4.3.3: nothing of the old stream is kept.

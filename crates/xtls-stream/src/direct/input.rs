@@ -124,10 +124,14 @@ impl DirectStream {
             Addressing::Server if self.initiating => Ok(()),
             Addressing::Server => {
                 let to = header.to().and_then(|to| Jid::new(to).ok()).ok_or(DirectFault::Addressing)?;
-                match &self.local {
-                    Some(local) if local.named(Some(to.as_str())) != Named::Full => Err(StreamFault::To.into()),
-                    Some(_) | None => Ok(()),
+                if self.local.as_ref().is_some_and(|local| local.named(Some(to.as_str())) != Named::Full) {
+                    return Err(StreamFault::To.into());
                 }
+                // RFC 6120 § 4.9.3.9.
+                if self.peer.as_ref().is_some_and(|peer| matches!(peer.named(header.from()), Named::Other(_))) {
+                    return Err(StreamFault::From.into());
+                }
+                Ok(())
             }
             Addressing::Peers => {
                 if !adopt(&mut self.peer, header.from())? {

@@ -10,8 +10,8 @@ pub struct StreamOptions {
     /// This end. Receiving: the only one that a header may be addressed to; without it any is taken, and told by
     /// [`DirectEvent::Header`](crate::DirectEvent::Header). Default: none.
     pub local: Option<Jid>,
-    /// The other end. Initiating: whom the header is addressed to. Receiving: the only one that a header may come from,
-    /// under [`Addressing::Peers`]. Default: none.
+    /// The other end. Initiating: whom the header is addressed to. Receiving: the only one that a header may come from, if
+    /// it tells. Default: none.
     pub peer: Option<Jid>,
     /// What addresses mean. Default: [`Addressing::Server`].
     pub addressing: Addressing,

@@ -1,0 +1,159 @@
+//! RFC 6120 § 4.9: what is answered with which stream error, and stream errors themselves.
+
+use super::*;
+use crate::StreamCondition;
+
+/// A header that must be refused: the fault, and the condition that was sent, inside of a stream (§ 4.9.1.2).
+#[track_caller]
+fn refused(header: &str, fault: &str, condition: &str) {
+    let mut server = Side::server(secured);
+    let (found, written) = server.fails(header);
+    assert_eq!(found, fault, "{header}");
+    assert!(written.starts_with("<stream:stream xmlns='jabber:client' "), "{written}");
+    assert!(written.contains(" from='im.example.com' id='"), "{written}");
+    assert!(written.ends_with(&format!(" version='1.0'>{}", stream_error(condition))), "{written}");
+}
+
+#[test]
+fn rfc_6120_4_9_3_6_another_to_is_host_unknown() {
+    for to in ["example.com", "juliet@im.example.com", "im.example.com/x"] {
+        refused(&CLIENT_HEADER.replace("to='im.example.com'", &format!("to='{to}'")), "Stream(To)", "host-unknown");
+    }
+}
+
+#[test]
+fn rfc_6120_4_9_3_7_a_missing_or_malformed_to_is_improper_addressing() {
+    for to in ["", "to=''", "to='@'", "to='a@'"] {
+        refused(&CLIENT_HEADER.replace("to='im.example.com'", to), "Addressing", "improper-addressing");
+    }
+}
+
+#[test]
+fn rfc_6120_4_9_3_10_other_namespaces_are_invalid() {
+    for header in [
+        CLIENT_HEADER.replace("jabber:client", "jabber:server"),
+        CLIENT_HEADER.replace("http://etherx.jabber.org/streams", "http://wrong.namespace.example.org/"),
+        CLIENT_HEADER.replace("<stream:stream", "<stream:x"),
+        "<message/>".to_owned(),
+    ] {
+        refused(&header, "Stream(Namespace)", "invalid-namespace");
+    }
+}
+
+#[test]
+fn rfc_6120_4_9_3_25_other_versions_are_unsupported() {
+    for version in ["", "version='0.9'", "version='x'"] {
+        refused(&CLIENT_HEADER.replace("version='1.0'", version), "Stream(Version)", "unsupported-version");
+    }
+    // § 4.7.5: a later one is answered with 1.0.
+    let mut server = Side::server(secured);
+    assert_eq!(server.handle(CLIENT_HEADER.replace("1.0", "11.2")), ["header"]);
+    assert!(server.written().ends_with(" version='1.0'>"));
+    for version in ["", "version='1.1'", "version='2.0'"] {
+        let mut client = Side::client(secured);
+        client.does(DirectStream::start);
+        let (fault, written) = client.fails(SERVER_HEADER.replace("version='1.0'", version));
+        assert_eq!((fault.as_str(), written), ("Stream(Version)", stream_error("unsupported-version")));
+    }
+}
+
+#[test]
+fn rfc_6120_4_9_3_what_xml_does_wrong() {
+    for (xml, condition) in [
+        // It shows by the next end tag at the latest.
+        ("<message><body>No closing tag!</message></stream:stream>", "not-well-formed"),
+        ("<message><!--<subject/>--></message>", "restricted-xml"),
+        ("<?pi?>", "restricted-xml"),
+        ("<iq><x:y/></iq>", "bad-namespace-prefix"),
+        (CLIENT_HEADER, "not-well-formed"),
+        ("<stream:x/>", "unsupported-stanza-type"),
+        ("<body/>", "unsupported-stanza-type"),
+        ("<message xmlns=''/>", "unsupported-stanza-type"),
+        ("x", "not-well-formed"),
+    ] {
+        for mut side in [Side::opened_client(NO_FEATURES, secured), Side::opened_server(secured)] {
+            assert_eq!(side.fails(xml).1, stream_error(condition), "{xml}");
+        }
+    }
+    let (_, written) = Side::opened_server(secured).fails(b"<message>\xFF</message>");
+    assert_eq!(written, stream_error("unsupported-encoding"));
+    // Features are not the initiating entity's to send.
+    let (fault, _) = Side::opened_server(secured).fails(NO_FEATURES);
+    assert_eq!(fault, "Stream(UnsupportedStanza)");
+}
+
+#[test]
+fn rfc_6120_4_9_3_14_limits_are_policy_violations_at_the_bound_and_one_past_it() {
+    let message = |bytes: usize| format!("<message>{}</message>", "x".repeat(bytes - "<message></message>".len()));
+    for mut side in [
+        Side::opened_client(NO_FEATURES, |options| (options.secured, options.limits.stanza_bytes) = (true, 1000)),
+        Side::opened_server(|options| (options.secured, options.limits.stanza_bytes) = (true, 1000)),
+    ] {
+        assert_eq!(side.handle(message(1000)).len(), 1);
+        assert_eq!(side.does(|stream, out| stream.send(&element(&message(1000)), out)).len(), 1000);
+        let sent = side.stream.send(&element(&message(1001)), &mut side.out);
+        assert_eq!((sent, side.out.len()), (Err(SendError::TooLarge), 0));
+        assert_eq!(side.fails(message(1001)).1, stream_error("policy-violation"));
+    }
+    // A header is bounded likewise.
+    let mut server = Side::server(|options| options.limits.stanza_bytes = 100);
+    assert!(server.fails(CLIENT_HEADER).1.ends_with(&stream_error("policy-violation")));
+}
+
+#[test]
+fn waiting_events_are_bounded() {
+    let mut server = Side::opened_server(secured);
+    let stanzas = "<message/>".repeat(100);
+    let used = server.stream.handle_bytes(stanzas.as_bytes(), &mut server.ids, &mut server.out);
+    assert_eq!(used, "<message/>".len() * DirectStream::MAX_EVENTS);
+    assert_eq!(server.stream.handle_bytes(b"<message/>", &mut server.ids, &mut server.out), 0);
+    assert_eq!(server.events().len(), DirectStream::MAX_EVENTS);
+    assert_eq!(server.handle("<message/>").len(), 1);
+}
+
+/// § 4.9.3: every condition reads back as it is written, with text (§ 4.9.2) and an application's element (§ 4.9.4).
+#[test]
+fn rfc_6120_4_9_3_all_conditions_read_and_write() {
+    assert_eq!(StreamCondition::ALL.len(), 25);
+    for &condition in StreamCondition::ALL {
+        assert_eq!(StreamCondition::parse(condition.name()), Some(condition));
+        let mut error = StreamError::new(condition);
+        error.text = Some("Some special application diagnostic information!".to_owned());
+        error.lang = Some("en".to_owned());
+        error.application = Some(element("<escape-your-data xmlns='http://example.org/ns'/>"));
+        error.other_host =
+            (condition == StreamCondition::SeeOtherHost).then(|| "[2001:41D0:1:A49b::1]:9222".to_owned());
+
+        let mut client = Side::opened_client(NO_FEATURES, secured);
+        let mut server = Side::opened_server(secured);
+        server.stream.fail(&error, &mut server.ids, &mut server.out).unwrap();
+        let used = client.stream.handle_bytes(&server.out, &mut client.ids, &mut client.out);
+        assert_eq!(used, server.out.len());
+        let Some(DirectEvent::Failed(fault)) = client.stream.poll_event() else { panic!("an error was sent") };
+        assert_eq!((fault.condition(), fault.is_security()), (None, false));
+        assert_eq!(fault, DirectFault::Reported(Box::new(error)));
+        assert_eq!(client.written(), END);
+        assert!(server.handle(END).is_empty());
+    }
+}
+
+#[test]
+fn rfc_6120_4_9_3_21_what_is_unknown_is_undefined_condition() {
+    for content in ["", "<of-my-own xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>", "<conflict xmlns='urn:x'/>"] {
+        let xml = format!("<error xmlns='http://etherx.jabber.org/streams'>{content}</error>");
+        let error = StreamError::parse(element(&xml).root()).unwrap();
+        assert_eq!(error.condition, StreamCondition::UndefinedCondition, "{content}");
+    }
+    assert_eq!(StreamError::parse(element("<error xmlns='jabber:client'/>").root()), None);
+}
+
+/// § 4.9.1.2.
+#[test]
+fn rfc_6120_4_9_1_2_an_error_before_the_header_stands_inside_of_a_stream() {
+    let mut server = Side::server(secured);
+    server.stream.fail(&StreamCondition::SystemShutdown.into(), &mut server.ids, &mut server.out).unwrap();
+    let written = server.written();
+    assert!(written.starts_with("<stream:stream ") && written.ends_with(&stream_error("system-shutdown")));
+    let again = server.stream.fail(&StreamCondition::Reset.into(), &mut server.ids, &mut server.out);
+    assert_eq!((again, server.out.len()), (Err(CommandError::Stage), 0));
+}
