@@ -48,14 +48,61 @@ fn xep_0250_3_1_client_offer_supporting_x509_openpgp_and_srp() {
     assert_eq!(name("RomeoX509CertificateHash").fingerprint(), None);
 }
 
+/// An IQ of an example, and what its offer is written as.
+#[track_caller]
+fn probe(kind: &str, from: &str, to: &str, payload: &str) {
+    let iq =
+        format!("<iq type='{kind}'\n        from='{from}'\n        to='{to}'\n        id='info'>{payload}\n    </iq>");
+    let iq = Element::parse(&iq, &Limits::default()).unwrap();
+    assert_eq!(iq.attribute("id"), Some("info"));
+    let read = TlsOffer::within(iq.root()).unwrap();
+    let mut out = String::new();
+    read.write(&mut out);
+    assert_eq!(out, payload.split('\n').map(str::trim).collect::<String>());
+    assert_eq!(parse(&out), Some(read));
+}
+
 #[test]
-fn xep_0250_3_2_the_probing_iqs_payloads() {
-    let request = offer(
-        &[keyinfo("RomeoX509CertificateHash"), keyinfo("RomeoOpenPGPFingerprint"), "<srp/>".to_owned()].join("\n"),
+fn xep_0250_3_2_the_probing_iqs() {
+    const ROMEO: &str = "romeo@montague.net/b345687ba7607d3ddf401a0257464843a0a1c0b7";
+    const JULIET: &str = "juliet@capulet.com/da39a3ee5e6b4b0d3255bfef95601890afd80709";
+    probe(
+        "get",
+        ROMEO,
+        JULIET,
+        "
+      <offer xmlns='urn:xmpp:tmp:c2ctls'>
+        <keyinfo xmlns='urn:xmpp:tmp:pubkey'>
+          <name>RomeoX509CertificateHash</name>
+        </keyinfo>
+        <keyinfo xmlns='urn:xmpp:tmp:pubkey'>
+          <name>RomeoOpenPGPFingerprint</name>
+        </keyinfo>
+        <srp/>
+      </offer>",
     );
-    example(&request, &["RomeoX509CertificateHash", "RomeoOpenPGPFingerprint"], false, true);
-    let result = offer(&format!("\n  {}\n  <srp/>\n", keyinfo("JulietX509CertificateHash")));
-    example(&result, &["JulietX509CertificateHash"], false, true);
+    probe(
+        "result",
+        JULIET,
+        ROMEO,
+        "
+      <offer xmlns='urn:xmpp:tmp:c2ctls'>
+        <keyinfo xmlns='urn:xmpp:tmp:pubkey'>
+          <name>JulietX509CertificateHash</name>
+        </keyinfo>
+        <srp/>
+      </offer>",
+    );
+    probe(
+        "result",
+        JULIET,
+        ROMEO,
+        "
+      <offer xmlns='urn:xmpp:tmp:c2ctls'>
+        <insecure/>
+        <srp/>
+      </offer>",
+    );
     example(&offer("\n<insecure/>\n<srp/>\n"), &[], true, true);
 }
 

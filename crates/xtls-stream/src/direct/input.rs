@@ -22,7 +22,8 @@ impl DirectStream {
     ///
     /// Behind the last element in clear nothing may come but TLS's, which goes elsewhere: bytes that are passed here from
     /// the `<starttls/>` or `<proceed/>` on, in the same call or in another, are thrown away and fail the stream
-    /// ([`StartTlsFault::Injection`]). A [`DirectEvent::StartTls`] that was not polled yet is withdrawn then.
+    /// ([`StartTlsFault::Injection`]). A [`DirectEvent::StartTlsRequested`] or [`DirectEvent::StartTls`] that was not polled
+    /// yet is withdrawn then.
     #[must_use = "bytes that were not used must be passed again"]
     pub fn handle_bytes(&mut self, bytes: &[u8], ids: &mut Ids, out: &mut Vec<u8>) -> usize {
         let mut input = bytes;
@@ -31,7 +32,9 @@ impl DirectStream {
                 if input.is_empty() {
                     break;
                 }
-                self.events.withdraw_last(|event| matches!(event, DirectEvent::StartTls { .. }));
+                self.events.withdraw_last(|event| {
+                    matches!(event, DirectEvent::StartTls { .. } | DirectEvent::StartTlsRequested { .. })
+                });
                 self.break_down(StartTlsFault::Injection.into(), ids, out);
                 break;
             }

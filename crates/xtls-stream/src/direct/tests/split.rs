@@ -67,7 +67,7 @@ fn side(stage: usize) -> Side {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Events are polled in the end, as a [`DirectEvent::StartTls`] that was polled cannot be withdrawn.
+    /// Events are polled in the end: what was polled cannot be withdrawn when bytes follow where TLS has to begin.
     #[test]
     fn every_split_gives_the_same_events_and_the_same_answers(
         stage in 0_usize..11,
