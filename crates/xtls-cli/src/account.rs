@@ -1,7 +1,7 @@
 //! The XMPP account to log in with: address, server, password.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::Read;
 use std::path::Path;
 
 use jid::FullJid;
@@ -109,7 +109,7 @@ pub(crate) fn password(args: &AccountArgs) -> Result<Zeroizing<String>, Failure>
         let value = value.into_string().map_err(|_| Failure::usage(format!("{PASSWORD_VARIABLE} is not UTF-8")))?;
         return not_empty(Zeroizing::new(value), PASSWORD_VARIABLE);
     }
-    if !std::io::stdin().is_terminal() {
+    if !crate::output::is_somebody_there() {
         return Err(Failure::usage(format!(
             "no password for {}: give --password-file FILE or set {PASSWORD_VARIABLE}",
             args.jid

@@ -45,6 +45,13 @@ pub(crate) enum Command {
 
     /// Open a tunnel to a peer: lines of standard input are messages, the end of input closes in order
     Chat(ChatArgs),
+
+    /// Carry standard input to a peer, and what it sends to standard output, byte for byte
+    ///
+    /// The end of standard input ends our direction; the end of the peer's closes standard output. Everything else is told
+    /// on standard error, with --json too. With a password there is one end for both directions: the first input to end
+    /// that had at least one byte brings it about.
+    Pipe(PipeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +156,31 @@ pub(crate) struct ListenArgs {
 pub(crate) struct ChatArgs {
     /// A full address, or a bare one: then a resource with XTLS is looked for among those online
     pub(crate) peer: Jid,
+
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PipeArgs {
+    /// A full address, or a bare one: then a resource with XTLS is looked for among those online
+    #[arg(required_unless_present = "listen", conflicts_with = "listen")]
+    pub(crate) peer: Option<Jid>,
+
+    /// Wait for a peer to open the tunnel; the first one that is verified is served, and only that
+    #[arg(long)]
+    pub(crate) listen: bool,
+
+    /// With --listen, take tunnels from this peer only; may be repeated [default: from every trusted peer]
+    #[arg(long, value_name = "BAREJID", requires = "listen")]
+    pub(crate) accept_from: Vec<BareJid>,
+
+    /// The end of standard input ends both directions, in order
+    #[arg(long)]
+    pub(crate) close_on_eof: bool,
 
     #[command(flatten)]
     pub(crate) account: AccountArgs,

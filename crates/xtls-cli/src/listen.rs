@@ -21,16 +21,19 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Re
     rules.ask(output, "your peers")?;
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust).await?;
-    if !args.echo {
-        session.lines = Lines::start();
-    }
+    let lines = if args.echo { Lines::none() } else { Lines::start() };
     let mut conversation = Conversation::new(rules, args.accept_from.clone(), args.echo);
-    let result = listen(&mut session, &mut conversation, &args.accept_from).await;
+    let result = listen(&mut session, &mut conversation, lines, &args.accept_from).await;
     session.end().await;
     result
 }
 
-async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[BareJid]) -> Result<(), Failure> {
+async fn listen(
+    session: &mut Session,
+    conversation: &mut Conversation,
+    mut lines: Lines,
+    from: &[BareJid],
+) -> Result<(), Failure> {
     let mut keyboard = Keyboard::default();
     let mut end: Option<Instant> = None;
     loop {
@@ -38,7 +41,7 @@ async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[
             return Ok(());
         }
         keyboard.send(session, conversation);
-        match session.next(keyboard.takes_input(conversation), end).await? {
+        match session.next(lines.next(keyboard.takes_input(conversation)), end).await? {
             Happening::Engine(Event::Incoming(incoming)) => {
                 keyboard.used |= answer(session, conversation, incoming, from)?;
             }
@@ -51,9 +54,9 @@ async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[
                     keyboard.forget(session, conversation);
                 }
             }
-            Happening::Input(Input::Line(line)) => keyboard.hold(line),
-            Happening::Input(Input::Unusable(why)) => session.output.error(why),
-            Happening::Input(Input::End) => {
+            Happening::Beside(Input::Line(line)) => keyboard.hold(line),
+            Happening::Beside(Input::Unusable(why)) => session.output.error(why),
+            Happening::Beside(Input::End) => {
                 keyboard.ended = true;
                 if keyboard.used {
                     end = Some(begin_end(session, conversation));

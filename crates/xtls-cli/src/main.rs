@@ -16,6 +16,8 @@ mod exit;
 mod identity;
 mod listen;
 mod output;
+mod pipe;
+mod reach;
 mod session;
 mod trust;
 
@@ -33,13 +35,18 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => match args::slip(&error) {
             Some(line) => {
-                let json = std::env::args_os().any(|arg| arg == "--json");
-                return end(Output::new(json), Err(Failure::usage(line)));
+                let given = |name: &str| std::env::args_os().any(|arg| arg == name);
+                let output = Output::new(given("--json"));
+                let output = if given("pipe") { output.beside_data() } else { output };
+                return end(output, Err(Failure::usage(line)));
             }
             None => error.exit(),
         },
     };
-    let output = Output::new(cli.json);
+    let output = match cli.command {
+        Command::Pipe(_) => Output::new(cli.json).beside_data(),
+        _ => Output::new(cli.json),
+    };
     end(output, run(output, &cli))
 }
 
@@ -61,6 +68,7 @@ fn run(output: Output, cli: &Cli) -> Result<(), Failure> {
         Command::Identity(args) => identity::run(output, &data()?, args),
         Command::Trust(command) => trust::run(output, &data()?, command),
         Command::Listen(args) => block_on(listen::run(output, &data()?, args)),
+        Command::Pipe(args) => block_on(pipe::run(output, &data()?, args)),
         Command::Chat(args) => block_on(chat::run(output, &data()?, args)),
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 
@@ -16,6 +16,8 @@ use crate::wait;
 pub struct Xtls {
     child: Child,
     stdin: Option<ChildStdin>,
+    /// Of `xtls pipe`, which tells its events on standard error.
+    stdout: Option<ChildStdout>,
     events: Arc<Mutex<Vec<Value>>>,
     readers: Vec<JoinHandle<()>>,
     errors: Arc<Mutex<String>>,
@@ -64,9 +66,13 @@ impl Xtls {
         let errors = Arc::new(Mutex::new(String::new()));
         let stdout = child.stdout.take().expect("standard output is piped");
         let stderr = child.stderr.take().expect("standard error is piped");
-        let readers = vec![read_events(stdout, Arc::clone(&events)), read_errors(stderr, Arc::clone(&errors))];
         let name = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
-        Self { child, stdin, events, readers, errors, passed: 0, name }
+        let (stdout, readers) = if name == "pipe" {
+            (Some(stdout), vec![read_events(stderr, Arc::clone(&events))])
+        } else {
+            (None, vec![read_events(stdout, Arc::clone(&events)), read_errors(stderr, Arc::clone(&errors))])
+        };
+        Self { child, stdin, stdout, events, readers, errors, passed: 0, name }
     }
 
     /// Runs a command that needs no input to its end.
@@ -120,6 +126,26 @@ impl Xtls {
     /// Ends its standard input.
     pub fn end_input(&mut self) {
         self.stdin = None;
+    }
+
+    /// The standard input of `xtls pipe`.
+    ///
+    /// # Panics
+    ///
+    /// When it was taken or ended before.
+    #[must_use]
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        self.stdin.take().expect("the input is there")
+    }
+
+    /// The standard output of `xtls pipe`.
+    ///
+    /// # Panics
+    ///
+    /// When it was taken before, or the command tells its events there.
+    #[must_use]
+    pub fn take_stdout(&mut self) -> ChildStdout {
+        self.stdout.take().expect("the output is there")
     }
 
     /// Presses Ctrl-C.
@@ -180,11 +206,11 @@ fn is_named(event: &Value, name: &str) -> bool {
     event.get("event").and_then(Value::as_str) == Some(name)
 }
 
-/// With `--json` every line of standard output is an object with an `event`.
+/// With `--json` every line of standard output (with `xtls pipe`, of standard error) is an object with an `event`.
 fn read_events(from: impl Read + Send + 'static, events: Arc<Mutex<Vec<Value>>>) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(from).lines() {
-            let line = line.expect("standard output is UTF-8");
+            let line = line.expect("events are UTF-8");
             let event: Value =
                 serde_json::from_str(&line).unwrap_or_else(|e| panic!("no JSON on a line: {e}: {line:?}"));
             assert!(event.get("event").is_some_and(Value::is_string), "an object without event: {line}");

@@ -137,6 +137,18 @@ impl Person {
         listening
     }
 
+    /// Writes a file beside the data directory, and gives its name.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
+    #[must_use]
+    pub fn file(&self, extension: &str, text: &str) -> String {
+        let path = self.data_dir.with_extension(extension);
+        std::fs::write(&path, text).expect("the file is written");
+        path.display().to_string()
+    }
+
     /// Runs a command that needs the account to its end, without input.
     #[must_use]
     pub fn run(&self, args: &[&str]) -> Ended {

@@ -1,7 +1,6 @@
 //! Tunnels that a shared password authenticates, through a real Prosody.
 
 use std::fs;
-use std::path::PathBuf;
 
 use xtls_interop::{Ended, Person, Stage, Tap, Transport, Xtls};
 
@@ -9,9 +8,7 @@ const WRONG: &str = "the password is wrong, or somebody is in between";
 
 /// Writes a password file of this person, and gives its name.
 fn password_file(person: &Person, text: &str) -> String {
-    let path: PathBuf = person.data_dir().with_extension("password");
-    fs::write(&path, text).expect("the password file is written");
-    path.display().to_string()
+    person.file("password", text)
 }
 
 /// One opens a tunnel to another, of whom nothing is known but the password.

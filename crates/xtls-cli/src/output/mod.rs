@@ -1,6 +1,7 @@
 //! What the command tells: text for people, or one JSON object a line.
 //!
-//! With `--json` nothing but events goes to standard output. Errors go to standard error in both cases.
+//! With `--json` nothing but events goes to standard output. Errors go to standard error in both cases. Where standard
+//! output carries data, everything goes to standard error, and with `--json` nothing but events.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -28,6 +29,8 @@ pub(crate) enum Report<'a> {
     Closed { by: &'a str, reason: &'a str, truncated: bool, unacked: u64 },
     /// Something failed; the same line is on standard error.
     Error { message: &'a str },
+    /// Something could be better; only where events are on standard error, which has a line for it otherwise.
+    Warning { message: &'a str },
     /// A pinned certificate of `trust list`.
     Trusted { jid: &'a str, fingerprint: &'a str, learned: &'a str },
     /// `demo`: a stanza passed the simulated server.
@@ -55,11 +58,25 @@ pub(crate) struct Secured<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
+    /// Standard output carries data.
+    beside_data: bool,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, beside_data: false }
+    }
+
+    /// The same on standard error: standard output carries data.
+    pub(crate) fn beside_data(self) -> Self {
+        Self { beside_data: true, ..self }
+    }
+
+    fn write(self, action: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let mut out: Box<dyn Write> =
+            if self.beside_data { Box::new(io::stderr().lock()) } else { Box::new(io::stdout().lock()) };
+        action(&mut out)?;
+        out.flush()
     }
 
     /// Whether a person watches: a progress bar makes sense only then.
@@ -69,7 +86,7 @@ impl Output {
 
     /// Whether somebody sits at a terminal who can be asked for something.
     pub(crate) fn can_ask(self) -> bool {
-        !self.json && io::stdin().is_terminal()
+        !self.json && is_somebody_there()
     }
 
     /// Tells of one event.
@@ -78,14 +95,14 @@ impl Output {
     ///
     /// When standard output cannot be written, for example because its reader is gone.
     pub(crate) fn report(self, report: &Report<'_>) -> io::Result<()> {
-        let mut out = io::stdout().lock();
         if self.json {
-            serde_json::to_writer(&mut out, report)?;
-            out.write_all(b"\n")?;
+            // In one piece: standard error is shared with other processes.
+            let mut line = serde_json::to_vec(report)?;
+            line.push(b'\n');
+            self.write(|out| out.write_all(&line))
         } else {
-            human(&mut out, report)?;
+            self.write(|out| human(out, report))
         }
-        out.flush()
     }
 
     /// A remark for people; nothing with `--json`.
@@ -97,14 +114,16 @@ impl Output {
         if self.json {
             return Ok(());
         }
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line}")?;
-        out.flush()
+        self.write(|out| writeln!(out, "{line}"))
     }
 
     /// One line on standard error about something that works and could be better.
     pub(crate) fn warn(self, message: &str) {
-        // Nowhere is left to report a failure of this.
+        // Nowhere is left to report a failure of these.
+        if self.json && self.beside_data {
+            let _ = self.report(&Report::Warning { message });
+            return;
+        }
         let _ = writeln!(io::stderr().lock(), "xtls: warning: {}", Shown(message));
     }
 
@@ -112,14 +131,21 @@ impl Output {
     pub(crate) fn error(self, message: &str) {
         let line = Shown(message).to_string();
         // Nowhere is left to report a failure of these two.
-        let _ = writeln!(io::stderr().lock(), "xtls: {line}");
+        if !(self.json && self.beside_data) {
+            let _ = writeln!(io::stderr().lock(), "xtls: {line}");
+        }
         if self.json {
             let _ = self.report(&Report::Error { message });
         }
     }
 }
 
-fn human(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
+/// Whether a person can be asked for a password: that is done at the terminal itself, whatever standard input is.
+pub(crate) fn is_somebody_there() -> bool {
+    io::stdin().is_terminal() || io::stderr().is_terminal()
+}
+
+fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     match report {
         Report::Online { jid } => writeln!(out, "* online as {}", Shown(jid)),
         Report::Identity { jid, sha1, sha256, key, not_after } => {
@@ -142,7 +168,7 @@ fn human(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
             writeln!(out)
         }
         // Said on standard error already.
-        Report::Error { .. } => Ok(()),
+        Report::Error { .. } | Report::Warning { .. } => Ok(()),
         Report::Trusted { jid, fingerprint, learned } => writeln!(out, "{}  {fingerprint}  {learned}", Shown(jid)),
         Report::Stanza { number, from, to, what, bytes } => {
             writeln!(out, "{number:>4}  {from} -> {to}  {what:<44} {bytes:>6} B")
@@ -153,7 +179,7 @@ fn human(out: &mut impl Write, report: &Report<'_>) -> io::Result<()> {
     }
 }
 
-fn human_secured(out: &mut impl Write, s: &Secured<'_>) -> io::Result<()> {
+fn human_secured(out: &mut dyn Write, s: &Secured<'_>) -> io::Result<()> {
     writeln!(out, "* secured with {}", Shown(s.peer))?;
     writeln!(out, "    method      {} (authenticated by {})", s.method, s.authenticated_by)?;
     writeln!(out, "    encryption  {}, {}, {}", s.tls_version, s.cipher_suite, s.group)?;
@@ -169,7 +195,7 @@ fn human_secured(out: &mut impl Write, s: &Secured<'_>) -> io::Result<()> {
 }
 
 fn human_transfer(
-    out: &mut impl Write,
+    out: &mut dyn Write,
     bytes: u64,
     seconds: f64,
     stanzas: u64,

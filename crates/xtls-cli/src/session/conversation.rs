@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use jid::{BareJid, FullJid};
-use xtls::{Closed, Element, Event, SendError, TrustDecision, TunnelId};
+use xtls::{Closed, Element, Event, SendError, TunnelId};
 use xtls_stanza::ns;
 
 use super::{Rules, Session, Verdict};
@@ -94,28 +94,19 @@ impl Conversation {
             Event::TrustRequired { id, certificate, .. } => {
                 let Some(peer) = self.peer(id).map(|peer| peer.to_bare()) else { return Ok(None) };
                 let named = self.named.contains(&peer);
-                let accept = self.rules.vouches_for(&certificate, &peer, named);
-                let decision = if accept { TrustDecision::Accept } else { TrustDecision::Refuse };
-                if let Some(mut tunnel) = session.engine.tunnel(id) {
-                    // It was asked just now; if the question is gone, so is the tunnel.
-                    let _ = tunnel.trust(clock::now(), decision);
-                }
-                if !accept {
-                    session
-                        .output
-                        .note(&format!("* refused the certificate {}", certificate.fingerprint_sha256()))
-                        .ok();
-                }
+                session.judge(&self.rules, id, &peer, named, &certificate);
             }
             Event::Secured { id, .. } => {
-                self.report_secured(session, id)?;
                 if let Some(peer) = self.peer(id) {
-                    // The servers tell the peer at once when we are gone, whoever has subscribed to what.
-                    let presence = format!("<presence to='{}'/>", quoted(peer.as_str()));
-                    session.send(&presence);
+                    session.report_secured(id, peer)?;
+                    session.greet(peer);
                 }
             }
-            Event::Confirmed { id } => self.report_secured(session, id)?,
+            Event::Confirmed { id } => {
+                if let Some(peer) = self.peer(id) {
+                    session.report_secured(id, peer)?;
+                }
+            }
             Event::StreamOpened { id } => {
                 if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
                     open.ready = true;
@@ -188,26 +179,13 @@ impl Conversation {
         }
     }
 
-    fn report_secured(&self, session: &mut Session, id: TunnelId) -> Result<(), Failure> {
-        let Some(peer) = self.peer(id) else { return Ok(()) };
-        let Some(security) = session.engine.tunnel(id).and_then(|tunnel| tunnel.security().cloned()) else {
-            return Ok(());
-        };
-        session.report(&Report::Secured(Secured::new(peer.as_str(), &security)))
-    }
-
     fn closed(&mut self, session: &Session, closed: &Closed) -> Result<Verdict, Failure> {
         self.open.retain(|open| open.id != closed.id);
         let verdict = Verdict::of(closed);
         if matches!(verdict, Verdict::GaveWay) {
             return Ok(verdict);
         }
-        session.report(&Report::Closed {
-            by: closed.by.as_str(),
-            reason: &closed.reason.to_string(),
-            truncated: closed.truncated,
-            unacked: closed.unacked,
-        })?;
+        session.report_closed(closed)?;
         Ok(verdict)
     }
 }
@@ -216,13 +194,6 @@ impl Conversation {
 fn message(body: &str) -> Option<Element> {
     let message = Element::builder("message", ns::CLIENT).attribute("type", "chat");
     message.open("body", ns::CLIENT).text(body).close().build().ok()
-}
-
-/// An address inside single quotes.
-fn quoted(address: &str) -> String {
-    let mut out = String::new();
-    xtls_stanza::write::text_in_attribute(&mut out, address);
-    out
 }
 
 impl<'a> Secured<'a> {

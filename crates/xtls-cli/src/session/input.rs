@@ -39,9 +39,10 @@ impl Lines {
         Self { lines: None }
     }
 
-    /// The next line; cancelling loses nothing. After [`Input::End`] it never comes back.
-    pub(crate) async fn next(&mut self) -> Input {
-        if let Some(lines) = &mut self.lines
+    /// The next line, if one is `wanted`; dropping this loses nothing. After [`Input::End`] it never comes back.
+    pub(crate) async fn next(&mut self, wanted: bool) -> Input {
+        if wanted
+            && let Some(lines) = &mut self.lines
             && let Some(input) = lines.recv().await
         {
             return input;

@@ -11,7 +11,8 @@ mod verdict;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use xtls::{Config, Disposition, Element, Engine, Event, Local};
+use jid::{BareJid, FullJid};
+use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, PeerCertificate, TrustDecision, TunnelId};
 use zeroize::Zeroizing;
 
 use crate::account::{self, Account};
@@ -20,14 +21,14 @@ use crate::clock;
 use crate::connection::{Connection, Turn};
 use crate::data::{DataDir, TrustFile};
 use crate::exit::Failure;
-use crate::output::{Output, Report};
+use crate::output::{Output, Report, Secured};
 
 pub(crate) use conversation::Conversation;
 pub(crate) use disco::Disco;
 pub(crate) use find::{Progress, Search};
 pub(crate) use input::{Input, Lines};
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
-use signals::Signals;
+pub(crate) use signals::Signals;
 pub(crate) use verdict::{Verdict, password_locked};
 
 /// Silence of the server after which it is asked for a sign of life.
@@ -36,6 +37,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the last stanzas may take to be written.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the last bytes of a tunnel wait for a reader.
+const PATIENT_READER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The id of the question for a sign of life. One is open at a time.
 const PING_ID: &str = "alive";
 
@@ -43,7 +46,6 @@ const PING_ID: &str = "alive";
 pub(crate) struct Session {
     pub(crate) engine: Engine,
     pub(crate) output: Output,
-    pub(crate) lines: Lines,
     connection: Connection,
     trust: Arc<Mutex<TrustFile>>,
     disco: Disco,
@@ -55,15 +57,15 @@ pub(crate) struct Session {
     lost: Option<Failure>,
 }
 
-/// Something that the command has to see to.
+/// Something that the command has to see to. `T` is what it waits for itself.
 #[derive(Debug)]
-pub(crate) enum Happening {
+pub(crate) enum Happening<T = Input> {
     /// The engine tells something.
     Engine(Event),
     /// A stanza of the outer stream that the engine did not use up.
     Stanza(Element),
-    /// Something came from standard input.
-    Input(Input),
+    /// What the command waits for itself has come: a line of standard input, say.
+    Beside(T),
     /// Ctrl-C, or the request to end.
     Interrupted,
     /// The time that was asked for has come.
@@ -95,6 +97,8 @@ impl Session {
         let mut config = Config::default();
         // Nobody else here could take what the engine does not.
         config.sole_handler = true;
+        // Bytes that have come wait for whoever reads standard output, as they do in any pipe.
+        config.timers.drain = PATIENT_READER;
         let mut seed = [0; 32];
         local
             .provider
@@ -108,22 +112,50 @@ impl Session {
         let disco = Disco::new(&account.jid.to_bare(), engine.features())?;
         connection.send(&disco.presence());
         tell(output, &Report::Online { jid: connection.jid().as_str() })?;
-        Ok(Self {
-            engine,
-            output,
-            lines: Lines::none(),
-            connection,
-            trust,
-            disco,
-            signals,
-            heard: now,
-            asked: false,
-            lost: None,
+        Ok(Self { engine, output, connection, trust, disco, signals, heard: now, asked: false, lost: None })
+    }
+
+    /// Answers the engine's question about a certificate that is not pinned.
+    pub(crate) fn judge(&mut self, rules: &Rules, id: TunnelId, peer: &BareJid, named: bool, shown: &PeerCertificate) {
+        let accept = rules.vouches_for(shown, peer, named);
+        let decision = if accept { TrustDecision::Accept } else { TrustDecision::Refuse };
+        if let Some(mut tunnel) = self.engine.tunnel(id) {
+            // It was asked just now; if the question is gone, so is the tunnel.
+            let _ = tunnel.trust(clock::now(), decision);
+        }
+        if !accept {
+            self.output.note(&format!("* refused the certificate {}", shown.fingerprint_sha256())).ok();
+        }
+    }
+
+    /// Tells how a tunnel with this peer is secured.
+    pub(crate) fn report_secured(&mut self, id: TunnelId, peer: &FullJid) -> Result<(), Failure> {
+        let Some(security) = self.engine.tunnel(id).and_then(|tunnel| tunnel.security().cloned()) else {
+            return Ok(());
+        };
+        self.report(&Report::Secured(Secured::new(peer.as_str(), &security)))
+    }
+
+    /// Shows ourselves to a peer: the servers tell it at once when we are gone, whoever has subscribed to what.
+    pub(crate) fn greet(&mut self, peer: &FullJid) {
+        let mut presence = "<presence to='".to_owned();
+        xtls_stanza::write::text_in_attribute(&mut presence, peer.as_str());
+        presence.push_str("'/>");
+        self.send(&presence);
+    }
+
+    /// Tells how a tunnel ended.
+    pub(crate) fn report_closed(&self, closed: &Closed) -> Result<(), Failure> {
+        self.report(&Report::Closed {
+            by: closed.by.as_str(),
+            reason: &closed.reason.to_string(),
+            truncated: closed.truncated,
+            unacked: closed.unacked,
         })
     }
 
     /// Our own full address.
-    pub(crate) fn jid(&self) -> &jid::FullJid {
+    pub(crate) fn jid(&self) -> &FullJid {
         self.connection.jid()
     }
 
@@ -142,13 +174,18 @@ impl Session {
         tell(self.output, report)
     }
 
-    /// Moves stanzas until there is something to see to. Input is taken only if `take_input` says so; `until` is when to
-    /// come back in any case.
+    /// Moves stanzas until there is something to see to. `beside` is waited for too, and must not lose anything when it is
+    /// dropped; `until` is when to come back in any case.
     ///
     /// # Errors
     ///
     /// When the connection is gone and the engine has told everything that follows from that.
-    pub(crate) async fn next(&mut self, take_input: bool, until: Option<Instant>) -> Result<Happening, Failure> {
+    pub(crate) async fn next<T>(
+        &mut self,
+        beside: impl Future<Output = T>,
+        until: Option<Instant>,
+    ) -> Result<Happening<T>, Failure> {
+        tokio::pin!(beside);
         loop {
             if let Some(failure) = self.trust().take_failure() {
                 self.output.error(&failure.message);
@@ -173,7 +210,7 @@ impl Session {
                     Ok(Turn::Written) => {}
                     Err(failure) => self.lose(failure),
                 },
-                input = self.lines.next(), if take_input => return Ok(Happening::Input(input)),
+                came = &mut beside => return Ok(Happening::Beside(came)),
                 () = self.signals.next() => return Ok(Happening::Interrupted),
                 () = tokio::time::sleep_until(wake) => {
                     let now = clock::now();

@@ -19,7 +19,7 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     /// Whether a tunnel ended well, and else what to do.
-    pub(super) fn of(closed: &Closed) -> Self {
+    pub(crate) fn of(closed: &Closed) -> Self {
         let (full, bare) = (&closed.peer, closed.peer.to_bare());
         let failure = match &closed.reason {
             CloseReason::Done if !closed.truncated => return Self::Done,
@@ -36,6 +36,10 @@ impl Verdict {
                      nor shares a password with us; give its owner the fingerprint that this shows: xtls identity"
                 )),
                 ReasonCondition::Decline => Failure::connection(format!("{full} declined the tunnel: ask its owner")),
+                ReasonCondition::UnsupportedApplications => Failure::connection(format!(
+                    "{full} does not take a tunnel of this kind: xtls chat talks to xtls listen, and xtls pipe to \
+                     xtls pipe --listen"
+                )),
                 ReasonCondition::Busy => Failure::connection(format!("{full} is busy: try again later")),
                 _ => Failure::connection(format!("{full} ended the tunnel: {reason}; try again")),
             },

@@ -1,0 +1,262 @@
+//! A tunnel between standard input and standard output.
+
+use std::time::{Duration, Instant};
+
+use xtls::{Application, Closed, Event, FinishError, Reason, ReasonCondition};
+
+use super::streams::{Input, Sink, Source};
+use crate::chat::no_answer;
+use crate::clock;
+use crate::exit::Failure;
+use crate::reach::{self, Reached};
+use crate::session::{Happening, Session, Verdict};
+
+/// How long an end that was asked for by Ctrl-C may take.
+const CLOSE_TIME: Duration = Duration::from_secs(15);
+
+/// A secured tunnel, and what stands on both sides of it.
+///
+/// No more is read than the tunnel takes, and nothing is taken out of the tunnel before standard output has room: then the
+/// engine withholds acknowledgements, and the peer stops.
+pub(super) struct Flow {
+    tunnel: Reached,
+    application: Application,
+    close_on_eof: bool,
+    source: Source,
+    sink: Sink,
+    /// Bytes that were read and that the tunnel has no room for.
+    held: Vec<u8>,
+    /// The input had at least one byte.
+    any: bool,
+    input_ended: bool,
+    /// There may be something to read in the tunnel.
+    readable: bool,
+    /// Nothing will come behind that.
+    peer_finished: bool,
+    /// Bytes that came out of the tunnel at its end.
+    rest: Vec<u8>,
+    /// Ctrl-C: when to stop waiting for the end.
+    interrupted: Option<Instant>,
+    /// We broke the tunnel off, because of standard output or for this reason.
+    broken_off: bool,
+    failure: Option<Failure>,
+}
+
+/// How it went; and what standard output does not have yet.
+pub(super) struct Carried {
+    pub(super) result: Result<(), Failure>,
+    pub(super) sink: Sink,
+    pub(super) rest: Vec<u8>,
+}
+
+/// What is waited for beside the session.
+enum Came {
+    Input(Input),
+    /// Standard output takes more, or does not work any more.
+    Room(bool),
+}
+
+impl Flow {
+    pub(super) fn new(tunnel: Reached, application: Application, close_on_eof: bool) -> Self {
+        Self {
+            tunnel,
+            application,
+            close_on_eof,
+            source: Source::start(),
+            sink: Sink::start(),
+            held: Vec::new(),
+            any: false,
+            input_ended: false,
+            readable: true,
+            peer_finished: false,
+            rest: Vec::new(),
+            interrupted: None,
+            broken_off: false,
+            failure: None,
+        }
+    }
+
+    /// Moves bytes until the tunnel has ended.
+    ///
+    /// # Errors
+    ///
+    /// When it was not waited for: nothing is left to be done then.
+    pub(super) async fn carry(mut self, session: &mut Session) -> Result<Carried, Failure> {
+        let result = loop {
+            let takes_input = self.held.is_empty() && !self.input_ended;
+            let (source, sink, readable) = (&mut self.source, &mut self.sink, self.readable);
+            let came = async {
+                tokio::select! {
+                    input = source.next(takes_input) => Came::Input(input),
+                    room = sink.room(readable) => Came::Room(room),
+                }
+            };
+            match session.next(came, self.interrupted).await {
+                Ok(Happening::Engine(Event::Closed(closed))) if closed.id == self.tunnel.id => {
+                    break self.closed(session, &closed);
+                }
+                Ok(Happening::Engine(event)) => self.handle(session, event),
+                Ok(Happening::Beside(Came::Input(input))) => self.take(session, input),
+                Ok(Happening::Beside(Came::Room(true))) => self.read(session),
+                // The end of the sink says why.
+                Ok(Happening::Beside(Came::Room(false))) => self.break_off(session),
+                Ok(Happening::Interrupted) if self.interrupted.is_none() => {
+                    self.interrupted = Some(clock::now() + CLOSE_TIME);
+                    self.input_ended = true;
+                    self.close(session);
+                }
+                Ok(Happening::Interrupted) => return Err(interrupted()),
+                Ok(Happening::Time) => return Err(no_answer(&self.tunnel.peer)),
+                Ok(Happening::Stanza(_)) => {}
+                Err(lost) => break Err(self.lost(session, lost)),
+            }
+        };
+        let result = self.failure.map_or(result, Err);
+        Ok(Carried { result, sink: self.sink, rest: self.rest })
+    }
+
+    fn handle(&mut self, session: &mut Session, event: Event) {
+        match event {
+            Event::Readable { id } if id == self.tunnel.id => self.readable = true,
+            Event::Writable { id } if id == self.tunnel.id => self.write(session),
+            Event::PeerFinished { id } if id == self.tunnel.id => {
+                self.peer_finished = true;
+                if !self.readable {
+                    self.sink.close();
+                }
+            }
+            // What cannot be said on standard error is lost.
+            Event::Confirmed { id } if id == self.tunnel.id => {
+                let _ = session.report_secured(id, &self.tunnel.peer);
+            }
+            Event::Incoming(incoming) => reach::decline(session, incoming, &self.application),
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, session: &mut Session, input: Input) {
+        match input {
+            Input::Bytes(bytes) => {
+                self.any = true;
+                self.held = bytes;
+                self.write(session);
+            }
+            Input::End => {
+                self.input_ended = true;
+                self.finish(session);
+            }
+            // An end in order would make the peer believe that this was all.
+            Input::Failed(e) => {
+                self.input_ended = true;
+                self.failure =
+                    Some(Failure::other(format!("standard input cannot be read: {e}; the tunnel was broken off")));
+                self.break_off(session);
+            }
+        }
+    }
+
+    /// Writes what is held, as far as there is room.
+    fn write(&mut self, session: &mut Session) {
+        let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) else { return };
+        // If the tunnel is ending, its end says what was lost.
+        if let Ok(taken) = tunnel.write(clock::now(), &self.held) {
+            self.held.drain(..taken);
+        }
+    }
+
+    /// The input has ended, and all of it is in the tunnel.
+    fn finish(&self, session: &mut Session) {
+        if self.close_on_eof {
+            return self.close(session);
+        }
+        let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) else { return };
+        // TLS 1.2 has one end for both directions. Input that never had a byte does not bring it about: it may be the
+        // other direction that matters.
+        if tunnel.finish(clock::now()) == Err(FinishError::NotInThisTls) && self.any {
+            tunnel.close(clock::now());
+        }
+    }
+
+    fn close(&self, session: &mut Session) {
+        if let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) {
+            tunnel.close(clock::now());
+        }
+    }
+
+    /// Moves what has come to standard output, which has room.
+    fn read(&mut self, session: &mut Session) {
+        self.readable = false;
+        let mut piece = Vec::new();
+        if let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) {
+            tunnel.read(clock::now(), &mut piece);
+        }
+        if !piece.is_empty() {
+            self.sink.write(piece);
+        }
+        if self.peer_finished {
+            self.sink.close();
+        }
+    }
+
+    /// Ends the tunnel so that the peer learns of it; what has come is of no use any more.
+    fn break_off(&mut self, session: &mut Session) {
+        self.broken_off = true;
+        if let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) {
+            tunnel.abort(clock::now(), Reason::new(ReasonCondition::FailedApplication));
+            tunnel.read(clock::now(), &mut Vec::new());
+        }
+    }
+
+    fn closed(&mut self, session: &Session, closed: &Closed) -> Result<(), Failure> {
+        session.report_closed(closed)?;
+        if self.broken_off {
+            return Ok(());
+        }
+        let unacked = self.unacked(closed);
+        match Verdict::of(closed) {
+            Verdict::Failed(Failure { code, message }) => Err(Failure::new(code, format!("{message}; {unacked}"))),
+            Verdict::Done | Verdict::GaveWay if self.interrupted.is_some() || unacked.0 == 0 => Ok(()),
+            Verdict::Done | Verdict::GaveWay => Err(Failure::connection(format!(
+                "{} ended the tunnel before it had everything: {unacked}",
+                closed.peer
+            ))),
+        }
+    }
+
+    /// The connection is gone: what the engine still has is all there will be.
+    fn lost(&mut self, session: &mut Session, Failure { code, message }: Failure) -> Failure {
+        if let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) {
+            tunnel.read(clock::now(), &mut self.rest);
+        }
+        let mut end = None;
+        while let Some(event) = session.engine.poll_event() {
+            match event {
+                Event::Closed(closed) if closed.id == self.tunnel.id => {
+                    let _ = session.report_closed(&closed);
+                    end = Some(self.unacked(&closed));
+                }
+                _ => {}
+            }
+        }
+        Failure::new(code, end.map_or_else(|| message.clone(), |unacked| format!("{message}; {unacked}")))
+    }
+
+    /// What was read from standard input and not acknowledged.
+    fn unacked(&mut self, closed: &Closed) -> Unacked {
+        let unsent = self.held.len() + self.source.waiting();
+        Unacked(closed.unacked.saturating_add(u64::try_from(unsent).unwrap_or(u64::MAX)))
+    }
+}
+
+pub(super) fn interrupted() -> Failure {
+    Failure::other("interrupted before the end: not everything was delivered")
+}
+
+/// A number of bytes, in words.
+struct Unacked(u64);
+
+impl std::fmt::Display for Unacked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes of standard input were not acknowledged", self.0)
+    }
+}

@@ -1,0 +1,175 @@
+//! `xtls pipe`: standard input and output through a tunnel, byte for byte.
+
+mod flow;
+mod streams;
+
+use std::time::{Duration, Instant};
+
+use jid::BareJid;
+use xtls::{Application, Closed, Event, Incoming, Reason, ReasonCondition};
+
+use crate::args::PipeArgs;
+use crate::chat::no_answer;
+use crate::clock;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::reach::{self, Reached};
+use crate::session::{Happening, Rules, Session, Signals, Verdict};
+use flow::{Carried, Flow};
+use streams::Sink;
+
+/// How long the peer's offer may take when ours gave way to it.
+const OFFER_TIME: Duration = Duration::from_secs(30);
+
+pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Result<(), Failure> {
+    let mut rules = Rules::from_args(&args.trust)?;
+    let trust = data.trust()?;
+    let named: Vec<BareJid> = args.peer.iter().map(|peer| peer.to_bare()).chain(args.accept_from.clone()).collect();
+    if args.peer.is_some() {
+        named.iter().try_for_each(|peer| reach::check(&rules, &trust, peer))?;
+    }
+    rules.ask(output, named.first().map_or("your peers", |peer| peer.as_str()))?;
+    rules.warn(output);
+    let mut session = Session::start(output, data, &args.account, trust).await?;
+    let application = Application::bytes();
+    let mut wait = Wait { rules, application, named, reached: Vec::new(), waits: args.peer.is_none(), until: None };
+    let result = open_and_carry(&mut session, &mut wait, args).await;
+    session.end().await;
+    // The peer is told; what has come may still wait for a slow reader.
+    match result? {
+        Some(Carried { result, sink, rest }) => result.and(write_out(sink, rest).await),
+        None => Ok(()),
+    }
+}
+
+/// Opens the tunnel and moves the bytes. `None` after Ctrl-C.
+async fn open_and_carry(session: &mut Session, wait: &mut Wait, args: &PipeArgs) -> Result<Option<Carried>, Failure> {
+    if let Some(peer) = &args.peer {
+        match reach::reach(session, &wait.rules, &wait.application, peer).await? {
+            Some(reached) => wait.reached.push(reached),
+            None => return Ok(None),
+        }
+    }
+    let Some(tunnel) = wait.secured(session).await? else { return Ok(None) };
+    session.report_secured(tunnel.id, &tunnel.peer)?;
+    session.greet(&tunnel.peer);
+    Flow::new(tunnel, wait.application.clone(), args.close_on_eof).carry(session).await.map(Some)
+}
+
+async fn write_out(sink: Sink, rest: Vec<u8>) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
+    tokio::select! {
+        written = sink.finish(rest) => written.map_err(|e| {
+            Failure::other(format!("standard output cannot be written: {e}; what came after that is lost"))
+        }),
+        () = signals.next() => Err(flow::interrupted()),
+    }
+}
+
+/// Waiting for the one tunnel that is served.
+struct Wait {
+    rules: Rules,
+    application: Application,
+    /// Peers that the command line names.
+    named: Vec<BareJid>,
+    /// Tunnels that may become it: whoever stalls must not keep the others out.
+    reached: Vec<Reached>,
+    /// Offers are waited for, and one that fails does not end that.
+    waits: bool,
+    until: Option<Instant>,
+}
+
+impl Wait {
+    /// The first tunnel that is secured; all others are turned away. `None` after Ctrl-C.
+    async fn secured(&mut self, session: &mut Session) -> Result<Option<Reached>, Failure> {
+        loop {
+            match session.next(std::future::pending::<()>(), self.until).await? {
+                Happening::Engine(Event::Incoming(incoming)) => {
+                    let bare = incoming.peer.to_bare();
+                    let awaited = if self.waits {
+                        self.named.is_empty() || self.named.contains(&bare)
+                    } else {
+                        self.until.is_some() && self.named.contains(&bare)
+                    };
+                    if awaited && reach::is_for(&incoming, &self.application) {
+                        self.until = None;
+                        match reach::accept(session, &self.rules, incoming) {
+                            Ok(reached) => self.reached.push(reached),
+                            Err(failure) if self.waits => session.output.error(&failure.message),
+                            Err(failure) => return Err(failure),
+                        }
+                    } else {
+                        self.turn_away(session, incoming, awaited);
+                    }
+                }
+                Happening::Engine(Event::TrustRequired { id, certificate, .. }) => {
+                    if let Some(reached) = self.reached.iter().find(|reached| reached.id == id) {
+                        let peer = reached.peer.to_bare();
+                        session.judge(&self.rules, id, &peer, self.named.contains(&peer), &certificate);
+                    }
+                }
+                Happening::Engine(Event::Secured { id, .. }) => {
+                    let Some(at) = self.reached.iter().position(|reached| reached.id == id) else { continue };
+                    let served = self.reached.swap_remove(at);
+                    for other in self.reached.drain(..) {
+                        if let Some(mut tunnel) = session.engine.tunnel(other.id) {
+                            tunnel.abort(clock::now(), Reason::new(ReasonCondition::Busy));
+                        }
+                    }
+                    return Ok(Some(served));
+                }
+                Happening::Engine(Event::Closed(closed)) => self.closed(session, &closed)?,
+                Happening::Engine(_) | Happening::Stanza(_) | Happening::Beside(()) => {}
+                Happening::Time => return Err(self.no_offer()),
+                // Nothing is open that could end in order; `Session::end` sends what these say.
+                Happening::Interrupted => {
+                    for reached in self.reached.drain(..) {
+                        if let Some(mut tunnel) = session.engine.tunnel(reached.id) {
+                            tunnel.close(clock::now());
+                        }
+                    }
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn turn_away(&self, session: &mut Session, incoming: Incoming, awaited: bool) {
+        let is_stranger = self.waits && !awaited;
+        let why = if is_stranger { "--accept-from does not name it" } else { "it is not for bytes" };
+        if self.waits {
+            session.output.error(&format!("a tunnel from {} was declined: {why}", incoming.peer));
+        }
+        if is_stranger {
+            // An offer that was taken back meanwhile needs no answer.
+            let _ = session.engine.reject(clock::now(), incoming, Reason::new(ReasonCondition::Decline));
+        } else {
+            reach::decline(session, incoming, &self.application);
+        }
+    }
+
+    fn closed(&mut self, session: &Session, closed: &Closed) -> Result<(), Failure> {
+        // One that was never taken up is no news.
+        let Some(at) = self.reached.iter().position(|reached| reached.id == closed.id) else { return Ok(()) };
+        self.reached.swap_remove(at);
+        let verdict = Verdict::of(closed);
+        if matches!(verdict, Verdict::GaveWay) {
+            self.until = Some(clock::now() + OFFER_TIME);
+            return Ok(());
+        }
+        session.report_closed(closed)?;
+        match verdict {
+            Verdict::Failed(failure) if self.waits => session.output.error(&failure.message),
+            Verdict::Failed(failure) => return Err(failure),
+            Verdict::Done | Verdict::GaveWay if self.waits => {}
+            Verdict::Done | Verdict::GaveWay => return Err(no_answer(&closed.peer)),
+        }
+        Ok(())
+    }
+
+    fn no_offer(&self) -> Failure {
+        let peer = self.named.first().map_or("the peer", |peer| peer.as_str());
+        Failure::connection(format!("{peer} began a tunnel of its own and does not go on with it: try again"))
+    }
+}

@@ -1,0 +1,171 @@
+//! Standard input and output as bytes, each in a thread of its own: files cannot be waited for otherwise.
+
+use std::io::{self, Read, Write};
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot};
+
+/// How much is read at once, and so the most that waits before the tunnel takes it; one more is read ahead.
+const CHUNK: usize = 64 * 1024;
+
+/// What came from standard input.
+#[derive(Debug)]
+pub(super) enum Input {
+    Bytes(Vec<u8>),
+    /// There is nothing more.
+    End,
+    /// It cannot be read.
+    Failed(io::Error),
+}
+
+/// Standard input. The thread may still wait for a byte when the process ends: nothing waits for it.
+pub(super) struct Source(mpsc::Receiver<Input>);
+
+/// Standard output. It takes one piece while another one is written.
+pub(super) struct Sink {
+    /// None once there is nothing more to write.
+    pieces: Option<mpsc::Sender<Vec<u8>>>,
+    /// How the writing ended.
+    end: oneshot::Receiver<io::Result<()>>,
+    /// The same, once it was asked for.
+    ended: Option<io::Result<()>>,
+}
+
+impl Source {
+    /// Begins to read.
+    pub(super) fn start() -> Self {
+        let (sender, receiver) = mpsc::channel(1);
+        thread::spawn(move || forward(io::stdin(), &sender));
+        Self(receiver)
+    }
+
+    /// The next bytes, if some are `wanted`; dropping this loses nothing. After [`Input::End`] it never comes back.
+    pub(super) async fn next(&mut self, wanted: bool) -> Input {
+        if wanted && let Some(input) = self.0.recv().await {
+            return input;
+        }
+        std::future::pending().await
+    }
+
+    /// How many bytes were read ahead.
+    pub(super) fn waiting(&mut self) -> usize {
+        match self.0.try_recv() {
+            Ok(Input::Bytes(bytes)) => bytes.len(),
+            Ok(Input::End | Input::Failed(_)) | Err(_) => 0,
+        }
+    }
+}
+
+impl Sink {
+    /// Begins to write.
+    pub(super) fn start() -> Self {
+        let (pieces, mut receiver) = mpsc::channel::<Vec<u8>>(1);
+        let (ended, end) = oneshot::channel();
+        thread::spawn(move || {
+            let result = write_all(&mut receiver);
+            close_stdout();
+            // Nobody listens any more when the command is ending.
+            let _ = ended.send(result);
+        });
+        Self { pieces: Some(pieces), end, ended: None }
+    }
+
+    /// Waits for room if there are bytes (`wanted`): then it is true. False if nothing can be written any more, which is
+    /// told once. Dropping this loses nothing.
+    pub(super) async fn room(&mut self, wanted: bool) -> bool {
+        let Some(pieces) = self.pieces.as_ref().filter(|_| self.ended.is_none()) else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            // Before it is closed it only ends by a failure.
+            end = &mut self.end => self.ended = Some(told(end)),
+            room = pieces.reserve(), if wanted => {
+                if room.is_ok() {
+                    return true;
+                }
+                self.ended = Some(told((&mut self.end).await));
+            }
+        }
+        false
+    }
+
+    /// Writes a piece for which there is [`Sink::room`].
+    pub(super) fn write(&mut self, piece: Vec<u8>) {
+        if let Some(pieces) = &self.pieces {
+            // What fails now is told by the next question for room, or by the end.
+            let _ = pieces.try_send(piece);
+        }
+    }
+
+    /// There is nothing more to write: standard output is closed after the last byte.
+    pub(super) fn close(&mut self) {
+        self.pieces = None;
+    }
+
+    /// Writes what is left and waits until all is written.
+    pub(super) async fn finish(mut self, rest: Vec<u8>) -> io::Result<()> {
+        if let Some(pieces) = self.pieces.take()
+            && !rest.is_empty()
+        {
+            let _ = pieces.send(rest).await;
+        }
+        match self.ended {
+            Some(ended) => ended,
+            None => told(self.end.await),
+        }
+    }
+}
+
+fn forward(mut from: impl Read, to: &mpsc::Sender<Input>) {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let input = match from.read(&mut buffer) {
+            Ok(0) => Input::End,
+            Ok(count) => Input::Bytes(buffer.get(..count).unwrap_or_default().to_vec()),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => Input::Failed(e),
+        };
+        let last = !matches!(input, Input::Bytes(_));
+        if to.blocking_send(input).is_err() || last {
+            return;
+        }
+    }
+}
+
+fn write_all(pieces: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+    // Standard output itself looks for line ends.
+    let mut out = raw_stdout()?;
+    while let Some(piece) = pieces.blocking_recv() {
+        out.write_all(&piece)?;
+    }
+    out.flush()
+}
+
+#[cfg(unix)]
+fn raw_stdout() -> io::Result<std::fs::File> {
+    use std::os::fd::AsFd;
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+#[cfg(not(unix))]
+fn raw_stdout() -> io::Result<io::Stdout> {
+    Ok(io::stdout())
+}
+
+/// Closes standard output while the process goes on, so that whoever reads it sees the end.
+#[cfg(unix)]
+fn close_stdout() {
+    if let Ok(nothing) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        // The end of the process closes it otherwise.
+        let _ = rustix::stdio::dup2_stdout(nothing);
+    }
+}
+
+/// Here the end of the process closes it.
+#[cfg(not(unix))]
+fn close_stdout() {}
+
+/// The thread always tells how it ended, unless it panicked.
+fn told(end: Result<io::Result<()>, oneshot::error::RecvError>) -> io::Result<()> {
+    end.unwrap_or_else(|_| Err(io::Error::other("its thread is gone")))
+}

@@ -1,0 +1,170 @@
+//! Getting a tunnel to a peer that the command line names.
+
+use jid::{BareJid, FullJid, Jid};
+use xtls::{Application, Config, Description, Event, Incoming, InitiateError, Reason, ReasonCondition, TunnelId};
+use xtls::{BYTES_NS, TrustRecord, TrustStore};
+
+use crate::clock;
+use crate::data::TrustFile;
+use crate::exit::Failure;
+use crate::output::Report;
+use crate::session::{Happening, Progress, Rules, Search, Session, password_locked};
+
+/// A tunnel with a peer: offered to it, or offered by it and accepted. Nothing is proven yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Reached {
+    pub(crate) id: TunnelId,
+    pub(crate) peer: FullJid,
+}
+
+/// Whether what an offer is for is this application.
+pub(crate) fn is_for(incoming: &Incoming, application: &Application) -> bool {
+    let is_bytes = |description: &Description| description.ns() == BYTES_NS;
+    match (&incoming.application, application) {
+        (Application::Bytes(offered), Application::Bytes(ours)) => is_bytes(offered) && is_bytes(ours),
+        (offered, ours) => offered == ours,
+    }
+}
+
+/// Ends the command before anything is sent, if a tunnel with the peer cannot come about.
+///
+/// # Errors
+///
+/// A security failure that says what is missing.
+pub(crate) fn check(rules: &Rules, trust: &TrustFile, peer: &BareJid) -> Result<(), Failure> {
+    let known = trust.record(peer);
+    if !rules.may_trust(&known) {
+        return Err(Failure::security(format!(
+            "no certificate of {peer} is trusted: get its fingerprint from its owner (xtls identity), then: \
+             xtls trust add {peer} FINGERPRINT; or share a password with it: --srp-password-prompt"
+        )));
+    }
+    match locked(&known, peer) {
+        Some(failure) if !rules.may_trust_certificate(&known) => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// Offers a tunnel to the peer, or takes the peer's own offer if it was quicker. `None` after Ctrl-C.
+///
+/// # Errors
+///
+/// When the peer cannot be found, or nothing can be offered to it.
+pub(crate) async fn reach(
+    session: &mut Session,
+    rules: &Rules,
+    application: &Application,
+    peer: &Jid,
+) -> Result<Option<Reached>, Failure> {
+    let (peer, is_known) = match peer.try_as_full() {
+        Ok(full) => (full.clone(), false),
+        Err(bare) => {
+            match search(session, Search::new(bare.clone(), session.jid().clone(), clock::now()), application).await? {
+                Outcome::Found(full) => (full, true),
+                Outcome::Offered(incoming) => return accept(session, rules, incoming).map(Some),
+                Outcome::Interrupted => return Ok(None),
+            }
+        }
+    };
+    let mut options = rules.options();
+    options.application = application.clone();
+    // A search has asked already.
+    options.check_support = !is_known;
+    let id = session
+        .engine
+        .initiate(clock::now(), peer.clone(), options)
+        .map_err(|e| cannot_initiate(e, &peer, &session.trust().record(&peer.to_bare())))?;
+    Ok(Some(Reached { id, peer }))
+}
+
+/// Takes an offer, whatever it is for.
+///
+/// # Errors
+///
+/// When it does not stand any more.
+pub(crate) fn accept(session: &mut Session, rules: &Rules, incoming: Incoming) -> Result<Reached, Failure> {
+    let peer = incoming.peer.clone();
+    session.report(&Report::Incoming { peer: peer.as_str() })?;
+    let mut options = rules.options();
+    options.application = incoming.application.clone();
+    let id = session
+        .engine
+        .accept(clock::now(), incoming, options)
+        .map_err(|e| Failure::connection(format!("the offer of {peer} cannot be accepted: {e}; try again")))?;
+    Ok(Reached { id, peer })
+}
+
+/// Declines an offer that is not `awaited`: with what fits, if it is for another application.
+pub(crate) fn decline(session: &mut Session, incoming: Incoming, awaited: &Application) {
+    let condition =
+        if is_for(&incoming, awaited) { ReasonCondition::Busy } else { ReasonCondition::UnsupportedApplications };
+    // An offer that was taken back meanwhile needs no answer.
+    let _ = session.engine.reject(clock::now(), incoming, Reason::new(condition));
+}
+
+/// How the search for the peer ended.
+enum Outcome {
+    /// This resource has XTLS.
+    Found(FullJid),
+    /// The peer was quicker.
+    Offered(Incoming),
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Looks for a resource of the peer that has XTLS.
+async fn search(session: &mut Session, mut search: Search, application: &Application) -> Result<Outcome, Failure> {
+    loop {
+        let happening = session.next(std::future::pending::<()>(), Some(search.deadline())).await?;
+        let progress = match happening {
+            Happening::Stanza(stanza) => search.handle(&stanza, clock::now()),
+            Happening::Time => search.handle_timeout(clock::now()),
+            Happening::Engine(Event::Incoming(incoming)) => {
+                if incoming.peer.to_bare() == *search.peer() && is_for(&incoming, application) {
+                    return Ok(Outcome::Offered(incoming));
+                }
+                decline(session, incoming, application);
+                Progress::Searching
+            }
+            Happening::Interrupted => return Ok(Outcome::Interrupted),
+            Happening::Engine(_) | Happening::Beside(()) => Progress::Searching,
+        };
+        match progress {
+            Progress::Searching => {}
+            Progress::Ask(question) => session.send(&question),
+            Progress::Found(full) => return Ok(Outcome::Found(full)),
+            Progress::WithoutXtls => {
+                return Err(Failure::security(format!(
+                    "{} is online without XTLS, or a server hides it; its owner can run: xtls listen",
+                    search.peer()
+                )));
+            }
+            Progress::Offline => {
+                return Err(Failure::connection(format!(
+                    "{} is not online, or does not let this account see it: ask its owner, or give a full address",
+                    search.peer()
+                )));
+            }
+        }
+    }
+}
+
+/// Too many wrong passwords were tried with the peer of whom this is known, as the engine counts them.
+pub(crate) fn locked(known: &TrustRecord, peer: &BareJid) -> Option<Failure> {
+    let Config { password_tries, password_cooldown, .. } = Config::default();
+    let until = known.locked_until(password_tries, password_cooldown.as_secs(), clock::unix().as_secs())?;
+    Some(password_locked(peer, until))
+}
+
+fn cannot_initiate(e: InitiateError, peer: &FullJid, known: &TrustRecord) -> Failure {
+    match e {
+        InitiateError::PasswordLocked => {
+            let bare = peer.to_bare();
+            locked(known, &bare).unwrap_or_else(|| Failure::security(format!("no tunnel to {peer} can be opened: {e}")))
+        }
+        InitiateError::UserName => Failure::usage(format!("{e}: it has more than 255 bytes, or unusual characters")),
+        InitiateError::OwnAddress => Failure::usage(format!("{peer} is this very login: name another address")),
+        InitiateError::NotPinned => Failure::security(format!("no certificate of {peer} is trusted: xtls trust add")),
+        e => Failure::other(format!("no tunnel to {peer} can be opened: {e}")),
+    }
+}

@@ -1,0 +1,339 @@
+//! Bytes through `xtls pipe`, and a real Prosody between its two ends.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use xtls_interop::{Ended, Person, Stage, Transport, Xtls};
+
+const MIB: usize = 1 << 20;
+
+/// Bytes that do not repeat soon, different for each seed (Marsaglia's xorshift).
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// Writes all of it and then ends the input.
+fn feed(xtls: &mut Xtls, bytes: Vec<u8>) -> JoinHandle<()> {
+    let mut stdin = xtls.take_stdin();
+    thread::spawn(move || stdin.write_all(&bytes).expect("xtls reads its input"))
+}
+
+/// Reads until the end of the output.
+fn drain(xtls: &mut Xtls) -> JoinHandle<Vec<u8>> {
+    let mut stdout = xtls.take_stdout();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stdout.read_to_end(&mut bytes).expect("the output of xtls is read");
+        bytes
+    })
+}
+
+fn listen(person: &Person, args: &[&str]) -> Xtls {
+    let mut all = vec!["pipe", "--listen"];
+    all.extend(args);
+    let mut listening = person.start(&all);
+    listening.event("online");
+    listening
+}
+
+/// Both ends of a tunnel, Alice's first.
+fn open(alice: &Person, bob: &Person, args: &[&str]) -> [Xtls; 2] {
+    let mut listening = listen(bob, args);
+    let to = bob.full();
+    let mut all = vec!["pipe", &to];
+    all.extend(args);
+    let mut piping = alice.start(&all);
+    piping.event("secured");
+    listening.event("secured");
+    [piping, listening]
+}
+
+fn assert_done(ended: &Ended) {
+    assert_eq!(ended.code, Some(0), "{:?}", ended.events);
+    let closed = ended.named("closed").next().expect("the end is told");
+    assert_eq!((&closed["truncated"], &closed["unacked"]), (&false.into(), &0.into()));
+}
+
+/// The one error, which ends with a count of bytes.
+fn unacked(ended: &Ended) -> u64 {
+    let error = ended.named("error").next().expect("an error is told");
+    let message = error["message"].as_str().expect("it has words");
+    let words = message.strip_suffix(" bytes of standard input were not acknowledged").expect("it ends with a count");
+    words.rsplit(' ').next().and_then(|count| count.parse().ok()).expect("a count")
+}
+
+fn exchange(ends: &mut [Xtls; 2], length: usize) {
+    let sent = [noise(1, length), noise(2, length)];
+    let outputs = ends.each_mut().map(drain);
+    let inputs = [feed(&mut ends[0], sent[0].clone()), feed(&mut ends[1], sent[1].clone())];
+    for input in inputs {
+        input.join().expect("all is taken");
+    }
+    let [at_alice, at_bob] = outputs.map(|output| output.join().expect("all is read"));
+    assert!(at_bob == sent[0], "{} bytes of {length} came to Bob, or others", at_bob.len());
+    assert!(at_alice == sent[1], "{} bytes of {length} came to Alice, or others", at_alice.len());
+}
+
+#[test]
+fn sixty_four_mebibytes_each_way_at_once() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut ends = open(&alice, &bob, &[]);
+    exchange(&mut ends, 64 * MIB);
+    ends.map(Xtls::wait).iter().for_each(assert_done);
+}
+
+#[test]
+fn the_output_ends_with_the_peers_input_while_the_own_input_is_open() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut ends = open(&alice, &bob, &[]);
+    let outputs = ends.each_mut().map(drain);
+    let mut from_alice = ends[0].take_stdin();
+    feed(&mut ends[1], b"all\0\xff\r\nof it".to_vec()).join().expect("it is taken");
+    let [at_alice, at_bob] = outputs;
+    assert_eq!(at_alice.join().expect("it is read"), b"all\0\xff\r\nof it");
+    from_alice.write_all(b"and an answer").expect("the other direction goes on");
+    drop(from_alice);
+    assert_eq!(at_bob.join().expect("it is read"), b"and an answer");
+    ends.map(Xtls::wait).iter().for_each(assert_done);
+}
+
+#[test]
+fn a_password_carries_one_input_to_its_end() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = (stage.person("alice"), stage.person("bob"));
+    let file = alice.file("password", "a rose");
+    let mut ends = open(&alice, &bob, &["--srp-password-file", &file]);
+    let outputs = ends.each_mut().map(drain);
+    // An input without a byte has no say.
+    ends[1].end_input();
+    let sent = noise(3, 4 * MIB);
+    feed(&mut ends[0], sent.clone()).join().expect("all is taken");
+    let [at_alice, at_bob] = outputs;
+    assert!(at_bob.join().expect("it is read") == sent);
+    assert_eq!(at_alice.join().expect("it is read"), b"");
+    let ends = ends.map(Xtls::wait);
+    ends.iter().for_each(assert_done);
+    assert!(ends.iter().flat_map(|end| end.named("secured")).all(|secured| secured["method"] == "srp"));
+}
+
+#[test]
+fn close_on_eof_ends_both_directions_after_the_last_byte() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut listening = listen(&bob, &[]);
+    let mut piping = alice.start(&["pipe", &bob.full(), "--close-on-eof"]);
+    listening.event("secured");
+    let at_bob = drain(&mut listening);
+    let sent = noise(4, MIB);
+    feed(&mut piping, sent.clone()).join().expect("all is taken");
+    assert!(at_bob.join().expect("it is read") == sent);
+    // Bob's input never ended.
+    let stays_open = listening.take_stdin();
+    assert_done(&piping.wait());
+    assert_done(&listening.wait());
+    drop(stays_open);
+}
+
+/// Feeds for ever, or until nobody takes it; counts what was taken.
+fn feed_without_end(xtls: &mut Xtls) -> Arc<AtomicUsize> {
+    let mut stdin = xtls.take_stdin();
+    let count = Arc::new(AtomicUsize::new(0));
+    let taken = Arc::clone(&count);
+    let piece = noise(5, 4096);
+    thread::spawn(move || {
+        while stdin.write_all(&piece).is_ok() {
+            taken.fetch_add(piece.len(), Ordering::SeqCst);
+        }
+    });
+    count
+}
+
+#[test]
+fn a_reader_that_is_killed_leaves_a_sender_that_knows_what_is_missing() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    feed_without_end(&mut piping);
+    let mut some = vec![0; MIB];
+    listening.take_stdout().read_exact(&mut some).expect("a mebibyte comes");
+    listening.kill();
+    let ended = piping.wait();
+    assert_eq!(ended.code, Some(4), "{:?}", ended.events);
+    assert_eq!(ended.named("closed").next().expect("the end is told")["truncated"], true);
+    assert!(unacked(&ended) > 0);
+}
+
+#[test]
+fn a_sender_that_is_killed_leaves_a_reader_that_knows_it_is_not_all() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    feed_without_end(&mut piping);
+    let mut stdout = listening.take_stdout();
+    let mut came = vec![0; MIB];
+    stdout.read_exact(&mut came).expect("a mebibyte comes");
+    piping.kill();
+    stdout.read_to_end(&mut came).expect("what came before is there");
+    let expected = noise(5, 4096);
+    assert!(came.chunks(4096).all(|chunk| expected.starts_with(chunk)), "something else came");
+    let ended = listening.wait();
+    assert_eq!(ended.code, Some(4), "{:?}", ended.events);
+    assert_eq!(ended.named("closed").next().expect("the end is told")["truncated"], true);
+    assert_eq!(unacked(&ended), 0);
+}
+
+#[test]
+fn a_server_that_dies_leaves_both_ends_with_a_truncated_tunnel() {
+    let mut stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    feed_without_end(&mut piping);
+    let mut stdout = listening.take_stdout();
+    let mut came = vec![0; MIB];
+    stdout.read_exact(&mut came).expect("a mebibyte comes");
+    stage.server.kill();
+    stdout.read_to_end(&mut came).expect("the output ends");
+    for end in [piping.wait(), listening.wait()] {
+        assert_eq!(end.code, Some(4), "{:?}", end.events);
+        assert_eq!(end.named("closed").next().expect("the end is told")["truncated"], true);
+    }
+}
+
+#[test]
+fn an_output_that_nobody_reads_any_more_ends_the_tunnel() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    drop(listening.take_stdout());
+    feed_without_end(&mut piping);
+    let ended = listening.wait();
+    assert_eq!(ended.code, Some(1), "{:?}", ended.events);
+    let error = ended.named("error").next().expect("an error is told");
+    assert!(error["message"].as_str().is_some_and(|words| words.starts_with("standard output cannot be written")));
+    let ended = piping.wait();
+    assert_eq!(ended.code, Some(4), "{:?}", ended.events);
+    assert!(unacked(&ended) > 0);
+}
+
+/// More than all buffers between the two standard streams hold together: those of the tunnel (`send_buffer`, 256 KiB;
+/// `receive_buffer` and 32 blocks, 192 KiB), of the command (three pieces at each end, of 64 KiB and of what the tunnel
+/// had) and of the pipes.
+const BOUND: usize = 2 * MIB;
+
+#[test]
+fn an_output_that_is_not_read_stops_the_input_at_the_other_end() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    let mut stdout = listening.take_stdout();
+    let fed = feed_without_end(&mut piping);
+    let mut read = 0;
+    for _ in 0..3 {
+        // Until the feed stands still.
+        let mut before = usize::MAX;
+        while fed.load(Ordering::SeqCst) != before {
+            before = fed.load(Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(500));
+        }
+        assert!(before - read < BOUND, "{before} bytes were taken and {read} read");
+        let mut some = vec![0; 4 * MIB];
+        stdout.read_exact(&mut some).expect("it goes on");
+        read += some.len();
+    }
+    // In order: what was taken comes.
+    piping.interrupt();
+    let mut rest = Vec::new();
+    stdout.read_to_end(&mut rest).expect("the output ends");
+    let ends = [piping.wait(), listening.wait()];
+    ends.iter().for_each(assert_done);
+}
+
+#[test]
+fn ctrl_c_ends_a_pipe_in_order() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    let at_bob = drain(&mut listening);
+    let mut stdin = piping.take_stdin();
+    stdin.write_all(b"so far").expect("it is taken");
+    let mut at_alice = piping.take_stdout();
+    // It has arrived when the answer is there.
+    let mut from_bob = listening.take_stdin();
+    from_bob.write_all(b"!").expect("it is taken");
+    let mut answer = [0];
+    at_alice.read_exact(&mut answer).expect("a byte comes");
+    piping.interrupt();
+    assert_eq!(piping.wait().code, Some(0));
+    assert_done(&listening.wait());
+    at_bob.join().expect("the output ends");
+}
+
+#[test]
+fn bytes_are_not_for_listen_and_messages_not_for_pipe() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut for_messages = bob.listen(&[]);
+    let refused = alice.run(&["pipe", &bob.full()]);
+    assert_eq!(refused.code, Some(4), "{:?}", refused.events);
+    assert_eq!(refused.named("closed").next().expect("the end is told")["reason"], "unsupported-applications");
+    assert!(
+        for_messages.event("error")["message"].as_str().is_some_and(|words| words.ends_with("it is not for messages"))
+    );
+    for_messages.kill();
+
+    let mut for_bytes = listen(&bob, &[]);
+    let refused = alice.run(&["chat", &bob.full()]);
+    assert_eq!(refused.code, Some(4), "{}", refused.stderr);
+    assert_eq!(refused.named("closed").next().expect("the end is told")["reason"], "unsupported-applications");
+    assert!(refused.stderr.contains("xtls pipe --listen"), "{}", refused.stderr);
+    assert!(for_bytes.event("error")["message"].as_str().is_some_and(|words| words.ends_with("it is not for bytes")));
+    // It still waits for what it is for.
+    let mut piping = alice.start(&["pipe", &bob.bare()]);
+    let at_bob = drain(&mut for_bytes);
+    for_bytes.end_input();
+    feed(&mut piping, b"bytes".to_vec()).join().expect("it is taken");
+    assert_eq!(at_bob.join().expect("it is read"), b"bytes");
+    assert_done(&piping.wait());
+    assert_done(&for_bytes.wait());
+}
+
+#[test]
+fn a_stranger_does_not_end_the_wait_for_a_trusted_peer() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let carol = stage.person("carol");
+    carol.trust(&bob);
+    let mut listening = listen(&bob, &[]);
+    assert_eq!(carol.run(&["pipe", &bob.full()]).code, Some(3));
+    listening.event("error");
+    let mut piping = alice.start(&["pipe", &bob.full()]);
+    piping.end_input();
+    assert_eq!(listening.event("secured")["peer"], alice.full().as_str());
+    // The next one comes too late.
+    let late = carol.run(&["pipe", &bob.full()]);
+    assert_eq!(late.code, Some(4), "{:?}", late.events);
+    assert_eq!(late.named("closed").next().expect("the end is told")["reason"], "busy");
+    listening.end_input();
+    assert_done(&listening.wait());
+    assert_done(&piping.wait());
+
+    bob.trust(&carol);
+    let mut listening = listen(&bob, &["--accept-from", &alice.bare()]);
+    let declined = carol.run(&["pipe", &bob.full()]);
+    assert_eq!(declined.named("closed").next().expect("the end is told")["reason"], "decline");
+    assert!(listening.event("error")["message"].as_str().is_some_and(|words| words.ends_with("does not name it")));
+}
