@@ -77,6 +77,12 @@ pub(crate) enum TrustCommand {
     /// List the trusted certificates
     List,
 
+    /// Show everything that is known of a peer
+    Show {
+        /// The peer's bare address, such as romeo@montague.example
+        jid: BareJid,
+    },
+
     /// Trust a certificate of a peer, beside those trusted already
     Add {
         /// The peer's bare address, such as romeo@montague.example

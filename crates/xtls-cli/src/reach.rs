@@ -150,10 +150,14 @@ async fn search(session: &mut Session, mut search: Search, application: &Applica
 }
 
 /// Too many wrong passwords were tried with the peer of whom this is known, as the engine counts them.
-pub(crate) fn locked(known: &TrustRecord, peer: &BareJid) -> Option<Failure> {
+fn locked(known: &TrustRecord, peer: &BareJid) -> Option<Failure> {
+    Some(password_locked(peer, locked_until(known)?))
+}
+
+/// Until when no password is tried with the peer of whom this is known, in Unix time; as the engine counts them.
+pub(crate) fn locked_until(known: &TrustRecord) -> Option<u64> {
     let Config { password_tries, password_cooldown, .. } = Config::default();
-    let until = known.locked_until(password_tries, password_cooldown.as_secs(), clock::unix().as_secs())?;
-    Some(password_locked(peer, until))
+    known.locked_until(password_tries, password_cooldown.as_secs(), clock::unix().as_secs())
 }
 
 fn cannot_initiate(e: InitiateError, peer: &FullJid, known: &TrustRecord) -> Failure {

@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
+use jid::BareJid;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use xtls::{Fingerprint, Learned, PeerCertificate, Pin};
 
 use crate::args::TrustCommand;
+use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
-use crate::output::{Output, Report};
+use crate::output::{Output, Peer, Pinned, Report};
+use crate::reach;
 use crate::session;
 
 pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Result<(), Failure> {
@@ -18,14 +21,27 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
         TrustCommand::List => {
             for (jid, record) in trust.iter() {
                 for pin in &record.pins {
-                    let learned = if pin.learned == Learned::LeapOfFaith { "leap-of-faith" } else { "manual" };
-                    let fingerprint = pin.fingerprint.to_string();
+                    let Pinned { fingerprint, learned } = pinned(pin);
                     session::tell(output, &Report::Trusted { jid: jid.as_str(), fingerprint: &fingerprint, learned })?;
                 }
             }
             if trust.iter().all(|(_, record)| record.pins.is_empty()) {
                 session::note(output, "* no certificate is trusted yet: xtls trust add JID FINGERPRINT")?;
             }
+        }
+        TrustCommand::Show { jid } => {
+            let found = trust.iter().find(|(known, _)| *known == jid);
+            let (_, record) = found.ok_or_else(|| unknown(jid))?;
+            let date = |unix: u64| clock::rfc3339(i64::try_from(unix).unwrap_or(i64::MAX));
+            let peer = Peer {
+                jid: jid.as_str(),
+                pins: record.pins.iter().map(pinned).collect(),
+                secured_before: record.secured_before,
+                wrong_passwords: record.attempts.failed,
+                last_wrong: (record.attempts.failed > 0).then(|| date(record.attempts.last_unix)),
+                locked_until: reach::locked_until(record).map(date),
+            };
+            session::tell(output, &Report::Peer(peer))?;
         }
         TrustCommand::Add { jid, certificate } => {
             let fingerprint = fingerprint_or_pem(certificate)?;
@@ -35,12 +51,21 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
         }
         TrustCommand::Remove { jid } => {
             if !trust.remove(jid)? {
-                return Err(Failure::other(format!("{jid} is not known: see xtls trust list")));
+                return Err(unknown(jid));
             }
             session::note(output, &format!("* {jid} is not trusted any more"))?;
         }
     }
     Ok(())
+}
+
+fn pinned(pin: &Pin) -> Pinned {
+    let learned = if pin.learned == Learned::LeapOfFaith { "leap-of-faith" } else { "manual" };
+    Pinned { fingerprint: pin.fingerprint.to_string(), learned }
+}
+
+fn unknown(jid: &BareJid) -> Failure {
+    Failure::other(format!("{jid} is not known: see xtls trust list"))
 }
 
 /// What is not a fingerprint is the name of a file.

@@ -123,3 +123,21 @@ fn the_demonstration_moves_a_file_unchanged() {
     assert_eq!(ended.named("secured").count(), 2);
     assert!(ended.named("closed").all(|closed| closed["reason"] == "done"), "{:#?}", ended.events);
 }
+
+#[test]
+fn trust_show_tells_what_is_known_of_one_peer() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let unknown = run(dir.path(), &["trust", "show", "bob@localhost"]);
+    assert_eq!(unknown.code, Some(1), "{}", unknown.stderr);
+    assert_eq!(unknown.stderr, "xtls: bob@localhost is not known: see xtls trust list\n");
+
+    let fingerprint = "ab".repeat(32);
+    assert_eq!(run(dir.path(), &["trust", "add", "bob@localhost", &fingerprint]).code, Some(0));
+    let shown = run(dir.path(), &["trust", "show", "bob@localhost"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    let expected = serde_json::json!({
+        "event": "peer", "jid": "bob@localhost", "secured_before": false, "wrong_passwords": 0, "last_wrong": null,
+        "locked_until": null, "pins": [{ "fingerprint": format!("sha-256:{fingerprint}"), "learned": "manual" }],
+    });
+    assert_eq!(shown.events, [expected]);
+}

@@ -176,6 +176,14 @@ fn p14_three_wrong_passwords_are_remembered_across_restarts_and_the_fourth_is_no
     assert_eq!(locked.named("online").count(), 0);
     assert_eq!(tap.sent(), before, "something was sent");
 
+    let shown = Xtls::run(alice.data_dir(), None, &["trust", "show", &bob.bare()]);
+    let peer = shown.named("peer").next().expect("it is known");
+    assert_eq!(
+        (&peer["wrong_passwords"], &peer["pins"], &peer["secured_before"]),
+        (&3.into(), &serde_json::json!([]), &false.into())
+    );
+    assert!(peer["locked_until"].as_str().is_some_and(|until| locked.stderr.contains(until)), "{peer}");
+
     // ... nor the responder, when the initiator has forgotten.
     fs::remove_file(alice.data_dir().join("trust.json")).expect("the attempts are forgotten");
     let mut listening = bob.listen(&["--srp-password-file", &files[1]]);

@@ -33,6 +33,8 @@ pub(crate) enum Report<'a> {
     Warning { message: &'a str },
     /// A pinned certificate of `trust list`.
     Trusted { jid: &'a str, fingerprint: &'a str, learned: &'a str },
+    /// Everything known of a peer, for `trust show`.
+    Peer(Peer<'a>),
     /// `demo`: a stanza passed the simulated server.
     Stanza { number: u64, from: &'a str, to: &'a str, what: &'a str, bytes: usize },
     /// `demo`: the transfer is over.
@@ -52,6 +54,27 @@ pub(crate) struct Secured<'a> {
     pub(crate) authenticated_by: &'a str,
     pub(crate) confirmed: bool,
     pub(crate) changed: bool,
+}
+
+/// The members of the `peer` event.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Peer<'a> {
+    pub(crate) jid: &'a str,
+    pub(crate) pins: Vec<Pinned>,
+    /// A tunnel with it was secured and confirmed.
+    pub(crate) secured_before: bool,
+    /// Since the last right one.
+    pub(crate) wrong_passwords: u32,
+    /// When the last wrong one was, and until when none is tried; RFC 3339.
+    pub(crate) last_wrong: Option<String>,
+    pub(crate) locked_until: Option<String>,
+}
+
+/// A trusted certificate.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Pinned {
+    pub(crate) fingerprint: String,
+    pub(crate) learned: &'static str,
 }
 
 /// Where reports go.
@@ -170,6 +193,7 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         // Said on standard error already.
         Report::Error { .. } | Report::Warning { .. } => Ok(()),
         Report::Trusted { jid, fingerprint, learned } => writeln!(out, "{}  {fingerprint}  {learned}", Shown(jid)),
+        Report::Peer(peer) => human_peer(out, peer),
         Report::Stanza { number, from, to, what, bytes } => {
             writeln!(out, "{number:>4}  {from} -> {to}  {what:<44} {bytes:>6} B")
         }
@@ -190,6 +214,30 @@ fn human_secured(out: &mut dyn Write, s: &Secured<'_>) -> io::Result<()> {
     writeln!(out, "    confirmed   {confirmed}")?;
     if s.changed {
         writeln!(out, "    WARNING     this is not the certificate of last time")?;
+    }
+    Ok(())
+}
+
+fn human_peer(out: &mut dyn Write, peer: &Peer<'_>) -> io::Result<()> {
+    writeln!(out, "* {}", Shown(peer.jid))?;
+    for Pinned { fingerprint, learned } in &peer.pins {
+        writeln!(out, "    trusted     {fingerprint} ({learned})")?;
+    }
+    if peer.pins.is_empty() {
+        writeln!(out, "    trusted     no certificate")?;
+    }
+    let secured = match (peer.secured_before, peer.pins.is_empty()) {
+        (false, _) => "never before",
+        (true, false) => "before",
+        // A certificate would have left its fingerprint.
+        (true, true) => "before, by a password",
+    };
+    writeln!(out, "    secured     {secured}")?;
+    if let Some(last) = &peer.last_wrong {
+        writeln!(out, "    passwords   {} wrong since the last right one, the last at {last}", peer.wrong_passwords)?;
+    }
+    if let Some(until) = &peer.locked_until {
+        writeln!(out, "    locked      no password is tried until {until}")?;
     }
     Ok(())
 }
@@ -293,6 +341,37 @@ mod tests {
         assert!(!shown(&secured).contains("sha-256"));
         secured.peer_sha256 = Some("00".to_owned());
         assert!(shown(&secured).contains("    peer        sha-256 00\n"));
+    }
+
+    #[test]
+    fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
+        let mut peer = Peer {
+            jid: "a@b",
+            pins: vec![Pinned { fingerprint: "sha-256:00".to_owned(), learned: "manual" }],
+            secured_before: true,
+            wrong_passwords: 0,
+            last_wrong: None,
+            locked_until: None,
+        };
+        let shown = |peer: &Peer<'_>| {
+            let mut out = Vec::new();
+            human(&mut out, &Report::Peer(peer.clone())).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(shown(&peer), "* a@b\n    trusted     sha-256:00 (manual)\n    secured     before\n");
+        peer.pins.clear();
+        (peer.wrong_passwords, peer.last_wrong) = (3, Some("T1".to_owned()));
+        peer.locked_until = Some("T2".to_owned());
+        assert_eq!(
+            shown(&peer),
+            "* a@b\n    trusted     no certificate\n    secured     before, by a password\n    \
+             passwords   3 wrong since the last right one, the last at T1\n    \
+             locked      no password is tried until T2\n"
+        );
+        assert_eq!(
+            json(&Report::Peer(peer)),
+            r#"{"event":"peer","jid":"a@b","pins":[],"secured_before":true,"wrong_passwords":3,"last_wrong":"T1","locked_until":"T2"}"#
+        );
     }
 
     #[test]
