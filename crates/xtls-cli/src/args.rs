@@ -63,6 +63,10 @@ pub(crate) struct DemoArgs {
     /// Move this file in place of made-up bytes
     #[arg(long, value_name = "FILE", conflicts_with = "bytes")]
     pub(crate) file: Option<PathBuf>,
+
+    /// Write a line of JSON for each stanza and each event to a new file, without what is said in them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -120,6 +124,10 @@ pub(crate) struct AccountArgs {
     /// Log in without TLS to the server; only to loopback addresses
     #[arg(long)]
     pub(crate) insecure_plaintext: bool,
+
+    /// Write a line of JSON for each stanza and each event to a new file, without what is said in them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,7 @@ mod output;
 mod pipe;
 mod reach;
 mod session;
+mod trace;
 mod trust;
 
 use std::process::ExitCode;

@@ -31,13 +31,15 @@ pub(crate) struct Connection {
     out: Vec<u8>,
     written: usize,
     unflushed: bool,
+    /// Bytes that were read since the last stanza.
+    read: usize,
 }
 
 /// What [`Connection::turn`] came back with.
 #[derive(Debug)]
 pub(crate) enum Turn {
-    /// A stanza arrived.
-    Stanza(Element),
+    /// A stanza of so many bytes arrived; white space before it counts too.
+    Stanza(Element, usize),
     /// Everything queued is on its way to the server.
     Written,
 }
@@ -50,7 +52,7 @@ impl Connection {
     /// One line that says what failed: unknown host, no connection, TLS, login, resource.
     pub(crate) async fn login(account: &Account, password: &str) -> Result<Self, Failure> {
         let (io, jid) = login::login(account, password).await?;
-        Ok(Self { io, jid, framing: Framing::new(), out: Vec::new(), written: 0, unflushed: false })
+        Ok(Self { io, jid, framing: Framing::new(), out: Vec::new(), written: 0, unflushed: false, read: 0 })
     }
 
     /// The address that the server bound.
@@ -111,7 +113,7 @@ impl Connection {
                 Poll::Pending => {}
             }
         }
-        self.poll_stanza(cx).map_ok(Turn::Stanza)
+        self.poll_stanza(cx).map_ok(|(stanza, bytes)| Turn::Stanza(stanza, bytes))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -130,7 +132,7 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_stanza(&mut self, cx: &mut Context<'_>) -> Poll<Result<Element, Failure>> {
+    fn poll_stanza(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Element, usize), Failure>> {
         let domain = self.jid.domain().as_str();
         loop {
             let bytes = ready!(Pin::new(&mut self.io).poll_fill_buf(cx)).map_err(|e| error::broken(domain, &e))?;
@@ -141,8 +143,11 @@ impl Connection {
             let frame = self.framing.read(&mut rest);
             let used = bytes.len() - rest.len();
             Pin::new(&mut self.io).consume(used);
+            self.read += used;
             match frame.map_err(|e| error::not_xmpp(domain, &e.to_string()))? {
-                Some(Frame::Element(element)) if ns::is_stanza(element.ns()) => return Poll::Ready(Ok(element)),
+                Some(Frame::Element(element)) if ns::is_stanza(element.ns()) => {
+                    return Poll::Ready(Ok((element, std::mem::take(&mut self.read))));
+                }
                 // Nothing but a stream error is expected beside stanzas; the rest was not asked for.
                 Some(Frame::Element(element)) => {
                     if let Some(failure) = self.stream_error(&element) {

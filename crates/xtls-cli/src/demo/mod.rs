@@ -13,6 +13,7 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::output::{Output, Report, Secured};
 use crate::session::{note, tell};
+use crate::trace::Trace;
 use pair::{Pair, Side};
 use source::Source;
 
@@ -24,7 +25,7 @@ const LINES: [(Side, &str); 2] = [
 
 pub(crate) fn run(output: Output, args: &DemoArgs) -> Result<(), Failure> {
     let source = Source::new(args)?;
-    let mut pair = Pair::new(output)?;
+    let mut pair = Pair::new(output, Trace::create(args.trace.as_deref(), output)?)?;
     pair.report_identities()?;
 
     note(output, "\nRomeo offers Juliet a tunnel; every line is a stanza that the server between them sees:\n")?;

@@ -16,6 +16,7 @@ use crate::exit::Failure;
 use crate::identity;
 use crate::output::{Output, Report};
 use crate::session::{Disco, tell};
+use crate::trace::{Direction, Trace};
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub(super) struct Pair {
     output: Output,
     /// Tell of each stanza.
     shown: bool,
+    trace: Trace,
     /// Stanzas that have passed, and their bytes.
     pub(super) stanzas: u64,
     pub(super) bytes: u64,
@@ -79,7 +81,7 @@ impl Entity {
 }
 
 impl Pair {
-    pub(super) fn new(output: Output) -> Result<Self, Failure> {
+    pub(super) fn new(output: Output, trace: Trace) -> Result<Self, Failure> {
         let (now, unix) = (clock::now(), clock::unix());
         let stores = [(); 2].map(|()| Arc::new(Mutex::new(MemoryTrustStore::default())));
         let [romeos, juliets] = &stores;
@@ -92,7 +94,7 @@ impl Pair {
         let mut relay = Relay::new(Duration::ZERO);
         relay.set_online(romeo.jid.as_str(), true);
         relay.set_online(juliet.jid.as_str(), true);
-        Ok(Self { romeo, juliet, relay, output, shown: true, stanzas: 0, bytes: 0 })
+        Ok(Self { romeo, juliet, relay, output, shown: true, trace, stanzas: 0, bytes: 0 })
     }
 
     pub(super) fn report_identities(&self) -> Result<(), Failure> {
@@ -168,9 +170,10 @@ impl Pair {
     /// Takes everything out of an engine; tells whether there was anything.
     fn collect(&mut self, side: Side) -> Result<bool, Failure> {
         let now = clock::now();
-        let entity = self.entity_mut(side);
+        let entity = if side == Side::Romeo { &mut self.romeo } else { &mut self.juliet };
         let before = entity.events.len();
         while let Some(event) = entity.engine.poll_event() {
+            self.trace.event(entity.jid.as_str(), &mut entity.engine, &event);
             entity.events.push(event);
         }
         let mut any = entity.events.len() > before;
@@ -185,6 +188,8 @@ impl Pair {
 
     fn deliver(&mut self, side: Side, stanza: &str) -> Result<(), Failure> {
         let now = clock::now();
+        let own = self.entity(side).jid.to_string();
+        self.trace.text(&own, Direction::In, stanza);
         let entity = self.entity_mut(side);
         if matches!(entity.engine.handle_stanza(now, stanza), Disposition::NotOurs) {
             let answer =
@@ -214,6 +219,7 @@ impl Pair {
             )?;
         }
         let from = self.entity(side).jid.to_string();
+        self.trace.text(&from, Direction::Out, stanza);
         self.relay.handle_stanza(clock::now(), &from, stanza);
         Ok(())
     }

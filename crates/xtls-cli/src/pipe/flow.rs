@@ -229,7 +229,7 @@ impl Flow {
             tunnel.read(clock::now(), &mut self.rest);
         }
         let mut end = None;
-        while let Some(event) = session.engine.poll_event() {
+        while let Some(event) = session.poll_event() {
             match event {
                 Event::Closed(closed) if closed.id == self.tunnel.id => {
                     let _ = session.report_closed(&closed);

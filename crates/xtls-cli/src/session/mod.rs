@@ -22,6 +22,7 @@ use crate::connection::{Connection, Turn};
 use crate::data::{DataDir, TrustFile};
 use crate::exit::Failure;
 use crate::output::{Output, Report, Secured};
+use crate::trace::{Direction, Trace};
 
 pub(crate) use conversation::Conversation;
 pub(crate) use disco::Disco;
@@ -55,6 +56,7 @@ pub(crate) struct Session {
     asked: bool,
     /// Why the connection is gone; the engine's last events come first.
     lost: Option<Failure>,
+    trace: Trace,
 }
 
 /// Something that the command has to see to. `T` is what it waits for itself.
@@ -85,10 +87,11 @@ impl Session {
         trust: TrustFile,
     ) -> Result<Self, Failure> {
         let account = Account::from_args(args)?;
+        let trace = Trace::create(args.trace.as_deref(), output)?;
         let identity = data.identity(&account.jid.to_bare())?;
         crate::identity::report(output, account.jid.to_bare().as_str(), &identity)?;
         let password: Zeroizing<String> = account::password(args)?;
-        let mut connection = Connection::login(&account, &password).await?;
+        let connection = Connection::login(&account, &password).await?;
         drop(password);
         // Until here Ctrl-C just ends the process; from now on the server is told.
         let signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
@@ -110,9 +113,12 @@ impl Session {
         let engine = Engine::new(config, local, Box::new(Arc::clone(&trust)), seed, now, clock::unix())
             .map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
         let disco = Disco::new(&account.jid.to_bare(), engine.features())?;
-        connection.send(&disco.presence());
         tell(output, &Report::Online { jid: connection.jid().as_str() })?;
-        Ok(Self { engine, output, connection, trust, disco, signals, heard: now, asked: false, lost: None })
+        let mut session =
+            Self { engine, output, connection, trust, disco, signals, heard: now, asked: false, lost: None, trace };
+        let presence = session.disco.presence();
+        session.send(&presence);
+        Ok(session)
     }
 
     /// Answers the engine's question about a certificate that is not pinned.
@@ -161,7 +167,15 @@ impl Session {
 
     /// Sends a stanza of our own over the outer stream.
     pub(crate) fn send(&mut self, stanza: &str) {
+        self.trace.text(self.connection.jid().as_str(), Direction::Out, stanza);
         self.connection.send(stanza);
+    }
+
+    /// The engine's next event.
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        let event = self.engine.poll_event()?;
+        self.trace.event(self.connection.jid().as_str(), &mut self.engine, &event);
+        Some(event)
     }
 
     /// What is known of peers.
@@ -190,7 +204,7 @@ impl Session {
             if let Some(failure) = self.trust().take_failure() {
                 self.output.error(&failure.message);
             }
-            if let Some(event) = self.engine.poll_event() {
+            if let Some(event) = self.poll_event() {
                 return Ok(Happening::Engine(event));
             }
             if let Some(lost) = self.lost.take() {
@@ -202,8 +216,8 @@ impl Session {
             let wake = wake.map_or_else(tokio::time::Instant::now, tokio::time::Instant::from_std);
             tokio::select! {
                 turn = self.connection.turn() => match turn {
-                    Ok(Turn::Stanza(stanza)) => {
-                        if let Some(stanza) = self.receive(stanza) {
+                    Ok(Turn::Stanza(stanza, bytes)) => {
+                        if let Some(stanza) = self.receive(stanza, bytes) {
                             return Ok(Happening::Stanza(stanza));
                         }
                     }
@@ -233,7 +247,7 @@ impl Session {
                     break;
                 }
                 match self.connection.turn().await {
-                    Ok(Turn::Stanza(stanza)) => drop(self.receive(stanza)),
+                    Ok(Turn::Stanza(stanza, bytes)) => drop(self.receive(stanza, bytes)),
                     Ok(Turn::Written) => {}
                     Err(_) => return,
                 }
@@ -249,21 +263,22 @@ impl Session {
         let now = clock::now();
         let mut stanza = String::new();
         while !self.connection.is_congested() && self.engine.poll_transmit(now, &mut stanza).is_some() {
-            self.connection.send(&stanza);
+            self.send(&stanza);
             stanza.clear();
         }
     }
 
     /// Gives a stanza to the engine, or answers it, or hands it back.
-    fn receive(&mut self, stanza: Element) -> Option<Element> {
+    fn receive(&mut self, stanza: Element, bytes: usize) -> Option<Element> {
         let now = clock::now();
+        self.trace.stanza(self.connection.jid().as_str(), Direction::In, &stanza, bytes);
         self.heard = now;
         self.asked = false;
         match self.engine.handle_element(now, &stanza) {
             Disposition::Observed => Some(stanza),
             Disposition::NotOurs => match self.disco.answer(&stanza) {
                 Some(answer) => {
-                    self.connection.send(&answer);
+                    self.send(&answer);
                     None
                 }
                 None => Some(stanza),
@@ -296,7 +311,8 @@ impl Session {
         }
         let domain = self.jid().domain().to_string();
         self.asked = true;
-        self.connection.send(&self.disco.ping(PING_ID, &domain));
+        let ping = self.disco.ping(PING_ID, &domain);
+        self.send(&ping);
     }
 }
 
