@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use jid::{BareJid, FullJid, Jid};
 
 /// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
 #[derive(Debug, Parser)]
-#[command(name = "xtls", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "xtls", version, max_term_width = 100, after_help = exit_codes())]
 pub(crate) struct Cli {
     /// Print one JSON object a line on standard output, and nothing else there
     #[arg(long, global = true)]
@@ -21,9 +22,19 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 security failure (peer not verified, certificate changed, \
-wrong password, no XTLS at the peer), 4 connection or protocol failure (login refused, unknown host, server or peer gone).";
+/// Every exit code with its meaning.
+pub(crate) const EXIT_CODES: [(u8, &str); 5] = [
+    (0, "done"),
+    (1, "other failure"),
+    (2, "wrong usage"),
+    (3, "security failure: peer not verified, certificate changed, wrong password, no XTLS at the peer"),
+    (4, "connection or protocol failure: login refused, unknown host, server or peer gone, bytes not acknowledged"),
+];
+
+fn exit_codes() -> String {
+    let lines: Vec<String> = EXIT_CODES.iter().map(|(code, meaning)| format!("  {code}  {meaning}")).collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -52,6 +63,19 @@ pub(crate) enum Command {
     /// on standard error, with --json too. With a password there is one end for both directions: the first input to end
     /// that had at least one byte brings it about.
     Pipe(PipeArgs),
+
+    /// Write the script that completes this command line in a shell to standard output
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+
+    /// Write the manual page to standard output, in roff
+    Man {
+        /// Write the pages of this command and of each subcommand into this directory, over those of before
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -15,6 +15,7 @@ mod demo;
 mod exit;
 mod identity;
 mod listen;
+mod manual;
 mod output;
 mod pipe;
 mod reach;
@@ -66,6 +67,8 @@ fn run(output: Output, cli: &Cli) -> Result<(), Failure> {
     let data = || DataDir::open(cli.data_dir.as_deref());
     match &cli.command {
         Command::Demo(args) => demo::run(output, args),
+        Command::Completions { shell } => manual::completions(*shell),
+        Command::Man { out } => manual::man(out.as_deref()),
         Command::Identity(args) => identity::run(output, &data()?, args),
         Command::Trust(command) => trust::run(output, &data()?, command),
         Command::Listen(args) => block_on(listen::run(output, &data()?, args)),

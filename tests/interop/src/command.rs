@@ -83,6 +83,18 @@ impl Xtls {
         running.wait()
     }
 
+    /// What a command without data directory and events writes to standard output.
+    ///
+    /// # Panics
+    ///
+    /// When it fails or has something to complain of.
+    #[must_use]
+    pub fn output<I: AsRef<OsStr>>(args: &[I]) -> Vec<u8> {
+        let output = Command::new(binary()).args(args).stdin(Stdio::null()).output().expect("xtls starts");
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
     /// Waits for the next event of this name; those before it are passed.
     ///
     /// # Panics
