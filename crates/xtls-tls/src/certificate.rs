@@ -36,9 +36,16 @@ pub struct PeerCertificate {
     spki_sha256: [u8; 32],
     not_before: i64,
     not_after: i64,
+    rsa_bits: Option<usize>,
+    authority: bool,
+    details: Box<Details>,
+}
+
+/// What it says, in words.
+#[derive(Clone, PartialEq, Eq)]
+struct Details {
     names: Names,
     key: String,
-    rsa_bits: Option<usize>,
     subject: String,
     issuer: String,
     serial: String,
@@ -46,7 +53,6 @@ pub struct PeerCertificate {
     /// The hashes of the distinguished names as they are encoded.
     subject_id: [u8; 32],
     issuer_id: [u8; 32],
-    authority: bool,
 }
 
 impl PeerCertificate {
@@ -68,21 +74,24 @@ impl PeerCertificate {
             return Err(CertificateFault::NotVersion3);
         }
         let spki = certificate.public_key().raw;
-        Ok(Self {
-            der: CertificateDer::from(der.to_vec()),
-            spki_sha256: sha256(spki),
-            not_before: certificate.validity().not_before.timestamp(),
-            not_after: certificate.validity().not_after.timestamp(),
+        let details = Details {
             names: Names::of(&certificate),
             key: describe_key(&certificate),
-            rsa_bits: rsa_bits(&certificate),
             subject: report::name(certificate.subject()),
             issuer: report::name(certificate.issuer()),
             serial: report::serial(certificate.raw_serial()),
             signature_algorithm: report::signature_algorithm(&certificate.signature_algorithm.algorithm),
             subject_id: sha256(certificate.subject().as_raw()),
             issuer_id: sha256(certificate.issuer().as_raw()),
+        };
+        Ok(Self {
+            der: CertificateDer::from(der.to_vec()),
+            spki_sha256: sha256(spki),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+            rsa_bits: rsa_bits(&certificate),
             authority: certificate.is_ca(),
+            details: Box::new(details),
         })
     }
 
@@ -133,58 +142,58 @@ impl PeerCertificate {
     /// The XMPP addresses that it names (RFC 6120 § 13.7.1.4), at most 16; those that are not bare JIDs are left out.
     #[must_use]
     pub fn xmpp_addrs(&self) -> &[BareJid] {
-        &self.names.xmpp
+        &self.details.names.xmpp
     }
 
     /// The DNS names in it (RFC 5280 § 4.2.1.6), at most 16 of at most 253 bytes; those with characters that are not
     /// printable ASCII are left out.
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
-        &self.names.dns
+        &self.details.names.dns
     }
 
     /// The services in it, such as `_xmpp-client.example.org` (RFC 4985), with the bounds of
     /// [`PeerCertificate::dns_names`].
     #[must_use]
     pub fn srv_names(&self) -> &[String] {
-        &self.names.srv
+        &self.details.names.srv
     }
 
     /// The addresses of mail in it, with the bounds of [`PeerCertificate::dns_names`].
     #[must_use]
     pub fn email_addrs(&self) -> &[String] {
-        &self.names.email
+        &self.details.names.email
     }
 
     /// Whom it is for, as its issuer says: a distinguished name such as `CN=Juliet`, empty if there is none. For showing
     /// alone: it never counts as an identity. Of at most 256 characters, with those that could mislead written out.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.details.subject
     }
 
     /// Who issued it, with the bounds of [`PeerCertificate::subject`].
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.details.issuer
     }
 
     /// Its serial number in hexadecimal, the first 32 bytes of it.
     #[must_use]
     pub fn serial(&self) -> &str {
-        &self.serial
+        &self.details.serial
     }
 
     /// By which algorithm its issuer signed it, such as `ECDSA with SHA-256`; `unknown` for a rare one.
     #[must_use]
-    pub const fn signature_algorithm(&self) -> &'static str {
-        self.signature_algorithm
+    pub fn signature_algorithm(&self) -> &'static str {
+        self.details.signature_algorithm
     }
 
     /// Whether it names itself as its issuer, as certificates do that nobody else vouches for.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
-        self.subject_id == self.issuer_id
+        self.details.subject_id == self.details.issuer_id
     }
 
     /// Whether it says that it is an authority's, which may issue others (RFC 5280 § 4.2.1.9).
@@ -196,12 +205,12 @@ impl PeerCertificate {
     /// What kind of key it has, for people: `ECDSA P-256`, `Ed25519`, `RSA 3072`, or the identifier of another one.
     #[must_use]
     pub fn key_description(&self) -> &str {
-        &self.key
+        &self.details.key
     }
 
     /// Whether it names `issuer` as the authority that issued it. Whether that one signed it is for peers to verify.
     pub(crate) fn is_issued_in_the_name_of(&self, issuer: &Self) -> bool {
-        issuer.authority && self.issuer_id == issuer.subject_id
+        issuer.authority && self.details.issuer_id == issuer.details.subject_id
     }
 
     /// RSA keys of 2048 to 8192 bits are accepted; whether another kind of key is, shows when the peer signs with it.
@@ -214,10 +223,10 @@ impl fmt::Debug for PeerCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerCertificate")
             .field("fingerprint", &self.fingerprint_sha256())
-            .field("key", &self.key)
+            .field("key", &self.details.key)
             .field("not_before", &self.not_before)
             .field("not_after", &self.not_after)
-            .field("xmpp_addrs", &self.names.xmpp)
+            .field("xmpp_addrs", &self.details.names.xmpp)
             .finish_non_exhaustive()
     }
 }

@@ -35,6 +35,10 @@ pub struct TunnelOptions {
     /// Ask the peer by service discovery whether it supports XTLS before offering a tunnel (draft § 7). Default on; only
     /// an initiator asks.
     pub check_support: bool,
+    /// Go on with a peer that was secured before and now speaks none of the methods it was secured by (draft § 8.3:
+    /// somebody in between may have left them out). The rest of the rules holds as it does with a peer that was never
+    /// met. Default off: such a tunnel fails with [`Fault::Downgraded`](crate::Fault::Downgraded).
+    pub allow_downgrade: bool,
 }
 
 impl Application {
@@ -78,7 +82,14 @@ impl TunnelOptions {
     /// The given application between peers that are trusted by this policy.
     #[must_use]
     pub fn new(application: Application, trust: TrustPolicy) -> Self {
-        Self { application, methods: vec![Method::X509], password: None, trust, check_support: true }
+        Self {
+            application,
+            methods: vec![Method::X509],
+            password: None,
+            trust,
+            check_support: true,
+            allow_downgrade: false,
+        }
     }
 
     /// The same with the password method allowed too, and this password for it.

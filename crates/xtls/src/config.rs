@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use xtls_stanza::{Limits, jid::FullJid};
-use xtls_tls::{Identity, TlsVersion};
+use xtls_tls::{Authorities, Identity, TlsVersion};
 
 /// Whom an engine speaks for: one full JID, one certificate, one source of cryptography.
 #[derive(Debug, Clone)]
@@ -17,13 +17,21 @@ pub struct Local {
     pub identity: Identity,
     /// Where TLS gets its algorithms and its randomness from.
     pub provider: Arc<CryptoProvider>,
+    /// Whose word counts under [`TrustPolicy::Authorities`](crate::TrustPolicy::Authorities). Nobody's by default.
+    pub authorities: Option<Arc<Authorities>>,
 }
 
 impl Local {
     /// The entity `jid` with its identity; cryptography and randomness come from aws-lc-rs.
     #[must_use]
     pub fn new(jid: FullJid, identity: Identity) -> Self {
-        Self { jid, identity, provider: xtls_tls::default_provider() }
+        Self { jid, identity, provider: xtls_tls::default_provider(), authorities: None }
+    }
+
+    /// The same with these authorities for the certificates of peers.
+    #[must_use]
+    pub fn with_authorities(self, authorities: Arc<Authorities>) -> Self {
+        Self { authorities: Some(authorities), ..self }
     }
 
     /// The same with another provider.

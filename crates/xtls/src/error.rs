@@ -30,6 +30,9 @@ error! {
         OwnAddress = "the peer is this very entity",
         /// The policy is [`TrustPolicy::Pinned`](crate::TrustPolicy::Pinned) and the store has no pin for the peer.
         NotPinned = "no certificate of the peer is trusted",
+        /// The policy is [`TrustPolicy::Authorities`](crate::TrustPolicy::Authorities), the store has no pin for the peer,
+        /// and [`Local::authorities`](crate::Local::authorities) has none.
+        NoAuthorities = "no certificate of the peer is trusted, and no authorities are given",
         /// [`Config::tunnels_per_peer`](crate::Config::tunnels_per_peer) is reached.
         TooManyWithPeer = "as many tunnels with this peer as the configuration allows",
         /// [`Config::tunnels`](crate::Config::tunnels) is reached.

@@ -24,7 +24,13 @@ pub enum Fault {
         /// Those of the peer that are known; empty for an empty `<security/>`.
         offered: Vec<Method>,
     },
-    /// The policy wants a pinned certificate and the peer has none.
+    /// The peer was secured before, and what it was secured by is missing now: it has been taken out on the way, or the
+    /// peer has lost it (draft § 8.3). Nothing weaker was tried.
+    Downgraded {
+        /// What is missing.
+        missing: Missing,
+    },
+    /// The policy wants a certificate that is trusted, and the peer has none.
     NotTrusted {
         /// The certificate it announced or presented, if any.
         fingerprint: Option<Fingerprint>,
@@ -35,6 +41,11 @@ pub enum Fault {
         presented: Option<Fingerprint>,
         /// What it is known by.
         pinned: Vec<Fingerprint>,
+    },
+    /// The certificate is outside of its dates, and nobody is there to judge that.
+    OutOfDate {
+        /// What was presented.
+        fingerprint: Fingerprint,
     },
     /// The peer announced another certificate than it presented: somebody in between changed the announcement, or the
     /// peer is mistaken.
@@ -94,6 +105,20 @@ pub enum Fault {
     Internal(&'static str),
 }
 
+/// What a peer has lost since it was secured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// Its features do not tell of XTLS any more.
+    Support,
+    /// Its answer has no `<security/>`.
+    Security,
+    /// None of these methods, which it was secured by, is in its offer or its answer.
+    Methods(Vec<Method>),
+    /// An authority has vouched for it, or a password was shared with it, and now nothing would but its own word.
+    Proof,
+}
+
 /// Who is to blame for a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -146,7 +171,9 @@ impl Fault {
             // draft-meyer-xmpp-e2e-encryption-02 § 6: whoever cannot verify the peer, or gets an invalid TLS message,
             // MUST terminate the session at once with security-error.
             Self::PeerLacksXtls | Self::NoCommonMethod { .. } => row(Incompatible, Some(SecurityError), true, false),
-            Self::NotTrusted { .. } | Self::TrustRefused | Self::PasswordLocked { .. } => {
+            // Draft § 8.3: what was left out on the way must not lead to less than there was before.
+            Self::Downgraded { .. } => row(Misbehaved, Some(SecurityError), true, false),
+            Self::NotTrusted { .. } | Self::OutOfDate { .. } | Self::TrustRefused | Self::PasswordLocked { .. } => {
                 row(Nobody, Some(SecurityError), true, false)
             }
             Self::CertificateChanged { .. } => row(Misbehaved, Some(SecurityError), true, true),
@@ -197,6 +224,10 @@ impl fmt::Display for Fault {
                 write!(f, "the peer only offers")?;
                 offered.iter().try_for_each(|method| write!(f, " {method}"))
             }
+            Self::Downgraded { missing } => write!(f, "the peer was secured before, and now {missing}"),
+            Self::OutOfDate { fingerprint } => {
+                write!(f, "the peer's certificate is outside of its dates: {fingerprint}")
+            }
             Self::NotTrusted { fingerprint: Some(fingerprint) } => {
                 write!(f, "the peer's certificate is not trusted: {fingerprint}")
             }
@@ -228,6 +259,20 @@ impl fmt::Display for Fault {
             Self::Gone => f.write_str("the peer is gone"),
             Self::Disconnected => f.write_str("the connection to the server broke"),
             Self::Internal(what) => write!(f, "internal fault: {what}"),
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Support => f.write_str("its features do not tell of XTLS"),
+            Self::Security => f.write_str("it answers without <security/>"),
+            Self::Methods(methods) => {
+                f.write_str("it speaks none of the methods it was secured by:")?;
+                methods.iter().try_for_each(|method| write!(f, " {method}"))
+            }
+            Self::Proof => f.write_str("nothing vouches for it but its own word"),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use error::{
     SendError, StreamError, TrustError, WriteError,
 };
 pub use event::{CloseReason, Closed, Disposition, EndedBy, Event, Incoming, Refusal, Side, TunnelId};
-pub use fault::{Blame, Fault};
+pub use fault::{Blame, Fault, Missing};
 pub use handle::{TrustDecision, Tunnel};
 pub use password::{Password, PasswordError};
 pub use security::{Authentication, Security};
@@ -43,7 +43,9 @@ pub use xtls_stanza::{
     Caps, CapsError, Disco, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo, Element, Fingerprint, HashAlgo, Method,
     SecurityOffer, jid,
 };
-pub use xtls_tls::{Identity, IdentityError, KeyKind, PeerCertificate, TlsParameters, TlsVersion};
+pub use xtls_tls::{
+    Authorities, AuthoritiesError, Identity, IdentityError, KeyKind, PeerCertificate, TlsParameters, TlsVersion,
+};
 
 /// The examples of the README are compiled and run.
 #[cfg(doctest)]

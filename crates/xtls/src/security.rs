@@ -17,9 +17,11 @@ pub struct Security {
     pub tls: TlsParameters,
     /// The certificate that the peer has proven to hold the key of; none with a password.
     pub certificate: Option<PeerCertificate>,
-    /// The certificates the peer was known by, when the one presented is none of them and was accepted all the same.
-    /// Empty when nothing changed.
+    /// The certificates the peer was known by, when the one presented is none of them and was accepted all the same; with
+    /// a password, when the ones it announced are none of them. Empty when nothing changed.
     pub changed_from: Vec<Fingerprint>,
+    /// Whether the certificate was outside of its dates when it was accepted. Only a pin or a person accepts such a one.
+    pub out_of_date: bool,
     /// Whether the peer has shown that it accepted us: in TLS 1.3 an initiator is done before its responder has judged
     /// it.
     pub confirmed: bool,
@@ -33,6 +35,8 @@ pub enum Authentication {
     Pinned,
     /// Somebody said yes to its certificate just now.
     Approved,
+    /// An authority vouches for its certificate, which names its address.
+    Authority,
     /// It knows the password.
     Password,
     /// Its certificate was the first one seen and the policy takes that: a server in the middle may have shown it.
@@ -46,6 +50,7 @@ impl Authentication {
         match self {
             Self::Pinned => "pinned",
             Self::Approved => "approved",
+            Self::Authority => "authority",
             Self::Password => "password",
             Self::LeapOfFaith => "leap-of-faith",
         }
@@ -57,6 +62,7 @@ impl fmt::Display for Authentication {
         f.write_str(match self {
             Self::Pinned => "a pinned certificate",
             Self::Approved => "a certificate approved just now",
+            Self::Authority => "an authority that is trusted",
             Self::Password => "a shared password",
             Self::LeapOfFaith => "a leap of faith",
         })
@@ -74,6 +80,9 @@ impl fmt::Display for Security {
         f.write_str(if self.confirmed { ", confirmed by the peer" } else { ", not yet confirmed by the peer" })?;
         if !self.changed_from.is_empty() {
             f.write_str("; the certificate CHANGED")?;
+        }
+        if self.out_of_date {
+            f.write_str("; the certificate is outside of its dates")?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use xtls_stanza::{Fingerprint, jid::BareJid};
+use xtls_stanza::{Fingerprint, Method, jid::BareJid};
 
 /// What makes a peer's certificate acceptable. There is no default: the embedder chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +18,19 @@ pub enum TrustPolicy {
     /// A pinned certificate; for a peer without any pin whatever certificate it shows first, which is then pinned
     /// (draft-meyer-xmpp-e2e-encryption-02 § 5: discouraged, since a server in the middle may be the one that shows it).
     /// A certificate that differs from the pin is refused. Where the password method is allowed too, no leap is taken, unless
-    /// somebody has answered that there is no password, while the password is locked by wrong guesses, and with a peer
-    /// that has no pin but was secured before: by the password, that is.
+    /// somebody has answered that there is no password, while the password is locked by wrong guesses. A leap is for a first
+    /// meeting: none is taken with a peer that has no pin but was secured before, by a password or an authority, unless
+    /// somebody answers that there is no password (any more), or [`TunnelOptions::allow_downgrade`] is on. A certificate
+    /// outside of its dates is refused: nobody looks at it.
+    ///
+    /// [`TunnelOptions::allow_downgrade`]: crate::TunnelOptions::allow_downgrade
     LeapOfFaith,
+    /// A pinned certificate; for a peer without any pin one that the authorities of [`Local::authorities`] vouch for, and
+    /// that names the peer's bare address (RFC 6120 § 13.7.1.4). Each is judged by itself: a certificate that differs from
+    /// the pin is refused whoever vouches for it, and nothing is asked, leapt or pinned where the authorities say no.
+    ///
+    /// [`Local::authorities`]: crate::Local::authorities
+    Authorities,
 }
 
 /// How a pin came to be.
@@ -49,8 +59,9 @@ pub struct Pin {
 pub struct TrustRecord {
     /// Its certificates, one for each device perhaps.
     pub pins: Vec<Pin>,
-    /// Whether a tunnel with it was secured and confirmed before.
-    pub secured_before: bool,
+    /// By which methods tunnels with it were secured and confirmed before, none of them twice. It is expected to speak one of
+    /// them, or to hold a pinned certificate, from then on: see [`Fault::Downgraded`](crate::Fault::Downgraded).
+    pub secured_by: Vec<Method>,
     /// Passwords that were tried in vain, by either side.
     pub attempts: Attempts,
 }
@@ -79,6 +90,7 @@ pub enum PasswordOutcome {
 /// cause a pin to be learned from the network.
 #[derive(Debug)]
 pub struct Confirmed {
+    method: Method,
     pin: Option<Pin>,
     replaces: Option<Fingerprint>,
 }
@@ -147,10 +159,23 @@ impl TrustRecord {
         }
     }
 
+    /// Whether a tunnel with it was secured and confirmed before.
+    #[must_use]
+    pub fn secured_before(&self) -> bool {
+        !self.secured_by.is_empty()
+    }
+
+    /// Notes that a tunnel was secured by this method.
+    pub fn note_secured(&mut self, method: Method) {
+        if !self.secured_by.contains(&method) {
+            self.secured_by.push(method);
+        }
+    }
+
     /// What a confirmation changes: the peer was secured, and its new pin if there is one, in the place of a weaker one for
     /// the same certificate.
     pub fn confirm(&mut self, confirmed: &Confirmed) {
-        self.secured_before = true;
+        self.note_secured(confirmed.method);
         self.pins.retain(|pin| Some(pin.fingerprint) != confirmed.replaces);
         if let Some(pin) = confirmed.pin {
             self.add(pin);
@@ -179,8 +204,14 @@ impl TrustRecord {
 }
 
 impl Confirmed {
-    pub(crate) fn new(learned: Option<Learn>) -> Self {
-        Self { pin: learned.map(|learn| learn.pin), replaces: learned.and_then(|learn| learn.replaces) }
+    pub(crate) fn new(method: Method, learned: Option<Learn>) -> Self {
+        Self { method, pin: learned.map(|learn| learn.pin), replaces: learned.and_then(|learn| learn.replaces) }
+    }
+
+    /// The method that the tunnel is secured by.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.method
     }
 
     /// The pin to remember, if the certificate was not pinned yet.
@@ -263,7 +294,7 @@ mod tests {
         let strong = Pin::manual(Fingerprint::sha256(b"certificate"));
         let other = Pin::manual(Fingerprint::sha1(b"another device's"));
         let mut record = TrustRecord { pins: vec![weak, other], ..TrustRecord::default() };
-        record.confirm(&Confirmed::new(Some(Learn { pin: strong, replaces: Some(weak.fingerprint) })));
+        record.confirm(&Confirmed::new(Method::X509, Some(Learn { pin: strong, replaces: Some(weak.fingerprint) })));
         assert_eq!(record.pins, [other, strong]);
     }
 
@@ -273,10 +304,10 @@ mod tests {
         let mut store = MemoryTrustStore::default();
         assert_eq!(store.record(&peer), TrustRecord::default());
         let pin = Pin::new(Fingerprint::sha256(b"certificate"), Learned::LeapOfFaith);
-        store.confirmed(&peer, &Confirmed::new(Some(Learn { pin, replaces: None })));
+        store.confirmed(&peer, &Confirmed::new(Method::X509, Some(Learn { pin, replaces: None })));
         assert_eq!(
             store.record(&peer),
-            TrustRecord { pins: vec![pin], secured_before: true, ..TrustRecord::default() }
+            TrustRecord { pins: vec![pin], secured_by: vec![Method::X509], ..TrustRecord::default() }
         );
         assert!(store.remove(&peer));
         assert!(!store.remove(&peer));

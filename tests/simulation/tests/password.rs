@@ -25,7 +25,7 @@ fn check_security(world: &mut World, id: EntityId, peer: EntityId) {
     assert!(security.certificate.is_none() && security.changed_from.is_empty() && security.confirmed);
     let peer = world.jid(peer).to_bare();
     let record = world.with_store(id, |store| store.record(&peer));
-    assert!(record.secured_before && record.pins.is_empty() && record.attempts.failed == 0, "{record:?}");
+    assert!(record.secured_before() && record.pins.is_empty() && record.attempts.failed == 0, "{record:?}");
 }
 
 #[test]

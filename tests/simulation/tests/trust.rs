@@ -41,7 +41,7 @@ fn peers_that_are_pinned_both_ways_are_secured_and_confirmed_and_nothing_is_pinn
         );
         assert!(security.changed_from.is_empty());
         let peer = world.jid(peer).to_bare();
-        assert!(world.with_store(id, |store| store.record(&peer).secured_before));
+        assert!(world.with_store(id, |store| store.record(&peer).secured_before()));
     }
     assert_eq!([pins(&world, romeo, juliet), pins(&world, juliet, romeo)], before);
 }
@@ -107,7 +107,7 @@ fn a_changed_certificate_is_refused_and_named_and_nothing_is_pinned() {
             assert_eq!(terminations(&world, ROMEO, JULIET), ["security-error"]);
             assert_eq!(pins(&world, romeo, juliet), [Pin::manual(old)]);
             let peer = world.jid(juliet).to_bare();
-            assert!(!world.with_store(romeo, |store| store.record(&peer).secured_before));
+            assert!(!world.with_store(romeo, |store| store.record(&peer).secured_before()));
         }
     }
 }
@@ -220,11 +220,11 @@ fn while_the_responder_judges_the_initiator_is_secured_and_not_confirmed() {
     assert!(matches!(&*events, [Event::Secured { security, .. }] if !security.confirmed), "{events:?}");
     // L7: without a confirmation nothing is remembered.
     let peer = world.jid(juliet).to_bare();
-    assert!(!world.with_store(romeo, |store| store.record(&peer).secured_before));
+    assert!(!world.with_store(romeo, |store| store.record(&peer).secured_before()));
     world.with(juliet, |engine, now| engine.tunnel(there).unwrap().trust(now, TrustDecision::Accept)).unwrap();
     world.run();
     assert!(matches!(&*world.take_events(romeo), [Event::Confirmed { .. }]));
-    assert!(world.with_store(romeo, |store| store.record(&peer).secured_before));
+    assert!(world.with_store(romeo, |store| store.record(&peer).secured_before()));
 }
 
 #[test]

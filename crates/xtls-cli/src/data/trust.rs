@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jid::BareJid;
 use serde::{Deserialize, Serialize};
-use xtls::{Attempts, Confirmed, Fingerprint, Learned, PasswordOutcome, Pin, TrustRecord, TrustStore};
+use xtls::{Attempts, Confirmed, Fingerprint, Learned, Method, PasswordOutcome, Pin, TrustRecord, TrustStore};
 
 use super::file;
 use crate::exit::Failure;
@@ -40,6 +40,9 @@ struct StoredPeer {
     pins: Vec<StoredPin>,
     /// Whether a tunnel with this peer was secured and confirmed before.
     secured: bool,
+    /// By which methods; without it, as files were written once, what the pins leave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    secured_by: Vec<StoredMethod>,
     /// Passwords that were tried in vain, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wrong_passwords: Option<StoredAttempts>,
@@ -67,6 +70,13 @@ struct StoredPin {
 enum StoredLearned {
     Manual,
     LeapOfFaith,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StoredMethod {
+    X509,
+    Srp,
 }
 
 /// Only the version, for a file of another one.
@@ -112,7 +122,7 @@ impl TrustFile {
             if record.attempts != Attempts::default() {
                 records.entry(peer.clone()).or_default().attempts = record.attempts;
             }
-            record.secured_before || !record.pins.is_empty()
+            record.secured_before() || !record.pins.is_empty()
         })
     }
 
@@ -229,7 +239,16 @@ fn read(path: &Path) -> Result<BTreeMap<BareJid, TrustRecord>, Failure> {
 impl StoredPeer {
     fn record(&self) -> Result<TrustRecord, String> {
         let mut record = TrustRecord::default();
-        record.secured_before = self.secured;
+        for method in &self.secured_by {
+            record.note_secured(match method {
+                StoredMethod::X509 => Method::X509,
+                StoredMethod::Srp => Method::Srp,
+            });
+        }
+        if self.secured && self.secured_by.is_empty() {
+            // Nothing but a password has ever secured a peer without a pin, before methods were written down.
+            record.note_secured(if self.pins.is_empty() { Method::Srp } else { Method::X509 });
+        }
         for pin in &self.pins {
             let fingerprint: Fingerprint =
                 pin.fingerprint.parse().map_err(|e| format!("{:?} is no fingerprint: {e}", pin.fingerprint))?;
@@ -247,6 +266,10 @@ impl StoredPeer {
     }
 }
 
+fn stored_method(method: Method) -> StoredMethod {
+    if method == Method::Srp { StoredMethod::Srp } else { StoredMethod::X509 }
+}
+
 impl From<&TrustRecord> for StoredPeer {
     fn from(record: &TrustRecord) -> Self {
         let stored = |pin: &Pin| StoredPin {
@@ -260,7 +283,8 @@ impl From<&TrustRecord> for StoredPeer {
         let Attempts { failed, last_unix, .. } = record.attempts;
         Self {
             pins: record.pins.iter().map(stored).collect(),
-            secured: record.secured_before,
+            secured: record.secured_before(),
+            secured_by: record.secured_by.iter().map(|method| stored_method(*method)).collect(),
             wrong_passwords: (failed > 0).then_some(StoredAttempts { count: failed, last: last_unix }),
         }
     }

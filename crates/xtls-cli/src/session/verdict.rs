@@ -92,6 +92,10 @@ fn fault_advice(fault: &Fault, closed: &Closed, bare: &BareJid) -> Failure {
         Fault::TrustRefused => Failure::security(format!(
             "the certificate of {full} is none that was given with --trust or xtls trust add: compare the fingerprints"
         )),
+        Fault::Downgraded { .. } => Failure::security(format!(
+            "{fault}: somebody may have taken that out on the way, so nothing else was tried with {full}. If its owner says \
+             by other means that this is meant, forget what is known of it: xtls trust remove {bare}"
+        )),
         Fault::PeerLacksXtls => Failure::security(format!(
             "{full} has no XTLS, or a server hides that it has: nothing was sent; its owner can run: xtls listen"
         )),

@@ -140,6 +140,7 @@ impl Engine {
             TrustPolicy::Ask => true,
             // Whoever locks the password by wrong guesses must not get a leap of faith for it.
             TrustPolicy::LeapOfFaith => !locked,
+            TrustPolicy::Authorities => self.shared.local.authorities.is_some(),
         };
         let certificates = allows(Method::X509) && (pinned || by_policy);
         match (allows(Method::X509), allows(Method::Srp)) {
@@ -147,6 +148,7 @@ impl Engine {
             (_, true) if !has_name => Err(InitiateError::UserName),
             (_, true) if !locked => Ok(()),
             (_, true) => Err(InitiateError::PasswordLocked),
+            (true, false) if options.trust == TrustPolicy::Authorities => Err(InitiateError::NoAuthorities),
             (true, false) => Err(InitiateError::NotPinned),
             (false, false) => Err(InitiateError::NoMethod),
         }

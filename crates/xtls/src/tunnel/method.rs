@@ -9,7 +9,7 @@ use crate::{
     engine::Shared,
     error::ProvidePasswordError,
     event::{Event, Side},
-    fault::Fault,
+    fault::{Fault, Missing},
     password::{Password, is_user_name},
     timer::Timer,
     trust::{PasswordOutcome, TrustPolicy},
@@ -41,7 +41,12 @@ impl Tunnel {
     /// What an initiator offers. A method that cannot succeed is left out (draft § 3).
     pub(super) fn own_offer(&self, shared: &Shared) -> SecurityOffer {
         let pinned = !self.pinned(shared).is_empty();
-        let certificates = self.allows(Method::X509) && (pinned || self.trust_policy() != TrustPolicy::Pinned);
+        let by_policy = match self.trust_policy() {
+            TrustPolicy::Pinned => false,
+            TrustPolicy::Ask | TrustPolicy::LeapOfFaith => true,
+            TrustPolicy::Authorities => self.authorities(shared).is_some(),
+        };
+        let certificates = self.allows(Method::X509) && (pinned || by_policy);
         let passwords = self.allows_password(shared) && self.locked_until(shared).is_none();
         let mut methods = Vec::new();
         // A certificate that is known needs nobody; a password is better than a certificate that nobody knows.
@@ -163,6 +168,9 @@ impl Tunnel {
     }
 
     fn choose_method(&self, theirs: &[Method], shared: &Shared) -> Choice {
+        if let Some(methods) = self.stripped(theirs, shared) {
+            return Choice::Refuse(Fault::Downgraded { missing: Missing::Methods(methods) });
+        }
         let x509 = theirs.contains(&Method::X509) && self.allows(Method::X509);
         let srp = theirs.contains(&Method::Srp) && self.allows_password(shared);
         let pins = self.pinned(shared);
@@ -171,7 +179,8 @@ impl Tunnel {
             && match self.trust_policy() {
                 TrustPolicy::Pinned => false,
                 TrustPolicy::Ask => true,
-                TrustPolicy::LeapOfFaith => !self.would_be_downgraded(shared),
+                TrustPolicy::LeapOfFaith => self.may_leap(shared),
+                TrustPolicy::Authorities => self.authorities(shared).is_some() && pins.is_empty(),
             };
         let ready = srp && locked.is_none() && matches!(self.secret, Secret::Known(_));
         if x509 && !pins.is_empty() && self.announcement_fits(&pins) {
@@ -193,6 +202,7 @@ impl Tunnel {
         }
         Choice::Refuse(match locked {
             Some(until) if self.allows(Method::Srp) => Fault::PasswordLocked { until },
+            _ if x509 && self.has_lost_proof(shared) => Fault::Downgraded { missing: Missing::Proof },
             _ if x509 || srp => self.not_trusted(),
             _ => Fault::NoCommonMethod { offered: theirs.to_vec() },
         })
@@ -212,7 +222,7 @@ impl Tunnel {
 
     /// Whether the announced fingerprints leave hope that the certificate is a pinned one. It is a hint: it chooses a method
     /// and proves nothing.
-    fn announcement_fits(&self, pins: &[Fingerprint]) -> bool {
+    pub(super) fn announcement_fits(&self, pins: &[Fingerprint]) -> bool {
         let mut comparable =
             self.announced.iter().filter(|one| pins.iter().any(|pin| pin.algo() == one.algo())).peekable();
         comparable.peek().is_none() || comparable.any(|one| pins.contains(one))
@@ -227,13 +237,48 @@ impl Tunnel {
         self.allows(Method::Srp) && is_user_name(&self.initiator(shared))
     }
 
-    /// Whether a leap of faith would give up what the password method protects, without anybody having said so: somebody in
-    /// between could lock the password by wrong guesses, or leave out the method that has secured this peer before.
-    fn would_be_downgraded(&self, shared: &Shared) -> bool {
-        let declined = matches!(self.secret, Secret::Declined);
-        let record = shared.store.record(&self.peer.to_bare());
-        let known_by_password = record.secured_before && record.pins.is_empty();
-        self.allows(Method::Srp) && !declined && (self.locked_until(shared).is_some() || known_by_password)
+    /// The methods that have secured this peer before, of which none is left: neither one of those nor a certificate that is
+    /// pinned (draft § 8.3). One that we cannot or would not speak ourselves is not missed.
+    fn stripped(&self, theirs: &[Method], shared: &Shared) -> Option<Vec<Method>> {
+        let record = self.record(shared);
+        let is_left =
+            |method| record.secured_by.contains(method) || (*method == Method::X509 && !record.pins.is_empty());
+        if self.allows_downgrade() || theirs.iter().any(is_left) {
+            return None;
+        }
+        let offered = self.session.as_ref().and_then(Session::local_security);
+        let is_expected = |method: &Method| match offered {
+            Some(offered) => offered.methods.contains(method),
+            None if *method == Method::Srp => self.allows_password(shared) && self.locked_until(shared).is_none(),
+            None => self.allows(*method),
+        };
+        let missing: Vec<Method> = record.secured_by.iter().copied().filter(is_expected).collect();
+        (!missing.is_empty()).then_some(missing)
+    }
+
+    /// Whether a leap of faith would give up nothing: neither what the password method protects, whose password somebody in
+    /// between could lock by wrong guesses, nor what has secured this peer before.
+    fn may_leap(&self, shared: &Shared) -> bool {
+        let locked = self.allows(Method::Srp) && self.locked_until(shared).is_some();
+        (!locked || self.has_declined()) && !self.has_lost_proof(shared)
+    }
+
+    /// Whether a peer without a pin was secured before, by an authority or a password, and only its own word would be left
+    /// now; that there is no password any more somebody may say.
+    fn has_lost_proof(&self, shared: &Shared) -> bool {
+        let record = self.record(shared);
+        let by_password_alone = !record.secured_by.contains(&Method::X509);
+        let leaps = self.trust_policy() == TrustPolicy::LeapOfFaith && !self.allows_downgrade();
+        let released = by_password_alone && self.has_declined();
+        leaps && record.secured_before() && record.pins.is_empty() && !released
+    }
+
+    fn has_declined(&self) -> bool {
+        matches!(self.secret, Secret::Declined)
+    }
+
+    fn allows_downgrade(&self) -> bool {
+        self.options.as_ref().is_some_and(|options| options.allow_downgrade)
     }
 
     fn initiator(&self, shared: &Shared) -> BareJid {

@@ -13,7 +13,7 @@ use crate::{
     config::Window,
     engine::Shared,
     event::{Answer, CloseReason, EndedBy, Event, Incoming, TunnelId},
-    fault::Fault,
+    fault::{Fault, Missing},
     timer::Timer,
 };
 
@@ -46,13 +46,29 @@ impl Tunnel {
         tunnel.timers.set(Timer::Ring, shared.after(shared.config.timers.ring));
         if offer.is_empty() {
             // Nothing could ever be agreed on, whatever a person says.
-            tunnel.fail(Fault::NoCommonMethod { offered: offer.methods }, shared);
+            tunnel.fail(tunnel.no_methods(shared), shared);
             tunnel.was_told();
         } else {
             let (peer, application) = (tunnel.peer.clone(), tunnel.application.clone());
             shared.events.push(Event::Incoming(Incoming { id, peer, application, offer }));
         }
         tunnel
+    }
+
+    /// An offer without any method: those that the peer was secured by before are missing, if there are any.
+    fn no_methods(&self, shared: &Shared) -> Fault {
+        let missing = self.record(shared).secured_by;
+        if missing.is_empty() {
+            return Fault::NoCommonMethod { offered: Vec::new() };
+        }
+        Fault::Downgraded { missing: Missing::Methods(missing) }
+    }
+
+    /// What it means that the peer does without XTLS.
+    pub(super) fn lacks_xtls(&self, missing: Missing, shared: &Shared) -> Fault {
+        // Draft § 8.3: a peer that could do it before is not believed to have lost it.
+        let secured_before = self.record(shared).secured_before();
+        if secured_before { Fault::Downgraded { missing } } else { Fault::PeerLacksXtls }
     }
 
     /// Accepts the offer, if there is a method for that; somebody may have to be asked for a password first.
@@ -193,7 +209,7 @@ impl Tunnel {
         self.timers.clear(Timer::Ring);
         let Some(security) = security else {
             // Draft § 3, initiator's rule 1: securing the transport has failed. Nothing is ever sent in the clear.
-            return self.fail(Fault::PeerLacksXtls, shared);
+            return self.fail(self.lacks_xtls(Missing::Security, shared), shared);
         };
         self.announced = security.fingerprints;
         self.choose_answer(shared);

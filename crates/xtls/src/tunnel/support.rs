@@ -5,7 +5,7 @@ use xtls_stanza::{Caps, DiscoInfo, ElementRef, Id, StanzaError};
 use super::{Phase, Tunnel};
 use crate::{
     engine::{Shared, supports_xtls},
-    fault::Fault,
+    fault::{Fault, Missing},
     timer::Timer,
 };
 
@@ -72,9 +72,13 @@ impl Tunnel {
             return self.fail(Fault::Unreachable { asked: "its features", error: error.clone() }, shared);
         }
         let info = payload.and_then(DiscoInfo::parse).and_then(Result::ok);
-        let Some(info) = info.filter(supports_xtls) else {
+        let Some(info) = info else {
+            // An answer that is none does not say that something is missing.
             return self.fail(Fault::PeerLacksXtls, shared);
         };
+        if !supports_xtls(&info) {
+            return self.fail(self.lacks_xtls(Missing::Support, shared), shared);
+        }
         if let Some(announced) = announced {
             shared.capabilities.learn(&announced, &info);
         }

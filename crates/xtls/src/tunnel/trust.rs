@@ -1,8 +1,10 @@
 //! Whose certificate is it?
 
+use std::sync::Arc;
+
 use xtls_jingle::Session;
 use xtls_stanza::{Fingerprint, Method};
-use xtls_tls::{PeerCertificate, TlsParameters, TlsSession, Verification};
+use xtls_tls::{Authorities, PeerCertificate, TlsParameters, TlsSession, Verification};
 
 use super::{Phase, Tunnel};
 use crate::{
@@ -37,9 +39,12 @@ impl Tunnel {
     pub(super) fn verification(&self, shared: &Shared) -> Verification {
         let pins = self.record(shared).fingerprints();
         let only_pinned = match self.trust_policy() {
-            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith => !pins.is_empty(),
+            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => !pins.is_empty(),
             TrustPolicy::Ask => false,
         };
+        if let Some(authorities) = self.authorities(shared).filter(|_| pins.is_empty()) {
+            return Verification::Authorities { authorities, address: self.peer.to_bare() };
+        }
         if only_pinned && pins.iter().all(Fingerprint::is_trustworthy) {
             Verification::Pinned(pins)
         } else {
@@ -57,8 +62,10 @@ impl Tunnel {
         self.timers.clear(Timer::Handshake);
         if self.is_by_password() {
             self.password_tried(PasswordOutcome::Right, shared);
-            return self
-                .verified(Verified { by: Authentication::Password, changed_from: Vec::new(), learn: None }, shared);
+            // The announcement is all there is to tell a change by: no certificate is presented.
+            let pins = self.pinned(shared);
+            let changed_from = if self.announcement_fits(&pins) { Vec::new() } else { pins };
+            return self.verified(Verified { by: Authentication::Password, changed_from, learn: None }, shared);
         }
         let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate).cloned();
         let Some(certificate) = certificate else {
@@ -99,11 +106,14 @@ impl Tunnel {
         let Some(parameters) = tls.parameters() else { return };
         self.phase = Phase::Secured;
         self.timers.clear(Timer::Confirm);
+        let certificate = tls.peer_certificate().cloned();
+        let unix_time = shared.clock.unix_time();
         let security = Security {
-            method: if self.is_by_password() { Method::Srp } else { Method::X509 },
+            method: self.method_used(),
             authenticated_by: verified.by,
             tls: parameters,
-            certificate: tls.peer_certificate().cloned(),
+            out_of_date: certificate.as_ref().is_some_and(|certificate| certificate.is_expired(unix_time)),
+            certificate,
             changed_from: verified.changed_from.clone(),
             confirmed,
         };
@@ -128,7 +138,7 @@ impl Tunnel {
 
     fn remember(&mut self, shared: &mut Shared) {
         let learn = self.verified.as_mut().and_then(|verified| verified.learn.take());
-        shared.store.confirmed(&self.peer.to_bare(), &Confirmed::new(learn));
+        shared.store.confirmed(&self.peer.to_bare(), &Confirmed::new(self.method_used(), learn));
     }
 
     fn judgement(&self, certificate: &PeerCertificate, shared: &Shared) -> Judgement {
@@ -147,15 +157,24 @@ impl Tunnel {
         let pinned = record.fingerprints();
         match self.trust_policy() {
             TrustPolicy::Ask => Judgement::Ask { previous: pinned },
+            TrustPolicy::LeapOfFaith if pinned.is_empty() && certificate.is_expired(shared.clock.unix_time()) => {
+                Judgement::Refuse(Fault::OutOfDate { fingerprint: presented })
+            }
             TrustPolicy::LeapOfFaith if pinned.is_empty() => {
                 let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith), replaces: None };
                 let by = Authentication::LeapOfFaith;
                 Judgement::Accept(Verified { by, changed_from: pinned, learn: Some(learn) })
             }
-            TrustPolicy::Pinned if pinned.is_empty() => {
+            // TLS has followed the chain and compared the address; a pin that was taken away meanwhile is not made up
+            // for by that.
+            TrustPolicy::Authorities if pinned.is_empty() && self.is_vouched_for() => {
+                let by = Authentication::Authority;
+                Judgement::Accept(Verified { by, changed_from: Vec::new(), learn: None })
+            }
+            TrustPolicy::Pinned | TrustPolicy::Authorities if pinned.is_empty() => {
                 Judgement::Refuse(Fault::NotTrusted { fingerprint: Some(presented) })
             }
-            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith => {
+            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => {
                 Judgement::Refuse(Fault::CertificateChanged { presented: Some(presented), pinned })
             }
         }
@@ -184,7 +203,21 @@ impl Tunnel {
         self.options.as_ref().map_or(TrustPolicy::Pinned, |options| options.trust)
     }
 
-    fn record(&self, shared: &Shared) -> TrustRecord {
+    /// The method that TLS runs by.
+    fn method_used(&self) -> Method {
+        if self.is_by_password() { Method::Srp } else { Method::X509 }
+    }
+
+    fn is_vouched_for(&self) -> bool {
+        self.tls.as_ref().is_some_and(TlsSession::is_vouched_for)
+    }
+
+    /// Those whose word counts for a peer without a pin.
+    pub(super) fn authorities(&self, shared: &Shared) -> Option<Arc<Authorities>> {
+        shared.local.authorities.clone().filter(|_| self.trust_policy() == TrustPolicy::Authorities)
+    }
+
+    pub(super) fn record(&self, shared: &Shared) -> TrustRecord {
         shared.store.record(&self.peer.to_bare())
     }
 }

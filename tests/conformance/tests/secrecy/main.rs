@@ -213,7 +213,7 @@ fn a_changed_certificate() {
         let mut other = World::default();
         other.relay.keep_log();
         let record = world.with_store(romeo, |store| store.record(&JULIET.parse::<jid::FullJid>().unwrap().to_bare()));
-        assert!(record.secured_before);
+        assert!(record.secured_before());
         let romeo = other.add(ROMEO, EntityOptions::seeded(11));
         let juliet = other.add(JULIET, EntityOptions::seeded(99));
         let bare = other.jid(juliet).to_bare();

@@ -96,7 +96,7 @@ fn a_file_from_before_passwords_is_read() {
     let path = dir.path().join("trust.json");
     fs::write(&path, r#"{"version":1,"peers":{"a@b":{"pins":[],"secured":true}}}"#).unwrap();
     let record = TrustFile::load(path.clone()).unwrap().record(&jid("a@b"));
-    assert!(record.secured_before && record.attempts == Attempts::default());
+    assert!(record.secured_before() && record.attempts == Attempts::default());
     let attempts =
         r#"{"version":1,"peers":{"a@b":{"pins":[],"secured":false,"wrong_passwords":{"count":3,"last":7}}}}"#;
     fs::write(&path, attempts).unwrap();
