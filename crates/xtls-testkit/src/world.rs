@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Instant};
 
 use jid::FullJid;
 use rustls::crypto::CryptoProvider;
-use xtls::{Config, Disposition, Engine, Event, Local, MemoryTrustStore, Pin, TrustPolicy, TunnelId, TunnelOptions};
+use xtls::{
+    Authorities, Config, Disposition, Engine, Event, Local, MemoryTrustStore, Pin, TrustPolicy, TunnelId, TunnelOptions,
+};
 use xtls_stanza::{Disco, DiscoIdentity, Element, Iq, Limits};
 
 use crate::{provider, relay::Relay};
@@ -40,6 +42,8 @@ pub struct EntityOptions {
     pub real_cryptography: bool,
     /// A provider of its own instead of either.
     pub provider: Option<Arc<CryptoProvider>>,
+    /// Whose word counts for the certificates of its peers.
+    pub authorities: Option<Arc<Authorities>>,
     /// The features it tells when it is asked by disco#info, instead of the engine's.
     pub features: Option<Vec<String>>,
     /// What it knows of its peers, if it shares that with somebody; else it begins with nothing.
@@ -72,7 +76,16 @@ impl EntityOptions {
     #[must_use]
     pub fn seeded(seed: u8) -> Self {
         let config = Config::default();
-        Self { config, seed, identity: None, real_cryptography: false, provider: None, features: None, store: None }
+        Self {
+            config,
+            seed,
+            identity: None,
+            real_cryptography: false,
+            provider: None,
+            authorities: None,
+            features: None,
+            store: None,
+        }
     }
 }
 
@@ -118,6 +131,7 @@ impl World {
         } else if !options.real_cryptography {
             local = local.with_provider(provider::deterministic());
         }
+        local.authorities = options.authorities;
         let store = options.store.unwrap_or_default();
         let unix = Duration::from_secs(EPOCH) + (self.now - self.start);
         let engine = Engine::new(options.config, local, Box::new(Arc::clone(&store)), seed, self.now, unix)

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod ca;
 pub mod password;
 pub mod script;
 
