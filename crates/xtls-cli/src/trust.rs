@@ -36,7 +36,7 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
             let peer = Peer {
                 jid: jid.as_str(),
                 pins: record.pins.iter().map(pinned).collect(),
-                secured_before: record.secured_before,
+                secured_by: record.secured_by.iter().map(|method| method.as_str()).collect(),
                 wrong_passwords: record.attempts.failed,
                 last_wrong: (record.attempts.failed > 0).then(|| date(record.attempts.last_unix)),
                 locked_until: reach::locked_until(record).map(date),

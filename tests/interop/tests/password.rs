@@ -179,8 +179,8 @@ fn p14_three_wrong_passwords_are_remembered_across_restarts_and_the_fourth_is_no
     let shown = Xtls::run(alice.data_dir(), None, &["trust", "show", &bob.bare()]);
     let peer = shown.named("peer").next().expect("it is known");
     assert_eq!(
-        (&peer["wrong_passwords"], &peer["pins"], &peer["secured_before"]),
-        (&3.into(), &serde_json::json!([]), &false.into())
+        (&peer["wrong_passwords"], &peer["pins"], &peer["secured_by"]),
+        (&3.into(), &serde_json::json!([]), &serde_json::json!([]))
     );
     assert!(peer["locked_until"].as_str().is_some_and(|until| locked.stderr.contains(until)), "{peer}");
 

@@ -61,8 +61,8 @@ pub(crate) struct Secured<'a> {
 pub(crate) struct Peer<'a> {
     pub(crate) jid: &'a str,
     pub(crate) pins: Vec<Pinned>,
-    /// A tunnel with it was secured and confirmed.
-    pub(crate) secured_before: bool,
+    /// The methods by which a tunnel with it was secured and confirmed.
+    pub(crate) secured_by: Vec<&'static str>,
     /// Since the last right one.
     pub(crate) wrong_passwords: u32,
     /// When the last wrong one was, and until when none is tried; RFC 3339.
@@ -226,13 +226,11 @@ fn human_peer(out: &mut dyn Write, peer: &Peer<'_>) -> io::Result<()> {
     if peer.pins.is_empty() {
         writeln!(out, "    trusted     no certificate")?;
     }
-    let secured = match (peer.secured_before, peer.pins.is_empty()) {
-        (false, _) => "never before",
-        (true, false) => "before",
-        // A certificate would have left its fingerprint.
-        (true, true) => "before, by a password",
-    };
-    writeln!(out, "    secured     {secured}")?;
+    if peer.secured_by.is_empty() {
+        writeln!(out, "    secured     never before")?;
+    } else {
+        writeln!(out, "    secured     before, by {}", peer.secured_by.join(" and "))?;
+    }
     if let Some(last) = &peer.last_wrong {
         writeln!(out, "    passwords   {} wrong since the last right one, the last at {last}", peer.wrong_passwords)?;
     }
@@ -348,7 +346,7 @@ mod tests {
         let mut peer = Peer {
             jid: "a@b",
             pins: vec![Pinned { fingerprint: "sha-256:00".to_owned(), learned: "manual" }],
-            secured_before: true,
+            secured_by: vec!["x509"],
             wrong_passwords: 0,
             last_wrong: None,
             locked_until: None,
@@ -358,19 +356,20 @@ mod tests {
             human(&mut out, &Report::Peer(peer.clone())).unwrap();
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(shown(&peer), "* a@b\n    trusted     sha-256:00 (manual)\n    secured     before\n");
+        assert_eq!(shown(&peer), "* a@b\n    trusted     sha-256:00 (manual)\n    secured     before, by x509\n");
         peer.pins.clear();
+        peer.secured_by.push("srp");
         (peer.wrong_passwords, peer.last_wrong) = (3, Some("T1".to_owned()));
         peer.locked_until = Some("T2".to_owned());
         assert_eq!(
             shown(&peer),
-            "* a@b\n    trusted     no certificate\n    secured     before, by a password\n    \
+            "* a@b\n    trusted     no certificate\n    secured     before, by x509 and srp\n    \
              passwords   3 wrong since the last right one, the last at T1\n    \
              locked      no password is tried until T2\n"
         );
         assert_eq!(
             json(&Report::Peer(peer)),
-            r#"{"event":"peer","jid":"a@b","pins":[],"secured_before":true,"wrong_passwords":3,"last_wrong":"T1","locked_until":"T2"}"#
+            r#"{"event":"peer","jid":"a@b","pins":[],"secured_by":["x509","srp"],"wrong_passwords":3,"last_wrong":"T1","locked_until":"T2"}"#
         );
     }
 

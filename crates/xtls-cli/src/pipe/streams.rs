@@ -90,7 +90,7 @@ impl Sink {
     }
 
     /// Writes a piece for which there is [`Sink::room`].
-    pub(super) fn write(&mut self, piece: Vec<u8>) {
+    pub(super) fn write(&self, piece: Vec<u8>) {
         if let Some(pieces) = &self.pieces {
             // What fails now is told by the next question for room, or by the end.
             let _ = pieces.try_send(piece);
