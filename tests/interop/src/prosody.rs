@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::wait;
 
-/// The domain that the server serves.
-pub(crate) const DOMAIN: &str = "localhost";
+/// The domain that a server serves that has no neighbours.
+const DOMAIN: &str = "localhost";
 /// The accounts that exist, each with its name as a part of the password; see [`Prosody::password`].
 const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
 
@@ -32,6 +32,16 @@ pub struct Prosody {
     child: Child,
     port: u16,
     dir: TempDir,
+    site: Site,
+}
+
+/// Which server it is.
+#[derive(Clone, Debug)]
+struct Site {
+    domain: String,
+    /// The domains, its own among them, whose people see each other's presence, and where their servers take connections
+    /// of servers; empty for one that stands alone.
+    federation: Vec<(String, u16)>,
 }
 
 impl Prosody {
@@ -42,23 +52,54 @@ impl Prosody {
     /// When Prosody is not installed or does not start; the message holds its log.
     #[must_use]
     pub fn start(transport: Transport) -> Self {
+        Self::launch(Site { domain: DOMAIN.to_owned(), federation: Vec::new() }, transport)
+    }
+
+    /// Starts two servers that pass stanzas to one another, encrypted and authenticated by dialback (XEP-0220), and waits
+    /// until they take connections. Clients must use STARTTLS.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn federated() -> [Self; 2] {
+        loop {
+            let sites = ["capulet.example", "montague.example"].map(|domain| (domain.to_owned(), free_port()));
+            let servers = sites
+                .clone()
+                .map(|(domain, _)| Self::launch(Site { domain, federation: sites.to_vec() }, Transport::StartTls));
+            // Else somebody took a port in the meantime.
+            if servers.iter().all(|server| !server.log().contains("Activated service 's2s' on no ports")) {
+                return servers;
+            }
+        }
+    }
+
+    fn launch(site: Site, transport: Transport) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        write_accounts(dir.path());
+        write_accounts(dir.path(), &site);
+        write_resolver(dir.path(), &site);
         if transport == Transport::StartTls {
-            write_certificates(dir.path());
+            write_certificates(dir.path(), &site.domain);
         }
         let port = free_port();
-        let mut server = Self { child: spawn(dir.path(), port, transport), port, dir };
+        let mut server = Self { child: spawn(dir.path(), port, transport, &site), port, dir, site };
         while !server.has_its_port() {
             // Somebody else took the port in the meantime.
             server.kill();
             server.port = free_port();
-            server.child = spawn(server.dir.path(), server.port, transport);
+            server.child = spawn(server.dir.path(), server.port, transport, &server.site);
         }
         server
     }
 
-    /// The port on 127.0.0.1 that clients connect to.
+    /// The domain of the accounts.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        &self.site.domain
+    }
+
+    /// The port that clients connect to.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -109,7 +150,8 @@ impl Prosody {
             if log.contains("Activated service 'c2s' on no ports") {
                 return Some(false);
             }
-            log.contains(&listens).then_some(true)
+            let federates = self.site.federation.is_empty() || log.contains("Activated service 's2s' on ");
+            (log.contains(&listens) && federates).then_some(true)
         })
     }
 }
@@ -128,9 +170,9 @@ fn eprint(text: &str) {
     eprintln!("{text}");
 }
 
-fn spawn(dir: &Path, port: u16, transport: Transport) -> Child {
+fn spawn(dir: &Path, port: u16, transport: Transport, site: &Site) -> Child {
     let config = dir.join("prosody.cfg.lua");
-    fs::write(&config, configuration(dir, port, transport)).expect("the configuration is written");
+    fs::write(&config, configuration(dir, port, transport, site)).expect("the configuration is written");
     let _ = fs::remove_file(dir.join("prosody.log"));
     let output = fs::File::create(dir.join("output.log")).expect("the output file is created");
     Command::new("prosody")
@@ -150,8 +192,35 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-fn configuration(dir: &Path, port: u16, transport: Transport) -> String {
+/// A module that says where the servers of other domains are, in place of DNS.
+fn write_resolver(dir: &Path, site: &Site) {
+    let mut servers = String::new();
+    for (domain, port) in &site.federation {
+        writeln!(servers, "    [\"{domain}\"] = {port};").expect("writing to a string");
+    }
+    let module = format!(
+        r#"
+module:set_global();
+local service, manual = require "net.resolvers.service", require "net.resolvers.manual";
+local servers = {{
+{servers}}};
+local new = service.new;
+function service.new(host, name, kind, extra)
+    local port = servers[host];
+    if not port then return new(host, name, kind, extra); end
+    local targets = {{}};
+    if name == "xmpp-server" then targets[1] = {{ "tcp4", "127.0.0.1", port, extra }}; end
+    return manual.new(targets, kind);
+end
+"#
+    );
+    fs::create_dir_all(dir.join("plugins")).expect("the directory of modules is created");
+    fs::write(dir.join("plugins/mod_neighbours.lua"), module).expect("the module is written");
+}
+
+fn configuration(dir: &Path, port: u16, transport: Transport, site: &Site) -> String {
     let dir = dir.display();
+    let domain = &site.domain;
     let mut text = format!(
         r#"
 daemonize = false
@@ -161,12 +230,11 @@ data_path = "{dir}/data"
 log = {{ debug = "{dir}/prosody.log" }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
-s2s_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
 component_ports = {{ }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix" }}
-modules_disabled = {{ "s2s", "offline" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours" }}
+plugin_paths = {{ "{dir}/plugins" }}
 authentication = "internal_plain"
 storage = "internal"
 groups_file = "{dir}/groups.txt"
@@ -180,26 +248,38 @@ groups_file = "{dir}/groups.txt"
                 .expect("writing to a string");
         }
     }
-    writeln!(text, "VirtualHost \"{DOMAIN}\"").expect("writing to a string");
+    match site.federation.iter().find(|(federated, _)| federated == domain) {
+        Some((_, port)) => {
+            writeln!(text, "s2s_ports = {{ {port} }}").expect("writing to a string");
+            text.push_str("modules_disabled = { \"offline\" }\n");
+        }
+        None => text.push_str("s2s_ports = { }\nmodules_disabled = { \"s2s\", \"dialback\", \"offline\" }\n"),
+    }
+    writeln!(text, "VirtualHost \"{domain}\"").expect("writing to a string");
     text
 }
 
 /// Writes the accounts where `internal_plain` looks for them, and one group of all.
-fn write_accounts(dir: &Path) {
-    let accounts = dir.join("data").join(DOMAIN).join("accounts");
+fn write_accounts(dir: &Path, site: &Site) {
+    // Prosody escapes what is neither a letter nor a digit in names of hosts.
+    let host = site.domain.replace('.', "%2e");
+    let accounts = dir.join("data").join(host).join("accounts");
     fs::create_dir_all(&accounts).expect("the data directory is created");
     let mut groups = String::from("[Everyone]\n");
     for account in ACCOUNTS {
         let password = Prosody::password(account);
         fs::write(accounts.join(format!("{account}.dat")), format!("return {{ [\"password\"] = \"{password}\"; }};\n"))
             .expect("an account is written");
-        writeln!(groups, "{account}@{DOMAIN}={account}").expect("writing to a string");
+        let neighbours = site.federation.iter().map(|(domain, _)| domain).filter(|domain| **domain != site.domain);
+        for domain in neighbours.chain([&site.domain]) {
+            writeln!(groups, "{account}@{domain}={account}").expect("writing to a string");
+        }
     }
     fs::write(dir.join("groups.txt"), groups).expect("the group is written");
 }
 
-/// Writes an authority and a certificate for [`DOMAIN`] that it signed.
-fn write_certificates(dir: &Path) {
+/// Writes an authority and a certificate for the domain that it signed.
+fn write_certificates(dir: &Path, domain: &str) {
     let authority_key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -209,7 +289,7 @@ fn write_certificates(dir: &Path) {
     let issuer = Issuer::new(params, authority_key);
 
     let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(vec![DOMAIN.to_owned()]).expect("parameters");
+    let mut params = CertificateParams::new(vec![domain.to_owned()]).expect("parameters");
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
 

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::{Ended, Prosody, Transport, Xtls, prosody::DOMAIN};
+use crate::{Ended, Prosody, Transport, Xtls};
 
 /// A server and the people who use it.
 #[derive(Debug)]
 pub struct Stage {
     /// The server.
     pub server: Prosody,
+    /// A second one that passes stanzas to the first, if there is one.
+    pub other: Option<Prosody>,
     transport: Transport,
     dir: TempDir,
 }
@@ -20,6 +22,8 @@ pub struct Stage {
 pub struct Person {
     /// The account's name.
     pub name: &'static str,
+    /// The server's domain.
+    pub domain: String,
     /// The account's password.
     pub password: String,
     /// `HOST:PORT` to connect to.
@@ -37,20 +41,34 @@ impl Stage {
     #[must_use]
     pub fn new(transport: Transport) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Self { server: Prosody::start(transport), transport, dir }
+        Self { server: Prosody::start(transport), other: None, transport, dir }
     }
 
-    /// One of alice, bob and carol.
+    /// Starts two servers that pass stanzas to one another.
+    ///
+    /// # Panics
+    ///
+    /// When Prosody does not start.
+    #[must_use]
+    pub fn federated() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let [server, other] = Prosody::federated();
+        Self { server, other: Some(other), transport: Transport::StartTls, dir }
+    }
+
+    /// One of alice, bob and carol. Bob is at the second server, if there is one.
     #[must_use]
     pub fn person(&self, name: &'static str) -> Person {
+        let server = self.other.as_ref().filter(|_| name == "bob").unwrap_or(&self.server);
         let protection = match self.transport {
             Transport::Plain => vec!["--insecure-plaintext".to_owned()],
-            Transport::StartTls => vec!["--ca-file".to_owned(), self.server.ca_file().display().to_string()],
+            Transport::StartTls => vec!["--ca-file".to_owned(), server.ca_file().display().to_string()],
         };
         Person {
             name,
+            domain: server.domain().to_owned(),
             password: Prosody::password(name),
-            address: self.server.address(),
+            address: server.address(),
             data_dir: self.dir.path().join(name),
             protection,
         }
@@ -70,7 +88,7 @@ impl Person {
     /// The bare address.
     #[must_use]
     pub fn bare(&self) -> String {
-        format!("{}@{DOMAIN}", self.name)
+        format!("{}@{}", self.name, self.domain)
     }
 
     /// The full address that [`Person::start`] uses.
