@@ -10,7 +10,7 @@ use jid::{BareJid, FullJid, Jid};
 #[derive(Debug, Parser)]
 #[command(name = "xtls", version, max_term_width = 100, after_help = exit_codes())]
 pub(crate) struct Cli {
-    /// Print one JSON object a line on standard output, and nothing else there
+    /// Print one JSON object a line on standard output, and nothing else there; pipe does so on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
 

@@ -337,3 +337,15 @@ fn a_stranger_does_not_end_the_wait_for_a_trusted_peer() {
     assert_eq!(declined.named("closed").next().expect("the end is told")["reason"], "decline");
     assert!(listening.event("error")["message"].as_str().is_some_and(|words| words.ends_with("does not name it")));
 }
+
+#[test]
+fn two_who_begin_at_once_end_up_in_one_tunnel() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut ends = [alice.start(&["pipe", &bob.bare()]), bob.start(&["pipe", &alice.bare()])];
+    exchange(&mut ends, 1000);
+    for ended in ends.map(Xtls::wait) {
+        assert_done(&ended);
+        assert_eq!(ended.named("secured").count(), 1);
+    }
+}

@@ -6,7 +6,7 @@ mod streams;
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
-use xtls::{Application, Closed, Event, Incoming, Reason, ReasonCondition};
+use xtls::{Application, CloseReason, Closed, EndedBy, Event, Incoming, Reason, ReasonCondition};
 
 use crate::args::PipeArgs;
 use crate::chat::no_answer;
@@ -85,6 +85,9 @@ impl Wait {
     async fn secured(&mut self, session: &mut Session) -> Result<Option<Reached>, Failure> {
         loop {
             match session.next(std::future::pending::<()>(), self.until).await? {
+                Happening::Engine(Event::Incoming(incoming)) if self.has_crossed(&incoming) => {
+                    self.settle(session, incoming)?;
+                }
                 Happening::Engine(Event::Incoming(incoming)) => {
                     let bare = incoming.peer.to_bare();
                     let awaited = if self.waits {
@@ -124,13 +127,38 @@ impl Wait {
                 Happening::Time => return Err(self.no_offer()),
                 // Nothing is open that could end in order; `Session::end` sends what these say.
                 Happening::Interrupted => {
-                    for reached in self.reached.drain(..) {
-                        if let Some(mut tunnel) = session.engine.tunnel(reached.id) {
-                            tunnel.close(clock::now());
-                        }
-                    }
+                    self.call_off(session);
                     return Ok(None);
                 }
+            }
+        }
+    }
+
+    /// Whether a peer offers what is offered to it at the same time.
+    fn has_crossed(&self, incoming: &Incoming) -> bool {
+        let offered = !self.waits && self.reached.iter().any(|reached| reached.peer == incoming.peer);
+        offered && reach::is_for(incoming, &self.application)
+    }
+
+    /// Two offers of bytes are two tunnels, unless both ends agree on one of them: that of the lower address.
+    fn settle(&mut self, session: &mut Session, incoming: Incoming) -> Result<(), Failure> {
+        if session.jid().as_str() < incoming.peer.as_str() {
+            // XEP-0166 § 7.4: there is a session already, or there will be one. It may have been taken back meanwhile.
+            let reason = Reason::new(ReasonCondition::AlternativeSession);
+            let _ = session.engine.reject(clock::now(), incoming, reason);
+            return Ok(());
+        }
+        self.call_off(session);
+        let reached = reach::accept(session, &self.rules, incoming)?;
+        self.reached.push(reached);
+        Ok(())
+    }
+
+    /// Takes back what is not secured yet.
+    fn call_off(&mut self, session: &mut Session) {
+        for reached in self.reached.drain(..) {
+            if let Some(mut tunnel) = session.engine.tunnel(reached.id) {
+                tunnel.close(clock::now());
             }
         }
     }
@@ -154,7 +182,10 @@ impl Wait {
         let Some(at) = self.reached.iter().position(|reached| reached.id == closed.id) else { return Ok(()) };
         self.reached.swap_remove(at);
         let verdict = Verdict::of(closed);
-        if matches!(verdict, Verdict::GaveWay) {
+        let prefers_its_own = closed.by == EndedBy::Remote
+            && matches!(&closed.reason, CloseReason::Terminated(reason)
+                if reason.condition == ReasonCondition::AlternativeSession);
+        if matches!(verdict, Verdict::GaveWay) || prefers_its_own && !self.waits {
             self.until = Some(clock::now() + OFFER_TIME);
             return Ok(());
         }
