@@ -164,7 +164,7 @@ fn not_empty(password: Zeroizing<String>, source: &str) -> Result<Zeroizing<Stri
     }
 }
 
-fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path)
         .map_err(|e| Failure::other(format!("{what} {} cannot be read: {e}; check the path", path.display())))
 }

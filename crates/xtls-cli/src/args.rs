@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jid::{BareJid, FullJid, Jid};
 
@@ -98,6 +98,18 @@ pub(crate) struct IdentityArgs {
     /// The account that the certificate is for; without it, every certificate that exists is shown
     #[arg(long, value_name = "JID")]
     pub(crate) jid: Option<Jid>,
+
+    /// What kind of key a new certificate is to have [default: p256]
+    #[arg(long, value_name = "KIND", requires = "jid")]
+    pub(crate) key: Option<Key>,
+}
+
+/// The kinds of key that a certificate can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Key {
+    P256,
+    Ed25519,
+    Rsa3072,
 }
 
 #[derive(Debug, Subcommand)]
@@ -163,6 +175,10 @@ pub(crate) struct TrustArgs {
     /// Accept the certificate of a peer that was never seen before, and expect the same from then on
     #[arg(long, conflicts_with_all = ["fingerprints", "srp_password_file", "srp_password_prompt"])]
     pub(crate) leap_of_faith: bool,
+
+    /// Accept a peer without a trusted certificate if one of these certificate authorities (PEM) vouches for its address
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["leap_of_faith", "fingerprints"])]
+    pub(crate) peer_ca_file: Option<PathBuf>,
 
     /// Share the password in the first line of this file with the peer: it stands for a certificate that is not trusted
     #[arg(long, value_name = "FILE")]

@@ -1,9 +1,9 @@
 //! `xtls identity`: the own certificate.
 
 use jid::Jid;
-use xtls::{HashAlgo, Identity};
+use xtls::{HashAlgo, Identity, KeyKind};
 
-use crate::args::IdentityArgs;
+use crate::args::{IdentityArgs, Key};
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
@@ -13,7 +13,7 @@ use crate::session;
 pub(crate) fn run(output: Output, data: &DataDir, args: &IdentityArgs) -> Result<(), Failure> {
     if let Some(jid) = &args.jid {
         let bare = Jid::to_bare(jid);
-        return report(output, bare.as_str(), &data.identity(&bare)?);
+        return report(output, bare.as_str(), &data.identity(&bare, args.key.map(kind))?);
     }
     let identities = data.identities()?;
     if identities.is_empty() {
@@ -25,6 +25,14 @@ pub(crate) fn run(output: Output, data: &DataDir, args: &IdentityArgs) -> Result
         report(output, jid, identity)?;
     }
     Ok(())
+}
+
+const fn kind(key: Key) -> KeyKind {
+    match key {
+        Key::P256 => KeyKind::EcdsaP256,
+        Key::Ed25519 => KeyKind::Ed25519,
+        Key::Rsa3072 => KeyKind::Rsa3072,
+    }
 }
 
 /// Tells of an own certificate.

@@ -18,17 +18,26 @@ const IDENTITIES: &str = "identities";
 const MAX_FILE: u64 = 64 * 1024;
 
 impl DataDir {
-    /// The own certificate for an account, made if there is none.
+    /// The own certificate for an account, made if there is none: with a key of this kind, if one is asked for.
     ///
     /// # Errors
     ///
-    /// When the file is damaged or cannot be read or written; it stays as it is.
-    pub(crate) fn identity(&self, jid: &BareJid) -> Result<Identity, Failure> {
+    /// When the file is damaged, cannot be read or written, or has a key of another kind than is asked for; it stays as it
+    /// is.
+    pub(crate) fn identity(&self, jid: &BareJid, kind: Option<KeyKind>) -> Result<Identity, Failure> {
         let path = self.path.join(IDENTITIES).join(file_name(jid));
         if let Some(found) = read(&path)? {
-            return Ok(found);
+            return match kind {
+                Some(kind) if found.key_kind() != Some(kind) => Err(Failure::other(format!(
+                    "the certificate for {jid} exists already and its key is {}, not {kind}; it was left as it is: peers \
+                     know it. To get a new one, move {} away",
+                    found.as_peer_certificate().key_description(),
+                    path.display()
+                ))),
+                _ => Ok(found),
+            };
         }
-        let identity = Identity::generate(jid, KeyKind::default(), clock::unix().as_secs())
+        let identity = Identity::generate(jid, kind.unwrap_or_default(), clock::unix().as_secs())
             .map_err(|e| Failure::other(format!("no certificate can be made for {jid}: {e}")))?;
         let pem = identity.to_pem();
         let text = Zeroizing::new(format!("{}{}", pem.certificate, pem.key.expose()));
@@ -129,22 +138,36 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(Some(&dir.path().join("new"))).unwrap();
         assert_eq!(data.identities().unwrap().len(), 0);
-        let made = data.identity(&jid("juliet@capulet.lit")).unwrap();
-        let found = data.identity(&jid("juliet@capulet.lit")).unwrap();
+        let made = data.identity(&jid("juliet@capulet.lit"), None).unwrap();
+        let found = data.identity(&jid("juliet@capulet.lit"), None).unwrap();
         assert_eq!(made.fingerprint_sha256(), found.fingerprint_sha256());
-        let other = data.identity(&jid("romeo@montague.lit")).unwrap();
+        let other = data.identity(&jid("romeo@montague.lit"), None).unwrap();
         assert_ne!(made.fingerprint_sha256(), other.fingerprint_sha256());
         assert_eq!(data.identities().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_kind_of_key_is_chosen_once_and_nothing_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(Some(dir.path())).unwrap();
+        let made = data.identity(&jid("juliet@capulet.lit"), Some(KeyKind::Ed25519)).unwrap();
+        assert_eq!(made.key_kind(), Some(KeyKind::Ed25519));
+        let failure = data.identity(&jid("juliet@capulet.lit"), Some(KeyKind::Rsa3072)).unwrap_err();
+        assert!(failure.message.contains("its key is Ed25519, not RSA 3072"), "{failure}");
+        for kind in [None, Some(KeyKind::Ed25519)] {
+            let found = data.identity(&jid("juliet@capulet.lit"), kind).unwrap();
+            assert_eq!(found.fingerprint_sha256(), made.fingerprint_sha256());
+        }
     }
 
     #[test]
     fn a_damaged_identity_is_reported_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(Some(dir.path())).unwrap();
-        data.identity(&jid("juliet@capulet.lit")).unwrap();
+        data.identity(&jid("juliet@capulet.lit"), None).unwrap();
         let path = dir.path().join("identities/juliet@capulet.lit.pem");
         fs::write(&path, "no PEM").unwrap();
-        let failure = data.identity(&jid("juliet@capulet.lit")).unwrap_err();
+        let failure = data.identity(&jid("juliet@capulet.lit"), None).unwrap_err();
         assert!(failure.message.contains("juliet@capulet.lit.pem"), "{failure}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "no PEM");
     }

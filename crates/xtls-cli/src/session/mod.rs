@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
-use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, PeerCertificate, TrustDecision, TunnelId};
+use xtls::{
+    Authorities, Closed, Config, Disposition, Element, Engine, Event, Local, PeerCertificate, TrustDecision, TunnelId,
+};
 use zeroize::Zeroizing;
 
 use crate::account::{self, Account};
@@ -85,10 +87,11 @@ impl Session {
         data: &DataDir,
         args: &AccountArgs,
         trust: TrustFile,
+        authorities: Option<Arc<Authorities>>,
     ) -> Result<Self, Failure> {
         let account = Account::from_args(args)?;
         let trace = Trace::create(args.trace.as_deref(), output)?;
-        let identity = data.identity(&account.jid.to_bare())?;
+        let identity = data.identity(&account.jid.to_bare(), None)?;
         crate::identity::report(output, account.jid.to_bare().as_str(), &identity)?;
         let password: Zeroizing<String> = account::password(args)?;
         let connection = Connection::login(&account, &password).await?;
@@ -96,7 +99,8 @@ impl Session {
         // Until here Ctrl-C just ends the process; from now on the server is told.
         let signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
 
-        let local = Local::new(connection.jid().clone(), identity);
+        let mut local = Local::new(connection.jid().clone(), identity);
+        local.authorities = authorities;
         let mut config = Config::default();
         // Nobody else here could take what the engine does not.
         config.sole_handler = true;

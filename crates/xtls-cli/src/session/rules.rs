@@ -1,9 +1,10 @@
 //! Whom to let in: the options about trust, as decisions.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jid::BareJid;
-use xtls::{Fingerprint, HashAlgo, Password, PeerCertificate, TrustPolicy, TrustRecord, TunnelOptions};
+use xtls::{Authorities, Fingerprint, HashAlgo, Password, PeerCertificate, TrustPolicy, TrustRecord, TunnelOptions};
 use xtls_stanza::FingerprintError;
 use zeroize::Zeroizing;
 
@@ -18,6 +19,8 @@ pub(crate) struct Rules {
     /// Given on the command line, for this run.
     fingerprints: Vec<Fingerprint>,
     leap_of_faith: bool,
+    /// Whose word counts for whom a certificate belongs to.
+    authorities: Option<Arc<Authorities>>,
     /// Shared with whoever the tunnels go to.
     password: Option<Password>,
     /// It is to be asked for.
@@ -34,7 +37,14 @@ impl Rules {
         let parsed: Result<Vec<_>, Failure> =
             args.fingerprints.iter().map(|text| fingerprint(text).map_err(|e| not_a_fingerprint(text, &e))).collect();
         let password = args.srp_password_file.as_deref().map(password_from_file).transpose()?;
-        Ok(Self { fingerprints: parsed?, leap_of_faith: args.leap_of_faith, password, asks: args.srp_password_prompt })
+        let authorities = args.peer_ca_file.as_deref().map(authorities_from_file).transpose()?.map(Arc::new);
+        Ok(Self {
+            fingerprints: parsed?,
+            leap_of_faith: args.leap_of_faith,
+            authorities,
+            password,
+            asks: args.srp_password_prompt,
+        })
     }
 
     /// Asks for the password that is shared with these peers, if the options say so.
@@ -64,12 +74,19 @@ impl Rules {
         }
     }
 
+    /// Those whose word counts for whom a certificate belongs to.
+    pub(crate) fn authorities(&self) -> Option<Arc<Authorities>> {
+        self.authorities.clone()
+    }
+
     /// What makes the certificate of a peer acceptable.
     fn policy(&self) -> TrustPolicy {
         if !self.fingerprints.is_empty() {
             TrustPolicy::Ask
         } else if self.leap_of_faith {
             TrustPolicy::LeapOfFaith
+        } else if self.authorities.is_some() {
+            TrustPolicy::Authorities
         } else {
             TrustPolicy::Pinned
         }
@@ -87,7 +104,7 @@ impl Rules {
 
     /// Whether a certificate of such a peer may be accepted.
     pub(crate) fn may_trust_certificate(&self, known: &TrustRecord) -> bool {
-        self.leap_of_faith || !self.fingerprints.is_empty() || !known.pins.is_empty()
+        self.leap_of_faith || self.authorities.is_some() || !self.fingerprints.is_empty() || !known.pins.is_empty()
     }
 
     /// Whether a certificate that the peer has proven to hold is one that the command line gives.
@@ -128,6 +145,13 @@ pub(crate) fn warn_if_weak(output: Output, fingerprint: &Fingerprint) {
     }
 }
 
+/// The authorities in a PEM file.
+fn authorities_from_file(path: &Path) -> Result<Authorities, Failure> {
+    let text = account::read_file("the CA file for peers", path)?;
+    Authorities::from_pem(&String::from_utf8_lossy(&text))
+        .map_err(|e| Failure::usage(format!("{e}: see {}, which --peer-ca-file names", path.display())))
+}
+
 /// A password that the engine takes.
 fn password_from_file(path: &Path) -> Result<Password, Failure> {
     let line = account::first_line(path)?;
@@ -155,6 +179,20 @@ mod tests {
     use xtls::{Identity, KeyKind, Method, PasswordError, Pin};
 
     use super::*;
+
+    /// An authority whose key nobody has.
+    const CA: &str = "-----BEGIN CERTIFICATE-----
+MIIBkTCCATegAwIBAgIUZJt60I7Er4PPSKkqp47TKcVgVhAwCgYIKoZIzj0EAwIw
+HjEcMBoGA1UEAwwTQXV0aG9yaXR5IGZvciB0ZXN0czAeFw0yNjExMjEwNDU1MDla
+Fw0zNjExMTgwNDU1MDlaMB4xHDAaBgNVBAMME0F1dGhvcml0eSBmb3IgdGVzdHMw
+WTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAS1o/DI3LV7utfER72DB6OWA2npoVD5
+yQz3EBJVoNEDe+SYAoQNDExRRuDbvXGZ4fnPN9M4OteuczRwuYIz/ZpDo1MwUTAd
+BgNVHQ4EFgQUsiAg6ChuPwQwme//QIn7rWZ9xRowHwYDVR0jBBgwFoAUsiAg6Chu
+PwQwme//QIn7rWZ9xRowDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBF
+AiAi09yXycrxlP5dxAElmCSKNk+A8dYOHQ0cO1HAHQrwEwIhAOtV2HyZTS27q/VN
+tY5yhbzwsG7m04G0Kip5EWkTPxlh
+-----END CERTIFICATE-----
+";
 
     fn rules(fingerprints: &[String], leap_of_faith: bool) -> Rules {
         Rules::from_args(&args(fingerprints, leap_of_faith, None)).unwrap()
@@ -209,7 +247,7 @@ mod tests {
 
     fn args(fingerprints: &[String], leap_of_faith: bool, file: Option<&Path>) -> TrustArgs {
         let (fingerprints, srp_password_file) = (fingerprints.to_vec(), file.map(Path::to_owned));
-        TrustArgs { fingerprints, leap_of_faith, srp_password_file, srp_password_prompt: false }
+        TrustArgs { fingerprints, leap_of_faith, peer_ca_file: None, srp_password_file, srp_password_prompt: false }
     }
 
     /// What comes of a password file with this content.
@@ -230,6 +268,25 @@ mod tests {
         assert!(!rules.may_trust_certificate(&TrustRecord::default()));
         assert_eq!(rules.options().methods, [Method::X509, Method::Srp]);
         assert!(rules.options().password.is_some());
+    }
+
+    #[test]
+    fn authorities_give_a_peer_of_whom_nothing_is_known_a_chance_and_a_file_without_any_is_a_usage_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        let args = TrustArgs { peer_ca_file: Some(path.clone()), ..args(&[], false, None) };
+        let code = || Rules::from_args(&args).unwrap_err().code;
+        assert_eq!(code(), crate::exit::Code::Other, "there is no such file");
+        std::fs::write(&path, "no PEM").unwrap();
+        assert_eq!(code(), crate::exit::Code::Usage);
+        let nobodys = Identity::generate(&juliet(), KeyKind::default(), 1_700_000_000).unwrap();
+        std::fs::write(&path, nobodys.to_pem().certificate).unwrap();
+        assert_eq!(code(), crate::exit::Code::Usage);
+        std::fs::write(&path, CA).unwrap();
+        let rules = Rules::from_args(&args).unwrap();
+        assert_eq!(rules.policy(), TrustPolicy::Authorities);
+        assert_eq!(rules.authorities().unwrap().len(), 1);
+        assert!(rules.may_trust(&TrustRecord::default()));
     }
 
     #[test]
