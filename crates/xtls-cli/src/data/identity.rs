@@ -14,8 +14,8 @@ use crate::exit::Failure;
 
 /// The directory of the own certificates, in the data directory.
 const IDENTITIES: &str = "identities";
-/// Largest file that is read.
-const MAX_FILE: u64 = 64 * 1024;
+/// Largest file that is read: a key, and a chain of certificates as long as they may be.
+const MAX_FILE: u64 = 128 * 1024;
 
 impl DataDir {
     /// The own certificate for an account, made if there is none: with a key of this kind, if one is asked for.

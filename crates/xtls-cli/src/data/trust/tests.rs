@@ -135,3 +135,35 @@ fn a_later_version_is_refused_and_kept() {
     assert!(failure.message.contains("version 2"), "{failure}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":2,\"anything\":[]}");
 }
+
+#[test]
+fn the_methods_that_secured_a_peer_are_kept_and_told_from_the_pins_of_an_older_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let pins = format!(r#"[{{"fingerprint":"sha-256:{}","learned":"manual"}}]"#, "ab".repeat(32));
+    for (peer, methods) in [
+        (r#"{"pins":[],"secured":false}"#.to_owned(), vec![]),
+        (r#"{"pins":[],"secured":true}"#.to_owned(), vec![Method::Srp]),
+        (format!(r#"{{"pins":{pins},"secured":true}}"#), vec![Method::X509]),
+        (format!(r#"{{"pins":{pins},"secured":false}}"#), vec![]),
+        (r#"{"pins":[],"secured":true,"secured_by":["x509"]}"#.to_owned(), vec![Method::X509]),
+        (r#"{"pins":[],"secured":true,"secured_by":["srp","x509"]}"#.to_owned(), vec![Method::Srp, Method::X509]),
+    ] {
+        fs::write(&path, format!(r#"{{"version":1,"peers":{{"a@b":{peer}}}}}"#)).unwrap();
+        let mut trust = TrustFile::load(path.clone()).unwrap();
+        assert_eq!(trust.record(&jid("a@b")).secured_by, methods, "{peer}");
+        // What is written for another peer loses nothing of this one.
+        trust.add(&jid("c@d"), pin(b"c")).unwrap();
+        assert_eq!(TrustFile::load(path.clone()).unwrap().record(&jid("a@b")).secured_by, methods, "{peer}");
+    }
+}
+
+#[test]
+fn a_member_that_is_not_known_is_reported_and_not_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let text = r#"{"version":1,"peers":{"a@b":{"pins":[],"secured":true,"newer":1}}}"#;
+    fs::write(&path, text).unwrap();
+    assert!(TrustFile::load(path.clone()).unwrap_err().message.contains("newer"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}
