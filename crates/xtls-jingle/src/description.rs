@@ -45,7 +45,7 @@ impl Description {
     ///
     /// When the element is no description, or too large.
     pub fn new(element: &Element) -> Result<Self, DescriptionError> {
-        let description = Self::parse(element.root(), &Dialect::PLAIN).ok_or(DescriptionError::Name)?;
+        let description = Self::parse(element.root(), &Dialect::STRICT).ok_or(DescriptionError::Name)?;
         if description.is_too_large() {
             return Err(DescriptionError::TooLarge);
         }

@@ -6,8 +6,8 @@ use crate::{IbbVersion, JingleVersion};
 
 /// Run-time options: which namespaces are read, which one an offer has, and what is tolerated.
 ///
-/// The default is the narrowest as to namespaces: it is for who chooses nothing, and needs to know of `ibb:1` alone. The
-/// others are [`Dialect::STRICT`], [`Dialect::DRAFT_02`] and [`Dialect::TOLERANT`], also to be had by [`Profile`].
+/// There are [`Dialect::STRICT`], [`Dialect::DRAFT_02`] and [`Dialect::TOLERANT`], one for each [`Profile`]. The default is
+/// that of the default profile.
 ///
 /// Nothing here weakens security: a tolerance never makes a method possible that not both ends offered.
 ///
@@ -35,9 +35,9 @@ pub struct Dialect {
     /// Takes a security-info that names several possible methods: it is acknowledged, and chooses nothing. Otherwise it is
     /// malformed (draft § 3: the initiator signals the one method it chose).
     pub several_methods: bool,
-    /// Takes a transport-info that authorises a further bytestream (XEP-0261 § 2.4), which becomes
-    /// [`Event::TransportInfo`](crate::Event::TransportInfo). Otherwise it is answered unsupported-info.
-    pub further_bytestreams: bool,
+    /// Takes XML white space around and inside the base64 of a block, as the examples of XEP-0047 and of the draft have it.
+    /// Otherwise it is refused like any character that is not base64 (XEP-0047 § 6).
+    pub white_space: bool,
 }
 
 /// A named choice of all the options that differ from peer to peer.
@@ -55,7 +55,7 @@ pub enum Profile {
 
 macro_rules! table {
     ($($(#[$doc:meta])* $name:ident: $legacy:literal, $ibb_0:literal, $offered:ident, $nameless:literal, $several:literal,
-        $further:literal;)*) => {
+        $white_space:literal;)*) => {
         impl Dialect {
             $($(#[$doc])* pub const $name: Self = Self {
                 legacy_namespaces: $legacy,
@@ -63,19 +63,17 @@ macro_rules! table {
                 offered_ibb: IbbVersion::$offered,
                 nameless_content: $nameless,
                 several_methods: $several,
-                further_bytestreams: $further,
+                white_space: $white_space,
             };)*
         }
     };
 }
 
 // Every difference between the profiles stands in this table. The columns: legacy_namespaces, ibb_0, offered_ibb,
-// nameless_content, several_methods, further_bytestreams.
+// nameless_content, several_methods, white_space.
 table! {
-    /// The default: `jingle:1` and `ibb:1` alone.
-    PLAIN:    false, false, Ibb1, true,  false, false;
     /// [`Profile::Strict`].
-    STRICT:   false, true,  Ibb1, false, false, true;
+    STRICT:   false, true,  Ibb1, false, false, false;
     /// [`Profile::Draft02`].
     DRAFT_02: false, true,  Ibb0, true,  true,  true;
     /// [`Profile::Tolerant`].
@@ -117,7 +115,7 @@ impl Dialect {
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self::PLAIN
+        Profile::default().into()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use xtls_stanza::{Condition, ErrorType, StanzaError, ns};
+use xtls_stanza::{Condition, ErrorType, StanzaError};
+
+use crate::JingleVersion;
 
 /// Jingle's own error conditions: those of XEP-0166 § 10, and security-required of § 9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +27,7 @@ impl JingleCondition {
     pub const ALL: &'static [Self] =
         &[Self::OutOfOrder, Self::TieBreak, Self::UnknownSession, Self::UnsupportedInfo, Self::SecurityRequired];
 
-    /// The name of the element in `urn:xmpp:jingle:errors:1`.
+    /// The name of the element in [`JingleVersion::errors_ns`].
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,8 +41,10 @@ impl JingleCondition {
 
     /// The stanza error that carries it: the condition of the table in § 10, the type of the examples in §§ 6.7, 6.8,
     /// 7.2.16 and 9. Out-of-order has no example; it has the type that RFC 6120 § 8.3.3 gives unexpected-request.
+    ///
+    /// `version` is that of the request that it answers.
     #[must_use]
-    pub fn stanza_error(self) -> StanzaError {
+    pub fn stanza_error(self, version: JingleVersion) -> StanzaError {
         let (condition, error_type) = match self {
             Self::OutOfOrder => (Condition::UnexpectedRequest, ErrorType::Wait),
             Self::TieBreak => (Condition::Conflict, ErrorType::Cancel),
@@ -48,16 +52,17 @@ impl JingleCondition {
             Self::UnsupportedInfo => (Condition::FeatureNotImplemented, ErrorType::Modify),
             Self::SecurityRequired => (Condition::NotAcceptable, ErrorType::Cancel),
         };
-        StanzaError::new(condition).with_type(error_type).with_specific(self.as_str(), ns::JINGLE_ERRORS)
+        StanzaError::new(condition).with_type(error_type).with_specific(self.as_str(), version.errors_ns())
     }
 
-    /// The condition that a received error carries. Gajim's spelling `tiebreak` is understood.
+    /// The condition that a received error carries, in the namespace of any version. Gajim's spelling `tiebreak` is understood.
     #[must_use]
     pub fn of(error: &StanzaError) -> Option<Self> {
-        if error.is_specific("tiebreak", ns::JINGLE_ERRORS) {
+        let is = |name| JingleVersion::ALL.iter().any(|version| error.is_specific(name, version.errors_ns()));
+        if is("tiebreak") {
             return Some(Self::TieBreak);
         }
-        Self::ALL.iter().copied().find(|condition| error.is_specific(condition.as_str(), ns::JINGLE_ERRORS))
+        Self::ALL.iter().copied().find(|condition| is(condition.as_str()))
     }
 }
 
@@ -82,19 +87,19 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The error that answers the request.
+    /// The error that answers the request, which is of this version.
     #[must_use]
-    pub fn stanza_error(self) -> StanzaError {
+    pub fn stanza_error(self, version: JingleVersion) -> StanzaError {
         match self {
             Self::Malformed(what) => StanzaError::new(Condition::BadRequest).with_text(what),
             // Not to be sent again as it is, and there is nothing to negotiate: as in XEP-0047 § 2.1.
             Self::NotAcceptable(what) => {
                 StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel).with_text(what)
             }
-            Self::OutOfOrder(why) => JingleCondition::OutOfOrder.stanza_error().with_text(why),
-            Self::UnknownSession => JingleCondition::UnknownSession.stanza_error(),
-            Self::UnsupportedInfo => JingleCondition::UnsupportedInfo.stanza_error(),
-            Self::TieBreak => JingleCondition::TieBreak.stanza_error(),
+            Self::OutOfOrder(why) => JingleCondition::OutOfOrder.stanza_error(version).with_text(why),
+            Self::UnknownSession => JingleCondition::UnknownSession.stanza_error(version),
+            Self::UnsupportedInfo => JingleCondition::UnsupportedInfo.stanza_error(version),
+            Self::TieBreak => JingleCondition::TieBreak.stanza_error(version),
             Self::Busy(why) => StanzaError::new(Condition::ResourceConstraint).with_text(why),
         }
     }
@@ -120,7 +125,7 @@ impl core::error::Error for Fault {}
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use xtls_stanza::{Element, Limits};
+    use xtls_stanza::{Element, Limits, ns};
 
     fn wire(error: &StanzaError) -> String {
         let mut out = String::new();
@@ -139,13 +144,19 @@ mod tests {
         ];
         assert_eq!(expected.map(|row| row.0), JingleCondition::ALL);
         for (condition, error_type, defined, specific) in expected {
-            let xml = format!(
-                "<error type='{error_type}'><{defined} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
-                 <{specific} xmlns='urn:xmpp:jingle:errors:1'/></error>"
-            );
-            assert_eq!(wire(&condition.stanza_error()), xml);
-            let read = StanzaError::parse(Element::parse(&xml, &Limits::default()).unwrap().root());
-            assert_eq!(JingleCondition::of(&read), Some(condition));
+            for (version, ns) in [
+                (JingleVersion::Jingle1, "urn:xmpp:jingle:errors:1"),
+                (JingleVersion::Jingle0, "urn:xmpp:jingle:errors:0"),
+                (JingleVersion::Tmp, "urn:xmpp:tmp:jingle:errors"),
+            ] {
+                let xml = format!(
+                    "<error type='{error_type}'><{defined} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+                     <{specific} xmlns='{ns}'/></error>"
+                );
+                assert_eq!(wire(&condition.stanza_error(version)), xml);
+                let read = StanzaError::parse(Element::parse(&xml, &Limits::default()).unwrap().root());
+                assert_eq!(JingleCondition::of(&read), Some(condition));
+            }
         }
     }
 
@@ -165,7 +176,7 @@ mod tests {
     #[test]
     fn every_fault_has_its_answer() {
         let answer = |fault: Fault| {
-            let error = fault.stanza_error();
+            let error = fault.stanza_error(JingleVersion::Jingle1);
             (error.condition, error.error_type, JingleCondition::of(&error))
         };
         assert_eq!(answer(Fault::Malformed("x")), (Condition::BadRequest, ErrorType::Modify, None));

@@ -145,14 +145,14 @@ impl Jingle {
         Self { contents: vec![content], ..self }
     }
 
-    /// Reads the payload of an IQ of type set under the default [`Dialect`]. `None` when it is not a `<jingle/>` of
-    /// `urn:xmpp:jingle:1`.
+    /// Reads the payload of an IQ of type set under the default [`Dialect`]. `None` when it is not a `<jingle/>` of a
+    /// namespace that this reads.
     ///
     /// # Errors
     ///
     /// When it breaks a rule; it is then answered with [`Malformed::stanza_error`].
     pub fn parse(payload: ElementRef<'_>) -> Option<Result<Self, Malformed>> {
-        Self::parse_with(payload, &Dialect::PLAIN)
+        Self::parse_with(payload, &Dialect::default())
     }
 
     /// The same under any dialect. `None` when it is not a `<jingle/>` of a namespace that the dialect reads.

@@ -2,9 +2,8 @@
 
 use xtls_stanza::ns;
 
-/// The namespace of a `<jingle/>` element. A session is carried on in the one that its session-initiate has.
-///
-/// Jingle's own errors have the namespace of XEP-0166 § 10 whatever the session's is.
+/// The namespace of a `<jingle/>` element. A session is carried on in the one that its session-initiate has, and Jingle's
+/// own errors about it have one of the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum JingleVersion {
@@ -49,6 +48,17 @@ impl JingleVersion {
     #[must_use]
     pub fn of(ns: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|version| version.ns() == ns)
+    }
+
+    /// The namespace of Jingle's own error conditions (XEP-0166 § 10) in this version. Those that come are understood in
+    /// any of them: some clients mixed them up.
+    #[must_use]
+    pub fn errors_ns(self) -> &'static str {
+        match self {
+            Self::Jingle1 => ns::JINGLE_ERRORS,
+            Self::Jingle0 => ns::JINGLE_ERRORS_0,
+            Self::Tmp => ns::JINGLE_ERRORS_TMP,
+        }
     }
 
     /// Whether only peers of before 2009 use it.

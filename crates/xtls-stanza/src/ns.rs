@@ -45,6 +45,10 @@ pub const JINGLE_0: &str = "urn:xmpp:jingle:0";
 pub const JINGLE_TMP: &str = "urn:xmpp:tmp:jingle";
 /// XEP-0166 § 10: Jingle's own error conditions.
 pub const JINGLE_ERRORS: &str = "urn:xmpp:jingle:errors:1";
+/// The same in the time of [`JINGLE_0`]; some clients kept it for later sessions.
+pub const JINGLE_ERRORS_0: &str = "urn:xmpp:jingle:errors:0";
+/// The same in the time of [`JINGLE_TMP`].
+pub const JINGLE_ERRORS_TMP: &str = "urn:xmpp:tmp:jingle:errors";
 /// draft-meyer-xmpp-e2e-encryption-02 § 3: the security precondition, as it is emitted.
 pub const XTLS_0: &str = "urn:xmpp:jingle:security:xtls:0";
 /// draft-meyer-xmpp-e2e-encryption-02 § 7: the same, as the disco feature spells it.

@@ -4,6 +4,7 @@ use core::{fmt, time::Duration};
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use xtls_jingle::Profile;
 use xtls_stanza::{Limits, jid::FullJid};
 use xtls_tls::{Authorities, Identity, TlsVersion};
 
@@ -47,6 +48,9 @@ impl Local {
 pub struct Config {
     /// How long things may take.
     pub timers: Timers,
+    /// What is offered, and what is taken, where the specifications or the clients written to them differ; the table is
+    /// [`Dialect`](xtls_jingle::Dialect)'s. No profile weakens security. Default [`Profile::Tolerant`].
+    pub profile: Profile,
     /// Bounds on a stanza of the outer stream.
     pub stanza_limits: Limits,
     /// Bounds on a stanza inside a tunnel.
@@ -108,6 +112,9 @@ pub struct Timers {
     pub answer: Duration,
     /// Data without an acknowledgement while the peer is alive. Default 600 s.
     pub stall: Duration,
+    /// The wait before blocks that came back with a temporary delivery error are sent again (XEP-0047 § 2.2). It doubles as
+    /// long as none gets through, and `stall` ends it. Default 2 s.
+    pub retry: Duration,
     /// Silence until the peer is asked for a sign of life (XEP-0166 § 6.8). Default 30 s.
     pub liveness_idle: Duration,
     /// The wait for that sign. Default 30 s.
@@ -128,6 +135,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             timers: Timers::default(),
+            profile: Profile::default(),
             stanza_limits: Limits::default(),
             tunnel_limits: Limits::default(),
             tunnels_per_peer: 4,
@@ -153,6 +161,7 @@ impl Default for Timers {
             handshake: Duration::from_secs(60),
             answer: Duration::from_secs(30),
             stall: Duration::from_secs(600),
+            retry: Duration::from_secs(2),
             liveness_idle: Duration::from_secs(30),
             liveness_answer: Duration::from_secs(30),
             gone: Duration::from_secs(8),
@@ -196,6 +205,7 @@ impl Config {
             ("timers.handshake", !timers.handshake.is_zero()),
             ("timers.answer", !timers.answer.is_zero()),
             ("timers.stall", !timers.stall.is_zero()),
+            ("timers.retry", !timers.retry.is_zero()),
             ("timers.liveness_idle", !timers.liveness_idle.is_zero()),
             ("timers.liveness_answer", !timers.liveness_answer.is_zero()),
             ("timers.gone", !timers.gone.is_zero()),

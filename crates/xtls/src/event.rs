@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use xtls_jingle::Reason;
+use xtls_jingle::{JingleVersion, Reason};
 use xtls_stanza::{Element, Fingerprint, ParseError, SecurityOffer, jid::FullJid};
 use xtls_tls::PeerCertificate;
 
@@ -59,8 +59,8 @@ pub(crate) enum Answer {
     Result,
     /// An error.
     Error(xtls_stanza::StanzaError),
-    /// An empty result, and then the session is ended (XEP-0166 § 6.3.1).
-    Terminate { sid: String, reason: Reason },
+    /// An empty result, and then the session is ended (XEP-0166 § 6.3.1), in the version that it was offered in.
+    Terminate { sid: String, version: JingleVersion, reason: Reason },
 }
 
 /// An offered tunnel, to be passed to [`Engine::accept`](crate::Engine::accept) or
@@ -87,6 +87,14 @@ pub enum Event {
     IncomingGone {
         /// The id that [`Incoming::id`] gave.
         id: TunnelId,
+    },
+    /// Our offer was answered with the address of another resource of the same account, and is made to that one now
+    /// (XEP-0166 § 6.3.2). It comes at most once for each tunnel.
+    Redirected {
+        /// The tunnel.
+        id: TunnelId,
+        /// Who the offer goes to.
+        peer: FullJid,
     },
     /// The method depends on whether a password is shared with the peer: answer with
     /// [`Tunnel::provide_password`](crate::Tunnel::provide_password) within the ring time. A no goes on without one, if the

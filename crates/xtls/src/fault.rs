@@ -7,7 +7,7 @@
 use core::fmt;
 
 use xtls_jingle::{Action, ReasonCondition};
-use xtls_stanza::{Fingerprint, Method, StanzaError};
+use xtls_stanza::{Fingerprint, Method, StanzaError, jid::Jid};
 use xtls_stream::StreamFault;
 use xtls_tls::{CertificateFault, TlsError, TlsErrorKind};
 
@@ -92,6 +92,12 @@ pub enum Fault {
     Undelivered {
         /// The error that came back.
         error: StanzaError,
+    },
+    /// The peer, or a server in its name, wants the offer to be made to somebody else (XEP-0166 § 13.5). Whom to talk to is
+    /// not theirs to say.
+    Redirected {
+        /// To whom.
+        to: Jid,
     },
     /// Both ends began at once and the peer's offer goes first (XEP-0166 § 7.2.16). It comes as an offer of its own.
     TieBreak,
@@ -188,6 +194,7 @@ impl Fault {
             Self::Refused { .. } => row(Incompatible, Some(GeneralError), false, false),
             Self::Unreachable { .. } => row(Network, None, false, false),
             Self::Undelivered { .. } => row(Network, Some(ConnectivityError), false, true),
+            Self::Redirected { .. } => row(Misbehaved, None, true, false),
             Self::TieBreak => row(Nobody, None, false, false),
             Self::Timeout(_) => row(Network, Some(Timeout), false, false),
             Self::Gone => row(Network, Some(Gone), false, false),
@@ -254,6 +261,7 @@ impl fmt::Display for Fault {
             Self::Refused { action, error } => write!(f, "the peer refused {action}: {error}"),
             Self::Unreachable { asked, error } => write!(f, "the peer could not be asked for {asked}: {error}"),
             Self::Undelivered { error } => write!(f, "data did not get through: {error}"),
+            Self::Redirected { to } => write!(f, "the offer was redirected to somebody else: {to}"),
             Self::TieBreak => f.write_str("both ends began at once, and the peer's offer goes first"),
             Self::Timeout(timer) => write!(f, "no {timer} in time"),
             Self::Gone => f.write_str("the peer is gone"),

@@ -38,7 +38,7 @@ pub use trust::{
     Attempts, Confirmed, Learned, MemoryTrustStore, PasswordOutcome, Pin, TrustPolicy, TrustRecord, TrustStore,
 };
 
-pub use xtls_jingle::{Description, Reason, ReasonCondition};
+pub use xtls_jingle::{Description, Profile, Reason, ReasonCondition};
 pub use xtls_stanza::{
     Caps, CapsError, Disco, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo, Element, Fingerprint, HashAlgo, Method,
     SecurityOffer, jid,

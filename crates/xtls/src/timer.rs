@@ -15,6 +15,8 @@ pub enum Timer {
     Answer,
     /// An acknowledgement of data.
     Stall,
+    /// The way to the peer to be free again, after data came back.
+    Retry,
     /// Any sign of life, after which the peer is asked for one.
     LivenessIdle,
     /// The answer to that question.
@@ -48,11 +50,12 @@ pub struct Deadline {
 pub(crate) struct Table([Option<Instant>; Timer::ALL.len()]);
 
 impl Timer {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Ring,
         Self::Handshake,
         Self::Answer,
         Self::Stall,
+        Self::Retry,
         Self::LivenessIdle,
         Self::LivenessAnswer,
         Self::Gone,
@@ -110,7 +113,7 @@ impl fmt::Display for Timer {
             Self::Ring => "decision on the offer",
             Self::Handshake => "end of the TLS handshake",
             Self::Answer => "answer",
-            Self::Stall => "acknowledgement of data",
+            Self::Stall | Self::Retry => "acknowledgement of data",
             Self::LivenessIdle | Self::LivenessAnswer | Self::Gone => "sign of life",
             Self::Confirm => "confirmation",
             Self::Close => "answer to the end",

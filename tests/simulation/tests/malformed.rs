@@ -50,7 +50,7 @@ fn what_is_not_ours_is_left_alone() {
         "<iq type='get' id='1' from='juliet@capulet.lit/balcony'><query xmlns='jabber:iq:version'/></iq>",
         "<iq type='set' id='1'><jingle xmlns='urn:xmpp:jingle:1' action='session-info' sid='x'/></iq>",
         "<iq type='set' from='juliet@capulet.lit/balcony'><jingle xmlns='urn:xmpp:jingle:1'/></iq>",
-        "<iq type='set' id='1' from='juliet@capulet.lit/balcony'><jingle xmlns='urn:xmpp:jingle:0' sid='x'/></iq>",
+        "<iq type='set' id='1' from='juliet@capulet.lit/balcony'><jingle xmlns='urn:xmpp:jingle:2' sid='x'/></iq>",
         "<iq type='set' id='1' from='juliet@capulet.lit/balcony'><data xmlns='urn:other' sid='x' seq='0'/></iq>",
         "<iq xmlns='jabber:server' type='set' id='1' from='juliet@capulet.lit/balcony'>\
          <jingle xmlns='urn:xmpp:jingle:1' action='session-info' sid='x'/></iq>",

@@ -75,7 +75,7 @@ impl Entity {
         let mut config = Config::default();
         config.sole_handler = true;
         let engine = Engine::new(config, local, Box::new(store), seed, now, unix).map_err(|e| impossible(&e))?;
-        let disco = Disco::new(&jid.to_bare(), engine.features())?;
+        let disco = Disco::new(&jid.to_bare(), &engine.features())?;
         Ok(Self { name, jid, identity, engine, disco, events: Vec::new() })
     }
 }

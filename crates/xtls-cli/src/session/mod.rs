@@ -116,7 +116,7 @@ impl Session {
         let now = clock::now();
         let engine = Engine::new(config, local, Box::new(Arc::clone(&trust)), seed, now, clock::unix())
             .map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
-        let disco = Disco::new(&account.jid.to_bare(), engine.features())?;
+        let disco = Disco::new(&account.jid.to_bare(), &engine.features())?;
         tell(output, &Report::Online { jid: connection.jid().as_str() })?;
         let mut session =
             Self { engine, output, connection, trust, disco, signals, heard: now, asked: false, lost: None, trace };

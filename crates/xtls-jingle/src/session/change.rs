@@ -1,9 +1,7 @@
 //! Requests to change what was negotiated: a session keeps its one content and its one transport.
 
 use super::{Event, Session};
-use crate::{
-    Action, Content, Creator, Fault, Jingle, Reason, ReasonCondition, Transport, Winner, tie_break_in_session,
-};
+use crate::{Action, Content, Creator, Fault, Jingle, Reason, ReasonCondition, Winner, tie_break_in_session};
 
 impl Session {
     /// § 7.2.2: whoever does not want the new content MUST send a content-reject.
@@ -64,28 +62,6 @@ impl Session {
         let content = Content { transport, ..Content::new(&self.offer.content_name) };
         self.reply(self.request(Action::TransportReject).with_content(content))?;
         Ok(None)
-    }
-
-    /// XEP-0261 § 2.4: a new sid authorises a further bytestream.
-    pub(super) fn transport_info(&self, request: &Jingle) -> Result<Option<Event>, Fault> {
-        let said = request.contents.first().and_then(|content| content.transport.as_ref());
-        let Some(Transport::Ibb(ibb)) = said.filter(|_| self.dialect.further_bytestreams) else {
-            return Err(Fault::UnsupportedInfo);
-        };
-        self.content_of(request)?;
-        if ibb.version != self.ibb_version {
-            return Err(Fault::UnsupportedInfo);
-        }
-        if ibb.in_messages {
-            return Err(Fault::NotAcceptable("data in IQ stanzas was offered"));
-        }
-        let Some(sid) = ibb.sid.clone() else {
-            return Err(Fault::Malformed("a further bytestream without a sid"));
-        };
-        if sid == self.offer.ibb_sid {
-            return Err(Fault::NotAcceptable("a bytestream of this sid was offered"));
-        }
-        Ok(Some(Event::TransportInfo { sid, block_size: ibb.block_size.unwrap_or(self.block_size) }))
     }
 
     /// Queues what answers a request beside its acknowledgement. While the last of the kind is open, the request is refused

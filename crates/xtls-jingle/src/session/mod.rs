@@ -7,7 +7,7 @@ mod request;
 
 use std::collections::VecDeque;
 
-use xtls_stanza::{Ids, Method, SecurityOffer, jid::FullJid};
+use xtls_stanza::{Id, Ids, Method, SecurityOffer, jid::FullJid};
 
 pub use answer::{Refused, Verdict};
 pub use error::{AcceptError, ChooseError, InitiateError, PingError};
@@ -86,16 +86,6 @@ pub enum Event {
     /// The peer has ended the session, or has removed its only content, so that it is ended from here: a session-terminate
     /// is then queued. A reason is not required.
     Terminated(Option<Reason>),
-    /// The peer authorises a further bytestream, which either side may open (XEP-0261 § 2.4): only where
-    /// [`Dialect::further_bytestreams`] says so. The session keeps nothing of it; a driver that does not want it answers
-    /// [`Fault::UnsupportedInfo`](crate::Fault::UnsupportedInfo) instead of acknowledging. How many there may be is for
-    /// the driver to bound.
-    TransportInfo {
-        /// Its sid, another one than that of the first bytestream.
-        sid: String,
-        /// Bytes of one block: the number that was said, which may exceed that of the first bytestream, or else that one.
-        block_size: u16,
-    },
 }
 
 impl Session {
@@ -242,6 +232,11 @@ impl Session {
     #[must_use]
     pub fn waits_for_answer(&self) -> bool {
         self.unanswered.iter().any(|sent| sent.action != Action::SessionTerminate)
+    }
+
+    /// The ids of the requests to which an answer is due still.
+    pub fn unanswered(&self) -> impl Iterator<Item = Id> {
+        self.unanswered.iter().map(|sent| sent.id)
     }
 
     /// Responder: accepts the session. Queues a session-accept.

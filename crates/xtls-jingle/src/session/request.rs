@@ -20,9 +20,10 @@ impl Session {
             Action::SessionAccept => self.session_accept(request).map(Some),
             Action::SecurityInfo => self.security_info(request),
             Action::SessionInfo if is_ping(request) => Ok(None),
-            Action::TransportInfo => self.transport_info(request),
             // XEP-0166 § 6.8: informational messages that are not understood MUST be answered so.
-            Action::SessionInfo | Action::DescriptionInfo => Err(Fault::UnsupportedInfo),
+            // A session has one bytestream: one that XEP-0261 § 2.4 would let the peer add would only be refused when it is
+            // opened.
+            Action::SessionInfo | Action::DescriptionInfo | Action::TransportInfo => Err(Fault::UnsupportedInfo),
             Action::SessionTerminate => {
                 self.end();
                 Ok(Some(Event::Terminated(request.reason.clone())))

@@ -1,6 +1,8 @@
 //! XEP-0166 § 7.2: requests to change what was negotiated, in a session that keeps its one content and its one transport.
 
-use xtls_jingle::{Action, Event, Fault, JingleCondition, Reason, ReasonCondition, Senders, Session, State, Verdict};
+use xtls_jingle::{
+    Action, Event, Fault, JingleCondition, JingleVersion, Reason, ReasonCondition, Senders, Session, State, Verdict,
+};
 use xtls_stanza::{Condition, ErrorType, StanzaError};
 
 use super::{active, jingle, next, next_xml, offer, pending, picture, write};
@@ -114,7 +116,7 @@ fn xep_0166_7_2_16_of_two_crossing_actions_the_initiators_wins() {
     let (_, of_initiator) = next(&mut initiator);
     let (sent, of_responder) = next(&mut responder);
     assert_eq!((of_initiator.action, of_responder.action), (Action::ContentModify, Action::ContentModify));
-    let error = fault(&mut initiator, &modify("responder")).stanza_error();
+    let error = fault(&mut initiator, &modify("responder")).stanza_error(JingleVersion::Jingle1);
     assert_eq!((error.error_type, error.condition), (ErrorType::Cancel, Condition::Conflict));
     assert_eq!(JingleCondition::of(&error), Some(JingleCondition::TieBreak));
 
@@ -208,7 +210,7 @@ fn xep_0166_7_3_a_change_names_the_content_of_the_session() {
 fn xep_0166_7_2_answers_to_what_was_never_asked_are_out_of_order() {
     for action in [Action::ContentAccept, Action::ContentReject, Action::TransportAccept, Action::TransportReject] {
         for mut session in sessions() {
-            let error = fault(&mut session, &jingle(action, S5B)).stanza_error();
+            let error = fault(&mut session, &jingle(action, S5B)).stanza_error(JingleVersion::Jingle1);
             assert_eq!((error.error_type, error.condition), (ErrorType::Wait, Condition::UnexpectedRequest));
             assert_eq!(JingleCondition::of(&error), Some(JingleCondition::OutOfOrder));
         }
@@ -222,7 +224,7 @@ fn one_answer_of_a_kind_is_open_and_a_second_request_is_refused() {
     for (request, action) in [(&add, Action::ContentReject), (&replace, Action::TransportReject)] {
         for mut session in sessions() {
             assert_eq!(session.handle_request(request), Ok(None));
-            let error = fault(&mut session, request).stanza_error();
+            let error = fault(&mut session, request).stanza_error(JingleVersion::Jingle1);
             assert_eq!((error.error_type, error.condition), (ErrorType::Wait, Condition::ResourceConstraint), "queued");
             let (sent, _) = next(&mut session);
             for _ in 0..100 {

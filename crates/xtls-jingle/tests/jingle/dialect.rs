@@ -10,8 +10,8 @@ use super::{
     security, write,
 };
 
-/// Default, strict, draft02, tolerant.
-const DIALECTS: [Dialect; 4] = [Dialect::PLAIN, Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT];
+/// Strict, draft02, tolerant.
+const DIALECTS: [Dialect; 3] = [Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT];
 
 const OLD: [&str; 4] = [
     "urn:xmpp:jingle:0",
@@ -22,7 +22,7 @@ const OLD: [&str; 4] = [
 
 #[test]
 fn the_profiles_have_their_rows() {
-    assert_eq!(Dialect::default(), Dialect::PLAIN);
+    assert_eq!(Dialect::default(), Dialect::TOLERANT);
     assert_eq!(Profile::default(), Profile::Tolerant);
     let rows = [
         (Profile::Strict, "strict", Dialect::STRICT),
@@ -37,7 +37,7 @@ fn the_profiles_have_their_rows() {
 }
 
 /// For each dialect, whether it reads an empty session-info in this namespace.
-fn reads_jingle(ns: &str) -> [bool; 4] {
+fn reads_jingle(ns: &str) -> [bool; 3] {
     let xml = format!("<jingle xmlns='{ns}' action='session-info' sid='{SID}'/>");
     DIALECTS.map(|dialect| {
         let read = read_with(&xml, &dialect).map(Result::unwrap);
@@ -49,13 +49,13 @@ fn reads_jingle(ns: &str) -> [bool; 4] {
 #[test]
 fn namespaces_of_jingle() {
     assert_eq!(JingleVersion::ALL.len(), 3);
-    assert_eq!(reads_jingle("urn:xmpp:jingle:1"), [true; 4]);
-    assert_eq!(reads_jingle("urn:xmpp:jingle:0"), [false, false, false, true]);
-    assert_eq!(reads_jingle("urn:xmpp:tmp:jingle"), [false, false, false, true]);
+    assert_eq!(reads_jingle("urn:xmpp:jingle:1"), [true; 3]);
+    assert_eq!(reads_jingle("urn:xmpp:jingle:0"), [false, false, true]);
+    assert_eq!(reads_jingle("urn:xmpp:tmp:jingle"), [false, false, true]);
     for unknown in
         ["urn:xmpp:jingle:2", "urn:xmpp:jingle", "urn:xmpp:tmp:jingle:0", "http://jabber.org/protocol/jingle"]
     {
-        assert_eq!(reads_jingle(unknown), [false; 4], "{unknown}");
+        assert_eq!(reads_jingle(unknown), [false; 3], "{unknown}");
     }
 }
 
@@ -72,11 +72,11 @@ fn namespaces_of_the_application() {
             description.is_xmlstream()
         })
     };
-    assert_eq!(reads("urn:xmpp:jingle:apps:xmlstream:0"), [true; 4]);
-    assert_eq!(reads("urn:xmpp:jingle:apps:xmlstream:1"), [true; 4]);
-    assert_eq!(reads("urn:xmpp:tmp:jingle:apps:xmlstream"), [false, false, false, true]);
-    assert_eq!(reads("urn:xmpp:tmp:jingle:apps:xmlstream:0"), [false, false, false, true]);
-    assert_eq!(reads("urn:xmpp:jingle:apps:xmlstream:2"), [false; 4]);
+    assert_eq!(reads("urn:xmpp:jingle:apps:xmlstream:0"), [true; 3]);
+    assert_eq!(reads("urn:xmpp:jingle:apps:xmlstream:1"), [true; 3]);
+    assert_eq!(reads("urn:xmpp:tmp:jingle:apps:xmlstream"), [false, false, true]);
+    assert_eq!(reads("urn:xmpp:tmp:jingle:apps:xmlstream:0"), [false, false, true]);
+    assert_eq!(reads("urn:xmpp:jingle:apps:xmlstream:2"), [false; 3]);
 }
 
 #[test]
@@ -93,11 +93,11 @@ fn namespaces_of_the_transport() {
         })
     };
     assert_eq!(IbbVersion::ALL.len(), 3);
-    assert_eq!(reads("urn:xmpp:jingle:transports:ibb:1"), [true; 4]);
-    assert_eq!(reads("urn:xmpp:jingle:transports:ibb:0"), [false, true, true, true]);
-    assert_eq!(reads("urn:xmpp:tmp:jingle:transports:ibb"), [false, false, false, true]);
-    assert_eq!(reads("urn:xmpp:jingle:transports:ibb:2"), [false; 4]);
-    assert_eq!(reads("urn:xmpp:jingle:transports:s5b:1"), [false; 4]);
+    assert_eq!(reads("urn:xmpp:jingle:transports:ibb:1"), [true; 3]);
+    assert_eq!(reads("urn:xmpp:jingle:transports:ibb:0"), [true; 3]);
+    assert_eq!(reads("urn:xmpp:tmp:jingle:transports:ibb"), [false, false, true]);
+    assert_eq!(reads("urn:xmpp:jingle:transports:ibb:2"), [false; 3]);
+    assert_eq!(reads("urn:xmpp:jingle:transports:s5b:1"), [false; 3]);
 }
 
 #[test]
@@ -124,10 +124,7 @@ fn no_dialect_offers_an_old_namespace() {
         assert!(OLD.iter().all(|ns| !xml.contains(&format!("'{ns}'"))), "{xml}");
         assert!(!xml.contains("urn:xmpp:tmp:"), "{xml}");
     }
-    assert_eq!(
-        DIALECTS.map(|dialect| dialect.offered_ibb),
-        [IbbVersion::Ibb1, IbbVersion::Ibb1, IbbVersion::Ibb0, IbbVersion::Ibb1]
-    );
+    assert_eq!(DIALECTS.map(|dialect| dialect.offered_ibb), [IbbVersion::Ibb1, IbbVersion::Ibb0, IbbVersion::Ibb1]);
 }
 
 #[test]
@@ -141,9 +138,10 @@ fn draft_7_and_xep_0261_4_every_supported_version_is_advertised() {
         "urn:xmpp:jingle:transports:ibb:1",
         "urn:xmpp:jingle:transports:ibb:0",
     ];
-    assert_eq!(Dialect::PLAIN.features(), &features[..6]);
-    for dialect in [Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT] {
+    for mut dialect in DIALECTS {
         assert_eq!(dialect.features(), features);
+        dialect.ibb_0 = false;
+        assert_eq!(dialect.features(), &features[..6]);
     }
 }
 
@@ -171,7 +169,12 @@ fn security_info_with_several_methods_chooses_nothing_where_it_is_tolerated() {
         assert_eq!(responder.method(), Some(Method::X509));
         answer.is_ok()
     });
-    assert_eq!(tolerated, [false, false, true, true]);
+    assert_eq!(tolerated, [false, true, true]);
+}
+
+#[test]
+fn xep_0047_6_white_space_in_base64_is_refused_by_the_strict_profile_alone() {
+    assert_eq!(DIALECTS.map(|dialect| dialect.white_space), [false, true, true]);
 }
 
 #[test]
@@ -188,13 +191,13 @@ fn m7_no_dialect_makes_a_method_possible_that_not_both_offered() {
 #[test]
 fn xep_0166_7_3_a_content_without_a_name_is_taken_where_it_is_tolerated() {
     for (attributes, expected) in [
-        ("creator='initiator' name='xmlstream'", [true; 4]),
+        ("creator='initiator' name='xmlstream'", [true; 3]),
         // The default of the creator is the initiator.
-        ("name='xmlstream'", [true; 4]),
-        ("creator='initiator'", [true, false, true, true]),
-        ("", [true, false, true, true]),
-        ("name=''", [false; 4]),
-        ("creator='responder'", [false; 4]),
+        ("name='xmlstream'", [true; 3]),
+        ("creator='initiator'", [false, true, true]),
+        ("", [false, true, true]),
+        ("name=''", [false; 3]),
+        ("creator='responder'", [false; 3]),
     ] {
         let taken = DIALECTS.map(|dialect| {
             let mut responder = active().1.with_dialect(dialect);
@@ -248,7 +251,7 @@ fn the_contents_of_an_element_are_in_its_own_namespace() {
 #[test]
 fn an_answer_has_the_dialect_of_nobody() {
     // Whatever the responder's dialect, it answers in the versions of the offer.
-    for dialect in [Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT] {
+    for dialect in DIALECTS {
         for version in [IbbVersion::Ibb1, IbbVersion::Ibb0] {
             let mut offer = offer();
             offer.ibb_version = version;

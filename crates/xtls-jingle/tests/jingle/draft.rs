@@ -3,8 +3,8 @@
 //! are understood.
 
 use xtls_jingle::{
-    Action, Description, Dialect, Event, IbbVersion, MalformedKind, Reason, ReasonCondition, Refusal, Security,
-    Session, Transport,
+    Action, Description, Dialect, Event, IbbVersion, MalformedKind, Reason, ReasonCondition, Security, Session,
+    Transport,
 };
 use xtls_stanza::{Element, Limits, Method, XtlsVersion};
 
@@ -76,11 +76,6 @@ const TERMINATE_6: &str =
   </jingle>
 </iq>";
 
-/// The examples offer `ibb:0`, which the default dialect does not read.
-fn with_ibb_1(xml: &str) -> String {
-    xml.replace("transports:ibb:0", "transports:ibb:1")
-}
-
 /// As printed: the start tag of `<jingle>` ends before its attributes.
 fn as_printed(xml: &str) -> String {
     xml.replace("<jingle xmlns='urn:xmpp:jingle:1'", "<jingle xmlns='urn:xmpp:jingle:1'>")
@@ -95,8 +90,8 @@ fn draft_3_session_initiate_corrected() {
     let [content] = jingle.contents.as_slice() else { panic!("one content") };
     assert_eq!(content.name.as_deref(), Some("xmlstream"));
     assert_eq!(content.description, Some(Description::xmlstream()));
-    let Some(Transport::Other { ns }) = &content.transport else { panic!("ibb:0 is not ibb:1") };
-    assert_eq!(ns, "urn:xmpp:jingle:transports:ibb:0");
+    let offered = ibb(Some("ch3d9s71"), Some(4096)).with_version(IbbVersion::Ibb0);
+    assert_eq!(content.transport, Some(Transport::Ibb(offered)));
     let security = content.xtls().unwrap();
     assert_eq!((security.version, &security.methods[..]), (XtlsVersion::Xtls0, &[Method::X509, Method::Srp][..]));
     // "RomeoX509CertSHA1Hash" is no fingerprint.
@@ -104,11 +99,8 @@ fn draft_3_session_initiate_corrected() {
 }
 
 #[test]
-fn draft_3_the_offer_of_the_example_is_taken_up_over_ibb_1() {
-    let Err(Refusal::Unsupported(reason)) = Session::incoming(&parse(INITIATE)) else { panic!("ibb:0") };
-    assert_eq!(reason.condition, ReasonCondition::UnsupportedTransports);
-
-    let session = Session::incoming(&parse(&with_ibb_1(INITIATE))).unwrap();
+fn draft_3_the_offer_of_the_example_is_taken_up() {
+    let session = Session::incoming(&parse(INITIATE)).unwrap();
     assert_eq!((session.sid(), session.ibb_sid(), session.block_size()), (SID, "ch3d9s71", 4096));
     assert!(session.offer().description.is_xmlstream());
     assert_eq!(session.peer_security().unwrap().methods, [Method::X509, Method::Srp]);
@@ -132,11 +124,14 @@ fn draft_3_the_examples_over_ibb_0_as_the_draft_has_them() {
 #[test]
 fn draft_3_session_accept_corrected() {
     let (mut initiator, _) = pending(super::offer());
-    let event = initiator.handle_request(&parse(&with_ibb_1(ACCEPT))).unwrap();
+    let event = initiator.handle_request(&parse(ACCEPT)).unwrap();
     let Some(Event::Accepted { security: Some(security) }) = event else { panic!("accepted with security") };
     assert_eq!(security.methods, [Method::X509, Method::Srp]);
-    let content = &parse(&with_ibb_1(ACCEPT)).contents[0];
-    assert_eq!(content.transport, Some(Transport::Ibb(ibb(Some("ch3d9s71"), Some(4096)))));
+    let content = &parse(ACCEPT).contents[0];
+    assert_eq!(
+        content.transport,
+        Some(Transport::Ibb(ibb(Some("ch3d9s71"), Some(4096)).with_version(IbbVersion::Ibb0)))
+    );
 }
 
 #[test]
@@ -180,8 +175,7 @@ fn draft_6_session_terminate_with_security_error() {
 
 #[test]
 fn draft_7_the_other_names_of_the_namespaces_mean_the_same() {
-    let renamed =
-        with_ibb_1(INITIATE).replace("security:xtls:0", "security:xtls:1").replace("xmlstream:0", "xmlstream:1");
+    let renamed = INITIATE.replace("security:xtls:0", "security:xtls:1").replace("xmlstream:0", "xmlstream:1");
     let session = Session::incoming(&parse(&renamed)).unwrap();
     assert!(session.offer().description.is_xmlstream());
     assert_eq!(session.offer().security.version, XtlsVersion::Xtls1);

@@ -96,8 +96,7 @@ fn active() -> (Session, Session) {
 /// Takes out the next request and reads it back, in whatever version it is.
 fn next(session: &mut Session) -> (Sent, Jingle) {
     let (sent, xml) = next_xml(session).unwrap();
-    let dialect = if session.version().is_legacy() { Dialect::TOLERANT } else { Dialect::default() };
-    (sent, parse_with(&xml, &dialect))
+    (sent, parse(&xml))
 }
 
 fn next_xml(session: &mut Session) -> Option<(Sent, String)> {

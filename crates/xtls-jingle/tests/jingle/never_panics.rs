@@ -8,7 +8,7 @@ use xtls_stanza::{Condition, Element, Ids, Iq, Limits, Method, SecurityOffer, St
 
 use super::{BOTH, JULIET, ROMEO, SID, active, jid, offer, pending, security, write};
 
-const DIALECTS: &[Dialect] = &[Dialect::PLAIN, Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT];
+const DIALECTS: &[Dialect] = &[Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT];
 
 /// What a session sends because of what its peer sent.
 const REPLIES: &[Action] =

@@ -1,8 +1,8 @@
 //! Sessions from end to end: what is written, how answers are taken, how a session ends.
 
 use xtls_jingle::{
-    AcceptError, Action, Answer, Description, Event, Fault, InitiateError, Jingle, JingleCondition, Reason,
-    ReasonCondition, Refusal, Refused, Role, Sent, Session, State, Verdict,
+    AcceptError, Action, Answer, Description, Event, Fault, InitiateError, Jingle, JingleCondition, JingleVersion,
+    Reason, ReasonCondition, Refusal, Refused, Role, Sent, Session, State, Verdict,
 };
 use xtls_stanza::{Condition, Element, ErrorType, Ids, Method, SecurityOffer, StanzaError, XtlsVersion};
 
@@ -317,7 +317,9 @@ fn every_error_to_every_request_has_its_verdict() {
 #[test]
 fn unsupported_info_is_the_answer_of_a_living_peer() {
     let (mut session, sent) = open(Action::SessionInfo);
-    let refused = session.handle_error(sent.id.as_str(), &JingleCondition::UnsupportedInfo.stanza_error()).unwrap();
+    let refused = session
+        .handle_error(sent.id.as_str(), &JingleCondition::UnsupportedInfo.stanza_error(JingleVersion::Jingle1))
+        .unwrap();
     assert_eq!((refused.verdict, session.state()), (Verdict::Tolerated, State::Active));
     assert_eq!(session.ping(), Ok(()));
 }
@@ -334,7 +336,7 @@ fn unknown_session_ends_it_under_any_condition() {
 #[test]
 fn m29_tie_break_is_told_by_the_error_to_the_initiate() {
     let (mut session, sent) = open(Action::SessionInitiate);
-    let error = JingleCondition::TieBreak.stanza_error();
+    let error = JingleCondition::TieBreak.stanza_error(JingleVersion::Jingle1);
     let refused = session.handle_error(sent.id.as_str(), &error).unwrap();
     assert_eq!((refused.action, refused.verdict), (Action::SessionInitiate, Verdict::Ended));
     assert_eq!(JingleCondition::of(&error), Some(JingleCondition::TieBreak));

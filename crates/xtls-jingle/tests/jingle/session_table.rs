@@ -20,8 +20,6 @@ enum Outcome {
     Voided,
     /// Acknowledged, and this is sent in return.
     Answered(Action),
-    /// The event TransportInfo.
-    Further,
     /// unexpected-request, out-of-order.
     OutOfOrder,
     /// feature-not-implemented, unsupported-info.
@@ -32,9 +30,7 @@ enum Outcome {
     Refused,
 }
 
-use Outcome::{
-    Accepted, Acknowledged, Answered, Chosen, Further, OutOfOrder, Terminated, Unknown, UnsupportedInfo, Voided,
-};
+use Outcome::{Accepted, Acknowledged, Answered, Chosen, OutOfOrder, Terminated, Unknown, UnsupportedInfo, Voided};
 
 /// Columns: initiator pending, initiator active, responder pending, responder active.
 const TABLE: &[(Action, [Outcome; 4])] = &[
@@ -50,7 +46,7 @@ const TABLE: &[(Action, [Outcome; 4])] = &[
     (Action::SessionInitiate, [OutOfOrder; 4]),
     (Action::SessionTerminate, [Terminated; 4]),
     (Action::TransportAccept, [OutOfOrder; 4]),
-    (Action::TransportInfo, [Further; 4]),
+    (Action::TransportInfo, [UnsupportedInfo; 4]),
     (Action::TransportReject, [OutOfOrder; 4]),
     (Action::TransportReplace, [Answered(Action::TransportReject); 4]),
 ];
@@ -96,7 +92,6 @@ fn outcome(session: &mut Session, request: &Jingle) -> Outcome {
 fn judged(answer: Result<Option<Event>, Fault>) -> Outcome {
     match answer {
         Ok(None) => Acknowledged,
-        Ok(Some(Event::TransportInfo { .. })) => Further,
         Ok(Some(Event::Accepted { .. })) => Accepted,
         Ok(Some(Event::MethodChosen(_))) => Chosen,
         Ok(Some(Event::Terminated(_))) => Terminated,
@@ -171,17 +166,6 @@ fn every_action_in_another_namespace_is_answered_unknown_session() {
                 assert_eq!(outcome(&mut session, &other), Unknown, "{action}");
                 assert_eq!(picture(&session), before);
             }
-        }
-    }
-}
-
-#[test]
-fn the_default_dialect_differs_in_transport_info_alone() {
-    for (action, columns) in TABLE {
-        for (session, expected) in sessions().into_iter().zip(columns) {
-            let mut session = session.with_dialect(Dialect::default());
-            let expected = if *action == Action::TransportInfo { UnsupportedInfo } else { *expected };
-            assert_eq!(outcome(&mut session, &request(*action)), expected, "{action}");
         }
     }
 }

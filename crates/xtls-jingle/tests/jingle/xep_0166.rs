@@ -1,7 +1,8 @@
 //! XEP-0166: examples and obligations, by section.
 
 use xtls_jingle::{
-    Action, Answer, Event, Fault, JingleCondition, MalformedKind, Reason, ReasonCondition, Refusal, Session, State,
+    Action, Answer, Event, Fault, JingleCondition, JingleVersion, MalformedKind, Reason, ReasonCondition, Refusal,
+    Session, State,
 };
 use xtls_stanza::{Condition, ErrorType};
 
@@ -51,7 +52,7 @@ fn xep_0166_6_2_the_example_with_a_voice_content_is_not_for_us() {
 fn xep_0166_6_3_2_a_malformed_initiation_is_answered_bad_request() {
     let empty = jingle(Action::SessionInitiate, "");
     let Err(Refusal::Fault(fault)) = Session::incoming(&empty) else { panic!("no content") };
-    assert_eq!(fault.stanza_error().condition, Condition::BadRequest);
+    assert_eq!(fault.stanza_error(JingleVersion::Jingle1).condition, Condition::BadRequest);
 }
 
 #[test]
@@ -60,7 +61,7 @@ fn xep_0166_6_7_a_terminated_session_is_over_before_the_acknowledgement() {
     initiator.terminate(ReasonCondition::Success.into());
     assert_eq!(initiator.state(), State::Ended);
     let fault = initiator.handle_request(&jingle(Action::SessionInfo, "")).unwrap_err();
-    let error = fault.stanza_error();
+    let error = fault.stanza_error(JingleVersion::Jingle1);
     assert_eq!((error.error_type, error.condition), (ErrorType::Cancel, Condition::ItemNotFound));
     assert_eq!(JingleCondition::of(&error), Some(JingleCondition::UnknownSession));
 }
@@ -119,7 +120,8 @@ fn xep_0166_6_8_a_payload_that_is_not_understood_is_unsupported_info() {
     for (action, inner) in unknown {
         let (mut initiator, mut responder) = active();
         for session in [&mut initiator, &mut responder] {
-            let error = session.handle_request(&jingle(action, inner)).unwrap_err().stanza_error();
+            let error =
+                session.handle_request(&jingle(action, inner)).unwrap_err().stanza_error(JingleVersion::Jingle1);
             assert_eq!((error.error_type, error.condition), (ErrorType::Modify, Condition::FeatureNotImplemented));
             assert_eq!(JingleCondition::of(&error), Some(JingleCondition::UnsupportedInfo));
         }
@@ -181,16 +183,16 @@ fn xep_0166_7_2_8_an_accept_has_description_and_transport_in_its_content() {
     for inner in ["", &no_description, &no_transport, &two, &other_name, &no_name, &of_responder, &early] {
         let fault = accept(inner).unwrap_err();
         assert!(matches!(fault, Fault::Malformed(_)), "{inner}: {fault}");
-        assert_eq!(fault.stanza_error().condition, Condition::BadRequest);
+        assert_eq!(fault.stanza_error(JingleVersion::Jingle1).condition, Condition::BadRequest);
     }
 }
 
 #[test]
 fn xep_0166_7_2_8_an_accept_keeps_to_what_was_offered() {
-    for (from, to) in [("xmlstream:0", "stub:0"), ("ibb:1", "s5b:1"), ("ibb:1", "ibb:0"), ("ch3d9s71", "vj3hs98y")] {
+    for (from, to) in [("xmlstream:0", "stub:0"), ("ibb:1", "s5b:1"), ("ibb:1", "ibb:2"), ("ch3d9s71", "vj3hs98y")] {
         let fault = accept(&CONTENT.replace(from, to)).unwrap_err();
         assert!(matches!(fault, Fault::NotAcceptable(_)), "{to}: {fault}");
-        assert_eq!(fault.stanza_error().condition, Condition::NotAcceptable);
+        assert_eq!(fault.stanza_error(JingleVersion::Jingle1).condition, Condition::NotAcceptable);
     }
     let in_messages = CONTENT.replace("block-size", "stanza='message' block-size");
     assert!(matches!(accept(&in_messages), Err(Fault::NotAcceptable(_))));
@@ -256,7 +258,10 @@ fn xep_0166_9_the_example_of_security_info() {
 fn xep_0166_10_an_initiate_after_the_accept_is_out_of_order() {
     let (mut initiator, mut responder) = active();
     for session in [&mut initiator, &mut responder] {
-        let error = session.handle_request(&jingle(Action::SessionInitiate, CONTENT)).unwrap_err().stanza_error();
+        let error = session
+            .handle_request(&jingle(Action::SessionInitiate, CONTENT))
+            .unwrap_err()
+            .stanza_error(JingleVersion::Jingle1);
         assert_eq!(error.condition, Condition::UnexpectedRequest);
         assert_eq!(JingleCondition::of(&error), Some(JingleCondition::OutOfOrder));
     }

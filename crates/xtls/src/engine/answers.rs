@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use xtls_jingle::{Jingle, Reason};
+use xtls_jingle::{Jingle, JingleVersion, Reason};
 use xtls_stanza::{Id, Iq};
 
 use super::Shared;
@@ -15,21 +15,22 @@ use crate::event::Answer;
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     waiting: VecDeque<Waiting>,
-    /// Ids of session-terminates sent outside of any tunnel: their results are of no interest to anybody.
+    /// Ids of requests to which an answer is due that is of no interest to anybody: session-terminates sent outside of any
+    /// tunnel, and what was on its way when a tunnel ended.
     expected: VecDeque<(Id, Arc<str>)>,
 }
 
 #[derive(Debug)]
 enum Waiting {
     Reply { to: Arc<str>, id: String, error: Option<xtls_stanza::StanzaError> },
-    Terminate { to: Arc<str>, sid: String, reason: Reason },
+    Terminate { to: Arc<str>, sid: String, version: JingleVersion, reason: Reason },
 }
 
 impl Answers {
     /// Answers that may wait.
     const WAITING: usize = 1024;
-    /// Answers that may be expected.
-    const EXPECTED: usize = 64;
+    /// Answers that may be expected; the oldest are forgotten first. Some tunnels' worth: each leaves 41 at the most.
+    const EXPECTED: usize = 256;
 
     pub(super) fn push(&mut self, to: &str, id: &str, answer: Answer) {
         if self.waiting.len() >= Self::WAITING {
@@ -40,9 +41,9 @@ impl Answers {
         match answer {
             Answer::Result => self.waiting.push_back(Waiting::Reply { to, id, error: None }),
             Answer::Error(error) => self.waiting.push_back(Waiting::Reply { to, id, error: Some(error) }),
-            Answer::Terminate { sid, reason } => {
+            Answer::Terminate { sid, version, reason } => {
                 self.waiting.push_back(Waiting::Reply { to: Arc::clone(&to), id, error: None });
-                self.waiting.push_back(Waiting::Terminate { to, sid, reason });
+                self.waiting.push_back(Waiting::Terminate { to, sid, version, reason });
             }
         }
     }
@@ -62,16 +63,22 @@ impl Answers {
                 Iq::write_error(out, &id, &to, shared.from(), &error);
                 Some(to)
             }
-            Waiting::Terminate { to, sid, reason } => {
+            Waiting::Terminate { to, sid, version, reason } => {
                 let from = shared.config.stamp_from.then(|| shared.local.jid.as_str());
-                let sent = Jingle::terminate(&sid, reason).write_iq(&mut shared.ids, &to, from, out);
-                if self.expected.len() >= Self::EXPECTED {
-                    self.expected.pop_front();
-                }
-                self.expected.push_back((sent.id, Arc::clone(&to)));
+                let terminate = Jingle::terminate(&sid, reason).with_version(version);
+                let sent = terminate.write_iq(&mut shared.ids, &to, from, out);
+                self.expect(sent.id, &to);
                 Some(to)
             }
         }
+    }
+
+    /// An answer from `to` may still come, and nobody wants it.
+    pub(super) fn expect(&mut self, id: Id, to: &Arc<str>) {
+        if self.expected.len() >= Self::EXPECTED {
+            self.expected.pop_front();
+        }
+        self.expected.push_back((id, Arc::clone(to)));
     }
 
     /// Whether this is the answer to something that was sent from here.

@@ -19,6 +19,16 @@ use crate::{
     tunnel::Tunnel,
 };
 
+/// What a second XML stream with the same peer runs into.
+enum Conflict {
+    /// Nothing.
+    None,
+    /// It is answered so.
+    Refuse(Answer),
+    /// This tunnel of ours gives way to it.
+    GiveWay(u64),
+}
+
 impl Engine {
     /// Takes a stanza of the outer stream, as text. Feed it every stanza, presence too.
     ///
@@ -100,7 +110,9 @@ impl Engine {
         let Some(from) = iq.from else { return Disposition::NotOurs };
         let from = &*self.normalised(from);
         match (iq.iq_type, iq.payload) {
-            (IqType::Set, Some(payload)) if payload.ns() == ns::JINGLE => self.handle_jingle(iq.id, from, payload),
+            (IqType::Set, Some(payload)) if self.shared.dialect.jingle_version(payload.ns()).is_some() => {
+                self.handle_jingle(iq.id, from, payload)
+            }
             (IqType::Set, Some(payload)) if payload.ns() == ns::IBB => self.handle_ibb(iq.id, from, payload),
             // draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates are never given outside of a tunnel.
             (IqType::Get | IqType::Set, Some(payload)) if PubkeysVariant::of(payload).is_some() => {
@@ -166,7 +178,7 @@ impl Engine {
         let sid = payload.attribute("sid").unwrap_or_default();
         let holders: Vec<u64> = self.tunnels.iter().filter(|(_, t)| t.has_session(sid)).map(|(n, _)| *n).collect();
         let own = holders.iter().copied().find(|number| self.is_peer_of(*number, from));
-        let jingle = match Jingle::parse(payload) {
+        let jingle = match Jingle::parse_with(payload, &self.shared.dialect) {
             Some(Ok(jingle)) => jingle,
             Some(Err(malformed)) => {
                 // With XTLS in it, it is for no other Jingle stack.
@@ -192,7 +204,7 @@ impl Engine {
         // A session belongs to its sid and its peer: the same sid from somebody else begins another session, and does
         // nothing else.
         if jingle.action != Action::SessionInitiate {
-            let error = JingleCondition::UnknownSession.stanza_error();
+            let error = JingleCondition::UnknownSession.stanza_error(jingle.version);
             return self.nobodys(from, id, Answer::Error(error), !holders.is_empty());
         }
         let Ok(peer) = FullJid::new(from) else {
@@ -204,27 +216,27 @@ impl Engine {
     /// A session-initiate from somebody who has no session of that sid with us.
     fn handle_offer(&mut self, id: &str, peer: FullJid, jingle: &Jingle) -> Disposition {
         let from = peer.as_str().to_owned();
+        let terminate = |reason| Answer::Terminate { sid: jingle.sid.clone(), version: jingle.version, reason };
         let session = match Session::incoming(jingle) {
-            Ok(session) => session,
+            Ok(session) => session.with_dialect(self.shared.dialect),
             // Without XTLS it may be for another Jingle stack. An end-to-end stream in the clear makes no sense
             // (draft-meyer-xmpp-e2e-encryption-02 § 3), so that one is ended with security-error if nobody takes it.
             Err(Refusal::NotXtls) => {
                 let describes_stream =
                     |content: &Content| content.description.as_ref().is_some_and(Description::is_xmlstream);
                 let answer = if jingle.contents.iter().any(describes_stream) {
-                    let reason = Reason::new(ReasonCondition::SecurityError);
-                    Answer::Terminate { sid: jingle.sid.clone(), reason }
+                    terminate(Reason::new(ReasonCondition::SecurityError))
                 } else {
                     Answer::Error(Condition::ServiceUnavailable.into())
                 };
                 return self.nobodys(&from, id, answer, false);
             }
             Err(Refusal::Unsupported(reason)) => {
-                self.answers.push(&from, id, Answer::Terminate { sid: jingle.sid.clone(), reason });
+                self.answers.push(&from, id, terminate(reason));
                 return Disposition::Consumed;
             }
             Err(Refusal::Fault(fault)) => {
-                self.answers.push(&from, id, Answer::Error(fault.stanza_error()));
+                self.answers.push(&from, id, Answer::Error(fault.stanza_error(jingle.version)));
                 return Disposition::Consumed;
             }
             Err(_) => {
@@ -233,22 +245,36 @@ impl Engine {
             }
         };
         let application = Application::of(&session.offer().description);
-        let answer = if self.tunnels.len() >= self.shared.config.tunnels
-            || self.with_peer(&peer) >= self.shared.config.tunnels_per_peer
-        {
-            // XEP-0166 § 6.3.2.
-            Some(Answer::Error(Condition::ResourceConstraint.into()))
-        } else if self.tunnels.values().any(|t| *t.peer() == peer && t.has_bytestream(session.ibb_sid())) {
+        let conflict = match application {
+            Application::XmlStream => self.conflict(&peer, jingle),
+            Application::Bytes(_) => Conflict::None,
+        };
+        // The tunnel that gives way leaves its place, and with it the right to its sid.
+        let loser = match conflict {
+            Conflict::GiveWay(number) => Some(number),
+            Conflict::None | Conflict::Refuse(_) => None,
+        };
+        let others = || self.tunnels.iter().filter(|(number, _)| Some(**number) != loser).map(|(_, tunnel)| tunnel);
+        let with_peer = || others().filter(|tunnel| *tunnel.peer() == peer);
+        let is_full = others().count() >= self.shared.config.tunnels
+            || with_peer().count() >= self.shared.config.tunnels_per_peer;
+        let answer = if with_peer().any(|tunnel| tunnel.has_bytestream(session.ibb_sid())) {
             // Two bytestreams of one peer under one sid could not be told apart.
             Some(Answer::Error(StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel)))
-        } else if application == Application::XmlStream {
-            self.conflict(&peer, jingle)
+        } else if let Conflict::Refuse(answer) = conflict {
+            Some(answer)
+        } else if is_full {
+            // XEP-0166 § 6.3.2.
+            Some(Answer::Error(Condition::ResourceConstraint.into()))
         } else {
             None
         };
         if let Some(answer) = answer {
             self.answers.push(&from, id, answer);
             return Disposition::Consumed;
+        }
+        if let Some(number) = loser {
+            self.with_tunnel(number, |tunnel, shared| tunnel.lose_tie_break(&jingle.sid, shared));
         }
         let tunnel_id = self.new_id();
         let tunnel = Tunnel::incoming(tunnel_id, peer, session, application, &mut self.shared);
@@ -260,28 +286,27 @@ impl Engine {
 
     /// What becomes of a second XML stream with the same peer: both may have begun at once (XEP-0166 § 7.2.16), or there
     /// is one already.
-    fn conflict(&mut self, peer: &FullJid, jingle: &Jingle) -> Option<Answer> {
+    fn conflict(&self, peer: &FullJid, jingle: &Jingle) -> Conflict {
         let pending = self.tunnels.iter().find(|(_, tunnel)| tunnel.is_pending_stream_to(peer));
         if let Some((&number, tunnel)) = pending {
             let own = self.shared.local.jid.as_str();
-            if !tunnel.has_offered() {
-                // Ours is not out yet.
-                self.with_tunnel(number, |tunnel, shared| tunnel.lose_tie_break(&jingle.sid, shared));
-                return None;
-            }
-            return match tie_break(tunnel.session_sid(), &jingle.sid, own, peer.as_str()) {
-                Winner::Ours => Some(Answer::Error(JingleCondition::TieBreak.stanza_error())),
-                Winner::Theirs => {
-                    self.with_tunnel(number, |tunnel, shared| tunnel.lose_tie_break(&jingle.sid, shared));
-                    None
-                }
-                // Neither: the request is refused as if ours stood.
-                _ => Some(Answer::Error(JingleCondition::TieBreak.stanza_error())),
+            let ours_stands = tunnel.has_offered()
+                && tie_break(tunnel.session_sid(), &jingle.sid, own, peer.as_str()) != Winner::Theirs;
+            return if ours_stands {
+                Conflict::Refuse(Answer::Error(JingleCondition::TieBreak.stanza_error(jingle.version)))
+            } else {
+                Conflict::GiveWay(number)
             };
         }
-        let live = self.tunnels.values().find(|tunnel| tunnel.is_live_stream_with(peer))?;
-        let reason = Reason::alternative_session(live.session_sid());
-        (!self.shared.config.replace_tunnels).then(|| Answer::Terminate { sid: jingle.sid.clone(), reason })
+        let live = self.tunnels.values().find(|tunnel| tunnel.is_live_stream_with(peer));
+        match live.filter(|_| !self.shared.config.replace_tunnels) {
+            Some(live) => Conflict::Refuse(Answer::Terminate {
+                sid: jingle.sid.clone(),
+                version: jingle.version,
+                reason: Reason::alternative_session(live.session_sid()),
+            }),
+            None => Conflict::None,
+        }
     }
 
     /// What the engine holds no session for: `certain` that it is for nobody else either, or up to the embedder.

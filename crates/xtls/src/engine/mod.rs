@@ -101,17 +101,21 @@ impl Engine {
 
     /// The disco#info features to advertise (XEP-0030, XEP-0115), sorted as XEP-0115 § 5.1 hashes them.
     ///
-    /// Both spellings of the two namespaces that draft-meyer-xmpp-e2e-encryption-02 § 7 spells in two ways are there.
+    /// Both spellings of the two namespaces that draft-meyer-xmpp-e2e-encryption-02 § 7 spells in two ways are there, and
+    /// every version of the transport that is supported (XEP-0261 § 4).
     #[must_use]
-    pub fn features(&self) -> &'static [&'static str] {
-        &[ns::IBB, ns::JINGLE, ns::XMLSTREAM_0, ns::XMLSTREAM_1, ns::XTLS_0, ns::XTLS_1, ns::JINGLE_IBB, ns::PUBKEY_0]
+    pub fn features(&self) -> Vec<&'static str> {
+        let mut features = vec![ns::IBB, ns::PUBKEY_0];
+        features.extend_from_slice(self.shared.dialect.features());
+        features.sort_unstable();
+        features
     }
 
     /// What an embedder that can do nothing else tells of itself: this identity, and the engine's features. Add your own,
     /// and pass it to [`Disco::new`](crate::Disco::new).
     #[must_use]
     pub fn disco_info(&self, identity: DiscoIdentity) -> DiscoInfo {
-        DiscoInfo::new(identity).with_features(self.features().iter().copied())
+        DiscoInfo::new(identity).with_features(self.features())
     }
 
     /// Passes time on. An extra call does nothing.
@@ -219,8 +223,11 @@ impl Engine {
 
     /// Forgets a tunnel that has nothing more to send, to tell or to wait for.
     fn reap(&mut self, number: u64) {
-        if self.tunnels.get(&number).is_some_and(tunnel::Tunnel::is_finished) {
-            self.tunnels.remove(&number);
+        if self.tunnels.get(&number).is_some_and(tunnel::Tunnel::is_finished)
+            && let Some(tunnel) = self.tunnels.remove(&number)
+        {
+            // What was on its way may still be answered, and belongs to nobody else.
+            tunnel.unanswered().for_each(|id| self.answers.expect(id, tunnel.address()));
         }
     }
 }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use xtls_jingle::Dialect;
 use xtls_stanza::{Ids, jid::BareJid};
 
 use super::capabilities::Capabilities;
@@ -17,6 +18,8 @@ use crate::{
 /// What all tunnels of an engine share; each of their methods that changes anything gets it.
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// That of the configured profile.
+    pub(crate) dialect: Dialect,
     pub(crate) local: Local,
     pub(crate) store: Box<dyn TrustStore>,
     pub(crate) ids: Ids,
@@ -54,6 +57,7 @@ impl Shared {
             return Err(EngineError::Provider);
         }
         Ok(Self {
+            dialect: config.profile.into(),
             config,
             local,
             store,

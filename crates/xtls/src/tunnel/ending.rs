@@ -76,7 +76,7 @@ impl Tunnel {
         if let Some(condition) = row.reason {
             self.end_session(Reason::new(condition));
         } else {
-            self.session = None;
+            self.drop_session();
         }
         self.end(EndedBy::Engine, CloseReason::Fault(Box::new(fault)), shared);
     }
@@ -109,6 +109,11 @@ impl Tunnel {
             Timer::Answer if self.timers.is_set(Timer::LivenessAnswer) => self.fail(Fault::Gone, shared),
             Timer::Ring | Timer::Handshake | Timer::Answer | Timer::Stall => {
                 self.fail(Fault::Timeout(timer), shared);
+            }
+            Timer::Retry => {
+                if let Some(bytestream) = &mut self.bytestream {
+                    bytestream.resume();
+                }
             }
             Timer::LivenessIdle => {
                 if let Some(session) = &mut self.session {
@@ -197,6 +202,13 @@ impl Tunnel {
         }
     }
 
+    /// Forgets the session: the peer does not know of it, or cannot be told.
+    pub(super) fn drop_session(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.late.extend(session.unanswered());
+        }
+    }
+
     /// Nothing more is to be sent or waited for.
     pub(super) fn farewell_taken(&mut self) {
         self.timers.clear(Timer::Close);
@@ -230,9 +242,9 @@ impl Tunnel {
     fn close_timed_out(&mut self, shared: &Shared) {
         if self.ended.is_some() {
             if let Some(bytestream) = &mut self.bytestream {
-                bytestream.abort();
+                bytestream.end();
             }
-            self.session = None;
+            self.drop_session();
             return self.farewell_taken();
         }
         // A peer that has ended the bytestream wants nothing more of ours.

@@ -4,6 +4,7 @@
 //!
 //! - `support`: does the peer have XTLS at all;
 //! - `negotiation`: Jingle up to an agreed method;
+//! - `redirect`: an offer that is to be made to somebody else;
 //! - `method`: which method, and whose password;
 //! - `handshake`: how TLS begins, by either method;
 //! - `transport`: blocks to TLS records and back;
@@ -18,6 +19,7 @@ mod ending;
 mod handshake;
 mod method;
 mod negotiation;
+mod redirect;
 mod stream;
 mod support;
 mod transport;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 
 use xtls_ibb::Bytestream;
 use xtls_jingle::{Role, Session, State};
-use xtls_stanza::{Fingerprint, Id, jid::FullJid};
+use xtls_stanza::{Fingerprint, Id, StanzaError, jid::FullJid};
 use xtls_stream::TunnelStream;
 use xtls_tls::TlsSession;
 
@@ -49,7 +51,7 @@ use crate::{
     timer::{Table, Timer},
 };
 
-/// How far a tunnel has come. It only ever moves down this list.
+/// How far a tunnel has come. It only ever moves down this list, but for a redirected offer, which begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     /// Initiator: the peer is asked whether it supports XTLS.
@@ -91,6 +93,8 @@ pub(crate) struct Tunnel {
     role: Role,
     phase: Phase,
     application: Application,
+    /// The offer goes to another resource than was asked for.
+    redirected: bool,
     /// Absent until an offered tunnel is accepted.
     options: Option<TunnelOptions>,
     /// Whether it has XTLS, as the peer is asked.
@@ -98,6 +102,11 @@ pub(crate) struct Tunnel {
     /// Absent while the peer is asked for its features.
     session: Option<Session>,
     bytestream: Option<Bytestream>,
+    /// Ids of requests that nobody waits for any more and that may still be answered.
+    late: Vec<Id>,
+    /// Why blocks came back, since something got through last, and how many times in a row they are sent again.
+    returned: Option<StanzaError>,
+    retries: u32,
     tls: Option<TlsSession>,
     inside: Inside,
     /// What TLS wants to send and may not yet.
@@ -150,10 +159,14 @@ impl Tunnel {
             role,
             phase: Phase::Offered,
             application,
+            redirected: false,
             options: None,
             question: Question::default(),
             session: None,
             bytestream: None,
+            late: Vec::new(),
+            returned: None,
+            retries: 0,
             tls: None,
             inside,
             held: Vec::new(),
@@ -178,6 +191,11 @@ impl Tunnel {
 
     pub(crate) fn peer(&self) -> &FullJid {
         &self.peer
+    }
+
+    /// The peer, as a stanza's `to`.
+    pub(crate) fn address(&self) -> &Arc<str> {
+        &self.to
     }
 
     pub(crate) fn application(&self) -> &Application {
@@ -233,6 +251,13 @@ impl Tunnel {
     /// Whether nothing is left to tell, to send or to wait for.
     pub(crate) fn is_finished(&self) -> bool {
         self.ended.as_ref().is_some_and(|ended| ended.told && !ended.lingers)
+    }
+
+    /// The ids of requests that may still be answered.
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = Id> {
+        let session = self.session.iter().flat_map(Session::unanswered);
+        let bytestream = self.bytestream.iter().flat_map(Bytestream::unanswered);
+        self.late.iter().copied().chain(self.question.unanswered()).chain(session).chain(bytestream)
     }
 
     /// A stanza came from the peer: it is alive.
@@ -298,6 +323,9 @@ impl Tunnel {
         let in_flight = self.bytestream.as_ref().map_or(0, Bytestream::in_flight);
         if in_flight == 0 || self.ended.is_some() {
             self.timers.clear(Timer::Stall);
+        }
+        if !self.bytestream.as_ref().is_some_and(Bytestream::is_suspended) {
+            self.timers.clear(Timer::Retry);
         }
     }
 

@@ -1,11 +1,11 @@
 //! Jingle up to an agreed method.
 
-use xtls_ibb::{Acked, Bytestream, ErrorOutcome, State as BytestreamState};
+use xtls_ibb::{Acked, Bytestream, ErrorOutcome, State as BytestreamState, Whitespace};
 use xtls_jingle::{
     Action, Answer as Acceptance, Event as SessionEvent, Fault as JingleFault, Jingle, JingleCondition, Offer, Reason,
     ReasonCondition, Role, Session, Verdict,
 };
-use xtls_stanza::{ElementRef, ErrorType, Method, SecurityOffer, StanzaError, jid::FullJid};
+use xtls_stanza::{Condition, ElementRef, ErrorType, Method, SecurityOffer, StanzaError, jid::FullJid};
 
 use super::{Phase, Tunnel, method::Secret};
 use crate::{
@@ -21,14 +21,18 @@ impl Tunnel {
     /// Begins a tunnel as its initiator.
     pub(crate) fn initiate(id: TunnelId, peer: FullJid, options: TunnelOptions, shared: &mut Shared) -> Self {
         let mut tunnel = Self::new(id, peer, Role::Initiator, options.application.clone(), shared);
-        let check_support = options.check_support;
         tunnel.take_options(options);
-        if check_support {
-            tunnel.check_support(shared);
-        } else {
-            tunnel.offer(shared);
-        }
+        tunnel.begin(shared);
         tunnel
+    }
+
+    /// Asks whether the peer supports XTLS, or offers at once.
+    pub(super) fn begin(&mut self, shared: &mut Shared) {
+        if self.options.as_ref().is_some_and(|options| options.check_support) {
+            self.check_support(shared);
+        } else {
+            self.offer(shared);
+        }
     }
 
     /// Takes up an offer of the peer.
@@ -114,7 +118,7 @@ impl Tunnel {
             Some(session) if !session.wants_to_send() && !session.waits_for_answer() => {
                 session.terminate(Reason::alternative_session(winner));
             }
-            _ => self.session = None,
+            _ => self.drop_session(),
         }
         self.end(EndedBy::Remote, CloseReason::Fault(Box::new(Fault::TieBreak)), shared);
     }
@@ -122,7 +126,7 @@ impl Tunnel {
     /// Takes a request of the session, and gives its answer.
     pub(crate) fn handle_jingle(&mut self, jingle: &Jingle, shared: &mut Shared) -> Answer {
         let Some(session) = &mut self.session else {
-            return Answer::Error(JingleCondition::UnknownSession.stanza_error());
+            return Answer::Error(JingleCondition::UnknownSession.stanza_error(jingle.version));
         };
         match session.handle_request(jingle) {
             Err(fault) => {
@@ -132,7 +136,7 @@ impl Tunnel {
                 if jingle.action == Action::SessionAccept && leads_nowhere {
                     self.fail(Fault::Jingle(fault), shared);
                 }
-                Answer::Error(fault.stanza_error())
+                Answer::Error(fault.stanza_error(jingle.version))
             }
             Ok(event) => {
                 match event {
@@ -157,7 +161,7 @@ impl Tunnel {
             self.support_told(payload, error, shared);
             return true;
         }
-        if self.handle_session_answer(id, error, shared) || self.handle_bytestream_answer(id, error, shared) {
+        if self.handle_session_answer(id, payload, error, shared) || self.handle_bytestream_answer(id, error, shared) {
             // One answer came; whatever else is due has its time again.
             if self.waits_for_answer() {
                 self.timers.set(Timer::Answer, shared.after(shared.config.timers.answer));
@@ -191,14 +195,15 @@ impl Tunnel {
         }
         let ibb_sid = shared.ids.next_id();
         let block_size = shared.config.block_size;
-        let offer = Offer::new(self.application.description(), ibb_sid.as_str(), block_size, security);
+        let mut offer = Offer::new(self.application.description(), ibb_sid.as_str(), block_size, security);
+        offer.ibb_version = shared.dialect.offered_ibb;
         let ring = shared.config.timers.ring;
         // The responder may have to ask somebody for a password after somebody has decided on the offer.
         let asks = offer.security.methods.contains(&Method::Srp);
         let wait = if asks { ring.saturating_mul(2) } else { ring };
         let sid = shared.ids.next_id();
         match Session::initiate(sid.as_str(), &shared.local.jid, offer) {
-            Ok(session) => self.session = Some(session),
+            Ok(session) => self.session = Some(session.with_dialect(shared.dialect)),
             Err(_) => return self.fail(Fault::Internal("a sound offer cannot be made"), shared),
         }
         self.timers.set(Timer::Ring, shared.after(wait));
@@ -227,11 +232,18 @@ impl Tunnel {
 
     /// Both have agreed: the bytestream can be opened.
     fn agreed(&mut self, shared: &Shared) {
-        if self.bytestream.is_none() {
-            self.make_bytestream(shared);
+        let role = self.bytestream_role();
+        match (&mut self.bytestream, &self.session) {
+            // The peer has opened it before it accepted: what it said then counts.
+            (Some(bytestream), Some(session)) => bytestream.agree(role, session.block_size()),
+            (Some(_) | None, _) => self.make_bytestream(shared),
         }
         self.phase = Phase::Accepted;
         if self.role == Role::Responder {
+            if let Some(bytestream) = &mut self.bytestream {
+                // Where the negotiation stands in for `<open/>`, data may come from now on.
+                bytestream.open();
+            }
             let timers = &shared.config.timers;
             let answer = self.session.as_ref().and_then(Session::local_security);
             let asks = answer.is_some_and(|answer| answer.methods.contains(&Method::Srp));
@@ -245,17 +257,25 @@ impl Tunnel {
     /// The bytestream of the session, in the block size that is agreed so far.
     pub(super) fn make_bytestream(&mut self, shared: &Shared) {
         let Some(session) = &self.session else { return };
-        let role = match self.role {
-            Role::Responder => xtls_ibb::Role::Acceptor,
-            Role::Initiator | _ => xtls_ibb::Role::Opener,
-        };
+        let role = self.bytestream_role();
         let mut config = xtls_ibb::Config::default();
         config.outgoing_bytes = shared.config.send_buffer;
         config.window_fixed = match shared.config.window {
             Window::Adaptive => None,
             Window::Fixed(blocks) => Some(blocks),
         };
+        config.whitespace = if shared.dialect.white_space { Whitespace::Tolerant } else { Whitespace::Strict };
         self.bytestream = Some(Bytestream::new(role, session.ibb_sid(), session.block_size(), config));
+    }
+
+    /// Who opens: the namespace of the transport says so.
+    fn bytestream_role(&self) -> xtls_ibb::Role {
+        let has_open = self.session.as_ref().is_none_or(|session| session.ibb_version().has_open());
+        match self.role {
+            _ if !has_open => xtls_ibb::Role::Negotiated,
+            Role::Responder => xtls_ibb::Role::Acceptor,
+            Role::Initiator | _ => xtls_ibb::Role::Opener,
+        }
     }
 
     fn terminated(&mut self, reason: Option<Reason>, shared: &Shared) {
@@ -270,7 +290,13 @@ impl Tunnel {
         self.end(EndedBy::Remote, reason, shared);
     }
 
-    fn handle_session_answer(&mut self, id: &str, error: Option<&StanzaError>, shared: &mut Shared) -> bool {
+    fn handle_session_answer(
+        &mut self,
+        id: &str,
+        payload: Option<ElementRef<'_>>,
+        error: Option<&StanzaError>,
+        shared: &mut Shared,
+    ) -> bool {
         let Some(session) = &mut self.session else { return false };
         let Some(error) = error else {
             let Some(action) = session.handle_result(id) else { return false };
@@ -296,6 +322,10 @@ impl Tunnel {
         if refused.action == Action::SessionInitiate && lost {
             self.session = None;
             self.end(EndedBy::Remote, CloseReason::Fault(Box::new(Fault::TieBreak)), shared);
+        } else if refused.action == Action::SessionInitiate && error.condition == Condition::Redirect {
+            if self.ended.is_none() {
+                self.redirect(payload, error, shared);
+            }
         } else if self.ended.is_none() {
             self.fail(Fault::Refused { action: refused.action, error: error.clone() }, shared);
         }
@@ -309,14 +339,21 @@ impl Tunnel {
             match acked {
                 Acked::Open => self.begin_handshake(shared),
                 Acked::Data { .. } => self.data_acked(shared),
+                Acked::Gap { .. } => {
+                    let error = self.returned.take().unwrap_or_else(|| Condition::UndefinedCondition.into());
+                    self.fail(Fault::Undelivered { error }, shared);
+                }
                 Acked::Close | _ => {}
             }
             return true;
         };
         let Some(outcome) = bytestream.handle_error(id, error) else { return false };
-        let refused = matches!(outcome, ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. });
-        if refused && self.ended.is_none() {
-            self.fail(Fault::Undelivered { error: error.clone() }, shared);
+        match outcome {
+            ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. } => {
+                self.fail(Fault::Undelivered { error: error.clone() }, shared);
+            }
+            ErrorOutcome::Suspended => self.data_returned(error, shared),
+            ErrorOutcome::Retrying | ErrorOutcome::Closed | ErrorOutcome::Late | _ => {}
         }
         true
     }

@@ -22,6 +22,11 @@ impl Question {
     pub(super) fn is(&self, id: &str) -> bool {
         self.id.is_some_and(|own| own.as_str() == id)
     }
+
+    /// The id under which an answer is due.
+    pub(super) fn unanswered(&self) -> Option<Id> {
+        self.id
+    }
 }
 
 impl Tunnel {

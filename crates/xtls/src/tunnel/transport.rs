@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use xtls_ibb::{Bytestream, Handled, Request, Sent};
 use xtls_jingle::{Role, State};
-use xtls_stanza::Method;
+use xtls_stanza::{Method, StanzaError};
 use xtls_tls::{TlsError, TlsSession, WriteError, whole_records};
 
 use super::{Inside, Phase, Tunnel, trust::proves_acceptance};
@@ -134,9 +134,24 @@ impl Tunnel {
         }
     }
 
+    /// Data came back and may get through later (XEP-0047 § 2.2). The wait doubles each time; the stall timer, which goes on
+    /// meanwhile, ends it.
+    pub(super) fn data_returned(&mut self, error: &StanzaError, shared: &Shared) {
+        self.returned.get_or_insert_with(|| error.clone());
+        if !self.timers.is_set(Timer::Retry) {
+            let wait = shared.config.timers.retry.saturating_mul(2_u32.saturating_pow(self.retries));
+            self.retries += 1;
+            self.timers.set(Timer::Retry, shared.after(wait));
+        }
+    }
+
     /// An acknowledgement of data came.
     pub(super) fn data_acked(&mut self, shared: &Shared) {
         let Some(bytestream) = &self.bytestream else { return };
+        if !bytestream.is_suspended() {
+            self.returned = None;
+            self.retries = 0;
+        }
         self.sealed.acknowledged(bytestream.unacked());
         if bytestream.in_flight() > 0 {
             self.timers.set(Timer::Stall, shared.after(shared.config.timers.stall));
@@ -151,7 +166,8 @@ impl Tunnel {
         let Some(bytestream) = &mut self.bytestream else { return false };
         let from = shared.config.stamp_from.then(|| shared.local.jid.as_str());
         let split = self.split;
-        let mut rest = 0;
+        // A block that is sent again is not cut again.
+        let mut rest = split;
         let mut cut = |queue: &[u8], limit: usize| {
             // A record that is larger than a block is sent to its end before the next one is looked for.
             let bytes = if split > 0 { split.min(limit) } else { whole_records(queue, limit) };

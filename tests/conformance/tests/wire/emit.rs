@@ -1,8 +1,8 @@
 //! What an engine sends, row by row.
 
-use xtls::{Application, TrustPolicy, TunnelOptions};
+use xtls::{Application, Profile, TrustPolicy, TunnelOptions};
 use xtls_stanza::ns;
-use xtls_testkit::{Passed, World};
+use xtls_testkit::{EntityOptions, Passed, World};
 
 use crate::common::{
     HEADER_JULIET, HEADER_ROMEO, IBB_SID, JULIET, ROMEO, SID, Stage, element, id, is_data, message, payload,
@@ -188,12 +188,9 @@ fn wire_1_stream_headers_exactly() {
     assert_eq!(told, HEADER_JULIET.replace("hs91gh1836d8s717", id) + "<stream:features/>");
 }
 
-/// Sorted as XEP-0115 § 5.1 wants them. ibb:0 is not implemented, so it is not told of (XEP-0261 § 4:
-/// every version that is supported).
+/// Sorted as XEP-0115 § 5.1 wants them, with every version of the transport that is supported (XEP-0261 § 4).
 #[test]
 fn wire_1_features_exactly() {
-    let mut stage = Stage::romeo();
-    let features = stage.with(|engine, _| engine.features());
     let expected = [
         "http://jabber.org/protocol/ibb",
         "urn:xmpp:jingle:1",
@@ -201,9 +198,15 @@ fn wire_1_features_exactly() {
         "urn:xmpp:jingle:apps:xmlstream:1",
         "urn:xmpp:jingle:security:xtls:0",
         "urn:xmpp:jingle:security:xtls:1",
+        "urn:xmpp:jingle:transports:ibb:0",
         "urn:xmpp:jingle:transports:ibb:1",
         "urn:xmpp:pubkey:0",
     ];
-    assert_eq!(features, expected);
     assert!(expected.is_sorted());
+    for profile in Profile::ALL {
+        let mut options = EntityOptions::seeded(1);
+        options.config.profile = *profile;
+        let mut stage = Stage::new(ROMEO, JULIET, options);
+        assert_eq!(stage.with(|engine, _| engine.features()), expected, "{profile:?}");
+    }
 }

@@ -1,5 +1,5 @@
 //! What goes on the wire where the specifications leave a choice or contradict one another: what is emitted, exactly, and
-//! each decision on an inconsistency that concerns tunnels over ibb:1, under the number that it has in `docs`.
+//! each decision on an inconsistency, under the number that it has in `docs`.
 #![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 #[path = "../common/mod.rs"]
@@ -17,4 +17,5 @@ mod streams;
 mod tie_break;
 mod tls;
 mod unclaimed;
+mod versions;
 mod window;

@@ -117,7 +117,7 @@ fn wire_2_05_offers_with_xtls_that_cannot_be_taken_up_are_refused() {
     let bad = |condition| Ok((condition, ErrorType::Modify, None));
     let cases: Vec<(String, Result<Said, &str>)> = vec![
         (sound.replace(&content, &content.repeat(2)), ended("unsupported-applications")),
-        (sound.replace("transports:ibb:1", "transports:ibb:0"), ended("unsupported-transports")),
+        (sound.replace("transports:ibb:1", "transports:ibb:2"), ended("unsupported-transports")),
         (sound.replace("transports:ibb:1", "transports:s5b:1"), ended("unsupported-transports")),
         (sound.replace("block-size='4096'", "block-size='4096' stanza='message'"), ended("unsupported-transports")),
         (sound.replace("<description xmlns='urn:xmpp:jingle:apps:xmlstream:0'/>", ""), bad(Condition::BadRequest)),

@@ -82,7 +82,7 @@ impl Stage {
         let jingle = common::payload(&initiate);
         self.sid = jingle.attribute("sid").unwrap().to_owned();
         let content = jingle.child("content", ns::JINGLE).unwrap();
-        let transport = content.child("transport", ns::JINGLE_IBB).unwrap();
+        let transport = content.children().find(|child| child.name() == "transport").unwrap();
         self.ibb_sid = transport.attribute("sid").unwrap().to_owned();
         self.ack(&initiate);
         (tunnel, initiate)

@@ -1,0 +1,42 @@
+//! An offer that is to be made to somebody else.
+
+use std::sync::Arc;
+
+use xtls_jingle::{Action, Redirect, redirect_allowed};
+use xtls_stanza::{
+    ElementRef, StanzaError,
+    jid::{FullJid, Jid},
+};
+
+use super::Tunnel;
+use crate::{engine::Shared, event::Event, fault::Fault};
+
+impl Tunnel {
+    /// The offer was answered with a redirect (XEP-0166 § 6.3.2). It is followed once, and to another resource of the same
+    /// account: whom to talk to is the user's decision, and trust belongs to the bare JID (§ 13.5).
+    pub(super) fn redirect(&mut self, answer: Option<ElementRef<'_>>, error: &StanzaError, shared: &mut Shared) {
+        let from = Jid::from(self.peer.clone());
+        let refused = Fault::Refused { action: Action::SessionInitiate, error: error.clone() };
+        let Some(Redirect { target, .. }) = answer.and_then(Redirect::parse) else { return self.fail(refused, shared) };
+        if target.to_bare() != from.to_bare() {
+            return self.fail(Fault::Redirected { to: target }, shared);
+        }
+        let may_follow = !self.redirected && redirect_allowed(&from, &target);
+        match FullJid::try_from(target) {
+            Ok(target) if may_follow && target != shared.local.jid => self.follow(target, shared),
+            Ok(_) | Err(_) => self.fail(refused, shared),
+        }
+    }
+
+    /// Begins anew with another resource: its features may differ, and nothing that was said to the first one counts.
+    fn follow(&mut self, peer: FullJid, shared: &mut Shared) {
+        self.redirected = true;
+        self.to = Arc::from(peer.as_str());
+        self.peer = peer;
+        self.session = None;
+        self.bytestream = None;
+        self.timers.clear_all();
+        shared.events.push(Event::Redirected { id: self.id, peer: self.peer.clone() });
+        self.begin(shared);
+    }
+}
