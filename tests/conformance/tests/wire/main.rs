@@ -12,6 +12,7 @@ mod closing;
 mod emit;
 mod fingerprints;
 mod passwords;
+mod redirect;
 mod sessions;
 mod streams;
 mod tie_break;

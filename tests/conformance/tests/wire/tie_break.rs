@@ -86,6 +86,52 @@ fn wire_2_30_when_both_initiate_at_once_exactly_one_tunnel_comes_of_it() {
     assert!(winners[0] > 0 && winners[1] > 0, "both happen: {winners:?}");
 }
 
+/// With room for one tunnel with a peer, the offer that gives way makes room for the one that stands.
+#[test]
+fn wire_2_30_the_tie_is_judged_before_the_number_of_tunnels() {
+    for seed in (0..32).step_by(2) {
+        for check_support in [false, true] {
+            let mut world = World::default();
+            let [romeo, juliet] = [(ROMEO, seed), (JULIET, seed + 1)].map(|(jid, seed)| {
+                let mut options = EntityOptions::seeded(seed);
+                options.config.tunnels_per_peer = 1;
+                options.config.tunnels = 1;
+                world.add(jid, options)
+            });
+            world.introduce(romeo, juliet);
+            initiate(&mut world, romeo, juliet, check_support);
+            initiate(&mut world, juliet, romeo, check_support);
+            let events = accept_all(&mut world, [romeo, juliet]);
+            assert_one_tunnel(&mut world, [romeo, juliet], &events);
+            for id in [romeo, juliet] {
+                assert!(world.take_others(id).is_empty(), "the error of the tie is nobody else's");
+            }
+        }
+    }
+}
+
+/// The loser's offer had been acknowledged before the other was made: it says a farewell, and makes room all the same.
+#[test]
+fn wire_2_30_an_offer_that_was_acknowledged_makes_room_too() {
+    let mut options = EntityOptions::seeded(1);
+    options.config.tunnels_per_peer = 1;
+    let mut stage = Stage::new(ROMEO, JULIET, options);
+    stage.engine_offers(TrustPolicy::Pinned);
+    // Lower than any sid of ours, which begin with a letter.
+    let offer = crate::common::stage::initiate("-", "other", 4096, &stage.peer_security());
+    let others = stage.ask_fine(&offer);
+    let [end] = others.as_slice() else { panic!("one request: {}", others.len()) };
+    let reason = "<reason><alternative-session><sid>-</sid></alternative-session></reason>";
+    let expected =
+        format!("<jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='{}'>{reason}</jingle>", stage.sid);
+    assert_eq!(payload(end), element(&expected));
+    assert_eq!(kinds(&stage.events()), ["Closed", "Incoming"]);
+    // And now it is full.
+    let third = crate::common::stage::initiate("--", "third", 4096, &stage.peer_security());
+    let (answer, _) = stage.ask(&third);
+    assert_eq!(said(&answer), (Condition::ResourceConstraint, ErrorType::Wait, None));
+}
+
 /// One asks for support while the other's offer arrives; it accepts that at once, or only when it has answered.
 #[test]
 fn wire_2_30_an_offer_that_arrives_while_support_is_asked_for_still_makes_one_tunnel() {
