@@ -194,6 +194,46 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A way on which, again and again, everything comes back from some block on: all arrives, in order and once.
+    #[test]
+    fn bytes_arrive_intact_whatever_comes_back(
+        window in prop::option::of(1..6_u16),
+        role in prop::sample::select(&[Role::Opener, Role::Negotiated]),
+        passes in prop::collection::vec(0..6_usize, 1..40),
+        backwards in any::<bool>(),
+    ) {
+        let (mut a, mut b) = pair(4, Config { window_fixed: window, ..Config::default() });
+        a.stream.agree(role, 4);
+        b.stream.agree(role, 4);
+        let text = sample(600);
+        a.write(&text);
+        for pass in passes {
+            let mut blocks = a.poll_all();
+            let mut back = blocks.split_off(pass.min(blocks.len()));
+            for (_, stanza) in blocks {
+                prop_assert_eq!(b.take(&stanza), None);
+            }
+            for (_, result) in b.poll_all() {
+                a.take(&result);
+            }
+            if backwards {
+                back.reverse();
+            }
+            for (_, stanza) in back {
+                let error = stanza_error(Condition::RemoteServerTimeout);
+                let outcome = a.stream.handle_error(Parts::of(&stanza).id, &error);
+                prop_assert_eq!(outcome, Some(ErrorOutcome::Suspended));
+            }
+            a.stream.resume();
+        }
+        a.stream.close();
+        run(&mut a, &mut b);
+        prop_assert_eq!(&b.received, &text);
+        prop_assert_eq!((a.stream.state(), a.stream.unacked()), (State::Closed, 0));
+    }
+}
+
 /// What a hostile world and a careless caller can do to one end.
 #[derive(Debug, Clone)]
 enum Operation {
@@ -202,11 +242,21 @@ enum Operation {
     NextData(String),
     Close,
     Malformed(bool),
-    Answer(usize, bool),
+    Answer(usize, Option<Condition>),
+    Resume,
     Poll,
     Write(usize),
     Command(u8),
     Release(u64),
+}
+
+/// Mostly a result; else an error, for good or for now.
+fn answer() -> impl Strategy<Value = Option<Condition>> {
+    prop_oneof![
+        8 => Just(None),
+        1 => Just(Some(Condition::ItemNotFound)),
+        3 => Just(Some(Condition::RecipientUnavailable)),
+    ]
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -217,7 +267,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         8 => base64().prop_map(Operation::NextData),
         1 => Just(Operation::Close),
         1 => any::<bool>().prop_map(Operation::Malformed),
-        6 => (0..8_usize, prop::bool::weighted(0.1)).prop_map(|(which, error)| Operation::Answer(which, error)),
+        6 => (0..8_usize, answer()).prop_map(|(which, error)| Operation::Answer(which, error)),
+        2 => Just(Operation::Resume),
         12 => Just(Operation::Poll),
         6 => (0..40_usize).prop_map(Operation::Write),
         2 => (0..12_u8).prop_map(Operation::Command),
@@ -229,8 +280,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn nothing_that_comes_breaks_an_end(opener in any::<bool>(), operations in prop::collection::vec(operation(), 0..120)) {
-        let role = if opener { Role::Opener } else { Role::Acceptor };
+    fn nothing_that_comes_breaks_an_end(
+        role in prop::sample::select(&[Role::Opener, Role::Acceptor, Role::Negotiated]),
+        operations in prop::collection::vec(operation(), 0..120),
+    ) {
         let mut end = End::new(role, 8, Config::default());
         let (mut seq, mut written, mut acked, mut wire) = (0_u16, 0_u64, 0_u64, Vec::new());
         for operation in operations {
@@ -249,13 +302,14 @@ proptest! {
                 }
                 Operation::Answer(which, error) if which < wire.len() => {
                     let id: String = wire.remove(which);
-                    if error {
-                        let _ = end.stream.handle_error(&id, &stanza_error(Condition::ItemNotFound));
-                    } else if let Some(Acked::Data { bytes }) = end.stream.handle_result(&id) {
+                    if let Some(condition) = error {
+                        let _ = end.stream.handle_error(&id, &stanza_error(condition));
+                    } else if let Some(Acked::Data { bytes } | Acked::Gap { bytes }) = end.stream.handle_result(&id) {
                         acked += sender::wide(bytes);
                     }
                     None
                 }
+                Operation::Resume => { end.stream.resume(); None }
                 Operation::Answer(..) => None,
                 Operation::Poll => {
                     if let Some((sent, stanza)) = end.poll() && sent != Sent::Result {
@@ -287,7 +341,8 @@ proptest! {
             prop_assert!(before != State::Closed || state == State::Closed);
             prop_assert!(before != State::Closing || state >= State::Closing);
             prop_assert!(end.stream.withheld_acks() <= 32);
-            prop_assert!(end.stream.in_flight() <= usize::from(end.stream.window()));
+            prop_assert!(end.stream.in_flight() <= 32);
+            prop_assert!(end.stream.unanswered().count() <= 33);
             prop_assert!(end.stream.block_size() <= 8);
             // Every byte written is acknowledged or not.
             prop_assert_eq!(end.stream.unacked(), written - acked);
