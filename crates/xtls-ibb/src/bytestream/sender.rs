@@ -25,6 +25,8 @@ pub(super) struct Sender {
     in_flight_bytes: u64,
     /// Nothing goes out: a block has come back.
     suspended: bool,
+    /// Nothing has got through since a block came back: one goes at a time.
+    probing: bool,
     /// Bytes that will never be acknowledged.
     lost: u64,
     seq: u16,
@@ -77,6 +79,7 @@ impl Sender {
             in_flight: 0,
             in_flight_bytes: 0,
             suspended: false,
+            probing: false,
             lost: 0,
             seq: 0,
             window: Window::new(config),
@@ -131,7 +134,7 @@ impl Sender {
 
     /// The next block and its seq, if it may go now. It counts as sent once [`Sender::mark_sent`] is called.
     pub(super) fn next(&mut self, block_size: u16, cut: &mut dyn FnMut(&[u8], usize) -> usize) -> Option<(&[u8], u16)> {
-        if self.suspended {
+        if self.suspended || self.probing && self.unanswered().next().is_some() {
             None
         } else if let Some(at) = self.first_returned() {
             self.again(at)
@@ -199,6 +202,8 @@ impl Sender {
             self.acked = (self.acked + front.bytes).min(self.sent);
             self.blocks.pop_front();
         }
+        // One that was on its way before the others came back says nothing of the way now.
+        self.probing &= self.suspended;
         self.window.acked();
         self.release_memory();
         Some(if behind_returned { Taken::BehindReturned(bytes) } else { Taken::InTurn(bytes) })
@@ -216,6 +221,7 @@ impl Sender {
         }
         if !self.suspended {
             self.suspended = true;
+            self.probing = true;
             self.window.shrink();
         }
         Some(true)
