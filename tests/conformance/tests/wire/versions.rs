@@ -12,6 +12,7 @@ use crate::common::{
 };
 
 const IBB_1: &str = "urn:xmpp:jingle:transports:ibb:1";
+const IBB_TMP: &str = "urn:xmpp:tmp:jingle:transports:ibb";
 const IBB_0: &str = "urn:xmpp:jingle:transports:ibb:0";
 
 fn options(seed: u8, profile: Profile) -> EntityOptions {
@@ -170,10 +171,21 @@ fn wire_2_03_over_ibb_0_the_initiator_sends_as_soon_as_it_has_chosen() {
 /// Whatever was offered, the namespace of the session-accept selects how the bytestream begins and ends.
 #[test]
 fn wire_2_03_the_version_of_the_session_accept_is_followed() {
-    for (profile, answered) in [(Profile::Tolerant, IBB_0), (Profile::Strict, IBB_0), (Profile::Draft02, IBB_1)] {
+    for (profile, answered, opens) in [
+        (Profile::Tolerant, IBB_0, false),
+        (Profile::Strict, IBB_0, false),
+        (Profile::Draft02, IBB_1, false),
+        // A responder of 2008, which opens although nobody has to, and does so before it accepts.
+        (Profile::Tolerant, IBB_TMP, true),
+        (Profile::Draft02, IBB_0, true),
+    ] {
         let mut stage = Stage::new(ROMEO, JULIET, options(1, profile));
         let (tunnel, _) = stage.engine_offers(TrustPolicy::Pinned);
         stage.start_server(&stage.tls_config());
+        if opens {
+            let open = stage.open();
+            assert_eq!(stage.ask_fine(&open), []);
+        }
         let accept = stage.accept_with(&stage.peer_security()).replace(IBB_1, answered);
         let requests = stage.ask_fine(&accept);
         let second = payload(&requests[1]);
@@ -287,17 +299,16 @@ fn of_the_time(xml: &str, jingle: &str, transport: &str) -> String {
 /// responder, and whose parameters may be left out.
 #[test]
 fn wire_2_04_a_whole_tunnel_with_an_initiator_of_another_time() {
-    const TMP: &str = "urn:xmpp:tmp:jingle:transports:ibb";
     for (jingle, transport, description) in [
         ("urn:xmpp:jingle:0", IBB_0, "urn:xmpp:jingle:apps:xmlstream:0"),
         ("urn:xmpp:jingle:0", IBB_1, "urn:xmpp:jingle:apps:xmlstream:0"),
-        ("urn:xmpp:tmp:jingle", TMP, "urn:xmpp:tmp:jingle:apps:xmlstream"),
-        ("urn:xmpp:tmp:jingle", TMP, "urn:xmpp:tmp:jingle:apps:xmlstream:0"),
+        ("urn:xmpp:tmp:jingle", IBB_TMP, "urn:xmpp:tmp:jingle:apps:xmlstream"),
+        ("urn:xmpp:tmp:jingle", IBB_TMP, "urn:xmpp:tmp:jingle:apps:xmlstream:0"),
     ] {
         let mut stage = Stage::juliet();
         let mut offer = of_the_time(&stage.initiate_with(&stage.peer_security()), jingle, transport)
             .replace("urn:xmpp:jingle:apps:xmlstream:0", description);
-        if transport == TMP {
+        if transport == IBB_TMP {
             offer = offer.replace(&format!(" block-size='4096' sid='{IBB_SID}'"), "");
             stage.ibb_sid = SID.to_owned();
         }
