@@ -1,4 +1,4 @@
-//! Decision 2.34: an offer that is to be made to somebody else.
+//! Decision 2.36: an offer that is to be made to somebody else.
 
 use xtls::{Element, Event, Fault, TrustPolicy, TunnelId, TunnelOptions};
 use xtls_stanza::ns;
