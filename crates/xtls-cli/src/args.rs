@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jid::{BareJid, FullJid, Jid};
+use xtls::Profile;
 
 /// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
 #[derive(Debug, Parser)]
@@ -91,6 +92,10 @@ pub(crate) struct DemoArgs {
     /// Write a line of JSON for each stanza and each event to a new file, without what is said in them
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+
+    /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant
+    #[arg(long, value_name = "PROFILE", default_value = "tolerant", value_parser = profile)]
+    pub(crate) profile: Profile,
 }
 
 #[derive(Debug, Args)]
@@ -164,6 +169,10 @@ pub(crate) struct AccountArgs {
     /// Write a line of JSON for each stanza and each event to a new file, without what is said in them
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+
+    /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant
+    #[arg(long, value_name = "PROFILE", default_value = "tolerant", value_parser = profile)]
+    pub(crate) profile: Profile,
 }
 
 #[derive(Debug, Args)]
@@ -258,6 +267,14 @@ pub(crate) fn slip(error: &clap::Error) -> Option<String> {
             Some(format!("{}; see xtls --help", line.strip_prefix("error: ").unwrap_or(&line)))
         }
     }
+}
+
+/// The profile of this name.
+fn profile(name: &str) -> Result<Profile, String> {
+    Profile::parse(name).ok_or_else(|| {
+        let names: Vec<&str> = Profile::ALL.iter().map(|profile| profile.as_str()).collect();
+        format!("it is none of {}", names.join(", "))
+    })
 }
 
 /// Parses `8388608`, `8192KiB`, `8MiB` or `1GiB`.

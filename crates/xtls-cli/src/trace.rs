@@ -127,6 +127,7 @@ impl Trace {
         let (name, stanza, end) = match event {
             Event::Incoming(_) => ("incoming", None, None),
             Event::IncomingGone { .. } => ("incoming_gone", None, None),
+            Event::Redirected { .. } => ("redirected", None, None),
             Event::PasswordRequired { .. } => ("password_required", None, None),
             Event::TrustRequired { .. } => ("trust_required", None, None),
             Event::Secured { .. } => ("secured", None, None),
@@ -136,6 +137,7 @@ impl Trace {
             Event::Stanza { stanza, .. } => ("stanza", Some(Stanza::of(stanza)), None),
             Event::Impersonation { .. } => ("impersonation", None, None),
             Event::Misaddressed { .. } => ("misaddressed", None, None),
+            Event::CertificatesReceived { .. } => ("certificates_received", None, None),
             Event::Readable { .. } => ("readable", None, None),
             Event::Writable { .. } => ("writable", None, None),
             Event::PeerFinished { .. } => ("peer_finished", None, None),
@@ -191,6 +193,7 @@ impl<'a> Stanza<'a> {
 fn peer_of(engine: &mut Engine, event: &Event) -> Option<String> {
     let id = match event {
         Event::Incoming(incoming) => return Some(incoming.peer.to_string()),
+        Event::Redirected { peer, .. } => return Some(peer.to_string()),
         Event::Closed(closed) => return Some(closed.peer.to_string()),
         Event::IncomingGone { id }
         | Event::PasswordRequired { id, .. }
@@ -202,6 +205,7 @@ fn peer_of(engine: &mut Engine, event: &Event) -> Option<String> {
         | Event::Stanza { id, .. }
         | Event::Impersonation { id, .. }
         | Event::Misaddressed { id, .. }
+        | Event::CertificatesReceived { id, .. }
         | Event::Readable { id }
         | Event::Writable { id }
         | Event::PeerFinished { id } => *id,

@@ -1,6 +1,6 @@
 //! Two `xtls` processes talk through a real Prosody.
 
-use xtls_interop::{Stage, Tap, Transport};
+use xtls_interop::{Stage, Tap, Transport, Xtls};
 
 /// Alice opens a tunnel to Bob, both say something, and Alice ends it.
 fn talk(transport: Transport) {
@@ -74,6 +74,36 @@ fn the_server_sees_no_word_of_what_is_said() {
     for visible in ["rose", "YSByb3NlIGJ5", "IHJvc2UgYnkg", "cm9zZSBieSBh"] {
         assert!(!wire.contains(visible), "{visible} is on the wire");
     }
+}
+
+#[test]
+fn whoever_speaks_as_the_draft_does_is_understood_by_default() {
+    let stage = Stage::new(Transport::Plain);
+    let tap = Tap::start(stage.server.port());
+    let (mut alice, bob) = stage.friends();
+    alice.address = tap.address();
+    let mut listening = bob.listen(&["--echo"]);
+    let mut chatting = alice.start(&["chat", &bob.full(), "--profile", "draft02"]);
+    chatting.event("stream_open");
+    chatting.line("what's in a name?");
+    assert_eq!(chatting.event("message")["body"], "what's in a name?");
+    chatting.end_input();
+    assert_eq!(chatting.wait().code, Some(0));
+    let closed = listening.event("closed");
+    assert_eq!((&closed["truncated"], &closed["unacked"]), (&false.into(), &0.into()));
+
+    // The bytestream that the draft negotiates has no open and no close (XEP-0261 up to 0.3).
+    let wire = tap.sent() + &tap.received();
+    assert!(wire.contains("urn:xmpp:jingle:transports:ibb:0"), "{wire}");
+    assert!(!wire.contains("<open ") && !wire.contains("<close "), "{wire}");
+}
+
+#[test]
+fn a_profile_that_does_not_exist_is_a_slip() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let ended = Xtls::run(dir.path(), None, &["demo", "--profile", "lenient"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("it is none of strict, draft02, tolerant"), "{}", ended.stderr);
 }
 
 #[test]

@@ -25,7 +25,7 @@ const LINES: [(Side, &str); 2] = [
 
 pub(crate) fn run(output: Output, args: &DemoArgs) -> Result<(), Failure> {
     let source = Source::new(args)?;
-    let mut pair = Pair::new(output, Trace::create(args.trace.as_deref(), output)?)?;
+    let mut pair = Pair::new(output, Trace::create(args.trace.as_deref(), output)?, args.profile)?;
     pair.report_identities()?;
 
     note(output, "\nRomeo offers Juliet a tunnel; every line is a stanza that the server between them sees:\n")?;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use jid::FullJid;
 use xtls::{
-    Config, Disposition, Engine, Event, Identity, KeyKind, Local, MemoryTrustStore, Pin, TunnelId, TunnelOptions,
+    Config, Disposition, Engine, Event, Identity, KeyKind, Local, MemoryTrustStore, Pin, Profile, TunnelId,
+    TunnelOptions,
 };
 use xtls_stanza::{Element, Limits};
 use xtls_testkit::Relay;
@@ -62,6 +63,7 @@ impl Entity {
         name: &'static str,
         address: &str,
         store: Arc<Mutex<MemoryTrustStore>>,
+        profile: Profile,
         now: Instant,
         unix: Duration,
     ) -> Result<Self, Failure> {
@@ -74,6 +76,7 @@ impl Entity {
         local.provider.secure_random.fill(&mut seed).map_err(|_| impossible(&"there are no random numbers"))?;
         let mut config = Config::default();
         config.sole_handler = true;
+        config.profile = profile;
         let engine = Engine::new(config, local, Box::new(store), seed, now, unix).map_err(|e| impossible(&e))?;
         let disco = Disco::new(&jid.to_bare(), &engine.features())?;
         Ok(Self { name, jid, identity, engine, disco, events: Vec::new() })
@@ -81,12 +84,12 @@ impl Entity {
 }
 
 impl Pair {
-    pub(super) fn new(output: Output, trace: Trace) -> Result<Self, Failure> {
+    pub(super) fn new(output: Output, trace: Trace, profile: Profile) -> Result<Self, Failure> {
         let (now, unix) = (clock::now(), clock::unix());
         let stores = [(); 2].map(|()| Arc::new(Mutex::new(MemoryTrustStore::default())));
         let [romeos, juliets] = &stores;
-        let romeo = Entity::new("Romeo", "romeo@montague.example/orchard", Arc::clone(romeos), now, unix)?;
-        let juliet = Entity::new("Juliet", "juliet@capulet.example/balcony", Arc::clone(juliets), now, unix)?;
+        let romeo = Entity::new("Romeo", "romeo@montague.example/orchard", Arc::clone(romeos), profile, now, unix)?;
+        let juliet = Entity::new("Juliet", "juliet@capulet.example/balcony", Arc::clone(juliets), profile, now, unix)?;
         for (store, peer) in [(romeos, &juliet), (juliets, &romeo)] {
             let pin = Pin::manual(peer.identity.fingerprint_sha256());
             store.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pin(&peer.jid.to_bare(), pin);

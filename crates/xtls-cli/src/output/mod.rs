@@ -19,6 +19,8 @@ pub(crate) enum Report<'a> {
     Identity { jid: &'a str, sha1: &'a str, sha256: &'a str, key: &'a str, not_after: &'a str },
     /// A peer asks for a tunnel.
     Incoming { peer: &'a str },
+    /// The peer, or a server in its name, sent the offer on to another of its resources.
+    Redirected { to: &'a str },
     /// The peer is verified and the tunnel encrypted.
     Secured(Secured<'a>),
     /// Messages can be exchanged.
@@ -177,6 +179,7 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             writeln!(out, "    sha1    {sha1}")
         }
         Report::Incoming { peer } => writeln!(out, "* {} asks for a tunnel", Shown(peer)),
+        Report::Redirected { to } => writeln!(out, "* redirected to {}", Shown(to)),
         Report::Secured(secured) => human_secured(out, secured),
         Report::StreamOpen => writeln!(out, "* stream open"),
         Report::Message { from, body } => writeln!(out, "{}: {}", Shown(from), Shown(body)),

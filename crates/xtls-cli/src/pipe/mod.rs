@@ -13,7 +13,7 @@ use crate::chat::no_answer;
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Output, Report};
 use crate::reach::{self, Reached};
 use crate::session::{Happening, Rules, Session, Signals, Verdict};
 use flow::{Carried, Flow};
@@ -104,6 +104,12 @@ impl Wait {
                         }
                     } else {
                         self.turn_away(session, incoming, awaited);
+                    }
+                }
+                Happening::Engine(Event::Redirected { id, peer }) => {
+                    session.report(&Report::Redirected { to: peer.as_str() })?;
+                    if let Some(reached) = self.reached.iter_mut().find(|reached| reached.id == id) {
+                        reached.peer = peer;
                     }
                 }
                 Happening::Engine(Event::TrustRequired { id, certificate, .. }) => {

@@ -96,6 +96,12 @@ impl Conversation {
                 let named = self.named.contains(&peer);
                 session.judge(&self.rules, id, &peer, named, &certificate);
             }
+            Event::Redirected { id, peer } => {
+                session.report(&Report::Redirected { to: peer.as_str() })?;
+                if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+                    open.peer = peer;
+                }
+            }
             Event::Secured { id, .. } => {
                 if let Some(peer) = self.peer(id) {
                     session.report_secured(id, peer)?;

@@ -104,6 +104,7 @@ impl Session {
         let mut config = Config::default();
         // Nobody else here could take what the engine does not.
         config.sole_handler = true;
+        config.profile = args.profile;
         // Bytes that have come wait for whoever reads standard output, as they do in any pipe.
         config.timers.drain = PATIENT_READER;
         let mut seed = [0; 32];
