@@ -126,6 +126,12 @@ impl TunnelStream {
         self.incoming && self.outgoing == Outgoing::Open
     }
 
+    /// Whether our header was sent and the peer's has not come.
+    #[must_use]
+    pub fn awaits_header(&self) -> bool {
+        !self.incoming && self.outgoing == Outgoing::Open
+    }
+
     /// Whether there is no stream in either direction, nor the beginning of one: the tunnel can end here without cutting
     /// anything off.
     #[must_use]

@@ -108,7 +108,8 @@ pub struct Timers {
     /// first TLS byte it waits for `ring`, and where the initiator's person may be asked for a password for this behind
     /// it. Default 60 s.
     pub handshake: Duration,
-    /// Any IQ but data. Default 30 s.
+    /// Any IQ but data, and the peer's stream header; this one once it has confirmed us, until then `ring` longer, since its
+    /// person may be judging our certificate. Default 30 s.
     pub answer: Duration,
     /// Data without an acknowledgement while the peer is alive. Default 600 s.
     pub stall: Duration,

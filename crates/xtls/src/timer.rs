@@ -29,6 +29,8 @@ pub enum Timer {
     Close,
     /// The application's reading of what came before the end.
     Drain,
+    /// The peer's stream header.
+    Stream,
     /// Another stream, after one was closed.
     Reuse,
     /// The peer's certificates, which it was asked for inside of the tunnel.
@@ -50,7 +52,7 @@ pub struct Deadline {
 pub(crate) struct Table([Option<Instant>; Timer::ALL.len()]);
 
 impl Timer {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Ring,
         Self::Handshake,
         Self::Answer,
@@ -62,6 +64,7 @@ impl Timer {
         Self::Confirm,
         Self::Close,
         Self::Drain,
+        Self::Stream,
         Self::Reuse,
         Self::Certificates,
     ];
@@ -118,6 +121,7 @@ impl fmt::Display for Timer {
             Self::Confirm => "confirmation",
             Self::Close => "answer to the end",
             Self::Drain => "reading of what came",
+            Self::Stream => "stream header",
             Self::Reuse => "new stream",
             Self::Certificates => "certificates",
         })

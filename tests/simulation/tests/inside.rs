@@ -3,13 +3,13 @@
 
 mod common;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{
     JULIET, MALLORY, SECOND, bodies, closed, noise, piping, read, script::Script, sent_data, streaming, terminations,
     write,
 };
-use xtls::{Event, Fault};
+use xtls::{Event, Fault, Timer};
 
 /// Says something in an open stream, and gives what Juliet answered in it and how her tunnel ended.
 fn said(seed: u8, text: &str) -> (String, Option<common::Ended>) {
@@ -97,7 +97,7 @@ fn p21_limits_hold_at_the_limit_and_one_past_it() {
 fn p21_a_stanza_in_small_pieces_costs_linear_time() {
     let time = |bytes: usize| {
         let mut script = Script::new(13);
-        script.world.relay.set_latency(std::time::Duration::ZERO);
+        script.world.relay.set_latency(Duration::ZERO);
         script.streaming();
         let text = format!("<message><body>{}</body></message>", "x".repeat(bytes));
         #[allow(clippy::disallowed_methods, reason = "a measurement")]
@@ -253,4 +253,20 @@ fn p25_raw_bytes_that_nobody_reads_are_bounded_and_none_is_lost() {
         world.run();
     }
     assert!(got == bytes);
+}
+
+#[test]
+fn p25_a_peer_that_answers_and_never_opens_the_stream_is_not_waited_for_without_end() {
+    let mut script = Script::new(41);
+    script.secured();
+    let mut waited = 0;
+    while waited < 120 && script.world.with(script.juliet, |engine, _| engine.tunnels().count() > 0) {
+        script.world.run_for(Duration::from_secs(1));
+        script.settle();
+        waited += 1;
+    }
+    assert_eq!(waited, 30);
+    let end = closed(&mut script.world, script.juliet);
+    assert!(matches!(end.fault, Some(Fault::Timeout(Timer::Stream))) && !end.security, "{end:?}");
+    assert_eq!(terminations(&script.world, JULIET, MALLORY), ["timeout"]);
 }

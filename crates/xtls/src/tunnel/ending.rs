@@ -107,7 +107,7 @@ impl Tunnel {
             }
             // A ping that is not answered means that nobody is there.
             Timer::Answer if self.timers.is_set(Timer::LivenessAnswer) => self.fail(Fault::Gone, shared),
-            Timer::Ring | Timer::Handshake | Timer::Answer | Timer::Stall => {
+            Timer::Ring | Timer::Handshake | Timer::Answer | Timer::Stall | Timer::Stream => {
                 self.fail(Fault::Timeout(timer), shared);
             }
             Timer::Retry => {

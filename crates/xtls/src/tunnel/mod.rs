@@ -317,6 +317,7 @@ impl Tunnel {
                 self.timers.set_if_unset(Timer::Close, shared.after(shared.config.timers.close));
             }
         }
+        self.settle_header_timer(shared);
         if !self.waits_for_answer() {
             self.timers.clear(Timer::Answer);
         }

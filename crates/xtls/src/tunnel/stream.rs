@@ -86,6 +86,25 @@ impl Tunnel {
         Ok(())
     }
 
+    /// A peer that is there, and never opens the stream, is not waited for without end. A stream that was closed may be
+    /// followed by another, which has a timer of its own.
+    pub(super) fn settle_header_timer(&mut self, shared: &Shared) {
+        let Inside::Stream(stream) = &self.inside else { return };
+        let unsent = self.bytestream.as_ref().is_none_or(|bytestream| bytestream.in_flight() > 0);
+        let waits = self.phase == Phase::Secured
+            && (stream.awaits_header() || stream.is_idle())
+            && !self.timers.is_set(Timer::Reuse)
+            && !unsent;
+        if !waits {
+            return self.timers.clear(Timer::Stream);
+        }
+        let timers = &shared.config.timers;
+        let confirmed = self.security.as_ref().is_some_and(|security| security.confirmed);
+        // Until the peer has confirmed us, its person may still be judging our certificate.
+        let wait = if confirmed { timers.answer } else { timers.ring.saturating_add(timers.answer) };
+        self.timers.set_if_unset(Timer::Stream, shared.after(wait));
+    }
+
     /// Whether no stream is open: an end of the tunnel cuts nothing off.
     pub(super) fn is_idle_stream(&self) -> bool {
         matches!(&self.inside, Inside::Stream(stream) if stream.is_idle())

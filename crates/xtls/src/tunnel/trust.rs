@@ -131,6 +131,7 @@ impl Tunnel {
         }
         if let Some(security) = self.security.as_mut().filter(|security| !security.confirmed) {
             security.confirmed = true;
+            self.timers.clear(Timer::Stream);
             shared.events.push(Event::Confirmed { id: self.id });
             self.remember(shared);
         }
