@@ -14,9 +14,11 @@
 //! assert!(world.take_events(juliet).iter().any(|event| matches!(event, Event::Stanza { .. })));
 //! ```
 
+mod link;
 pub mod provider;
 mod relay;
 mod world;
 
+pub use link::{LinkPair, SIDES};
 pub use relay::{Delivery, Fate, Passed, Relay};
 pub use world::{EntityId, EntityOptions, World};

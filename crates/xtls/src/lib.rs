@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod fault;
 mod handle;
+mod link;
 mod password;
 mod security;
 mod timer;
@@ -31,6 +32,10 @@ pub use error::{
 pub use event::{CloseReason, Closed, Disposition, EndedBy, Event, Incoming, Refusal, Side, TunnelId};
 pub use fault::{Blame, Fault, Missing};
 pub use handle::{TrustDecision, Tunnel};
+pub use link::{
+    Link, LinkAnswerError, LinkClosed, LinkConfig, LinkDeadline, LinkError, LinkEvent, LinkFault, LinkLocal,
+    LinkReason, LinkSendError, LinkSetup, LinkStage, LinkTerms, LinkTermsError, LinkTimer, LinkTimers,
+};
 pub use password::{Password, PasswordError};
 pub use security::{Authentication, Security};
 pub use timer::{Deadline, Timer};
@@ -43,6 +48,7 @@ pub use xtls_stanza::{
     Caps, CapsError, Disco, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo, Element, Fingerprint, HashAlgo, Method,
     SecurityOffer, jid,
 };
+pub use xtls_stream::{Dialect, DirectFault, StartTlsFault};
 pub use xtls_tls::{
     Authorities, AuthoritiesError, Identity, IdentityError, KeyKind, PeerCertificate, TlsParameters, TlsVersion,
 };

@@ -1,0 +1,355 @@
+//! Two ends of a link, a wire between them, and whoever is on it.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use jid::Jid;
+use xtls::{
+    Identity, Link, LinkConfig, LinkEvent, LinkLocal, LinkSetup, LinkTerms, LinkTermsError, MemoryTrustStore, Pin,
+    Side, TrustStore as _,
+};
+
+use crate::provider::{self, Entity};
+
+/// When every pair begins: 2025-10-09.
+const START_UNIX: u64 = 1_760_000_000;
+
+/// The most turns that anything may take.
+const TURNS: usize = 1_000_000;
+
+/// Somebody on the wire: is shown what an end sends and may change it.
+type Middle = Box<dyn FnMut(&mut Vec<u8>)>;
+
+/// Two ends of a link with a wire between them. Everything follows from the seed.
+///
+/// ```
+/// use xtls::{LinkEvent, LinkTerms, Side, TrustPolicy};
+/// use xtls_testkit::LinkPair;
+///
+/// let mut pair = LinkPair::new(1);
+/// pair.trust(Side::Initiator);
+/// pair.trust(Side::Responder);
+/// pair.connect(LinkTerms::new(TrustPolicy::Pinned));
+/// let message = xtls_stanza::Element::builder("message", "jabber:client").build().expect("a stanza");
+/// pair.with(Side::Initiator, |link, now| link.send(now, &message)).expect("it is open");
+/// pair.run();
+/// assert!(pair.take_events(Side::Responder).iter().any(|event| matches!(event, LinkEvent::Stanza(_))));
+/// ```
+pub struct LinkPair {
+    now: Instant,
+    ends: [End; 2],
+    /// How many bytes are handed over at a time; all there are if it is 0.
+    pub cut: usize,
+    /// What has come out behind whoever is in the middle.
+    on_wire: [Vec<u8>; 2],
+    middle: [Option<Middle>; 2],
+}
+
+struct End {
+    jid: Jid,
+    identity: Identity,
+    seed: [u8; 32],
+    store: Arc<Mutex<MemoryTrustStore>>,
+    config: LinkConfig,
+    random: Entity,
+    link: Option<Link>,
+    accepts: Option<LinkTerms>,
+    events: Vec<LinkEvent>,
+    ignores_events: bool,
+    /// What the other end has sent and this one has not taken.
+    incoming: Vec<u8>,
+    sent: Vec<u8>,
+}
+
+impl End {
+    fn new(jid: &str, seed: u8) -> Self {
+        let jid: Jid = jid.parse().expect("a JID");
+        Self {
+            identity: provider::identity(&jid.to_bare(), [seed; 32], START_UNIX),
+            jid,
+            seed: [seed; 32],
+            store: Arc::default(),
+            config: LinkConfig::default(),
+            random: Entity::new([seed; 32]),
+            link: None,
+            accepts: None,
+            events: Vec::new(),
+            ignores_events: false,
+            incoming: Vec::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    fn setup(&self) -> LinkSetup {
+        let local = LinkLocal::new(self.jid.clone(), self.identity.clone()).with_provider(provider::deterministic());
+        let store = Box::new(Arc::clone(&self.store));
+        LinkSetup::new(local, store, self.seed, Duration::from_secs(START_UNIX)).with_config(self.config.clone())
+    }
+}
+
+const fn at(side: Side) -> usize {
+    match side {
+        Side::Initiator => 0,
+        Side::Responder | _ => 1,
+    }
+}
+
+/// Both ends, the initiating one first.
+pub const SIDES: [Side; 2] = [Side::Initiator, Side::Responder];
+
+impl LinkPair {
+    /// `romeo@forza` and `juliet@pronto`, who know nothing of one another.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "an arbitrary starting point; time then moves by itself")]
+    pub fn new(seed: u8) -> Self {
+        Self {
+            now: Instant::now(),
+            ends: [End::new("romeo@forza", seed), End::new("juliet@pronto", seed.wrapping_add(1))],
+            cut: 0,
+            on_wire: [Vec::new(), Vec::new()],
+            middle: [None, None],
+        }
+    }
+
+    /// Lets one end pin the other's certificate.
+    pub fn trust(&mut self, side: Side) {
+        let other = &self.ends[1 - at(side)];
+        let (peer, pin) = (other.jid.to_bare(), Pin::manual(other.identity.fingerprint_sha256()));
+        self.with_store(side, |store| store.pin(&peer, pin));
+    }
+
+    /// Gives an end another certificate than the one it began with.
+    pub fn renew(&mut self, side: Side) {
+        let end = &mut self.ends[at(side)];
+        end.identity = provider::identity(&end.jid.to_bare(), [end.seed[0] ^ 0x80; 32], START_UNIX);
+    }
+
+    /// An end's certificate and key.
+    #[must_use]
+    pub fn identity(&self, side: Side) -> &Identity {
+        &self.ends[at(side)].identity
+    }
+
+    /// An end's address.
+    #[must_use]
+    pub fn jid(&self, side: Side) -> &Jid {
+        &self.ends[at(side)].jid
+    }
+
+    /// The configuration that an end's next link has.
+    pub fn config(&mut self, side: Side) -> &mut LinkConfig {
+        &mut self.ends[at(side)].config
+    }
+
+    /// Looks into or changes what an end knows of its peers.
+    ///
+    /// # Panics
+    ///
+    /// When an earlier call panicked.
+    pub fn with_store<R>(&self, side: Side, action: impl FnOnce(&mut MemoryTrustStore) -> R) -> R {
+        action(&mut self.ends[at(side)].store.lock().expect("nothing panicked before"))
+    }
+
+    /// What an end knows of the other one.
+    #[must_use]
+    pub fn record(&self, side: Side) -> xtls::TrustRecord {
+        let peer = self.ends[1 - at(side)].jid.to_bare();
+        self.with_store(side, |store| store.record(&peer))
+    }
+
+    /// Puts somebody on the wire behind one end. Each call gets what that end has sent since the last one.
+    pub fn tamper(&mut self, side: Side, middle: impl FnMut(&mut Vec<u8>) + 'static) {
+        self.middle[at(side)] = Some(Box::new(middle));
+    }
+
+    /// Makes both links, without letting anything happen. The receiving end accepts whoever comes on its terms, or leaves
+    /// the question open. A link that was there before is gone.
+    ///
+    /// # Panics
+    ///
+    /// When the terms or the configuration make no sense.
+    pub fn start(&mut self, initiating: LinkTerms, receiving: Option<LinkTerms>) {
+        let expected = self.ends[0].jid.clone();
+        let legacy = self.ends[1].config.dialect == xtls::Dialect::Xep0035;
+        self.start_with(initiating, receiving, legacy.then_some(expected));
+    }
+
+    fn start_with(&mut self, initiating: LinkTerms, receiving: Option<LinkTerms>, expected: Option<Jid>) {
+        let (now, peer) = (self.now, self.ends[1].jid.clone());
+        for end in &mut self.ends {
+            end.events.clear();
+            end.incoming.clear();
+            end.sent.clear();
+        }
+        self.on_wire = [Vec::new(), Vec::new()];
+        let [first, second] = &mut self.ends;
+        let setup = first.setup();
+        let link = first.random.enter(|| Link::to_peer(setup, peer, initiating, now));
+        first.link = Some(link.expect("the terms make sense"));
+        let setup = second.setup();
+        let link = second.random.enter(|| Link::from_peer(setup, expected, now));
+        second.link = Some(link.expect("the configuration makes sense"));
+        second.accepts = receiving;
+    }
+
+    /// Makes both links on the same terms and lets things happen until nothing is on its way.
+    pub fn connect(&mut self, terms: LinkTerms) {
+        self.start(terms.clone(), Some(terms));
+        self.run();
+    }
+
+    /// Does something with an end's link; what follows happens in [`LinkPair::run`].
+    ///
+    /// # Panics
+    ///
+    /// When there is no link yet.
+    pub fn with<R>(&mut self, side: Side, action: impl FnOnce(&mut Link, Instant) -> R) -> R {
+        let End { link, random, .. } = &mut self.ends[at(side)];
+        let link = link.as_mut().expect("the pair was started");
+        random.enter(|| action(link, self.now))
+    }
+
+    /// An end's link.
+    ///
+    /// # Panics
+    ///
+    /// When there is none yet.
+    #[must_use]
+    pub fn link(&self, side: Side) -> &Link {
+        self.ends[at(side)].link.as_ref().expect("the pair was started")
+    }
+
+    /// Takes the events that an end has had so far.
+    pub fn take_events(&mut self, side: Side) -> Vec<LinkEvent> {
+        std::mem::take(&mut self.ends[at(side)].events)
+    }
+
+    /// Leaves an end's events in its link, or takes them again.
+    pub fn ignore_events(&mut self, side: Side, ignore: bool) {
+        self.ends[at(side)].ignores_events = ignore;
+    }
+
+    /// Everything that an end itself has sent over its present link.
+    #[must_use]
+    pub fn sent(&self, side: Side) -> &[u8] {
+        &self.ends[at(side)].sent
+    }
+
+    /// Everything that came out on the other side of whoever is in the middle.
+    #[must_use]
+    pub fn arrived_from(&self, side: Side) -> &[u8] {
+        &self.on_wire[at(side)]
+    }
+
+    /// Bytes that are on their way to an end and that it has not taken.
+    #[must_use]
+    pub fn waiting_for(&self, side: Side) -> usize {
+        self.ends[at(side)].incoming.len()
+    }
+
+    /// Puts bytes on the wire to an end.
+    pub fn inject(&mut self, to: Side, bytes: &[u8]) {
+        self.ends[at(to)].incoming.extend_from_slice(bytes);
+    }
+
+    /// Tells an end that its connection has ended.
+    pub fn cut_off(&mut self, side: Side) {
+        self.with(side, Link::handle_end);
+        self.run();
+    }
+
+    /// Lets things happen until nothing is on its way any more; timers that lie in the future stay there.
+    ///
+    /// # Panics
+    ///
+    /// When that takes more than a million turns: something goes round in circles.
+    pub fn run(&mut self) {
+        for _ in 0..TURNS {
+            let moved = SIDES.map(|side| self.send(side) | self.receive(side));
+            if moved == [false, false] {
+                return;
+            }
+        }
+        panic!("nothing comes to rest");
+    }
+
+    /// Lets things happen for this long, timers included.
+    ///
+    /// # Panics
+    ///
+    /// When a timer fires and does not move forward, or that takes more than a million turns.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        for _ in 0..TURNS {
+            self.run();
+            let due = self.ends.iter().filter_map(|end| end.link.as_ref()?.poll_timeout()).map(|due| due.at).min();
+            let Some(due) = due.filter(|due| *due <= end) else {
+                self.now = end;
+                return;
+            };
+            self.now = self.now.max(due);
+            for side in SIDES {
+                self.with(side, Link::handle_timeout);
+                let next = self.link(side).poll_timeout();
+                assert!(next.is_none_or(|next| next.at > self.now), "a timer does not move forward: {next:?}");
+            }
+        }
+        panic!("nothing comes to rest");
+    }
+
+    /// Takes everything out of an end; whether there was anything.
+    fn send(&mut self, side: Side) -> bool {
+        let index = at(side);
+        let End { link: Some(link), random, events, accepts, ignores_events, sent, .. } = &mut self.ends[index] else {
+            return false;
+        };
+        let now = self.now;
+        let mut bytes = Vec::new();
+        let mut moved = random.enter(|| link.poll_transmit(now, &mut bytes));
+        assert_eq!(moved, !bytes.is_empty(), "poll_transmit tells whether there was anything");
+        while !*ignores_events && let Some(event) = random.enter(|| link.poll_event()) {
+            moved = true;
+            if let (LinkEvent::Incoming { .. }, Some(terms)) = (&event, accepts.take()) {
+                let accepted = random.enter(|| link.accept(now, terms));
+                // The link may have ended since it was offered.
+                assert!(matches!(accepted, Ok(()) | Err(LinkTermsError::NotAsked)), "{accepted:?}");
+            }
+            events.push(event);
+        }
+        sent.extend_from_slice(&bytes);
+        if let Some(middle) = &mut self.middle[index]
+            && !bytes.is_empty()
+        {
+            middle(&mut bytes);
+        }
+        self.on_wire[index].extend_from_slice(&bytes);
+        self.ends[1 - index].incoming.append(&mut bytes);
+        moved
+    }
+
+    /// Hands an end what has come; whether it took any of it.
+    fn receive(&mut self, side: Side) -> bool {
+        let End { link: Some(link), random, incoming, .. } = &mut self.ends[at(side)] else { return false };
+        let mut taken = 0;
+        while taken < incoming.len() {
+            let end = if self.cut == 0 { incoming.len() } else { incoming.len().min(taken + self.cut) };
+            let used = random.enter(|| link.handle_bytes(self.now, &incoming[taken..end]));
+            taken += used;
+            if used == 0 {
+                break;
+            }
+        }
+        incoming.drain(..taken);
+        taken > 0
+    }
+}
+
+impl fmt::Debug for LinkPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let links: Vec<_> = self.ends.iter().map(|end| &end.link).collect();
+        f.debug_struct("LinkPair").field("links", &links).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! How TLS begins.
+
+use xtls_stanza::Method;
+use xtls_tls::{SrpConfig, TlsConfig, TlsSession, TlsVersion};
+
+use super::{Link, LinkFault, LinkStage, LinkTimer};
+use crate::trust::TrustPolicy;
+
+impl Link {
+    /// Begins TLS by the method that was agreed on.
+    pub(super) fn start_tls(&mut self) {
+        let session = match self.method {
+            Some(Method::Srp) => self.srp_session(),
+            Some(Method::X509) => self.x509_session(),
+            _ => None,
+        };
+        let Some(session) = session else {
+            return self.fail(LinkFault::Internal("TLS cannot be set up"));
+        };
+        self.tls = Some(session);
+        // TLS has made of it what it needs.
+        self.forget_secret();
+        self.stage = LinkStage::Handshake;
+        self.wait_for(LinkTimer::Handshake, self.config.timers.handshake);
+        self.release();
+    }
+
+    fn srp_session(&mut self) -> Option<TlsSession> {
+        let config = SrpConfig::new(self.credentials()?, self.local.provider.clone());
+        if self.initiating {
+            TlsSession::srp_client(&config, &mut self.held).ok()
+        } else {
+            TlsSession::srp_server(&config).ok()
+        }
+    }
+
+    fn x509_session(&mut self) -> Option<TlsSession> {
+        let local = &self.local;
+        let verification = self.verification();
+        let mut config =
+            TlsConfig::new(local.identity.clone(), local.provider.clone(), self.clock.wall(), verification);
+        config.minimum = self.config.minimum_tls;
+        // The header of the stream inside of TLS says that the peer was accepted; it may have to be judged first.
+        config.send_ticket = false;
+        if self.initiating && self.policy() == TrustPolicy::Ask {
+            // RFC 5246 § 7.3: the client of TLS 1.2 finishes before the server does, and cannot wait for a person.
+            config.minimum = TlsVersion::Tls13;
+        }
+        if self.initiating {
+            TlsSession::client(&config, &mut self.held).ok()
+        } else {
+            TlsSession::server(&config).ok()
+        }
+    }
+
+    /// Behind the receiving end's part of a handshake the other end's person may have to judge our certificate, and the time
+    /// for that is added.
+    pub(super) fn answered_handshake(&mut self) {
+        if !self.initiating && self.method == Some(Method::X509) && !self.held.is_empty() {
+            let timers = &self.config.timers;
+            self.wait_for(LinkTimer::Handshake, timers.handshake.saturating_add(timers.question));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Whose certificate is it? The rules are those of tunnels.
+
+use xtls_stanza::{Fingerprint, Method};
+use xtls_tls::{PeerCertificate, TlsSession, TlsVersion, Verification};
+
+use super::{Link, LinkEvent, LinkStage};
+use crate::{
+    fault::Fault,
+    handle::TrustDecision,
+    security::{Authentication, Security},
+    trust::{Confirmed, Learn, Learned, PasswordOutcome, Pin, TrustPolicy},
+};
+
+/// A peer that was judged and accepted.
+#[derive(Debug, Clone)]
+pub(super) struct Verified {
+    by: Authentication,
+    changed_from: Vec<Fingerprint>,
+    /// What is to be remembered as soon as the peer has accepted us too.
+    learn: Option<Learn>,
+}
+
+enum Judgement {
+    Accept(Verified),
+    Ask { previous: Vec<Fingerprint> },
+    Refuse(Fault),
+}
+
+impl Link {
+    /// What TLS itself is to check. Where nothing but a pin will do, a certificate without one is refused with an alert;
+    /// else it is judged when its key is proven.
+    pub(super) fn verification(&self) -> Verification {
+        let pins = self.record().fingerprints();
+        let only_pinned = match self.policy() {
+            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => !pins.is_empty(),
+            TrustPolicy::Ask => false,
+        };
+        let authorities = self.local.authorities.clone().filter(|_| self.policy() == TrustPolicy::Authorities);
+        if let (Some(authorities), Some(address), true) = (authorities, self.peer_bare(), pins.is_empty()) {
+            return Verification::Authorities { authorities, address };
+        }
+        if only_pinned && pins.iter().all(Fingerprint::is_trustworthy) {
+            Verification::Pinned(pins)
+        } else {
+            Verification::Deferred
+        }
+    }
+
+    /// The handshake is complete, so the peer knows the password or holds the key of the certificate it showed. Nothing was
+    /// sent since.
+    pub(super) fn judge(&mut self) {
+        self.wait = None;
+        if self.method == Some(Method::Srp) {
+            self.password_tried(PasswordOutcome::Right);
+            // The announcement is all there is to tell a change by: no certificate is presented.
+            let pins = self.record().fingerprints();
+            let changed_from = if self.announcement_fits(&pins) { Vec::new() } else { pins };
+            return self.verified(Verified { by: Authentication::Password, changed_from, learn: None });
+        }
+        let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate).cloned();
+        let Some(certificate) = certificate else {
+            return self.fail(Fault::NotTrusted { fingerprint: None }.into());
+        };
+        match self.judgement(&certificate) {
+            Judgement::Accept(verified) => self.verified(verified),
+            Judgement::Refuse(fault) => self.fail(fault.into()),
+            Judgement::Ask { previous } => {
+                self.wait_for_answer(LinkStage::Judging);
+                self.events.push(LinkEvent::TrustRequired { certificate: Box::new(certificate), previous }, 0);
+            }
+        }
+    }
+
+    /// A person has judged.
+    pub(super) fn decide(&mut self, decision: TrustDecision) {
+        let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate);
+        match (decision, certificate) {
+            (TrustDecision::Accept, Some(certificate)) => {
+                let learn = Learn { pin: Pin::manual(certificate.fingerprint_sha256()), replaces: None };
+                let changed_from = self.record().fingerprints();
+                self.verified(Verified { by: Authentication::Approved, changed_from, learn: Some(learn) });
+            }
+            (TrustDecision::Accept | TrustDecision::Refuse, _) => self.fail(Fault::TrustRefused.into()),
+        }
+    }
+
+    /// Both ends have accepted one another.
+    pub(super) fn secured(&mut self) {
+        if self.security.is_some() {
+            return;
+        }
+        let (Some(tls), Some(verified)) = (&self.tls, &mut self.verified) else { return };
+        let Some(parameters) = tls.parameters() else { return };
+        let certificate = tls.peer_certificate().cloned();
+        let unix_time = self.clock.unix_time();
+        let method = self.method.unwrap_or(Method::X509);
+        let security = Security {
+            method,
+            authenticated_by: verified.by,
+            tls: parameters,
+            out_of_date: certificate.as_ref().is_some_and(|certificate| certificate.is_expired(unix_time)),
+            certificate,
+            changed_from: verified.changed_from.clone(),
+            confirmed: true,
+        };
+        let learn = verified.learn.take();
+        if let Some(peer) = self.peer_bare() {
+            self.store.confirmed(&peer, &Confirmed::new(method, learn));
+        }
+        self.events.push(LinkEvent::Secured(Box::new(security.clone())), 0);
+        self.security = Some(Box::new(security));
+    }
+
+    fn judgement(&self, certificate: &PeerCertificate) -> Judgement {
+        let presented = certificate.fingerprint_sha256();
+        // What was announced must be what is presented (XEP-0250 § 3.1); the names of other keys may stand beside it.
+        let fits = |announced: &Fingerprint| announced.matches(certificate.der());
+        if let Some(&announced) = self.announced.iter().max()
+            && !self.announced.iter().any(fits)
+        {
+            return Judgement::Refuse(Fault::FingerprintMismatch { announced, presented });
+        }
+        let record = self.record();
+        if let Some(pin) = record.pins.iter().find(|pin| pin.fingerprint.matches(certificate.der())) {
+            // A pin by another digest is remembered by SHA-256 from now on.
+            let strong = Pin::new(presented, pin.learned);
+            let learn =
+                (pin.fingerprint != presented).then_some(Learn { pin: strong, replaces: Some(pin.fingerprint) });
+            return Judgement::Accept(Verified { by: Authentication::Pinned, changed_from: Vec::new(), learn });
+        }
+        let pinned = record.fingerprints();
+        match self.policy() {
+            TrustPolicy::Ask => Judgement::Ask { previous: pinned },
+            TrustPolicy::LeapOfFaith if pinned.is_empty() && certificate.is_expired(self.clock.unix_time()) => {
+                Judgement::Refuse(Fault::OutOfDate { fingerprint: presented })
+            }
+            TrustPolicy::LeapOfFaith if pinned.is_empty() => {
+                let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith), replaces: None };
+                let by = Authentication::LeapOfFaith;
+                Judgement::Accept(Verified { by, changed_from: pinned, learn: Some(learn) })
+            }
+            // TLS has followed the chain and compared the address.
+            TrustPolicy::Authorities
+                if pinned.is_empty() && self.tls.as_ref().is_some_and(TlsSession::is_vouched_for) =>
+            {
+                let by = Authentication::Authority;
+                Judgement::Accept(Verified { by, changed_from: Vec::new(), learn: None })
+            }
+            TrustPolicy::Pinned | TrustPolicy::Authorities if pinned.is_empty() => {
+                Judgement::Refuse(Fault::NotTrusted { fingerprint: Some(presented) })
+            }
+            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => {
+                Judgement::Refuse(Fault::CertificateChanged { presented: Some(presented), pinned })
+            }
+        }
+    }
+
+    /// The peer is accepted: what was held back goes out, and the stream begins anew.
+    fn verified(&mut self, verified: Verified) {
+        self.verified = Some(verified);
+        self.release();
+        self.restart();
+        // RFC 8446 § 4.4: the client of TLS 1.3 is done before its certificate is judged; the first byte tells of that.
+        let version = self.tls.as_ref().and_then(TlsSession::parameters).map(|parameters| parameters.version);
+        if !self.initiating || version == Some(TlsVersion::Tls12) {
+            self.secured();
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Links: two entities over a connection of their own, and whoever is on the wire between them.
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+
+mod common;
+mod middle;
+mod peers;
+mod refused;
+mod time;
+mod whole;

@@ -1,0 +1,257 @@
+//! Peers that cannot be authenticated.
+
+use xtls::{
+    Authentication, Blame, EndedBy, Fault, Learned, LinkEvent, LinkFault, LinkReason, LinkStage, LinkTerms,
+    LinkTermsError, Method, Password, Pin, StartTlsFault, TrustDecision, TrustPolicy,
+};
+use xtls_testkit::{LinkPair, SIDES};
+
+use crate::common::{I, R, clear, closed, fault, friends, password, pinned, secured};
+
+fn authentication(pair: &mut LinkPair, side: xtls::Side) -> Fault {
+    match fault(pair, side) {
+        LinkFault::Authentication(fault) => *fault,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_wrong_password_ends_the_link_at_both_ends_and_counts_as_a_guess() {
+    let mut pair = LinkPair::new(1);
+    pair.start(password("wherefore"), Some(password("therefore")));
+    pair.run();
+    for side in SIDES {
+        assert!(matches!(authentication(&mut pair, side), Fault::WrongPassword));
+        assert_eq!(pair.record(side).attempts.failed, 1);
+        assert!(!pair.record(side).secured_before());
+    }
+    pair.connect(password("wherefore"));
+    assert_eq!(secured(&mut pair, I).authenticated_by, Authentication::Password);
+    for side in SIDES {
+        assert_eq!(pair.record(side).attempts.failed, 0, "{side:?}");
+    }
+}
+
+#[test]
+fn after_three_wrong_passwords_none_is_tried_until_the_cool_down_is_over() {
+    let mut pair = LinkPair::new(1);
+    for _ in 0..3 {
+        pair.start(password("wherefore"), Some(password("therefore")));
+        pair.run();
+    }
+    assert_eq!(pair.record(R).attempts.failed, 3);
+    let terms = password("wherefore");
+    pair.with_store(I, |store| assert!(store.remove(&"juliet@pronto".parse().unwrap())));
+    pair.start(terms.clone(), None);
+    pair.run();
+    let refused = pair.with(R, |link, now| link.accept(now, terms.clone()));
+    assert_eq!(refused, Err(LinkTermsError::PasswordLocked));
+    // The question still stands.
+    pair.with(R, |link, now| link.accept(now, LinkTerms::new(TrustPolicy::Ask).asking_password())).unwrap();
+    pair.run();
+    assert!(matches!(authentication(&mut pair, I), Fault::NotTrusted { .. }));
+    assert!(!clear(pair.sent(R)).contains("<srp/>"));
+}
+
+#[test]
+fn a_receiving_end_that_is_asked_for_a_password_goes_on_with_the_right_one() {
+    let mut pair = LinkPair::new(1);
+    pair.start(password("wherefore"), Some(pinned().asking_password()));
+    pair.run();
+    assert_eq!(pair.link(R).stage(), LinkStage::Password);
+    assert!(matches!(pair.take_events(R)[..], [LinkEvent::Incoming { .. }, LinkEvent::PasswordRequired]));
+    let known = Password::new("wherefore").unwrap();
+    pair.with(R, |link, now| link.provide_password(now, Some(known))).unwrap();
+    pair.run();
+    assert_eq!(secured(&mut pair, I).method, Method::Srp);
+    assert_eq!(secured(&mut pair, R).method, Method::Srp);
+}
+
+#[test]
+fn an_initiating_end_that_is_asked_for_a_password_goes_on_with_the_right_one() {
+    let mut pair = LinkPair::new(1);
+    pair.start(pinned().asking_password(), Some(password("wherefore")));
+    pair.run();
+    assert_eq!(pair.link(I).stage(), LinkStage::Password);
+    let known = Password::new("wherefore").unwrap();
+    pair.with(I, |link, now| link.provide_password(now, Some(known))).unwrap();
+    pair.run();
+    assert_eq!(secured(&mut pair, R).method, Method::Srp);
+}
+
+#[test]
+fn without_a_password_at_the_receiving_end_it_says_failure_and_closes() {
+    let mut pair = LinkPair::new(1);
+    pair.start(password("wherefore"), Some(pinned().asking_password()));
+    pair.run();
+    pair.with(R, |link, now| link.provide_password(now, None)).unwrap();
+    pair.run();
+    assert!(clear(pair.sent(R)).ends_with("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"));
+    assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Refused)));
+    assert!(matches!(authentication(&mut pair, R), Fault::NotTrusted { .. }));
+    assert_eq!(pair.record(I).attempts.failed, 0);
+}
+
+#[test]
+fn offers_with_nothing_in_common_are_refused_and_no_tls_begins() {
+    let mut pair = friends(1);
+    let mut srp = password("wherefore");
+    srp.methods = vec![Method::Srp];
+    pair.start(srp.clone(), Some(pinned()));
+    pair.run();
+    assert!(matches!(authentication(&mut pair, I), Fault::NoCommonMethod { offered } if offered == [Method::X509]));
+    assert!(!clear(pair.sent(I)).contains("<starttls"));
+    pair.start(pinned(), Some(srp));
+    pair.run();
+    assert!(matches!(authentication(&mut pair, I), Fault::NoCommonMethod { offered } if offered == [Method::Srp]));
+    assert!(closed(&mut pair, R).reason.to_string().contains("policy-violation"));
+}
+
+#[test]
+fn a_peer_without_a_pin_is_refused_where_only_pins_count() {
+    // The initiating end cannot verify the other one.
+    let mut pair = LinkPair::new(1);
+    pair.trust(R);
+    let mut terms = password("wherefore");
+    terms.trust = TrustPolicy::Pinned;
+    pair.start(terms, Some(pinned()));
+    pair.run();
+    assert!(matches!(authentication(&mut pair, I), Fault::NotTrusted { fingerprint: Some(_) }));
+    // The receiving end has nothing to offer.
+    let mut pair = LinkPair::new(1);
+    pair.trust(I);
+    pair.start(pinned(), None);
+    pair.run();
+    assert_eq!(pair.with(R, |link, now| link.accept(now, pinned())), Err(LinkTermsError::NotPinned));
+    pair.with(R, xtls::Link::refuse).unwrap();
+    pair.run();
+    let ended = closed(&mut pair, R);
+    assert!(matches!(ended.reason, LinkReason::Aborted) && ended.by == EndedBy::Local);
+    assert!(matches!(fault(&mut pair, I), LinkFault::Stream(_)));
+}
+
+#[test]
+fn a_changed_certificate_is_refused_before_tls_where_it_is_announced() {
+    for policy in [TrustPolicy::Pinned, TrustPolicy::LeapOfFaith] {
+        let mut pair = friends(1);
+        pair.renew(R);
+        pair.connect(LinkTerms::new(policy));
+        let presented = pair.identity(R).fingerprint_sha256();
+        let found = authentication(&mut pair, I);
+        assert!(found.is_security() && found.blame() == Blame::Misbehaved);
+        assert!(matches!(found, Fault::CertificateChanged { presented: Some(p), .. } if p == presented));
+        assert!(!pair.sent(I).contains(&22));
+    }
+}
+
+#[test]
+fn a_changed_certificate_of_the_initiating_end_is_refused_by_the_receiving_one() {
+    let mut pair = friends(1);
+    pair.renew(I);
+    pair.connect(pinned());
+    assert!(matches!(authentication(&mut pair, R), Fault::CertificateChanged { .. }));
+    assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Refused)));
+}
+
+#[test]
+fn a_changed_certificate_that_a_person_accepts_is_pinned_and_told() {
+    let mut pair = friends(1);
+    let old = pair.identity(R).fingerprint_sha256();
+    pair.renew(R);
+    pair.start(LinkTerms::new(TrustPolicy::Ask), Some(pinned()));
+    pair.run();
+    assert_eq!(pair.link(I).stage(), LinkStage::Judging);
+    // Nothing of ours goes out while a person judges: the certificate neither.
+    let sent = pair.sent(I).len();
+    let events = pair.take_events(I);
+    let [LinkEvent::TrustRequired { certificate, previous }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(certificate.fingerprint_sha256(), pair.identity(R).fingerprint_sha256());
+    assert_eq!(previous[..], [old]);
+    assert_eq!(pair.sent(I).len(), sent);
+    assert_eq!(pair.record(I).pins.len(), 1);
+    pair.with(I, |link, now| link.trust(now, TrustDecision::Accept)).unwrap();
+    pair.run();
+    let security = secured(&mut pair, I);
+    assert_eq!((security.authenticated_by, &security.changed_from[..]), (Authentication::Approved, &[old][..]));
+    assert!(pair.record(I).pins.contains(&Pin::manual(pair.identity(R).fingerprint_sha256())));
+    assert_eq!(secured(&mut pair, R).authenticated_by, Authentication::Pinned);
+}
+
+#[test]
+fn a_certificate_that_a_person_refuses_ends_the_link_and_pins_nothing() {
+    for judge in SIDES {
+        let mut pair = LinkPair::new(1);
+        pair.trust(if judge == I { R } else { I });
+        let ask = LinkTerms::new(TrustPolicy::Ask);
+        let (first, second) = if judge == I { (ask, pinned()) } else { (pinned(), ask) };
+        pair.start(first, Some(second));
+        pair.run();
+        assert_eq!(pair.link(judge).stage(), LinkStage::Judging);
+        pair.with(judge, |link, now| link.trust(now, TrustDecision::Refuse)).unwrap();
+        pair.run();
+        assert!(matches!(authentication(&mut pair, judge), Fault::TrustRefused));
+        assert!(pair.record(judge).pins.is_empty() && !pair.record(judge).secured_before());
+        // The driver closes the connection of a link that has ended.
+        let other = if judge == I { R } else { I };
+        pair.cut_off(other);
+        let found = fault(&mut pair, other);
+        if judge == R {
+            // TLS 1.3: the initiating end was done, and is told that it was not accepted.
+            assert!(matches!(found, LinkFault::NotAccepted) && found.is_security(), "{found:?}");
+        } else {
+            assert!(matches!(found, LinkFault::EndedEarly { stage: LinkStage::Handshake, truncated: true }));
+        }
+        assert!(!pair.record(other).secured_before(), "nobody was secured");
+    }
+}
+
+#[test]
+fn a_leap_of_faith_pins_what_is_seen_first_at_both_ends_and_only_then() {
+    let mut pair = LinkPair::new(1);
+    pair.connect(LinkTerms::new(TrustPolicy::LeapOfFaith));
+    for (side, other) in [(I, R), (R, I)] {
+        assert_eq!(secured(&mut pair, side).authenticated_by, Authentication::LeapOfFaith);
+        let pin = Pin::new(pair.identity(other).fingerprint_sha256(), Learned::LeapOfFaith);
+        assert_eq!(pair.record(side).pins, [pin]);
+    }
+    pair.connect(LinkTerms::new(TrustPolicy::LeapOfFaith));
+    assert_eq!(secured(&mut pair, I).authenticated_by, Authentication::Pinned);
+}
+
+#[test]
+fn no_leap_is_taken_where_a_password_may_be_shared_unless_somebody_says_that_there_is_none() {
+    let leap = LinkTerms::new(TrustPolicy::LeapOfFaith);
+    let mut pair = LinkPair::new(1);
+    // The other end knows no password: somebody in between may have left it out.
+    pair.start(leap.clone().asking_password(), Some(leap.clone()));
+    pair.run();
+    assert!(matches!(authentication(&mut pair, I), Fault::NotTrusted { .. }));
+    // Both do, and this end's person says no.
+    let mut pair = LinkPair::new(1);
+    pair.start(leap.clone().asking_password(), Some(leap.clone().asking_password()));
+    pair.run();
+    pair.with(I, |link, now| link.provide_password(now, None)).unwrap();
+    pair.run();
+    assert_eq!(pair.link(R).stage(), LinkStage::Ended, "the other end's person was not asked: {pair:?}");
+}
+
+#[test]
+fn a_peer_that_was_secured_by_a_password_is_never_taken_for_less() {
+    let mut pair = LinkPair::new(1);
+    pair.connect(password("wherefore"));
+    for policy in [TrustPolicy::LeapOfFaith, TrustPolicy::Ask] {
+        pair.start(LinkTerms::new(policy).asking_password(), Some(LinkTerms::new(TrustPolicy::Ask)));
+        pair.run();
+        assert!(matches!(authentication(&mut pair, I), Fault::Downgraded { .. }), "{policy:?}");
+    }
+}
+
+#[test]
+fn a_leap_is_not_taken_with_a_peer_that_was_secured_before() {
+    let mut pair = LinkPair::new(1);
+    pair.connect(password("wherefore"));
+    let leap = LinkTerms::new(TrustPolicy::LeapOfFaith);
+    pair.start(password("wherefore"), None);
+    pair.run();
+    assert_eq!(pair.with(R, |link, now| link.accept(now, leap)), Err(LinkTermsError::NotPinned));
+}
