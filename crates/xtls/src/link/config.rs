@@ -243,3 +243,27 @@ impl fmt::Display for LinkTimer {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut LinkConfig)) -> Option<&'static str> {
+        let mut config = LinkConfig::default();
+        change(&mut config);
+        config.check().err().map(|error| error.field)
+    }
+
+    #[test]
+    fn each_bound_holds_at_its_limit_and_not_one_past_it() {
+        assert_eq!(refused(|_| {}), None);
+        assert_eq!(refused(|config| config.send_buffer = 1024), None);
+        assert_eq!(refused(|config| config.send_buffer = 1023), Some("send_buffer"));
+        assert_eq!(refused(|config| config.password_tries = 0), Some("password_tries"));
+        assert_eq!(refused(|config| config.password_cooldown = Duration::ZERO), Some("password_cooldown"));
+        assert_eq!(refused(|config| config.timers.step = Duration::ZERO), Some("timers.step"));
+        assert_eq!(refused(|config| config.timers.keep_alive = None), None);
+        assert_eq!(refused(|config| config.timers.keep_alive = Some(Duration::ZERO)), Some("timers.keep_alive"));
+        assert_eq!(refused(|config| config.timers.silence = Some(Duration::ZERO)), Some("timers.silence"));
+    }
+}

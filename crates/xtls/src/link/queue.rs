@@ -35,3 +35,27 @@ impl Queue {
         Some(event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_hold_at_their_limits_and_an_empty_queue_has_room() {
+        let mut queue = Queue::new(100);
+        for _ in 0..Queue::MAX_EVENTS {
+            assert!(queue.has_room());
+            queue.push(LinkEvent::Opened, 0);
+        }
+        assert!(!queue.has_room());
+        assert!(queue.pop().is_some() && queue.has_room());
+
+        let mut queue = Queue::new(100);
+        queue.push(LinkEvent::Opened, 99);
+        assert!(queue.has_room());
+        queue.push(LinkEvent::Opened, 1);
+        assert!(!queue.has_room());
+        assert!(queue.pop().is_some() && queue.has_room());
+        assert!(queue.pop().is_some() && queue.pop().is_none());
+    }
+}

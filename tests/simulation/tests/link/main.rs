@@ -5,5 +5,6 @@ mod common;
 mod middle;
 mod peers;
 mod refused;
+mod table;
 mod time;
 mod whole;

@@ -1,0 +1,133 @@
+//! A peer that says what a test wants, in clear and through TLS.
+
+use std::time::Duration;
+
+use xtls::{LinkEvent, LinkFault, LinkReason, LinkTerms, Side};
+use xtls_testkit::{
+    LinkPair,
+    provider::{self, Entity, VirtualTime},
+};
+use xtls_tls::{TlsConfig, TlsSession, Verification};
+
+pub(crate) const I: Side = Side::Initiator;
+pub(crate) const R: Side = Side::Responder;
+
+/// The initiating and the receiving entity's headers, as a peer may write them.
+pub(crate) const FROM_ROMEO: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
+    from='romeo@forza' to='juliet@pronto' version='1.0'>";
+pub(crate) const FROM_JULIET: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
+    from='juliet@pronto' to='romeo@forza' id='x' version='1.0'>";
+pub(crate) const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+pub(crate) const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+
+/// A link that the test itself is the peer of.
+pub(crate) struct Scripted {
+    pub(crate) pair: LinkPair,
+    side: Side,
+    read: usize,
+    tls: Option<TlsSession>,
+    random: Entity,
+}
+
+impl Scripted {
+    /// The link of the given end; the peer is known to it by its certificate.
+    pub(crate) fn new(side: Side, terms: LinkTerms) -> Self {
+        let mut pair = LinkPair::new(9);
+        pair.trust(I);
+        pair.trust(R);
+        Self::of(pair, side, terms)
+    }
+
+    /// The same among ends that are prepared already.
+    pub(crate) fn of(mut pair: LinkPair, side: Side, terms: LinkTerms) -> Self {
+        for end in [I, R] {
+            pair.tamper(end, Vec::clear);
+        }
+        pair.start(terms.clone(), Some(terms));
+        pair.run();
+        Self { pair, side, read: 0, tls: None, random: Entity::numbered(7) }
+    }
+
+    /// Says something in clear, and gives what the link answers.
+    pub(crate) fn say(&mut self, text: &str) -> String {
+        self.pair.inject(self.side, text.as_bytes());
+        self.pair.run();
+        self.hear()
+    }
+
+    /// What the link has said since the last time, in clear.
+    pub(crate) fn hear(&mut self) -> String {
+        String::from_utf8(self.take()).unwrap()
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        let bytes = self.pair.sent(self.side)[self.read..].to_vec();
+        self.read += bytes.len();
+        bytes
+    }
+
+    /// Does the peer's part of the handshake, with its own certificate, and gives what the link says first inside of TLS.
+    pub(crate) fn secure(&mut self) -> String {
+        let peer = if self.side == I { R } else { I };
+        let identity = self.pair.identity(peer).clone();
+        let pin = self.pair.identity(self.side).fingerprint_sha256();
+        let time = VirtualTime::new(Duration::from_secs(1_760_000_000).as_secs());
+        let mut config = TlsConfig::new(identity, provider::deterministic(), time, Verification::Pinned(vec![pin]));
+        // A ticket would tell that it has accepted the link's certificate.
+        config.send_ticket = false;
+        let mut out = Vec::new();
+        let made = self.random.enter(|| match self.side {
+            Side::Initiator => TlsSession::server(&config),
+            _ => TlsSession::client(&config, &mut out),
+        });
+        self.tls = Some(made.unwrap());
+        self.pair.inject(self.side, &out);
+        self.pair.run();
+        self.exchange()
+    }
+
+    /// Says something through TLS, and gives what the link answers there.
+    pub(crate) fn say_inside(&mut self, text: &str) -> String {
+        let mut out = Vec::new();
+        self.tls.as_mut().unwrap().write(text.as_bytes(), &mut out).unwrap();
+        self.pair.inject(self.side, &out);
+        self.pair.run();
+        self.exchange()
+    }
+
+    /// Whether the link has ended TLS in order.
+    pub(crate) fn tls_closed(&self) -> bool {
+        self.tls.as_ref().unwrap().peer_closed()
+    }
+
+    fn exchange(&mut self) -> String {
+        let mut plaintext = Vec::new();
+        loop {
+            let records = self.take();
+            if records.is_empty() {
+                return String::from_utf8(plaintext).unwrap();
+            }
+            let mut out = Vec::new();
+            let tls = self.tls.as_mut().unwrap();
+            self.random.enter(|| tls.read(&records, &mut plaintext, &mut out)).unwrap();
+            self.pair.inject(self.side, &out);
+            self.pair.run();
+        }
+    }
+
+    pub(crate) fn events(&mut self) -> Vec<LinkEvent> {
+        self.pair.take_events(self.side)
+    }
+
+    /// The fault that ended the link.
+    pub(crate) fn fault(&mut self) -> LinkFault {
+        let mut events = self.events();
+        match events.pop() {
+            Some(LinkEvent::Closed(closed)) => match closed.reason {
+                LinkReason::Fault(fault) => *fault,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+}
