@@ -9,7 +9,7 @@ mod scope;
 mod tag;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::as_conversions)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 use core::fmt;

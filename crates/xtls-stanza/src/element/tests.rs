@@ -1,7 +1,7 @@
 //! What is accepted, what is refused, and what comes back out.
 
 mod bounds;
-mod differential;
+pub(crate) mod differential;
 mod round_trip;
 mod well_formed;
 

@@ -1,3 +1,5 @@
+mod differential;
+
 use proptest::prelude::*;
 
 use super::*;
