@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_has_exactly_one_child() {
+    fn rfc_6120_8_2_3_a_set_has_exactly_one_child() {
         let one = element("<iq type='set' id='a' from='x@y/z'><q xmlns='n'/></iq>");
         let iq = Iq::parse(&one).unwrap().unwrap();
         assert_eq!((iq.iq_type, iq.id, iq.from, iq.to), (IqType::Set, "a", Some("x@y/z"), None));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn id_and_type_are_required() {
+    fn rfc_6120_8_2_3_id_and_type_are_required() {
         assert_eq!(Iq::parse(&element("<iq type='set'><q/></iq>")).unwrap().unwrap_err(), IqError::Id);
         assert_eq!(Iq::parse(&element("<iq type='set' id=''><q/></iq>")).unwrap().unwrap_err(), IqError::Id);
         assert_eq!(Iq::parse(&element("<iq id='a'><q/></iq>")).unwrap().unwrap_err(), IqError::Type);

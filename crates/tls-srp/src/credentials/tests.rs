@@ -15,7 +15,7 @@ fn prepared(text: &str) -> Result<String, CredentialsError> {
 
 /// RFC 4013 § 3, examples 1 to 7.
 #[test]
-fn rfc4013_examples() {
+fn rfc_4013_3_the_examples() {
     assert_eq!(prepared("I\u{AD}X").unwrap(), "IX");
     assert_eq!(prepared("user").unwrap(), "user");
     assert_eq!(prepared("USER").unwrap(), "USER");

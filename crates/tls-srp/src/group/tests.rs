@@ -9,7 +9,7 @@ use crate::tests::hex;
 
 /// The first sixteen bytes of SHA-256 of each N, made from the text of the RFC by another program.
 #[test]
-fn primes_are_those_of_rfc5054_appendix_a() {
+fn rfc_5054_appendix_a_the_primes_are_those_listed() {
     let expected = [
         (Group::Rfc5054N1024, 2, "494b6a801b379f37c9ee25d5db7cd70f"),
         (Group::Rfc5054N2048, 2, "91b71d6b40d439954568d412e883de51"),

@@ -7,7 +7,7 @@ use crate::tests::hex;
 
 /// The vector for P_SHA256 that was published on the TLS working group's list (2009), which many stacks carry.
 #[test]
-fn rfc5246_prf_with_sha256() {
+fn rfc_5246_5_prf_with_sha256() {
     let mut out = [0; 100];
     prf(&hex("9bbe436ba940f017b17652849a71db35"), b"test label", &[&hex("a0ba9f936cda311827a6f796ffd5198c")], &mut out);
     assert_eq!(
@@ -27,7 +27,7 @@ fn master() -> MasterSecret {
 // The values below were computed from the definitions by another program (Python's hmac and hashlib).
 
 #[test]
-fn rfc7627_master_secret_and_rfc5246_verify_data() {
+fn rfc_7627_4_master_secret_and_rfc_5246_verify_data() {
     let hash = Sha256::digest(b"session");
     let client = master().verify_data(Side::Client, &hash);
     let server = master().verify_data(Side::Server, &hash);
@@ -36,7 +36,7 @@ fn rfc7627_master_secret_and_rfc5246_verify_data() {
 }
 
 #[test]
-fn rfc5705_exporter_tells_no_context_from_an_empty_one() {
+fn rfc_5705_4_the_exporter_tells_no_context_from_an_empty_one() {
     let export = |context| {
         let mut out = [0; 40];
         master().export(b"EXPERIMENTAL", context, &mut out);

@@ -37,7 +37,7 @@ fn vector_x() -> PrivateKey {
 
 /// RFC 5054 appendix B, every value.
 #[test]
-fn rfc5054_appendix_b() {
+fn rfc_5054_appendix_b_the_test_vectors() {
     let k = hex("7556AA045AEF2CDD07ABAF0F665C3E818913186F");
     assert_eq!(*group().k().retrieve().to_be_bytes_trimmed_vartime(), *k);
 
@@ -82,7 +82,7 @@ fn rfc5054_appendix_b() {
 /// Private values that make A, B or S one byte short, and the digest of all three as another program computed them. Two ends
 /// that make the same mistake agree with each other; here they do not.
 #[test]
-fn leading_zeros_are_cut_on_the_wire_and_in_the_premaster_secret() {
+fn rfc_5054_2_1_leading_zeros_are_cut_on_the_wire_and_in_the_premaster_secret() {
     for (number, lengths, digest) in [
         (19, [127, 128, 128], "cd56b7381ebfdf79331b59c63d8d9b65d3775d172dead61a3c5c4c5e543c8a52"),
         (292, [128, 127, 128], "0c2cc6d5d32f3d2ef7cb3f4eaa1a18a1c95f166b91c243d5fc1c8af9fb4f1b43"),

@@ -209,7 +209,7 @@ fn p11_compression_is_refused() {
 
 /// RFC 5746 § 3.6: the signalling suite does for a client, and the server answers with the extension all the same.
 #[test]
-fn rfc5746_signalling_suite_stands_in_for_the_extension() {
+fn rfc_5746_3_6_the_signalling_suite_stands_in_for_the_extension() {
     let hello = Hello::client().without(RENEGOTIATION_INFO).with(|h| h.suites.push(0x00FF));
     let output = to_server(&hello);
     accepted(output);
@@ -217,7 +217,7 @@ fn rfc5746_signalling_suite_stands_in_for_the_extension() {
 
 /// RFC 5746 §§ 3.4, 3.6.
 #[test]
-fn rfc5746_renegotiation_info_must_be_empty() {
+fn rfc_5746_3_4_renegotiation_info_must_be_empty() {
     let refused = PeerMisbehaved::IllegalRenegotiationInfo;
     let full = |hello: Hello| hello.without(RENEGOTIATION_INFO).and(RENEGOTIATION_INFO, &[1, 9]);
     died(&to_server(&full(Hello::client())), refused, 40);

@@ -98,7 +98,7 @@ fn markup_characters_inside_values_and_cdata_end_nothing() {
 }
 
 #[test]
-fn white_space_between_stanzas_is_skipped_and_not_kept() {
+fn rfc_6120_4_6_1_white_space_between_stanzas_is_skipped_and_not_kept() {
     let mut reader = StreamReader::new(Limits { stanza_bytes: 200, ..Limits::default() });
     let mut input = HEADER.as_bytes();
     reader.read(&mut input).unwrap();
@@ -112,7 +112,7 @@ fn white_space_between_stanzas_is_skipped_and_not_kept() {
 }
 
 #[test]
-fn text_between_stanzas_is_a_fault() {
+fn rfc_6120_4_6_1_text_between_stanzas_is_a_fault() {
     for text in ["x", "&#32;", "&amp;", "<![CDATA[ ]]>", "\u{FEFF}", "\u{A0}", "]]>", "\u{0}"] {
         assert!(is_not_well_formed(fault_in_stream(&format!("<a/>{text}<b/>"))), "{text:?}");
         assert!(is_not_well_formed(fault_of(format!("{text}{HEADER}").as_bytes())), "{text:?}");
@@ -120,7 +120,7 @@ fn text_between_stanzas_is_a_fault() {
 }
 
 #[test]
-fn xml_declaration_is_taken_once_and_only_before_the_header() {
+fn rfc_6120_11_5_the_xml_declaration_is_taken_once_and_only_before_the_header() {
     for declaration in [
         "<?xml version='1.0'?>",
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
@@ -237,7 +237,7 @@ fn a_second_header_is_refused_by_its_start_tag() {
 }
 
 #[test]
-fn after_the_end_nothing_is_taken_until_the_reset() {
+fn rfc_6120_4_4_after_the_end_nothing_is_taken_until_the_reset() {
     let text = format!("{HEADER}</stream:stream><?xml version='1.0'?>{HEADER}<a/>");
     let mut reader = StreamReader::new(Limits::default());
     let mut input = text.as_bytes();

@@ -18,7 +18,7 @@ fn asked() -> Scripted {
 }
 
 #[test]
-fn draft_uta_3_1_tls_is_tried_even_when_it_is_not_offered() {
+fn uta_xmpp_3_1_tls_is_tried_even_when_it_is_not_offered() {
     let mut link = Scripted::new(I, pinned());
     link.hear();
     assert_eq!(link.say(&format!("{FROM_JULIET}<stream:features/>")), STARTTLS);

@@ -98,7 +98,7 @@ fn a_mebibyte_of_stanzas_goes_both_ways_at_once() {
 }
 
 #[test]
-fn xep_0035_the_old_dialect_leads_to_the_same_link() {
+fn xep_0035_2_the_old_dialect_leads_to_the_same_link() {
     for terms in [pinned(), LinkTerms::new(TrustPolicy::Ask)] {
         let mut pair = friends(1);
         for side in SIDES {
@@ -120,7 +120,7 @@ fn xep_0035_the_old_dialect_leads_to_the_same_link() {
 }
 
 #[test]
-fn xep_0035_has_no_place_for_a_password() {
+fn xep_0035_2_has_no_place_for_a_password() {
     let mut pair = LinkPair::new(1);
     for side in SIDES {
         pair.config(side).dialect = Dialect::Xep0035;

@@ -53,7 +53,7 @@ fn every_length_up_to_four_blocks_and_the_largest_round_trip() {
 
 /// Computed with another implementation (Python `hmac` and OpenSSL's AES) from the definition in RFC 7366 § 3.
 #[test]
-fn rfc7366_known_answer() {
+fn rfc_7366_3_known_answer() {
     let keys = WriteKeys::new(CipherSuite::TlsSrpShaWithAes128CbcSha, &[0x11; 20], &[0x22; 16]);
     let mut sealer = Sealer::new(&keys);
     sealer.set_used(5, 0);
