@@ -103,6 +103,8 @@ impl fmt::Debug for Authorities {
 pub(crate) enum Purposes {
     /// Either end of TLS: which of two peers is the client only depends on who began.
     Either,
+    /// A TLS server.
+    Server,
 }
 
 impl Purposes {
@@ -113,6 +115,7 @@ impl Purposes {
         const ANY: &[usize] = &[2, 5, 29, 37, 0];
         match self {
             Self::Either => [SERVER, CLIENT, ANY].contains(&purpose),
+            Self::Server => [SERVER, ANY].contains(&purpose),
         }
     }
 }

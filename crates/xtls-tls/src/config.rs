@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::client::{ClientConfig, ResolvesClientCert, Resumption};
 use rustls::compress::CompressionCache;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, StoresServerSessions};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
@@ -73,6 +74,13 @@ pub struct TlsConfig {
     ///
     /// [`TlsSession::tickets_received`]: crate::TlsSession::tickets_received
     pub send_ticket: bool,
+    /// As a client, the DNS name of the server that is wanted (RFC 6066 § 3), which is sent in clear: for servers of several
+    /// domains. Default none, and none is sent for what is not a DNS name. It has nothing to do with verification.
+    pub server_name: Option<String>,
+    /// As a client, the protocols that are spoken inside, such as `xmpp-client` (RFC 7301, XEP-0368). Default none.
+    pub protocols: Vec<Vec<u8>>,
+    /// As a client, present the certificate of `identity` if the server asks for one. Default on; off, it never leaves.
+    pub present_certificate: bool,
     /// Accept a peer with our own key. Default off: a session with ourselves is a reflection or a copied key.
     pub allow_own_key: bool,
 }
@@ -94,6 +102,9 @@ impl TlsConfig {
             max_record: MAX_RECORD,
             minimum: TlsVersion::Tls12,
             send_ticket: true,
+            server_name: None,
+            protocols: Vec::new(),
+            present_certificate: true,
             allow_own_key: false,
         }
     }
@@ -107,6 +118,11 @@ impl TlsConfig {
         self.record_size() - TLS13_OVERHEAD + 5
     }
 
+    pub(crate) fn dns_name(&self) -> Option<ServerName<'static>> {
+        let name = ServerName::try_from(self.server_name.clone()?).ok();
+        name.filter(|name| matches!(name, ServerName::DnsName(_)))
+    }
+
     fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
         match self.minimum {
             TlsVersion::Tls12 => BOTH,
@@ -116,15 +132,20 @@ impl TlsConfig {
 
     pub(crate) fn client(&self, verifier: Arc<PeerVerifier>) -> Result<ClientConfig, ConfigError> {
         let builder = ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.time));
-        let mut config = builder
+        let builder = builder
             .with_protocol_versions(self.versions())
             .map_err(|error| ConfigError::Provider(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_client_cert_resolver(Arc::new(OwnCertificate(self.identity.certified())));
+            .with_custom_certificate_verifier(verifier);
+        let mut config = if self.present_certificate {
+            builder.with_client_cert_resolver(Arc::new(OwnCertificate(self.identity.certified())))
+        } else {
+            builder.with_no_client_auth()
+        };
+        config.alpn_protocols.clone_from(&self.protocols);
         config.max_fragment_size = Some(self.fragment_size());
-        // A JID is not a DNS name, and nothing is to be learnt from one.
-        config.enable_sni = false;
+        // A peer's JID is not a DNS name, and nothing is to be learnt from one.
+        config.enable_sni = self.dns_name().is_some();
         // No verifier is called in a resumed session.
         config.resumption = Resumption::disabled();
         config.require_ems = true;

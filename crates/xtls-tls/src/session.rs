@@ -188,9 +188,10 @@ impl TlsSession {
         }
     }
 
-    /// Whether the handshake is complete and the peer's certificate passed [`Verification::Authorities`]. False with
-    /// any other verification, and with a password.
+    /// Whether the handshake is complete and the peer's certificate passed [`Verification::Authorities`] or
+    /// [`Verification::Domain`]. False with any other verification, and with a password.
     ///
+    /// [`Verification::Domain`]: crate::Verification::Domain
     /// [`Verification::Authorities`]: crate::Verification::Authorities
     #[must_use]
     pub fn is_vouched_for(&self) -> bool {

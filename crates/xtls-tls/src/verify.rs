@@ -37,6 +37,15 @@ pub enum Verification {
         /// Who the peer must be.
         address: BareJid,
     },
+    /// An authority must vouch for it, and it must name the XMPP domain that the peer serves clients of (RFC 6120
+    /// § 13.7.1.2), as [`PeerCertificate::names_domain`] tells. The chain is followed as with
+    /// [`Verification::Authorities`]; a purpose, if there is one, must be a TLS server, or anything.
+    Domain {
+        /// Whose word counts.
+        authorities: Arc<Authorities>,
+        /// The domain, in ASCII: labels that are not as A-labels (RFC 5890 § 2.3.2.1).
+        domain: String,
+    },
     /// Any certificate: the caller judges it after the handshake, before any plaintext passes.
     Deferred,
 }
@@ -120,18 +129,29 @@ impl PeerVerifier {
         if !certificate.has_usable_key() {
             return Err(CertificateFault::UnsupportedKey);
         }
-        if let Verification::Authorities { authorities, address } = &self.verification {
-            authorities.verify(certificate.der(), others, &self.algorithms, Purposes::Either, now)?;
-            if !certificate.xmpp_addrs().contains(address) {
-                return Err(CertificateFault::WrongName);
+        match &self.verification {
+            Verification::Authorities { authorities, address } => {
+                authorities.verify(certificate.der(), others, &self.algorithms, Purposes::Either, now)?;
+                if !certificate.xmpp_addrs().contains(address) {
+                    return Err(CertificateFault::WrongName);
+                }
             }
+            Verification::Domain { authorities, domain } => {
+                authorities.verify(certificate.der(), others, &self.algorithms, Purposes::Server, now)?;
+                if !certificate.names_domain(domain) {
+                    return Err(CertificateFault::WrongName);
+                }
+            }
+            Verification::Pinned(_) | Verification::Deferred => {}
         }
         Ok(certificate)
     }
 
     /// Whether the authorities vouch for the certificate that passed.
     pub(crate) fn is_vouched_for(&self) -> bool {
-        matches!(self.verification, Verification::Authorities { .. }) && self.certificate.get().is_some()
+        let by_authorities =
+            matches!(self.verification, Verification::Authorities { .. } | Verification::Domain { .. });
+        by_authorities && self.certificate.get().is_some()
     }
 
     /// Keeps why the proof of the key failed, for the report.
@@ -302,6 +322,9 @@ impl ClientCertVerifier for PeerVerifier {
     }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod domain;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -40,7 +40,8 @@ impl X509Session {
     pub(super) fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
         let verifier = Self::verifier(config);
         let rustls = config.client(Arc::clone(&verifier))?;
-        let connection = ClientConnection::new(Arc::new(rustls), no_name()).map_err(config_error)?;
+        let name = config.dns_name().unwrap_or_else(no_name);
+        let connection = ClientConnection::new(Arc::new(rustls), name).map_err(config_error)?;
         let mut session = Self::new(config, connection.into(), verifier);
         session.flush(records_out);
         Ok(session)
@@ -293,7 +294,7 @@ impl fmt::Debug for X509Session {
     }
 }
 
-/// Stands where rustls wants a name: a JID is none. It is never sent, and nothing is derived from it.
+/// Stands where rustls wants a name and there is none. It is never sent, and nothing is derived from it.
 fn no_name() -> ServerName<'static> {
     ServerName::try_from("xtls.invalid").expect("a valid DNS name")
 }
