@@ -8,8 +8,8 @@ use std::{
 
 use jid::Jid;
 use xtls::{
-    Identity, Link, LinkConfig, LinkEvent, LinkLocal, LinkSetup, LinkTerms, LinkTermsError, MemoryTrustStore, Pin,
-    Side, TrustStore as _,
+    Authorities, Identity, Link, LinkConfig, LinkEvent, LinkLocal, LinkSetup, LinkTerms, LinkTermsError,
+    MemoryTrustStore, Pin, ServerTerms, Side, TrustStore as _,
 };
 
 use crate::provider::{self, Entity};
@@ -54,6 +54,7 @@ struct End {
     seed: [u8; 32],
     store: Arc<Mutex<MemoryTrustStore>>,
     config: LinkConfig,
+    authorities: Option<Arc<Authorities>>,
     random: Entity,
     link: Option<Link>,
     accepts: Option<LinkTerms>,
@@ -73,6 +74,7 @@ impl End {
             seed: [seed; 32],
             store: Arc::default(),
             config: LinkConfig::default(),
+            authorities: None,
             random: Entity::new([seed; 32]),
             link: None,
             accepts: None,
@@ -84,7 +86,9 @@ impl End {
     }
 
     fn setup(&self) -> LinkSetup {
-        let local = LinkLocal::new(self.jid.clone(), self.identity.clone()).with_provider(provider::deterministic());
+        let mut local =
+            LinkLocal::new(self.jid.clone(), self.identity.clone()).with_provider(provider::deterministic());
+        local.authorities.clone_from(&self.authorities);
         let store = Box::new(Arc::clone(&self.store));
         LinkSetup::new(local, store, self.seed, Duration::from_secs(START_UNIX)).with_config(self.config.clone())
     }
@@ -119,6 +123,27 @@ impl LinkPair {
         let other = &self.ends[1 - at(side)];
         let (peer, pin) = (other.jid.to_bare(), Pin::manual(other.identity.fingerprint_sha256()));
         self.with_store(side, |store| store.pin(&peer, pin));
+    }
+
+    /// Gives an end another address, with a certificate for it.
+    ///
+    /// # Panics
+    ///
+    /// When it is no address.
+    pub fn name(&mut self, side: Side, jid: &str) {
+        let end = &mut self.ends[at(side)];
+        end.jid = jid.parse().expect("a JID");
+        end.identity = provider::identity(&end.jid.to_bare(), end.seed, START_UNIX);
+    }
+
+    /// Gives an end this certificate and key.
+    pub fn identify(&mut self, side: Side, identity: Identity) {
+        self.ends[at(side)].identity = identity;
+    }
+
+    /// Lets an end trust these authorities, where its policy does.
+    pub fn authorities(&mut self, side: Side, authorities: Arc<Authorities>) {
+        self.ends[at(side)].authorities = Some(authorities);
     }
 
     /// Gives an end another certificate than the one it began with.
@@ -178,13 +203,8 @@ impl LinkPair {
     }
 
     fn start_with(&mut self, initiating: LinkTerms, receiving: Option<LinkTerms>, expected: Option<Jid>) {
+        self.reset();
         let (now, peer) = (self.now, self.ends[1].jid.clone());
-        for end in &mut self.ends {
-            end.events.clear();
-            end.incoming.clear();
-            end.sent.clear();
-        }
-        self.on_wire = [Vec::new(), Vec::new()];
         let [first, second] = &mut self.ends;
         let setup = first.setup();
         let link = first.random.enter(|| Link::to_peer(setup, peer, initiating, now));
@@ -193,6 +213,30 @@ impl LinkPair {
         let link = second.random.enter(|| Link::from_peer(setup, expected, now));
         second.link = Some(link.expect("the configuration makes sense"));
         second.accepts = receiving;
+    }
+
+    /// Makes the initiating end's link alone, to a server of the other end's address, which the test plays itself.
+    ///
+    /// # Panics
+    ///
+    /// When the terms or the configuration make no sense.
+    pub fn start_to_server(&mut self, terms: &ServerTerms) {
+        self.reset();
+        let (now, domain) = (self.now, self.ends[1].jid.clone());
+        let [first, second] = &mut self.ends;
+        let setup = first.setup();
+        let link = first.random.enter(|| Link::to_server(setup, domain, terms, now));
+        first.link = Some(link.expect("the terms make sense"));
+        second.link = None;
+    }
+
+    fn reset(&mut self) {
+        for end in &mut self.ends {
+            end.events.clear();
+            end.incoming.clear();
+            end.sent.clear();
+        }
+        self.on_wire = [Vec::new(), Vec::new()];
     }
 
     /// Makes both links on the same terms and lets things happen until nothing is on its way.
@@ -292,6 +336,9 @@ impl LinkPair {
             };
             self.now = self.now.max(due);
             for side in SIDES {
+                if self.ends[at(side)].link.is_none() {
+                    continue;
+                }
                 self.with(side, Link::handle_timeout);
                 let next = self.link(side).poll_timeout();
                 assert!(next.is_none_or(|next| next.at > self.now), "a timer does not move forward: {next:?}");

@@ -34,7 +34,8 @@ pub use fault::{Blame, Fault, Missing};
 pub use handle::{TrustDecision, Tunnel};
 pub use link::{
     Link, LinkAnswerError, LinkClosed, LinkConfig, LinkDeadline, LinkError, LinkEvent, LinkFault, LinkLocal,
-    LinkReason, LinkSendError, LinkSetup, LinkStage, LinkTerms, LinkTermsError, LinkTimer, LinkTimers,
+    LinkReason, LinkSendError, LinkSetup, LinkStage, LinkTerms, LinkTermsError, LinkTimer, LinkTimers, ServerTerms,
+    ServerTls,
 };
 pub use password::{Password, PasswordError};
 pub use security::{Authentication, Security};
@@ -48,7 +49,7 @@ pub use xtls_stanza::{
     Caps, CapsError, Disco, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo, Element, Fingerprint, HashAlgo, Method,
     SecurityOffer, jid,
 };
-pub use xtls_stream::{Dialect, DirectFault, StartTlsFault};
+pub use xtls_stream::{Dialect, DirectFault, Features, StartTlsFault};
 pub use xtls_tls::{
     Authorities, AuthoritiesError, Identity, IdentityError, KeyKind, PeerCertificate, TlsParameters, TlsVersion,
 };

@@ -63,6 +63,8 @@ pub enum LinkSendError {
     TooLarge,
     /// It is the stream's own to send.
     Reserved,
+    /// SASL EXTERNAL without a certificate of this end's.
+    NoCertificate,
 }
 
 impl From<LinkTermsError> for LinkError {
@@ -114,6 +116,7 @@ impl fmt::Display for LinkSendError {
             Self::ForeignAddress => "the stanza is from or to somebody else than the ends of the link",
             Self::TooLarge => "the element is too large",
             Self::Reserved => "it is for the stream itself to send",
+            Self::NoCertificate => "this end presents no certificate to the server",
         })
     }
 }

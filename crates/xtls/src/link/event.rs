@@ -4,6 +4,7 @@ use core::fmt;
 use std::time::Instant;
 
 use xtls_stanza::{Element, Fingerprint, jid::Jid};
+use xtls_stream::Features;
 use xtls_tls::PeerCertificate;
 
 use super::{LinkFault, LinkTimer};
@@ -34,6 +35,10 @@ pub enum LinkEvent {
     Secured(Box<Security>),
     /// The stream inside of TLS is open in both directions: stanzas can be sent.
     Opened,
+    /// To a server: the stream is open, and this is what the server is ready to negotiate. It comes again after each restart.
+    Features(Features),
+    /// To a server: SASL EXTERNAL has succeeded, and the stream begins anew.
+    Authenticated,
     /// A message, presence or IQ. Between peers its addresses are those of the ends.
     Stanza(Element),
     /// Another first-level child.

@@ -42,6 +42,14 @@ impl Link {
         config.minimum = self.config.minimum_tls;
         // The header of the stream inside of TLS says that the peer was accepted; it may have to be judged first.
         config.send_ticket = false;
+        if let Some(server) = self.server {
+            config.server_name = self.domain();
+            config.present_certificate = server.present_certificate;
+            if server.direct_tls {
+                // XEP-0368 § 2.2.
+                config.protocols = vec![b"xmpp-client".to_vec()];
+            }
+        }
         if self.initiating && self.policy() == TrustPolicy::Ask {
             // RFC 5246 § 7.3: the client of TLS 1.2 finishes before the server does, and cannot wait for a person.
             config.minimum = TlsVersion::Tls13;

@@ -1,4 +1,4 @@
-//! A direct connection: two entities without a server between them (XEP-0174, XEP-0246).
+//! A direct connection: two entities without a server between them (XEP-0174, XEP-0246), or a client and its server.
 
 mod bytes;
 mod config;
@@ -9,6 +9,7 @@ mod fault;
 mod handshake;
 mod method;
 mod queue;
+mod server;
 mod stream;
 mod trust;
 
@@ -22,24 +23,27 @@ pub use config::{LinkConfig, LinkLocal, LinkSetup, LinkTerms, LinkTimer, LinkTim
 pub use error::{LinkAnswerError, LinkError, LinkSendError, LinkTermsError};
 pub use event::{LinkClosed, LinkDeadline, LinkEvent, LinkReason, LinkStage};
 pub use fault::LinkFault;
+pub use server::{ServerTerms, ServerTls};
 
 use crate::{
     event::EndedBy, handle::TrustDecision, password::Password, security::Security, trust::TrustStore, wall::Clock,
 };
 use method::Secret;
 use queue::Queue;
+use server::Server;
 use trust::Verified;
 
 /// One end of a direct connection between two entities that authenticate one another: a stream, the negotiation of TLS with
 /// the offers of XEP-0250, TLS by certificates or a password, and the stream inside of it, sans-IO. The caller moves bytes,
-/// tells the time, and answers questions.
+/// tells the time, and answers questions. The client's end of a connection to a server is one too ([`Link::to_server`]).
 ///
 /// Its methods are of four kinds: getters; `handle_*`, which bring the world in; the commands; and `poll_*`, which take
 /// things out. They may be called in any order. After each call that is not a getter, take everything out: what there is to
 /// send, the events, the next deadline.
 ///
 /// Nothing is sent in clear but headers, features, the negotiation of TLS and stream errors, and nothing of the peer's is
-/// handed on before the peer is authenticated: a stanza in clear ends the link.
+/// handed on before the peer is authenticated: a stanza in clear ends the link. ([`ServerTls::Opportunistic`] is the one
+/// exception.)
 ///
 /// Bounds: while 32 events wait, or elements of [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes), or 16 KiB that
 /// are not read yet, or [`LinkConfig::send_buffer`] and 64 KiB more to send, no more bytes are taken
@@ -94,6 +98,8 @@ pub struct Link {
     initiating: bool,
     /// Who is at the other end, or says so.
     peer: Option<Jid>,
+    /// That is a server, and this end its client.
+    server: Option<Server>,
     terms: Option<LinkTerms>,
     secret: Secret,
     stage: LinkStage,
@@ -145,7 +151,7 @@ impl Link {
         if peer == setup.local.jid {
             return Err(LinkError::OwnAddress);
         }
-        let mut link = Self::new(setup, true, Some(peer), now)?;
+        let mut link = Self::new(setup, true, Some(peer), None, now)?;
         link.take_terms(terms)?;
         link.begin();
         Ok(link)
@@ -158,19 +164,29 @@ impl Link {
     ///
     /// When the configuration makes no sense.
     pub fn from_peer(setup: LinkSetup, expected: Option<Jid>, now: Instant) -> Result<Self, LinkError> {
-        let mut link = Self::new(setup, false, expected, now)?;
+        let mut link = Self::new(setup, false, expected, None, now)?;
         link.wait_for_step();
         Ok(link)
     }
 
-    fn new(setup: LinkSetup, initiating: bool, peer: Option<Jid>, now: Instant) -> Result<Self, LinkError> {
+    fn new(
+        setup: LinkSetup,
+        initiating: bool,
+        peer: Option<Jid>,
+        server: Option<Server>,
+        now: Instant,
+    ) -> Result<Self, LinkError> {
         let LinkSetup { local, store, seed, unix_time, config } = setup;
         config.check().map_err(LinkError::Config)?;
         if local.provider.cipher_suites.is_empty() || local.provider.kx_groups.is_empty() {
             return Err(LinkError::Provider);
         }
         let mut options = StreamOptions::new(Some(local.jid.clone()), peer.clone());
-        options.addressing = Addressing::Peers;
+        options.addressing = if server.is_some() { Addressing::Server } else { Addressing::Peers };
+        if let Some(server) = server {
+            options.tls = server.tls;
+            options.secured = server.direct_tls;
+        }
         options.dialect = config.dialect;
         options.try_unoffered = config.try_unoffered;
         options.limits = config.limits;
@@ -184,6 +200,7 @@ impl Link {
             clock: Clock::new(now, unix_time),
             initiating,
             peer,
+            server,
             terms: None,
             secret: Secret::Unknown,
             stage: LinkStage::Greeting,

@@ -45,14 +45,14 @@ impl Link {
             }
             DirectEvent::Features(_) | DirectEvent::StartTlsRequested { .. } | DirectEvent::StartTls { .. }
                 if !goes_on => {}
-            DirectEvent::Features(features) => self.features(&features),
+            DirectEvent::Features(features) => self.features(features),
             DirectEvent::StartTlsRequested { offer } => {
                 self.learn_offer(offer.as_ref());
                 self.negotiate();
             }
             DirectEvent::StartTls { offer } => self.agreed(offer.as_ref()),
             DirectEvent::Stanza(stanza) => self.events.push(LinkEvent::Stanza(stanza), weight),
-            DirectEvent::Nonza(nonza) => self.events.push(LinkEvent::Nonza(nonza), weight),
+            DirectEvent::Nonza(nonza) => self.nonza(nonza, weight),
             DirectEvent::Impersonation { claimed } => {
                 self.events.push(LinkEvent::Impersonation { from: claimed }, weight);
             }
@@ -117,7 +117,10 @@ impl Link {
         }
     }
 
-    fn features(&mut self, features: &Features) {
+    fn features(&mut self, features: Features) {
+        if self.server.is_some() {
+            return self.server_features(features);
+        }
         if self.verified.is_some() {
             return self.opened();
         }
@@ -125,10 +128,15 @@ impl Link {
         self.negotiate();
     }
 
-    fn opened(&mut self) {
+    /// Stanzas can be sent from here on.
+    pub(super) fn open(&mut self) {
         self.stage = LinkStage::Open;
         self.wait = None;
         (self.sent_at, self.heard_at) = (self.clock.now(), self.clock.now());
+    }
+
+    fn opened(&mut self) {
+        self.open();
         self.events.push(LinkEvent::Opened, 0);
     }
 
@@ -172,7 +180,10 @@ impl Link {
             self.stream.authenticated(peer);
         }
         let mut header = Vec::new();
-        if self.stream.secured(&mut header).is_err() {
+        // Where TLS begins with the connection, this is the first stream.
+        let direct = self.server.is_some_and(|server| server.direct_tls);
+        let begun = if direct { self.stream.start(&mut header) } else { self.stream.secured(&mut header) };
+        if begun.is_err() {
             return self.fail(LinkFault::Internal("no stream inside of TLS"));
         }
         self.stage = LinkStage::Restarting;

@@ -36,8 +36,14 @@ impl Link {
             TrustPolicy::Ask => false,
         };
         let authorities = self.local.authorities.clone().filter(|_| self.policy() == TrustPolicy::Authorities);
-        if let (Some(authorities), Some(address), true) = (authorities, self.peer_bare(), pins.is_empty()) {
-            return Verification::Authorities { authorities, address };
+        if let Some(authorities) = authorities.filter(|_| pins.is_empty()) {
+            if self.server.is_some() {
+                // A domain without an ASCII form is named by no certificate.
+                return Verification::Domain { authorities, domain: self.domain().unwrap_or_default() };
+            }
+            if let Some(address) = self.peer_bare() {
+                return Verification::Authorities { authorities, address };
+            }
         }
         if only_pinned && pins.iter().all(Fingerprint::is_trustworthy) {
             Verification::Pinned(pins)

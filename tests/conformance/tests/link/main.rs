@@ -4,4 +4,5 @@
 mod inside;
 mod offers;
 mod scripted;
+mod server;
 mod starttls;

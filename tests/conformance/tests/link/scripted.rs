@@ -1,13 +1,11 @@
 //! A peer that says what a test wants, in clear and through TLS.
 
-use std::time::Duration;
-
-use xtls::{LinkEvent, LinkFault, LinkReason, LinkTerms, Side};
+use xtls::{LinkEvent, LinkFault, LinkReason, LinkTerms, ServerTerms, Side};
 use xtls_testkit::{
     LinkPair,
     provider::{self, Entity, VirtualTime},
 };
-use xtls_tls::{TlsConfig, TlsSession, Verification};
+use xtls_tls::{TlsConfig, TlsError, TlsSession, Verification};
 
 pub(crate) const I: Side = Side::Initiator;
 pub(crate) const R: Side = Side::Responder;
@@ -48,6 +46,13 @@ impl Scripted {
         Self { pair, side, read: 0, tls: None, random: Entity::numbered(7) }
     }
 
+    /// A client's link to a server, which the test plays.
+    pub(crate) fn client(mut pair: LinkPair, terms: &ServerTerms) -> Self {
+        pair.start_to_server(terms);
+        pair.run();
+        Self { pair, side: I, read: 0, tls: None, random: Entity::numbered(7) }
+    }
+
     /// Says something in clear, and gives what the link answers.
     pub(crate) fn say(&mut self, text: &str) -> String {
         self.pair.inject(self.side, text.as_bytes());
@@ -68,10 +73,21 @@ impl Scripted {
 
     /// Does the peer's part of the handshake, with its own certificate, and gives what the link says first inside of TLS.
     pub(crate) fn secure(&mut self) -> String {
+        self.begin_tls();
+        self.exchange().unwrap()
+    }
+
+    /// The same, and the link does not take the peer's certificate.
+    pub(crate) fn secure_in_vain(&mut self) {
+        self.begin_tls();
+        assert!(self.exchange().is_err(), "an alert comes");
+    }
+
+    fn begin_tls(&mut self) {
         let peer = if self.side == I { R } else { I };
         let identity = self.pair.identity(peer).clone();
         let pin = self.pair.identity(self.side).fingerprint_sha256();
-        let time = VirtualTime::new(Duration::from_secs(1_760_000_000).as_secs());
+        let time = VirtualTime::new(1_760_000_000);
         let mut config = TlsConfig::new(identity, provider::deterministic(), time, Verification::Pinned(vec![pin]));
         // A ticket would tell that it has accepted the link's certificate.
         config.send_ticket = false;
@@ -83,7 +99,6 @@ impl Scripted {
         self.tls = Some(made.unwrap());
         self.pair.inject(self.side, &out);
         self.pair.run();
-        self.exchange()
     }
 
     /// Says something through TLS, and gives what the link answers there.
@@ -92,7 +107,7 @@ impl Scripted {
         self.tls.as_mut().unwrap().write(text.as_bytes(), &mut out).unwrap();
         self.pair.inject(self.side, &out);
         self.pair.run();
-        self.exchange()
+        self.exchange().unwrap()
     }
 
     /// Whether the link has ended TLS in order.
@@ -100,16 +115,16 @@ impl Scripted {
         self.tls.as_ref().unwrap().peer_closed()
     }
 
-    fn exchange(&mut self) -> String {
+    fn exchange(&mut self) -> Result<String, TlsError> {
         let mut plaintext = Vec::new();
         loop {
             let records = self.take();
             if records.is_empty() {
-                return String::from_utf8(plaintext).unwrap();
+                return Ok(String::from_utf8_lossy(&plaintext).into_owned());
             }
             let mut out = Vec::new();
             let tls = self.tls.as_mut().unwrap();
-            self.random.enter(|| tls.read(&records, &mut plaintext, &mut out)).unwrap();
+            self.random.enter(|| tls.read(&records, &mut plaintext, &mut out))?;
             self.pair.inject(self.side, &out);
             self.pair.run();
         }
