@@ -86,7 +86,8 @@ impl Link {
 
     fn takes_bytes(&self) -> bool {
         let has_room = self.events.has_room() && self.early.len() < MAX_EARLY;
-        !self.is_over() && has_room && self.out.len() < self.config.send_buffer.saturating_add(ANSWERS)
+        let waiting = self.out.len().saturating_add(self.held.len());
+        !self.is_over() && has_room && waiting < self.config.send_buffer.saturating_add(ANSWERS)
     }
 
     pub(super) fn is_over(&self) -> bool {

@@ -1,8 +1,10 @@
 //! Peers that cannot be authenticated.
 
+use std::{cell::RefCell, rc::Rc};
+
 use xtls::{
     Authentication, Blame, EndedBy, Fault, Learned, LinkEvent, LinkFault, LinkReason, LinkStage, LinkTerms,
-    LinkTermsError, Method, Password, Pin, StartTlsFault, TrustDecision, TrustPolicy,
+    LinkTermsError, Method, Password, PasswordOutcome, Pin, StartTlsFault, TrustDecision, TrustPolicy, TrustStore as _,
 };
 use xtls_testkit::{LinkPair, SIDES};
 
@@ -254,4 +256,27 @@ fn a_leap_is_not_taken_with_a_peer_that_was_secured_before() {
     pair.start(password("wherefore"), None);
     pair.run();
     assert_eq!(pair.with(R, |link, now| link.accept(now, leap)), Err(LinkTermsError::NotPinned));
+}
+
+#[test]
+fn a_password_that_was_locked_since_it_was_agreed_on_is_not_put_to_the_test() {
+    let flight = Rc::new(RefCell::new(Vec::new()));
+    let kept = Rc::clone(&flight);
+    let mut pair = LinkPair::new(1);
+    pair.tamper(R, move |bytes| {
+        if bytes[0] == 22 {
+            kept.borrow_mut().append(bytes);
+        }
+    });
+    pair.connect(password("wherefore"));
+    assert_eq!(pair.link(I).stage(), LinkStage::Handshake);
+    let peer = "juliet@pronto".parse().unwrap();
+    for _ in 0..3 {
+        pair.with_store(I, |store| store.password_tried(&peer, PasswordOutcome::Wrong, 1_760_000_000));
+    }
+    let sent = pair.sent(I).len();
+    pair.inject(I, &flight.borrow());
+    pair.run();
+    assert!(matches!(authentication(&mut pair, I), Fault::PasswordLocked { .. }));
+    assert_eq!((pair.sent(I).len(), pair.record(I).attempts.failed), (sent, 3), "nothing was sent or counted");
 }

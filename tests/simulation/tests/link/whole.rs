@@ -1,7 +1,7 @@
 //! Whole links: much data, any cut, the same bytes from the same seed, nothing in clear.
 
 use proptest::prelude::*;
-use xtls::{Dialect, LinkTerms, Method, TrustPolicy};
+use xtls::{Dialect, LinkEvent, LinkTerms, Method, TrustPolicy};
 use xtls_testkit::{LinkPair, SIDES};
 
 use crate::common::{I, R, bodies, clear, friends, message, password, pinned, secured};
@@ -35,6 +35,43 @@ proptest! {
     fn however_the_bytes_are_cut_the_conversation_is_the_same(cut in 1_usize..700, srp: bool) {
         let terms = if srp { password("wherefore") } else { pinned() };
         prop_assert_eq!(conversation(&terms, cut).1, conversation(&terms, 0).1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// From some byte on the peer sends noise, or what it sent before: nothing of it is handed on, whatever the stage.
+    #[test]
+    fn noise_at_any_point_is_never_handed_on(
+        noisy in 0_usize..2,
+        from in 0_usize..4000,
+        noise in proptest::collection::vec(any::<u8>(), 1..200),
+        cut in 0_usize..40,
+        srp: bool,
+    ) {
+        let terms = if srp { password("wherefore") } else { pinned() };
+        let mut pair = if srp { LinkPair::new(3) } else { friends(3) };
+        pair.cut = cut;
+        let mut passed = 0;
+        let expected = noise.len();
+        pair.tamper(SIDES[noisy], move |bytes| {
+            let begins = (from - passed.min(from)).min(bytes.len());
+            passed += bytes.len();
+            let tail = bytes.len() - begins;
+            bytes.truncate(begins);
+            bytes.extend(noise.iter().cycle().take(if tail > 0 { tail.max(expected) } else { 0 }));
+        });
+        pair.connect(terms);
+        let hears = SIDES[1 - noisy];
+        let events = pair.take_events(hears);
+        let heard = events.iter().any(|event| matches!(event, LinkEvent::Stanza(_) | LinkEvent::Nonza(_)));
+        prop_assert!(!heard, "{events:?}");
+        let ends = events.iter().filter(|event| matches!(event, LinkEvent::Closed(_))).count();
+        prop_assert!(ends <= 1);
+        // Whoever still waits does not wait for ever.
+        let waits = pair.link(hears).poll_timeout().is_some();
+        prop_assert_eq!(waits, ends == 0);
     }
 }
 
