@@ -129,18 +129,21 @@ fn a_proceed_that_names_a_method_nobody_asked_for_is_refused_before_tls() {
             assert_eq!(to, "<srp/>", "the one that changes nothing");
         }
     }
-    // A key is named where only the password was asked for.
-    let mut pair = LinkPair::new(1);
-    pair.tamper(R, |bytes| {
-        if let Ok(text) = core::str::from_utf8(bytes)
-            && text.contains("<proceed")
-        {
-            *bytes =
-                text.replace("<srp/>", "<keyinfo xmlns='urn:xmpp:tmp:pubkey'><name>00</name></keyinfo>").into_bytes();
-        }
-    });
-    pair.connect(password("wherefore"));
-    assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Method)));
+    // A key is named where only the password was asked for, alone or beside it.
+    for beside in ["", "<srp/>"] {
+        let mut pair = LinkPair::new(1);
+        pair.tamper(R, move |bytes| {
+            if let Ok(text) = core::str::from_utf8(bytes)
+                && text.contains("<proceed")
+            {
+                let key = format!("<keyinfo xmlns='urn:xmpp:tmp:pubkey'><name>00</name></keyinfo>{beside}");
+                *bytes = text.replace("<srp/>", &key).into_bytes();
+            }
+        });
+        pair.connect(password("wherefore"));
+        assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Method)));
+        assert!(!pair.sent(I).contains(&22));
+    }
 }
 
 #[test]
