@@ -52,6 +52,13 @@ impl Acks {
         self.released += withheld.take_while(|ack| ack.position <= position).count();
     }
 
+    /// Takes back the newest one; false if there is none.
+    pub(crate) fn withdraw(&mut self) -> bool {
+        let withdrawn = self.queue.pop_back().is_some();
+        self.released = self.released.min(self.queue.len());
+        withdrawn
+    }
+
     pub(crate) fn release_all(&mut self) {
         self.released = self.queue.len();
     }

@@ -259,6 +259,12 @@ impl Bytestream {
         self.acks.mark(position);
     }
 
+    /// Takes back the result for the peer's newest request, which the caller answers with an error of its own. False if none
+    /// waits to be sent.
+    pub fn withdraw_ack(&mut self) -> bool {
+        self.acks.withdraw()
+    }
+
     /// Releases the withheld acknowledgements up to `position`, in order: the first one marked with more and all behind
     /// it stay. `u64::MAX` releases all.
     ///

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 
 use xtls_ibb::{Bytestream, Handled, Request, Sent};
-use xtls_jingle::{Role, State};
+use xtls_jingle::{JingleCondition, Role, State};
 use xtls_stanza::{Method, StanzaError};
-use xtls_tls::{TlsError, TlsSession, WriteError, whole_records};
+use xtls_tls::{TlsError, TlsErrorKind, TlsSession, WriteError, whole_records};
 
 use super::{Inside, Phase, Tunnel, trust::proves_acceptance};
 use crate::{
     engine::Shared,
-    event::{Answer, EndedBy},
+    event::{Answer, CloseReason, EndedBy},
     fault::Fault,
     timer::Timer,
 };
@@ -107,8 +107,9 @@ impl Tunnel {
                 None
             }
             Ok(Handled::Data { .. }) => {
+                let ended = self.ended.is_some();
                 self.receive(&block, shared);
-                None
+                if ended { None } else { self.refuse_data_in_the_clear() }
             }
             Ok(Handled::Closed) => {
                 self.bytestream_closed(shared);
@@ -124,6 +125,15 @@ impl Tunnel {
         };
         shared.scratch = block;
         answer
+    }
+
+    /// XEP-0166 § 9: data that comes in the clear, where it has to be inside of TLS, is answered with an error.
+    fn refuse_data_in_the_clear(&mut self) -> Option<Answer> {
+        let CloseReason::Fault(fault) = &self.ended.as_ref()?.reason else { return None };
+        let in_the_clear = matches!(&**fault, Fault::Tls(error) if *error.kind() == TlsErrorKind::NotTls);
+        let version = self.session.as_ref().filter(|_| in_the_clear)?.version();
+        let withdrawn = self.bytestream.as_mut().is_some_and(Bytestream::withdraw_ack);
+        withdrawn.then(|| Answer::Error(JingleCondition::SecurityRequired.stanza_error(version)))
     }
 
     /// The bytestream is open. The initiator is the TLS client and begins (draft-meyer-xmpp-e2e-encryption-02 § 3); the

@@ -153,6 +153,17 @@ impl Stage {
         others
     }
 
+    /// The peer makes a request in the clear that has to be inside of TLS; what the engine sent besides the error that
+    /// XEP-0166 § 9 asks for.
+    pub fn ask_in_the_clear(&mut self, payload: &str) -> Vec<Element> {
+        let (answer, others) = self.ask(payload);
+        let error = answer.child("error", ns::CLIENT).expect("an error");
+        assert_eq!(error.attribute("type"), Some("cancel"));
+        let conditions: Vec<_> = error.children().map(|child| (child.ns(), child.name())).collect();
+        assert_eq!(conditions, [(ns::STANZA_ERRORS, "not-acceptable"), (ns::JINGLE_ERRORS, "security-required")]);
+        others
+    }
+
     /// The peer acknowledges a request of the engine.
     pub fn ack(&mut self, request: &Element) {
         let disposition = self.deliver_result(request);

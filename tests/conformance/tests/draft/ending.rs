@@ -114,7 +114,7 @@ fn draft_6_an_invalid_message_on_the_tls_layer_ends_the_session_with_security_er
     stage.accept(incoming, TrustPolicy::Pinned);
     stage.choose_and_open();
     let garbage = stage.data(b"these are no TLS records");
-    let requests = stage.ask_fine(&garbage);
+    let requests = stage.ask_in_the_clear(&garbage);
     let ends: Vec<_> = requests.iter().filter(|request| payload(request).name() == "jingle").collect();
     let [end] = ends.as_slice() else { panic!("one session-terminate: {}", requests.len()) };
     assert_eq!(payload(end), terminate(SID, "security-error"));

@@ -206,7 +206,7 @@ fn wire_2_32_plaintext_where_tls_was_agreed_ends_the_session_with_security_error
         stage.choose_and_open();
         let requests = {
             let block = stage.data(plaintext.as_bytes());
-            stage.ask_fine(&block)
+            stage.ask_in_the_clear(&block)
         };
         let end = requests.last().expect("a session-terminate");
         assert_eq!(payload(end), terminate(&stage.sid, "security-error"), "{plaintext:?}");
@@ -235,7 +235,7 @@ fn wire_2_32_plaintext_from_a_responder_ends_the_session_too() {
         let hello = stage.sent_one();
         stage.ack(&hello);
         let block = data(&stage.ibb_sid, 0, &crate::common::base64(HEADER_JULIET.as_bytes()));
-        let requests = stage.ask_fine(&block);
+        let requests = stage.ask_in_the_clear(&block);
         assert_eq!(payload(requests.last().unwrap()), terminate(&stage.sid, "security-error"));
         let events = stage.events();
         assert_eq!(kinds(&events), ["Closed"]);

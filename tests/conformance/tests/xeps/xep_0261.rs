@@ -80,7 +80,7 @@ fn xep_0261_example_5_opens_and_example_6_is_the_answer() {
 }
 
 #[test]
-fn xep_0261_example_7_is_acknowledged_as_in_example_8_and_ends_the_session_since_it_is_no_tls() {
+fn xep_0261_example_7_is_refused_and_ends_the_session_since_it_is_no_tls() {
     let (mut stage, _) = accepted();
     assert_eq!(stage.ask_fine(&open("ch3d9s71", 2048)), []);
     let packet = stage.iq(
@@ -95,7 +95,8 @@ fn xep_0261_example_7_is_acknowledged_as_in_example_8_and_ends_the_session_since
     );
     assert!(matches!(stage.deliver(&packet), Disposition::Consumed));
     let (answer, others) = stage.answer_to("ls72b58f");
-    assert_eq!(answer, result(JULIET, ROMEO, "ls72b58f"));
+    let in_the_clear = jingle_error(Condition::NotAcceptable, ErrorType::Cancel, "security-required");
+    assert_eq!(said(&answer), in_the_clear);
     let terminate = others.iter().rfind(|stanza| is_request(stanza)).unwrap();
     let reason = crate::common::without_text(&payload(terminate));
     assert_eq!(reason, crate::common::terminate(SID, "security-error"));
