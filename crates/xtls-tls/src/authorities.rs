@@ -105,6 +105,8 @@ pub(crate) enum Purposes {
     Either,
     /// A TLS server.
     Server,
+    /// A TLS client.
+    Client,
 }
 
 impl Purposes {
@@ -116,6 +118,7 @@ impl Purposes {
         match self {
             Self::Either => [SERVER, CLIENT, ANY].contains(&purpose),
             Self::Server => [SERVER, ANY].contains(&purpose),
+            Self::Client => [CLIENT, ANY].contains(&purpose),
         }
     }
 }

@@ -18,8 +18,8 @@ use x509_parser::public_key::PublicKey;
 use xtls_stanza::{Fingerprint, HashAlgo};
 
 pub use self::fault::{CertificateFault, ChainFault};
-pub(crate) use self::names::ID_ON_XMPP_ADDR;
 use self::names::Names;
+pub(crate) use self::names::{ID_ON_XMPP_ADDR, ServerId};
 
 /// The longest certificate that is taken, in bytes of DER: 16 KiB.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
@@ -220,6 +220,12 @@ impl PeerCertificate {
     /// Whether it names `issuer` as the authority that issued it. Whether that one signed it is for peers to verify.
     pub(crate) fn is_issued_in_the_name_of(&self, issuer: &Self) -> bool {
         issuer.authority && self.details.issuer_id == issuer.details.subject_id
+    }
+
+    /// Whether one of the names of servers in it, however many there are, is the one.
+    pub(crate) fn has_server_id(&self, is: impl FnMut(&ServerId<'_>) -> bool) -> bool {
+        let certificate = X509Certificate::from_der(&self.der);
+        certificate.is_ok_and(|(_, certificate)| names::any_server_id(&certificate, is))
     }
 
     /// RSA keys of 2048 to 8192 bits are accepted; whether another kind of key is, shows when the peer signs with it.

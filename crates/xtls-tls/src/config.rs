@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientConfig, ResolvesClientCert, Resumption};
 use rustls::compress::CompressionCache;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -109,6 +110,42 @@ impl TlsConfig {
         }
     }
 
+    pub(crate) fn dns_name(&self) -> Option<ServerName<'static>> {
+        let name = ServerName::try_from(self.server_name.clone()?).ok();
+        name.filter(|name| matches!(name, ServerName::DnsName(_)))
+    }
+
+    pub(crate) fn basics(&self) -> Basics<'_> {
+        let Self { provider, time, max_record, minimum, .. } = self;
+        Basics { provider, time, max_record: *max_record, minimum: *minimum }
+    }
+
+    pub(crate) fn client(&self, verifier: Arc<PeerVerifier>) -> Result<ClientConfig, ConfigError> {
+        let own = self.present_certificate.then_some(&self.identity);
+        let mut config = self.basics().client(verifier, OwnCertificate::of(own))?;
+        config.alpn_protocols.clone_from(&self.protocols);
+        // A peer's JID is not a DNS name, and nothing is to be learnt from one.
+        config.enable_sni = self.dns_name().is_some();
+        Ok(config)
+    }
+
+    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>) -> Result<ServerConfig, ConfigError> {
+        let mut config = self.basics().server(verifier, &self.identity)?;
+        config.send_tls13_tickets = usize::from(self.send_ticket);
+        Ok(config)
+    }
+}
+
+/// What sessions of every kind have in common: nothing that a caller can loosen is decided here.
+#[derive(Clone, Copy)]
+pub(crate) struct Basics<'a> {
+    pub(crate) provider: &'a Arc<CryptoProvider>,
+    pub(crate) time: &'a Arc<dyn TimeProvider>,
+    pub(crate) max_record: usize,
+    pub(crate) minimum: TlsVersion,
+}
+
+impl Basics<'_> {
     pub(crate) fn record_size(&self) -> usize {
         self.max_record.clamp(MIN_RECORD, MAX_RECORD)
     }
@@ -118,11 +155,6 @@ impl TlsConfig {
         self.record_size() - TLS13_OVERHEAD + 5
     }
 
-    pub(crate) fn dns_name(&self) -> Option<ServerName<'static>> {
-        let name = ServerName::try_from(self.server_name.clone()?).ok();
-        name.filter(|name| matches!(name, ServerName::DnsName(_)))
-    }
-
     fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
         match self.minimum {
             TlsVersion::Tls12 => BOTH,
@@ -130,22 +162,20 @@ impl TlsConfig {
         }
     }
 
-    pub(crate) fn client(&self, verifier: Arc<PeerVerifier>) -> Result<ClientConfig, ConfigError> {
-        let builder = ClientConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.time));
-        let builder = builder
+    /// A client that resumes nothing and has no application protocol.
+    pub(crate) fn client(
+        &self,
+        verifier: Arc<dyn ServerCertVerifier>,
+        own: Arc<OwnCertificate>,
+    ) -> Result<ClientConfig, ConfigError> {
+        let builder = ClientConfig::builder_with_details(Arc::clone(self.provider), Arc::clone(self.time));
+        let mut config = builder
             .with_protocol_versions(self.versions())
             .map_err(|error| ConfigError::Provider(error.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let mut config = if self.present_certificate {
-            builder.with_client_cert_resolver(Arc::new(OwnCertificate(self.identity.certified())))
-        } else {
-            builder.with_no_client_auth()
-        };
-        config.alpn_protocols.clone_from(&self.protocols);
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(own);
         config.max_fragment_size = Some(self.fragment_size());
-        // A peer's JID is not a DNS name, and nothing is to be learnt from one.
-        config.enable_sni = self.dns_name().is_some();
         // No verifier is called in a resumed session.
         config.resumption = Resumption::disabled();
         config.require_ems = true;
@@ -155,16 +185,17 @@ impl TlsConfig {
         Ok(config)
     }
 
-    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>) -> Result<ServerConfig, ConfigError> {
-        let builder = ServerConfig::builder_with_details(Arc::clone(&self.provider), Arc::clone(&self.time));
+    /// A server that resumes nothing, sends no ticket and has no application protocol.
+    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>, identity: &Identity) -> Result<ServerConfig, ConfigError> {
+        let builder = ServerConfig::builder_with_details(Arc::clone(self.provider), Arc::clone(self.time));
         let mut config = builder
             .with_protocol_versions(self.versions())
             .map_err(|error| ConfigError::Provider(error.to_string()))?
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(Arc::new(OwnCertificate(self.identity.certified())));
+            .with_cert_resolver(OwnCertificate::of(Some(identity)));
         config.max_fragment_size = Some(self.fragment_size());
         config.session_storage = Arc::new(NoSessions);
-        config.send_tls13_tickets = usize::from(self.send_ticket);
+        config.send_tls13_tickets = 0;
         config.max_tls13_tickets = 0;
         config.require_ems = true;
         config.cert_compressors = Vec::new();
@@ -205,6 +236,8 @@ pub enum ConfigError {
     Provider(String),
     /// The cryptography gave no random numbers.
     NoRandom,
+    /// The domain can be no server's name: [`TowardsServer::domain`](crate::TowardsServer::domain).
+    Domain,
 }
 
 impl fmt::Display for ConfigError {
@@ -212,29 +245,36 @@ impl fmt::Display for ConfigError {
         match self {
             Self::Provider(what) => write!(f, "the cryptography provider cannot be used: {what}"),
             Self::NoRandom => f.write_str("no random numbers"),
+            Self::Domain => f.write_str("the domain is neither a DNS name nor an IP address"),
         }
     }
 }
 
 impl std::error::Error for ConfigError {}
 
-/// Presents the one certificate, whoever asks.
+/// Presents the one certificate, whoever asks, or none.
 #[derive(Debug)]
-struct OwnCertificate(Arc<CertifiedKey>);
+pub(crate) struct OwnCertificate(Option<Arc<CertifiedKey>>);
+
+impl OwnCertificate {
+    pub(crate) fn of(identity: Option<&Identity>) -> Arc<Self> {
+        Arc::new(Self(identity.map(Identity::certified)))
+    }
+}
 
 impl ResolvesClientCert for OwnCertificate {
     fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+        self.0.clone()
     }
 
     fn has_certs(&self) -> bool {
-        true
+        self.0.is_some()
     }
 }
 
 impl ResolvesServerCert for OwnCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+        self.0.clone()
     }
 }
 

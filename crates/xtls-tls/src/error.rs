@@ -110,13 +110,13 @@ impl TlsErrorKind {
             Error::InvalidCertificate(_) => Self::BadCertificate { presented, fault: CertificateFault::Malformed },
             Error::AlertReceived(alert) => Self::AlertReceived(Alert::new(u8::from(*alert))),
             Error::PeerIncompatible(what) => Self::PeerIncompatible(format!("{what:?}")),
+            Error::NoApplicationProtocol => Self::PeerIncompatible("it speaks other protocols (ALPN)".to_owned()),
             Error::PeerMisbehaved(what) => Self::PeerMisbehaved(format!("{what:?}")),
             Error::DecryptError => Self::BadRecord,
             Error::InappropriateMessage { .. }
             | Error::InappropriateHandshakeMessage { .. }
             | Error::InvalidMessage(_)
             | Error::PeerSentOversizedRecord
-            | Error::NoApplicationProtocol
             | Error::UnsupportedNameType
             | Error::InvalidEncryptedClientHello(_) => Self::PeerMisbehaved(error.to_string()),
             Error::EncryptError
@@ -155,16 +155,18 @@ impl TlsErrorKind {
             Self::BadCertificate { fault, .. } => match fault {
                 CertificateFault::NotPinned | CertificateFault::OwnKey => Some(Alert::CERTIFICATE_UNKNOWN),
                 CertificateFault::Chain(fault) => Some(match fault {
-                    ChainFault::UnknownIssuer => Alert::UNKNOWN_CA,
+                    ChainFault::UnknownIssuer | ChainFault::SelfSigned => Alert::UNKNOWN_CA,
                     ChainFault::Expired | ChainFault::NotYetValid => Alert::CERTIFICATE_EXPIRED,
                     ChainFault::IsAuthority
                     | ChainFault::IssuedByNoAuthority
                     | ChainFault::Purpose
+                    | ChainFault::NotForServers
+                    | ChainFault::NotForClients
                     | ChainFault::NameConstraint
                     | ChainFault::BadSignature
                     | ChainFault::Other => Alert::CERTIFICATE_UNKNOWN,
                 }),
-                CertificateFault::WrongName => Some(Alert::BAD_CERTIFICATE),
+                CertificateFault::WrongName | CertificateFault::WrongServer { .. } => Some(Alert::BAD_CERTIFICATE),
                 CertificateFault::BadSignature => Some(Alert::DECRYPT_ERROR),
                 CertificateFault::ChainTooLong { .. }
                 | CertificateFault::TooLarge { .. }

@@ -9,6 +9,8 @@
 //! - [`SrpConfig`] says the same for a session with a password.
 //! - [`TlsSession`] turns records into plaintext and plaintext into records, as a client or as a server. With
 //!   certificates both sides always present one, and no session is ever resumed, so the peer is verified each time.
+//! - [`TowardsServer`] and [`TowardsClient`] are for a client and its server instead, where the client may have no
+//!   certificate and the server is known by its domain.
 //! - [`client_hello_method`] tells which method a client asks for, before there is a session to read its first bytes.
 //!
 //! Nothing here reads a clock or a socket. Wall time comes from the `TimeProvider` and randomness from the
@@ -63,14 +65,17 @@ mod alert;
 mod authorities;
 mod certificate;
 mod config;
+mod domain;
 mod error;
 mod identity;
 mod pem;
 mod records;
 mod secret;
+mod server_sessions;
 mod session;
 mod sniff;
 mod srp;
+mod towards;
 mod verify;
 
 pub use alert::Alert;
@@ -82,10 +87,12 @@ pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};
 pub use identity::{Identity, IdentityError, IdentityPem, KeyKind, MAX_CHAIN_BYTES};
 pub use records::whole_records;
 pub use secret::Secret;
+pub use server_sessions::{MAX_TICKETS, ServerSessions};
 pub use session::{MAX_HANDSHAKE, TlsParameters, TlsSession};
 pub use sniff::{ClientHelloMethod, client_hello_method};
 pub use srp::SrpConfig;
 pub use tls_srp::{Credentials as SrpCredentials, CredentialsError as SrpCredentialsError, MAX_PASSWORD, MAX_USERNAME};
+pub use towards::{ClientVerification, ServerVerification, TowardsClient, TowardsServer};
 pub use verify::Verification;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::certificate::PeerCertificate;
 use crate::config::{ConfigError, TlsConfig, TlsVersion};
 use crate::error::{ExportError, TlsError, WriteError};
 use crate::srp::SrpConfig;
+use crate::towards::{TowardsClient, TowardsServer};
 
 /// The most bytes that are taken before the handshake is complete: 64 KiB.
 pub const MAX_HANDSHAKE: usize = 64 * 1024;
@@ -49,6 +50,8 @@ pub struct TlsParameters {
     /// The key exchange by its registered name, such as `X25519MLKEM768`, `x25519` or `secp256r1`. The groups of RFC 5054
     /// appendix A have none: they are called `srp-2048`, `srp-3072`, `srp-4096` and `srp-8192`.
     pub group: &'static str,
+    /// Whether an earlier session was resumed: only ever one towards a server ([`TowardsServer::sessions`]).
+    pub resumed: bool,
 }
 
 /// Calls the same method of whichever engine it is.
@@ -85,6 +88,25 @@ impl TlsSession {
     /// [`ConfigError`] if the provider cannot be used.
     pub fn server(config: &TlsConfig) -> Result<Self, ConfigError> {
         X509Session::server(config).map(Self::x509)
+    }
+
+    /// A client's side towards its server (RFC 6120 § 5), which proves by its certificate alone who it is. The first flight
+    /// is appended to `records_out`.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the provider cannot be used, or the domain is none.
+    pub fn towards_server(config: &TowardsServer, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+        X509Session::towards_server(config, records_out).map(Self::x509)
+    }
+
+    /// A server's side towards a client, which may have a certificate and need not.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the provider cannot be used.
+    pub fn towards_client(config: &TowardsClient) -> Result<Self, ConfigError> {
+        X509Session::towards_client(config).map(Self::x509)
     }
 
     /// The client's side with a password (RFC 5054), the initiator's. The first flight is appended to `records_out`.
@@ -179,7 +201,8 @@ impl TlsSession {
         }
     }
 
-    /// The peer's certificate, once the handshake is complete. None with a password.
+    /// The peer's certificate, once the handshake is complete. None with a password, and for a client that presented none
+    /// to its server.
     #[must_use]
     pub fn peer_certificate(&self) -> Option<&PeerCertificate> {
         match &self.0 {
@@ -188,11 +211,14 @@ impl TlsSession {
         }
     }
 
-    /// Whether the handshake is complete and the peer's certificate passed [`Verification::Authorities`] or
-    /// [`Verification::Domain`]. False with any other verification, and with a password.
+    /// Whether the handshake is complete and the peer's certificate passed [`Verification::Authorities`],
+    /// [`Verification::Domain`], [`ServerVerification::Authorities`] or [`ClientVerification::Authorities`]. False with any
+    /// other verification, without a certificate, and with a password.
     ///
     /// [`Verification::Domain`]: crate::Verification::Domain
     /// [`Verification::Authorities`]: crate::Verification::Authorities
+    /// [`ServerVerification::Authorities`]: crate::ServerVerification::Authorities
+    /// [`ClientVerification::Authorities`]: crate::ClientVerification::Authorities
     #[must_use]
     pub fn is_vouched_for(&self) -> bool {
         match &self.0 {
@@ -235,6 +261,18 @@ impl TlsSession {
             return Err(ExportError::ContextTooLong);
         }
         either!(self.export_keying_material(out, label, context))
+    }
+
+    /// The channel binding `tls-exporter` (RFC 9266), by which a login with SASL is tied to this very session. Both sides
+    /// have the same, and no other session has it: TLS 1.2 is never without the extended master secret here (§ 4.2).
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::NotSecured`].
+    pub fn channel_binding(&self) -> Result<[u8; 32], ExportError> {
+        let mut binding = [0; 32];
+        self.export_keying_material(&mut binding, b"EXPORTER-Channel-Binding", Some(b""))?;
+        Ok(binding)
     }
 }
 

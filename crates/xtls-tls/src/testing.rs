@@ -16,7 +16,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
-use crate::verify::PeerVerifier;
+use crate::verify::{PeerVerifier, Rule};
 use crate::{
     CertificateFault, Identity, KeyKind, SrpConfig, SrpCredentials, TlsConfig, TlsError, TlsErrorKind, TlsSession,
     Verification, default_provider,
@@ -209,7 +209,11 @@ impl Presents {
 
     /// A rustls client that takes any server.
     pub(crate) fn client(self: &Arc<Self>, versions: &[&'static rustls::SupportedProtocolVersion]) -> Connection {
-        let any = PeerVerifier::new(Verification::Deferred, None, default_provider().signature_verification_algorithms);
+        let any = PeerVerifier::new(
+            Rule::Peer(Verification::Deferred),
+            None,
+            default_provider().signature_verification_algorithms,
+        );
         let mut config = ClientConfig::builder_with_details(default_provider(), Arc::new(Noon))
             .with_protocol_versions(versions)
             .unwrap()
@@ -222,7 +226,11 @@ impl Presents {
 
     /// A rustls server that takes any client.
     pub(crate) fn server(self: &Arc<Self>, versions: &[&'static rustls::SupportedProtocolVersion]) -> Connection {
-        let any = PeerVerifier::new(Verification::Deferred, None, default_provider().signature_verification_algorithms);
+        let any = PeerVerifier::new(
+            Rule::Peer(Verification::Deferred),
+            None,
+            default_provider().signature_verification_algorithms,
+        );
         let mut config = ServerConfig::builder_with_details(default_provider(), Arc::new(Noon))
             .with_protocol_versions(versions)
             .unwrap()

@@ -14,6 +14,9 @@ use xtls_stanza::Fingerprint;
 
 use crate::authorities::{Authorities, Purposes};
 use crate::certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
+use crate::domain::Domain;
+use crate::identity::Identity;
+use crate::towards::{ClientVerification, ServerVerification};
 
 /// How the peer's certificate is judged. In every case the peer has to present one, the handshake fails unless the peer
 /// proves that it holds the key, and there is no second way if the first one says no. Certificates of authorities that the
@@ -50,10 +53,64 @@ pub enum Verification {
     Deferred,
 }
 
+/// Whose certificate it is, and how it is judged.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    Peer(Verification),
+    Server(ServerVerification, Domain),
+    Client(ClientVerification),
+}
+
+impl Rule {
+    const fn pins(&self) -> Option<&Vec<Fingerprint>> {
+        match self {
+            Self::Peer(Verification::Pinned(pins)) | Self::Server(ServerVerification::Pinned(pins), _) => Some(pins),
+            Self::Peer(Verification::Authorities { .. } | Verification::Domain { .. } | Verification::Deferred)
+            | Self::Server(ServerVerification::Authorities(_) | ServerVerification::Deferred, _)
+            | Self::Client(_) => None,
+        }
+    }
+
+    const fn authorities(&self) -> Option<(&Arc<Authorities>, Purposes)> {
+        match self {
+            Self::Peer(Verification::Authorities { authorities, .. }) => Some((authorities, Purposes::Either)),
+            Self::Peer(Verification::Domain { authorities, .. }) => Some((authorities, Purposes::Server)),
+            Self::Server(ServerVerification::Authorities(authorities), _) => Some((authorities, Purposes::Server)),
+            Self::Client(ClientVerification::Authorities(authorities)) => Some((authorities, Purposes::Client)),
+            Self::Peer(Verification::Pinned(_) | Verification::Deferred)
+            | Self::Server(ServerVerification::Pinned(_) | ServerVerification::Deferred, _)
+            | Self::Client(ClientVerification::Deferred | ClientVerification::NotAsked) => None,
+        }
+    }
+
+    /// Whether a certificate that the authorities vouch for names whom it has to name.
+    fn check_name(&self, certificate: &PeerCertificate) -> Result<(), CertificateFault> {
+        match self {
+            Self::Peer(Verification::Authorities { address, .. }) => {
+                if certificate.xmpp_addrs().contains(address) {
+                    Ok(())
+                } else {
+                    Err(CertificateFault::WrongName)
+                }
+            }
+            Self::Peer(Verification::Domain { domain, .. }) => {
+                if certificate.names_domain(domain) {
+                    Ok(())
+                } else {
+                    Err(CertificateFault::WrongName)
+                }
+            }
+            Self::Server(_, domain) => domain.check(certificate),
+            // Which of the addresses in it is meant, a client says later (XEP-0178 § 2).
+            Self::Peer(_) | Self::Client(_) => Ok(()),
+        }
+    }
+}
+
 /// Verifies one session's peer, and keeps what it was shown.
 #[derive(Debug)]
 pub(crate) struct PeerVerifier {
-    verification: Verification,
+    rule: Rule,
     /// Our own key, if a peer with it is to be refused.
     own_key: Option<[u8; 32]>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -63,14 +120,10 @@ pub(crate) struct PeerVerifier {
 }
 
 impl PeerVerifier {
-    pub(crate) fn new(
-        verification: Verification,
-        own_key: Option<[u8; 32]>,
-        algorithms: WebPkiSupportedAlgorithms,
-    ) -> Arc<Self> {
+    pub(crate) fn new(rule: Rule, own: Option<&Identity>, algorithms: WebPkiSupportedAlgorithms) -> Arc<Self> {
         Arc::new(Self {
-            verification,
-            own_key,
+            rule,
+            own_key: own.map(|own| own.as_peer_certificate().spki_sha256()),
             algorithms,
             presented: OnceLock::new(),
             certificate: OnceLock::new(),
@@ -93,7 +146,7 @@ impl PeerVerifier {
         self.fault.get()
     }
 
-    fn judge(
+    pub(crate) fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
@@ -118,9 +171,7 @@ impl PeerVerifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<PeerCertificate, CertificateFault> {
-        if let Verification::Pinned(pins) = &self.verification
-            && !is_pinned(pins, certificate.der())
-        {
+        if self.rule.pins().is_some_and(|pins| !is_pinned(pins, certificate.der())) {
             return Err(CertificateFault::NotPinned);
         }
         if self.own_key.is_some_and(|own| own.ct_eq(&certificate.spki_sha256()).into()) {
@@ -129,29 +180,18 @@ impl PeerVerifier {
         if !certificate.has_usable_key() {
             return Err(CertificateFault::UnsupportedKey);
         }
-        match &self.verification {
-            Verification::Authorities { authorities, address } => {
-                authorities.verify(certificate.der(), others, &self.algorithms, Purposes::Either, now)?;
-                if !certificate.xmpp_addrs().contains(address) {
-                    return Err(CertificateFault::WrongName);
-                }
-            }
-            Verification::Domain { authorities, domain } => {
-                authorities.verify(certificate.der(), others, &self.algorithms, Purposes::Server, now)?;
-                if !certificate.names_domain(domain) {
-                    return Err(CertificateFault::WrongName);
-                }
-            }
-            Verification::Pinned(_) | Verification::Deferred => {}
+        if let Some((authorities, purposes)) = self.rule.authorities() {
+            authorities
+                .verify(certificate.der(), others, &self.algorithms, purposes, now)
+                .map_err(|fault| in_words(fault, purposes, &certificate))?;
+            self.rule.check_name(&certificate)?;
         }
         Ok(certificate)
     }
 
     /// Whether the authorities vouch for the certificate that passed.
     pub(crate) fn is_vouched_for(&self) -> bool {
-        let by_authorities =
-            matches!(self.verification, Verification::Authorities { .. } | Verification::Domain { .. });
-        by_authorities && self.certificate.get().is_some()
+        self.rule.authorities().is_some() && self.certificate.get().is_some()
     }
 
     /// Keeps why the proof of the key failed, for the report.
@@ -194,6 +234,22 @@ impl PeerVerifier {
     }
 }
 
+/// What can be said more plainly where it is known which end of TLS a certificate is for.
+fn in_words(fault: CertificateFault, purposes: Purposes, certificate: &PeerCertificate) -> CertificateFault {
+    match (fault, purposes) {
+        (CertificateFault::Chain(ChainFault::Purpose), Purposes::Server) => {
+            CertificateFault::Chain(ChainFault::NotForServers)
+        }
+        (CertificateFault::Chain(ChainFault::Purpose), Purposes::Client) => {
+            CertificateFault::Chain(ChainFault::NotForClients)
+        }
+        (CertificateFault::Chain(ChainFault::UnknownIssuer), Purposes::Server) if certificate.is_self_issued() => {
+            CertificateFault::Chain(ChainFault::SelfSigned)
+        }
+        (fault, Purposes::Either | Purposes::Server | Purposes::Client) => fault,
+    }
+}
+
 /// The bounds of what the peer presents behind its own certificate.
 fn check_sizes(others: &[CertificateDer<'_>]) -> Result<(), CertificateFault> {
     if others.len() >= MAX_CHAIN {
@@ -219,7 +275,7 @@ fn refusal(fault: &CertificateFault) -> Error {
             CertificateError::Other(OtherError(Arc::new(fault.clone())))
         }
         CertificateFault::Chain(fault) => chain_refusal(*fault),
-        CertificateFault::WrongName => CertificateError::NotValidForName,
+        CertificateFault::WrongName | CertificateFault::WrongServer { .. } => CertificateError::NotValidForName,
         CertificateFault::BadSignature => CertificateError::BadSignature,
         CertificateFault::NoCertificate
         | CertificateFault::ChainTooLong { .. }
@@ -233,12 +289,14 @@ fn refusal(fault: &CertificateFault) -> Error {
 /// RFC 8446 § 6.2 has alerts for some of them: `unknown_ca`, `certificate_expired`; `certificate_unknown` for the rest.
 fn chain_refusal(fault: ChainFault) -> CertificateError {
     match fault {
-        ChainFault::UnknownIssuer => CertificateError::UnknownIssuer,
+        ChainFault::UnknownIssuer | ChainFault::SelfSigned => CertificateError::UnknownIssuer,
         ChainFault::Expired => CertificateError::Expired,
         ChainFault::NotYetValid => CertificateError::NotValidYet,
         ChainFault::IsAuthority
         | ChainFault::IssuedByNoAuthority
         | ChainFault::Purpose
+        | ChainFault::NotForServers
+        | ChainFault::NotForClients
         | ChainFault::NameConstraint
         | ChainFault::BadSignature
         | ChainFault::Other => CertificateError::Other(OtherError(Arc::new(fault))),
@@ -281,8 +339,13 @@ impl ServerCertVerifier for PeerVerifier {
 }
 
 impl ClientCertVerifier for PeerVerifier {
+    /// A client may have a password instead (XEP-0178 § 2); a peer may not.
     fn client_auth_mandatory(&self) -> bool {
-        true
+        !matches!(self.rule, Rule::Client(_))
+    }
+
+    fn offer_client_auth(&self) -> bool {
+        !matches!(self.rule, Rule::Client(ClientVerification::NotAsked))
     }
 
     /// Peers are not chosen by who issued their certificates.

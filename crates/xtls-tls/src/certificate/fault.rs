@@ -3,6 +3,7 @@
 use std::fmt;
 
 use webpki::Error;
+use xtls_stanza::Shown;
 
 use super::{MAX_CERTIFICATE, MAX_CHAIN};
 
@@ -38,6 +39,11 @@ pub enum CertificateFault {
     Chain(ChainFault),
     /// The authorities vouch for it, and it names others than the one that is spoken to.
     WrongName,
+    /// The authorities vouch for it, and it names other servers than the one that is spoken to.
+    WrongServer {
+        /// Those that it names, at most 16: DNS names, services, addresses. A common name is none.
+        named: Vec<String>,
+    },
 }
 
 /// Why no chain of certificates leads to an authority that is trusted (RFC 5280 § 6).
@@ -46,6 +52,8 @@ pub enum CertificateFault {
 pub enum ChainFault {
     /// None of the authorities issued it, or a certificate in between is missing.
     UnknownIssuer,
+    /// A server vouches for itself, and nobody else does.
+    SelfSigned,
     /// A certificate of the chain has expired.
     Expired,
     /// A certificate of the chain is not valid yet.
@@ -56,6 +64,10 @@ pub enum ChainFault {
     IssuedByNoAuthority,
     /// It is meant for something else than TLS.
     Purpose,
+    /// A server's is not meant for servers.
+    NotForServers,
+    /// A client's is not meant for clients.
+    NotForClients,
     /// It names somebody that one of its issuers must not vouch for.
     NameConstraint,
     /// A certificate of the chain is not signed by its issuer, or by an algorithm that is not accepted.
@@ -101,6 +113,14 @@ impl fmt::Display for CertificateFault {
             Self::UnsupportedKey => f.write_str("its key is of a kind or length that is not accepted"),
             Self::OwnKey => f.write_str("it has our own key"),
             Self::Chain(fault) => fault.fmt(f),
+            Self::WrongServer { named } if named.is_empty() => f.write_str("it names no server"),
+            Self::WrongServer { named } => {
+                f.write_str("it was issued for another server:")?;
+                named
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(index, name)| write!(f, "{} {}", if index == 0 { "" } else { "," }, Shown(name)))
+            }
             Self::WrongName => f.write_str("it was issued for somebody else: it does not name the peer"),
         }
     }
@@ -110,11 +130,14 @@ impl fmt::Display for ChainFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::UnknownIssuer => "no authority that is trusted issued it",
+            Self::SelfSigned => "nobody vouches for it: it is self-signed",
             Self::Expired => "it, or one of those that vouch for it, has expired",
             Self::NotYetValid => "it, or one of those that vouch for it, is not valid yet",
             Self::IsAuthority => "it is an authority's certificate, which is nobody's own",
             Self::IssuedByNoAuthority => "one of those that vouch for it must not do so",
             Self::Purpose => "it is meant for something else than TLS",
+            Self::NotForServers => "it is not meant for servers",
+            Self::NotForClients => "it is not meant for clients",
             Self::NameConstraint => "its issuer must not vouch for the names in it",
             Self::BadSignature => "a signature in its chain is not valid, or of a kind that is not accepted",
             Self::Other => "its chain breaks the rules of X.509",

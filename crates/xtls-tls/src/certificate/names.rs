@@ -3,6 +3,7 @@
 use jid::BareJid;
 use x509_parser::der_parser::ber::BerObjectContent;
 use x509_parser::der_parser::der::parse_der;
+use x509_parser::der_parser::oid::Oid;
 use x509_parser::prelude::{GeneralName, X509Certificate};
 
 /// The most names of one kind taken from one certificate; those after them are not looked at.
@@ -26,6 +27,53 @@ pub(super) struct Names {
     pub(super) email: Vec<String>,
 }
 
+/// What may name a server (RFC 6120 § 13.7.1.2), as the certificate has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ServerId<'a> {
+    Dns(&'a str),
+    Srv(String),
+    XmppAddr(String),
+    Address(&'a [u8]),
+}
+
+/// Whether one of them is the one; all are looked at, since a server may be one of many with the same certificate.
+pub(super) fn any_server_id(certificate: &X509Certificate<'_>, mut is: impl FnMut(&ServerId<'_>) -> bool) -> bool {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return false };
+    extension.value.general_names.iter().any(|name| {
+        let id = if let GeneralName::DNSName(name) = name {
+            Some(ServerId::Dns(name))
+        } else if let GeneralName::IPAddress(address) = name {
+            Some(ServerId::Address(address))
+        } else if let GeneralName::OtherName(oid, value) = name {
+            match known(oid) {
+                Some(Other::Srv) => ia5_string(value).map(ServerId::Srv),
+                Some(Other::XmppAddr) => utf8_string(value).map(ServerId::XmppAddr),
+                None => None,
+            }
+        } else {
+            None
+        };
+        id.is_some_and(|id| is(&id))
+    })
+}
+
+/// The other names that are known.
+enum Other {
+    Srv,
+    XmppAddr,
+}
+
+fn known(oid: &Oid<'_>) -> Option<Other> {
+    let is = |known: [u64; 9]| oid.iter().is_some_and(|arcs| arcs.eq(known));
+    if is(ID_ON_DNS_SRV) {
+        Some(Other::Srv)
+    } else if is(ID_ON_XMPP_ADDR) {
+        Some(Other::XmppAddr)
+    } else {
+        None
+    }
+}
+
 impl Names {
     pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
         let mut names = Self::default();
@@ -36,12 +84,13 @@ impl Names {
             } else if let GeneralName::RFC822Name(name) = name {
                 add(&mut names.email, name);
             } else if let GeneralName::OtherName(oid, value) = name {
-                let is = |known: [u64; 9]| oid.iter().is_some_and(|arcs| arcs.eq(known));
-                if is(ID_ON_DNS_SRV) {
-                    add(&mut names.srv, &ia5_string(value).unwrap_or_default());
-                } else if is(ID_ON_XMPP_ADDR) {
-                    let address = utf8_string(value).and_then(|text| text.parse().ok());
-                    names.xmpp.extend(address.filter(|_| names.xmpp.len() < MAX_NAMES));
+                match known(oid) {
+                    Some(Other::Srv) => add(&mut names.srv, &ia5_string(value).unwrap_or_default()),
+                    Some(Other::XmppAddr) => {
+                        let address = utf8_string(value).and_then(|text| text.parse().ok());
+                        names.xmpp.extend(address.filter(|_| names.xmpp.len() < MAX_NAMES));
+                    }
+                    None => {}
                 }
             }
         }

@@ -179,6 +179,7 @@ impl SrpSession {
             version: TlsVersion::Tls12,
             cipher_suite: either!(self.cipher_suite())?.name(),
             group: group_name(either!(self.group())?),
+            resumed: false,
         })
     }
 

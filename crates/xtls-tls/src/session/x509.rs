@@ -5,18 +5,20 @@ use std::io::{BufRead as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use rustls::client::ClientConnection;
+use rustls::client::{ClientConfig, ClientConnection};
 use rustls::server::ServerConnection;
-use rustls::{CipherSuite, Connection, Error, IoState, NamedGroup, ProtocolVersion};
+use rustls::{CipherSuite, Connection, Error, HandshakeKind, IoState, NamedGroup, ProtocolVersion};
 use rustls_pki_types::ServerName;
 
 use crate::alert::Alert;
 use crate::certificate::PeerCertificate;
-use crate::config::{ConfigError, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsVersion};
+use crate::config::{Basics, ConfigError, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsVersion};
 use crate::error::{ExportError, TlsError, TlsErrorKind, WriteError};
 use crate::records::{Framing, HEADER, Opening};
+use crate::server_sessions::Lease;
 use crate::session::{MAX_HANDSHAKE, TlsParameters};
-use crate::verify::PeerVerifier;
+use crate::towards::{TowardsClient, TowardsServer};
+use crate::verify::{PeerVerifier, Rule};
 
 /// The content type of records with data (RFC 8446 § 5.1).
 const APPLICATION_DATA: u8 = 23;
@@ -25,6 +27,8 @@ const APPLICATION_DATA: u8 = 23;
 pub(super) struct X509Session {
     connection: Connection,
     verifier: Arc<PeerVerifier>,
+    /// What may have been resumed, until the handshake is over.
+    lease: Option<Lease>,
     opening: Opening,
     framing: Framing,
     max_record: usize,
@@ -40,9 +44,28 @@ impl X509Session {
     pub(super) fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
         let verifier = Self::verifier(config);
         let rustls = config.client(Arc::clone(&verifier))?;
-        let name = config.dns_name().unwrap_or_else(no_name);
+        Self::begin(rustls, config.dns_name().unwrap_or_else(no_name), verifier, config.basics(), records_out)
+    }
+
+    pub(super) fn towards_server(config: &TowardsServer, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+        let domain = config.server()?;
+        let verifier = config.verifier(&domain);
+        let lease = config.lease(&domain, &verifier);
+        let rustls = config.client(Arc::clone(&verifier), lease.as_ref())?;
+        let mut session = Self::begin(rustls, domain.server_name().clone(), verifier, config.basics(), records_out)?;
+        session.lease = lease;
+        Ok(session)
+    }
+
+    fn begin(
+        rustls: ClientConfig,
+        name: ServerName<'static>,
+        verifier: Arc<PeerVerifier>,
+        basics: Basics<'_>,
+        records_out: &mut Vec<u8>,
+    ) -> Result<Self, ConfigError> {
         let connection = ClientConnection::new(Arc::new(rustls), name).map_err(config_error)?;
-        let mut session = Self::new(config, connection.into(), verifier);
+        let mut session = Self::new(basics, connection.into(), verifier);
         session.flush(records_out);
         Ok(session)
     }
@@ -51,23 +74,32 @@ impl X509Session {
         let verifier = Self::verifier(config);
         let rustls = config.server(Arc::clone(&verifier))?;
         let connection = ServerConnection::new(Arc::new(rustls)).map_err(config_error)?;
-        Ok(Self::new(config, connection.into(), verifier))
+        Ok(Self::new(config.basics(), connection.into(), verifier))
+    }
+
+    pub(super) fn towards_client(config: &TowardsClient) -> Result<Self, ConfigError> {
+        let verifier = config.verifier();
+        let rustls = config.server(Arc::clone(&verifier))?;
+        let connection = ServerConnection::new(Arc::new(rustls)).map_err(config_error)?;
+        Ok(Self::new(config.basics(), connection.into(), verifier))
     }
 
     fn verifier(config: &TlsConfig) -> Arc<PeerVerifier> {
-        let own_key = (!config.allow_own_key).then(|| config.identity.as_peer_certificate().spki_sha256());
-        PeerVerifier::new(config.verification.clone(), own_key, config.provider.signature_verification_algorithms)
+        let own = (!config.allow_own_key).then_some(&config.identity);
+        let rule = Rule::Peer(config.verification.clone());
+        PeerVerifier::new(rule, own, config.provider.signature_verification_algorithms)
     }
 
-    fn new(config: &TlsConfig, mut connection: Connection, verifier: Arc<PeerVerifier>) -> Self {
+    fn new(basics: Basics<'_>, mut connection: Connection, verifier: Arc<PeerVerifier>) -> Self {
         // What is written is handed out at once, so the caller bounds it.
         connection.set_buffer_limit(None);
         Self {
             connection,
             verifier,
+            lease: None,
             opening: Opening::default(),
             framing: Framing::default(),
-            max_record: config.record_size(),
+            max_record: basics.record_size(),
             handshake_bytes: 0,
             complete: false,
             peer_closed: false,
@@ -135,11 +167,30 @@ impl X509Session {
                 Err(_full) => return Err(TlsErrorKind::HandshakeTooLong),
             }
             let processed = self.process();
+            if !self.connection.is_handshaking() {
+                self.judge_resumed()?;
+            }
             self.drain(plaintext);
             self.peer_closed = processed?.peer_has_closed();
         }
         self.complete = !self.connection.is_handshaking();
         Ok(())
+    }
+
+    /// Before any plaintext passes, and before our Finished leaves.
+    fn judge_resumed(&mut self) -> Result<(), TlsErrorKind> {
+        let Some(lease) = self.lease.take() else { return Ok(()) };
+        let chain = self.connection.peer_certificates().unwrap_or_default();
+        lease.completed(chain, self.is_resumed(), &self.verifier).map_err(|error| {
+            let kind = TlsErrorKind::from_rustls(&error, &self.verifier);
+            // To the server this handshake succeeds. rustls has no alert for it to be told otherwise.
+            self.flush(&mut Vec::new());
+            kind
+        })
+    }
+
+    fn is_resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     fn process(&mut self) -> Result<IoState, TlsErrorKind> {
@@ -184,6 +235,7 @@ impl X509Session {
         let alert = if sent.is_empty() { None } else { plaintext_alert(sent).or_else(|| kind.certain_alert()) };
         let error = TlsError::new(kind, alert);
         self.failed = Some(error.clone());
+        self.lease = None;
         error
     }
 
@@ -257,6 +309,7 @@ impl X509Session {
             version: if self.is_tls12() { TlsVersion::Tls12 } else { TlsVersion::Tls13 },
             cipher_suite: suite_name(self.connection.negotiated_cipher_suite()?.suite()),
             group: group_name(self.connection.negotiated_key_exchange_group()?.name()),
+            resumed: self.is_resumed(),
         })
     }
 

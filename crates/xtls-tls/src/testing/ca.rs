@@ -71,8 +71,11 @@ pub(crate) fn names(names: &[Name<'_>]) -> CustomExtension {
 }
 
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
-    let length = if content.len() < 128 { vec![length[1]] } else { [vec![0x82], length.to_vec()].concat() };
+    let length = match u16::try_from(content.len()).unwrap().to_be_bytes() {
+        [0, short @ ..128] => vec![short],
+        [0, long] => vec![0x81, long],
+        [high, low] => vec![0x82, high, low],
+    };
     [vec![tag], length, content.to_vec()].concat()
 }
 

@@ -85,7 +85,7 @@ fn a_server_needs_an_authority_and_the_purpose_of_one() {
     assert!(judged(&ca, &juliet(), DOMAIN).is_err(), "self-signed");
     let purpose = |purpose| issue(&ca, &name, |params| params.extended_key_usages = vec![purpose]);
     assert_eq!(judged(&ca, &purpose(ExtendedKeyUsagePurpose::ServerAuth), DOMAIN), Ok(()));
-    assert_eq!(judged(&ca, &purpose(ExtendedKeyUsagePurpose::ClientAuth), DOMAIN), chain(ChainFault::Purpose));
+    assert_eq!(judged(&ca, &purpose(ExtendedKeyUsagePurpose::ClientAuth), DOMAIN), chain(ChainFault::NotForServers));
 }
 
 #[test]

@@ -380,7 +380,8 @@ fn p4_key_updates_are_followed_and_a_flood_of_them_ends_the_session() {
 
 #[test]
 fn a_client_certificate_is_always_demanded_and_from_nobody_in_particular() {
-    let verifier = PeerVerifier::new(pin(&romeo()), None, default_provider().signature_verification_algorithms);
+    let verifier =
+        PeerVerifier::new(Rule::Peer(pin(&romeo())), None, default_provider().signature_verification_algorithms);
     assert!(verifier.offer_client_auth() && verifier.client_auth_mandatory());
     assert!(ClientCertVerifier::root_hint_subjects(&*verifier).is_empty());
 }

@@ -79,6 +79,7 @@ fn two_sides_with_one_password_are_connected() {
         version: TlsVersion::Tls12,
         cipher_suite: "TLS_SRP_SHA_WITH_AES_256_CBC_SHA",
         group: "srp-3072",
+        resumed: false,
     };
     for session in [&pair.client, &pair.server] {
         assert!(session.handshake_complete() && !session.is_handshaking() && session.password_attempted());

@@ -19,8 +19,12 @@ fn tls12_pair() -> (TlsConfig, TlsConfig) {
 #[test]
 fn tls13_is_preferred_with_a_post_quantum_exchange() {
     let pair = Pair::connected(&romeo_config(), &juliet_config());
-    let expected =
-        TlsParameters { version: TlsVersion::Tls13, cipher_suite: "TLS_AES_256_GCM_SHA384", group: "X25519MLKEM768" };
+    let expected = TlsParameters {
+        version: TlsVersion::Tls13,
+        cipher_suite: "TLS_AES_256_GCM_SHA384",
+        group: "X25519MLKEM768",
+        resumed: false,
+    };
     assert_eq!(pair.client.parameters(), Some(expected));
     assert_eq!(pair.server.parameters(), Some(expected));
     assert_eq!(pair.client.peer_certificate(), Some(juliet().as_peer_certificate()));
@@ -45,6 +49,7 @@ fn tls12_is_the_floor_and_has_the_same_guarantees() {
         version: TlsVersion::Tls12,
         cipher_suite: "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
         group: "x25519",
+        resumed: false,
     };
     assert_eq!(pair.client.parameters(), Some(expected));
     assert_eq!(pair.server.parameters(), Some(expected));
@@ -406,7 +411,11 @@ fn p19_no_session_is_ever_resumed() {
         // Even with the very same rustls configurations, which is where tickets would be kept.
         let counter = Counting::new(client.provider.signature_verification_algorithms);
         let mut client_config = client
-            .client(PeerVerifier::new(Verification::Deferred, None, client.provider.signature_verification_algorithms))
+            .client(PeerVerifier::new(
+                Rule::Peer(Verification::Deferred),
+                None,
+                client.provider.signature_verification_algorithms,
+            ))
             .unwrap();
         client_config.dangerous().set_certificate_verifier(counter.clone());
         let verifier = X509Session::verifier(&server);
@@ -415,13 +424,13 @@ fn p19_no_session_is_ever_resumed() {
         for round in 1..=3 {
             let connection = ClientConnection::new(client_config.clone(), no_name()).unwrap();
             let mut to_server = Vec::new();
-            let mut session = X509Session::new(&client, connection.into(), X509Session::verifier(&client));
+            let mut session = X509Session::new(client.basics(), connection.into(), X509Session::verifier(&client));
             session.flush(&mut to_server);
             let mut pair = Pair::new(&client, &server);
             pair.client = TlsSession::x509(session);
             pair.to_server = to_server;
             let connection = ServerConnection::new(server_config.clone()).unwrap();
-            pair.server = TlsSession::x509(X509Session::new(&server, connection.into(), verifier.clone()));
+            pair.server = TlsSession::x509(X509Session::new(server.basics(), connection.into(), verifier.clone()));
             pair.settle().unwrap();
             for session in [&pair.client, &pair.server] {
                 let Method::X509(session) = &session.0 else { panic!("made with certificates") };
@@ -441,7 +450,7 @@ struct Counting {
 
 impl Counting {
     fn new(algorithms: rustls::crypto::WebPkiSupportedAlgorithms) -> Arc<Self> {
-        let inner = PeerVerifier::new(Verification::Deferred, None, algorithms);
+        let inner = PeerVerifier::new(Rule::Peer(Verification::Deferred), None, algorithms);
         Arc::new(Self { inner, calls: AtomicUsize::new(0) })
     }
 }
