@@ -7,10 +7,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls::client::ClientSessionMemoryCache;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::time_provider::TimeProvider;
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{DigitallySignedStruct, Error, NamedGroup, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use xtls_stanza::Fingerprint;
 
@@ -40,7 +40,7 @@ struct Memory {
     key: Key,
     front: Arc<Front>,
     own: Arc<OwnCertificate>,
-    store: Arc<ClientSessionMemoryCache>,
+    store: Arc<Store>,
     /// What the server presented last.
     chain: Vec<CertificateDer<'static>>,
 }
@@ -83,7 +83,7 @@ impl ServerSessions {
             key,
             front: Arc::default(),
             own: OwnCertificate::of(config.identity.as_ref()),
-            store: Arc::new(ClientSessionMemoryCache::new(MAX_TICKETS)),
+            store: Arc::new(Store(ClientSessionMemoryCache::new(MAX_TICKETS))),
             chain: Vec::new(),
         }));
         *lock(&kept.front.session) = Some(Arc::clone(verifier));
@@ -117,7 +117,7 @@ pub(crate) struct Lease {
     sessions: ServerSessions,
     front: Arc<Front>,
     own: Arc<OwnCertificate>,
-    store: Arc<ClientSessionMemoryCache>,
+    store: Arc<Store>,
     time: Arc<dyn TimeProvider>,
 }
 
@@ -130,7 +130,7 @@ impl Lease {
         Arc::clone(&self.own)
     }
 
-    pub(crate) fn store(&self) -> Arc<ClientSessionMemoryCache> {
+    pub(crate) fn store(&self) -> Arc<Store> {
         Arc::clone(&self.store)
     }
 
@@ -218,6 +218,37 @@ impl ServerCertVerifier for Front {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.session().map_or_else(|_| Vec::new(), |session| ServerCertVerifier::supported_verify_schemes(&*session))
+    }
+}
+
+/// The sessions of TLS 1.3. One of TLS 1.2 is resumed without a new exchange of keys, so that one stolen key would open
+/// both; and rustls resumes one by its identifier even where told not to.
+#[derive(Debug)]
+pub(crate) struct Store(ClientSessionMemoryCache);
+
+impl ClientSessionStore for Store {
+    fn set_kx_hint(&self, server_name: ServerName<'static>, group: NamedGroup) {
+        self.0.set_kx_hint(server_name, group);
+    }
+
+    fn kx_hint(&self, server_name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.0.kx_hint(server_name)
+    }
+
+    fn set_tls12_session(&self, _server_name: ServerName<'static>, _value: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _server_name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _server_name: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, server_name: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(server_name, value);
+    }
+
+    fn take_tls13_ticket(&self, server_name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.take_tls13_ticket(server_name)
     }
 }
 

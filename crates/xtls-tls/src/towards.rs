@@ -142,7 +142,6 @@ impl TowardsServer {
         let mut config = match lease {
             Some(lease) => {
                 let mut config = self.basics().client(lease.verifier(), lease.own_certificate())?;
-                // TLS 1.2 resumes without a new exchange of keys, so that one stolen key opens every session.
                 config.resumption = Resumption::store(lease.store()).tls12_resumption(Tls12Resumption::Disabled);
                 config
             }

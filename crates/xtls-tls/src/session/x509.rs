@@ -147,6 +147,7 @@ impl X509Session {
             return Ok(());
         };
         self.failed = Some(error.clone());
+        self.lease = None;
         Err(error)
     }
 
