@@ -6,7 +6,7 @@ mod report;
 
 use std::fmt;
 
-use jid::BareJid;
+use jid::{BareJid, DomainRef};
 use rustls_pki_types::CertificateDer;
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::oid_registry::{
@@ -16,6 +16,8 @@ use x509_parser::oid_registry::{
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
 use xtls_stanza::{Fingerprint, HashAlgo};
+
+use crate::domain::Domain;
 
 pub use self::fault::{CertificateFault, ChainFault};
 use self::names::Names;
@@ -220,6 +222,15 @@ impl PeerCertificate {
     /// Whether it names `issuer` as the authority that issued it. Whether that one signed it is for peers to verify.
     pub(crate) fn is_issued_in_the_name_of(&self, issuer: &Self) -> bool {
         issuer.authority && self.details.issuer_id == issuer.details.subject_id
+    }
+
+    /// Whether it names the server of this domain (RFC 6120 § 13.7.2.1), as [`ServerVerification::Authorities`] says. For
+    /// showing: a name proves nothing if nobody vouches for it.
+    ///
+    /// [`ServerVerification::Authorities`]: crate::ServerVerification::Authorities
+    #[must_use]
+    pub fn names_server_of(&self, domain: &DomainRef) -> bool {
+        Domain::new(domain).is_some_and(|domain| domain.check(self).is_ok())
     }
 
     /// Whether one of the names of servers in it, however many there are, is the one.

@@ -72,8 +72,10 @@ impl Domain {
 }
 
 /// RFC 6125 § 6.4.1 and § 6.4.3: without regard to the case; a wildcard is the whole left-most label, and stands for one.
+/// One right below a top level would name everybody there (§ 7.2), and names nobody.
 fn is_dns_id(name: &str, dns: &str) -> bool {
     match dns.strip_prefix("*.") {
+        Some(rest) if !rest.contains('.') => false,
         Some(rest) => name.split_once('.').is_some_and(|(_first, domain)| domain.eq_ignore_ascii_case(rest)),
         None => name.eq_ignore_ascii_case(dns),
     }

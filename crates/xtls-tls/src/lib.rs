@@ -60,6 +60,38 @@
 //! # assert!(client.is_handshaking() && server.is_handshaking() && !to_server.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Towards a server, with the name of its domain and the authorities that may vouch for it:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use xtls_tls::{Authorities, ServerSessions, ServerVerification, TlsSession, TowardsServer, default_provider};
+//!
+//! fn begin(roots_pem: &str, time: Arc<dyn rustls::time_provider::TimeProvider>) -> Result<(), Box<dyn std::error::Error>> {
+//!     let authorities = Arc::new(Authorities::from_pem(roots_pem)?);
+//!     let domain = "capulet.lit".parse()?;
+//!     let verification = ServerVerification::Authorities(authorities);
+//!     let mut config = TowardsServer::new(domain, default_provider(), time, verification);
+//!     config.sessions = Some(ServerSessions::new());
+//!     let mut to_server = Vec::new();
+//!     let session = TlsSession::towards_server(&config, &mut to_server)?;
+//!     assert!(session.is_handshaking() && !to_server.is_empty());
+//!     Ok(())
+//! }
+//! # #[derive(Debug)] struct Noon;
+//! # impl rustls::time_provider::TimeProvider for Noon {
+//! #     fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+//! #         Some(rustls::pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_760_000_000)))
+//! #     }
+//! # }
+//! # let mut params = rcgen::CertificateParams::default();
+//! # params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+//! # let root = params.self_signed(&rcgen::KeyPair::generate()?)?;
+//! # let root = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, root.der());
+//! # let root = format!("-----BEGIN CERTIFICATE-----\n{root}\n-----END CERTIFICATE-----\n");
+//! # begin(&root, Arc::new(Noon))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod alert;
 mod authorities;

@@ -35,7 +35,8 @@ pub enum ServerVerification {
     /// There must be a chain that follows RFC 5280, with every certificate of it valid at the time of the handshake, and
     /// if the server's own says what it is meant for, that must be a TLS server or anything. It names the domain by
     ///
-    /// - a DNS name, in which the whole left-most label may be a wildcard, which stands for one label (RFC 6125 § 6.4.3),
+    /// - a DNS name, in which the whole left-most label may be a wildcard, which stands for one label (RFC 6125 § 6.4.3) that
+    ///   is not right below a top level,
     /// - the service `_xmpp-client` of the domain (RFC 4985), or
     /// - the domain as id-on-xmppAddr,
     ///

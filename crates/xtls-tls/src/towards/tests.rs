@@ -95,11 +95,14 @@ fn judged(config: &TowardsServer, identity: &Identity) -> Result<(), (Certificat
 }
 
 fn is_named(ca: &Ca, domain: &str, san: &[Name<'_>]) -> bool {
-    match judged(&towards(domain, by(ca)), &named(ca, san)) {
+    let identity = named(ca, san);
+    let is_named = match judged(&towards(domain, by(ca)), &identity) {
         Ok(()) => true,
         Err((CertificateFault::WrongServer { .. }, "bad_certificate")) => false,
         Err(other) => panic!("{other:?}"),
-    }
+    };
+    assert_eq!(identity.as_peer_certificate().names_server_of(&DomainPart::new(domain).unwrap()), is_named);
+    is_named
 }
 
 #[test]
@@ -150,6 +153,7 @@ fn rfc_6125_6_4_3_a_wildcard_is_one_whole_left_most_label() {
         ("foo.capulet.lit", "*o.capulet.lit"),
         ("foo.capulet.lit", "foo.*.lit"),
         ("foo.capulet.lit", "*.*.lit"),
+        (CAPULET, "*.lit"),
         ("foo.capulet.lit", "*"),
         ("foo.capulet.lit", "*."),
     ] {
