@@ -167,15 +167,6 @@ impl PeerCertificate {
         &self.details.names.email
     }
 
-    /// Whether it names the XMPP domain as one that it serves clients of (RFC 6120 § 13.7.1.2): by a DNS name, in which `*`
-    /// may stand for the whole first label, by the service `_xmpp-client` of the domain (RFC 4985), or by the domain as an
-    /// XMPP address. A common name does not count. The domain is compared in ASCII, labels that are not as A-labels; any other
-    /// is named by none.
-    #[must_use]
-    pub fn names_domain(&self, domain: &str) -> bool {
-        self.details.names.domain(domain)
-    }
-
     /// Whom it is for, as its issuer says: a distinguished name such as `CN=Juliet`, empty if there is none. For showing
     /// alone: it never counts as an identity. Of at most 256 characters, with those that could mislead written out.
     #[must_use]

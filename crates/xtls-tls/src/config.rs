@@ -7,7 +7,6 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientConfig, ResolvesClientCert, Resumption};
 use rustls::compress::CompressionCache;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, StoresServerSessions};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
@@ -75,13 +74,6 @@ pub struct TlsConfig {
     ///
     /// [`TlsSession::tickets_received`]: crate::TlsSession::tickets_received
     pub send_ticket: bool,
-    /// As a client, the DNS name of the server that is wanted (RFC 6066 § 3), which is sent in clear: for servers of several
-    /// domains. Default none, and none is sent for what is not a DNS name. It has nothing to do with verification.
-    pub server_name: Option<String>,
-    /// As a client, the protocols that are spoken inside, such as `xmpp-client` (RFC 7301, XEP-0368). Default none.
-    pub protocols: Vec<Vec<u8>>,
-    /// As a client, present the certificate of `identity` if the server asks for one. Default on; off, it never leaves.
-    pub present_certificate: bool,
     /// Accept a peer with our own key. Default off: a session with ourselves is a reflection or a copied key.
     pub allow_own_key: bool,
 }
@@ -103,16 +95,8 @@ impl TlsConfig {
             max_record: MAX_RECORD,
             minimum: TlsVersion::Tls12,
             send_ticket: true,
-            server_name: None,
-            protocols: Vec::new(),
-            present_certificate: true,
             allow_own_key: false,
         }
-    }
-
-    pub(crate) fn dns_name(&self) -> Option<ServerName<'static>> {
-        let name = ServerName::try_from(self.server_name.clone()?).ok();
-        name.filter(|name| matches!(name, ServerName::DnsName(_)))
     }
 
     pub(crate) fn basics(&self) -> Basics<'_> {
@@ -121,11 +105,9 @@ impl TlsConfig {
     }
 
     pub(crate) fn client(&self, verifier: Arc<PeerVerifier>) -> Result<ClientConfig, ConfigError> {
-        let own = self.present_certificate.then_some(&self.identity);
-        let mut config = self.basics().client(verifier, OwnCertificate::of(own))?;
-        config.alpn_protocols.clone_from(&self.protocols);
-        // A peer's JID is not a DNS name, and nothing is to be learnt from one.
-        config.enable_sni = self.dns_name().is_some();
+        let mut config = self.basics().client(verifier, OwnCertificate::of(Some(&self.identity)))?;
+        // A JID is not a DNS name, and nothing is to be learnt from one.
+        config.enable_sni = false;
         Ok(config)
     }
 

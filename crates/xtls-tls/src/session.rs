@@ -212,10 +212,9 @@ impl TlsSession {
     }
 
     /// Whether the handshake is complete and the peer's certificate passed [`Verification::Authorities`],
-    /// [`Verification::Domain`], [`ServerVerification::Authorities`] or [`ClientVerification::Authorities`]. False with any
+    /// [`ServerVerification::Authorities`] or [`ClientVerification::Authorities`]. False with any
     /// other verification, without a certificate, and with a password.
     ///
-    /// [`Verification::Domain`]: crate::Verification::Domain
     /// [`Verification::Authorities`]: crate::Verification::Authorities
     /// [`ServerVerification::Authorities`]: crate::ServerVerification::Authorities
     /// [`ClientVerification::Authorities`]: crate::ClientVerification::Authorities

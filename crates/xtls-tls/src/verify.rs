@@ -40,15 +40,6 @@ pub enum Verification {
         /// Who the peer must be.
         address: BareJid,
     },
-    /// An authority must vouch for it, and it must name the XMPP domain that the peer serves clients of (RFC 6120
-    /// § 13.7.1.2), as [`PeerCertificate::names_domain`] tells. The chain is followed as with
-    /// [`Verification::Authorities`]; a purpose, if there is one, must be a TLS server, or anything.
-    Domain {
-        /// Whose word counts.
-        authorities: Arc<Authorities>,
-        /// The domain, in ASCII: labels that are not as A-labels (RFC 5890 § 2.3.2.1).
-        domain: String,
-    },
     /// Any certificate: the caller judges it after the handshake, before any plaintext passes.
     Deferred,
 }
@@ -65,7 +56,7 @@ impl Rule {
     const fn pins(&self) -> Option<&Vec<Fingerprint>> {
         match self {
             Self::Peer(Verification::Pinned(pins)) | Self::Server(ServerVerification::Pinned(pins), _) => Some(pins),
-            Self::Peer(Verification::Authorities { .. } | Verification::Domain { .. } | Verification::Deferred)
+            Self::Peer(Verification::Authorities { .. } | Verification::Deferred)
             | Self::Server(ServerVerification::Authorities(_) | ServerVerification::Deferred, _)
             | Self::Client(_) => None,
         }
@@ -74,7 +65,6 @@ impl Rule {
     const fn authorities(&self) -> Option<(&Arc<Authorities>, Purposes)> {
         match self {
             Self::Peer(Verification::Authorities { authorities, .. }) => Some((authorities, Purposes::Either)),
-            Self::Peer(Verification::Domain { authorities, .. }) => Some((authorities, Purposes::Server)),
             Self::Server(ServerVerification::Authorities(authorities), _) => Some((authorities, Purposes::Server)),
             Self::Client(ClientVerification::Authorities(authorities)) => Some((authorities, Purposes::Client)),
             Self::Peer(Verification::Pinned(_) | Verification::Deferred)
@@ -88,13 +78,6 @@ impl Rule {
         match self {
             Self::Peer(Verification::Authorities { address, .. }) => {
                 if certificate.xmpp_addrs().contains(address) {
-                    Ok(())
-                } else {
-                    Err(CertificateFault::WrongName)
-                }
-            }
-            Self::Peer(Verification::Domain { domain, .. }) => {
-                if certificate.names_domain(domain) {
                     Ok(())
                 } else {
                     Err(CertificateFault::WrongName)
@@ -385,9 +368,6 @@ impl ClientCertVerifier for PeerVerifier {
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod domain;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;

@@ -98,29 +98,6 @@ impl Names {
     }
 }
 
-impl Names {
-    /// RFC 6120 § 13.7.1.2 and RFC 6125 § 6.4: a DNS name, perhaps with a wildcard for its whole first label, a service of
-    /// the domain's (RFC 4985), or the domain as an XMPP address.
-    pub(super) fn domain(&self, domain: &str) -> bool {
-        if domain.is_empty() || !domain.is_ascii() {
-            return false;
-        }
-        let parent = domain.split_once('.').map(|(_, parent)| parent);
-        let dns = |name: &String| match name.strip_prefix("*.") {
-            // A wildcard for everything below a top level names nobody.
-            Some(rest) => rest.contains('.') && parent.is_some_and(|parent| parent.eq_ignore_ascii_case(rest)),
-            None => name.eq_ignore_ascii_case(domain),
-        };
-        let srv = |name: &String| {
-            name.split_once('.').is_some_and(|(service, rest)| {
-                service.eq_ignore_ascii_case("_xmpp-client") && rest.eq_ignore_ascii_case(domain)
-            })
-        };
-        let xmpp = |address: &BareJid| address.node().is_none() && address.as_str().eq_ignore_ascii_case(domain);
-        self.dns.iter().any(dns) || self.srv.iter().any(srv) || self.xmpp.iter().any(xmpp)
-    }
-}
-
 /// A name that is too long, or has characters that no such name has, identifies nothing.
 fn add(names: &mut Vec<String>, name: &str) {
     if names.len() < MAX_NAMES && (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic()) {

@@ -44,7 +44,7 @@ impl X509Session {
     pub(super) fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
         let verifier = Self::verifier(config);
         let rustls = config.client(Arc::clone(&verifier))?;
-        Self::begin(rustls, config.dns_name().unwrap_or_else(no_name), verifier, config.basics(), records_out)
+        Self::begin(rustls, no_name(), verifier, config.basics(), records_out)
     }
 
     pub(super) fn towards_server(config: &TowardsServer, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
@@ -348,7 +348,7 @@ impl fmt::Debug for X509Session {
     }
 }
 
-/// Stands where rustls wants a name and there is none. It is never sent, and nothing is derived from it.
+/// Stands where rustls wants a name: a JID is none. It is never sent, and nothing is derived from it.
 fn no_name() -> ServerName<'static> {
     ServerName::try_from("xtls.invalid").expect("a valid DNS name")
 }

@@ -1,9 +1,9 @@
 //! How TLS begins.
 
 use xtls_stanza::Method;
-use xtls_tls::{SrpConfig, TlsConfig, TlsSession, TlsVersion};
+use xtls_tls::{SrpConfig, TlsConfig, TlsSession, TlsVersion, TowardsServer};
 
-use super::{Link, LinkFault, LinkStage, LinkTimer};
+use super::{Link, LinkFault, LinkStage, LinkTimer, Server};
 use crate::trust::TrustPolicy;
 
 impl Link {
@@ -35,30 +35,41 @@ impl Link {
     }
 
     fn x509_session(&mut self) -> Option<TlsSession> {
+        if let Some(server) = self.server {
+            return self.server_session(server);
+        }
         let local = &self.local;
         let verification = self.verification();
         let mut config =
             TlsConfig::new(local.identity.clone(), local.provider.clone(), self.clock.wall(), verification);
-        config.minimum = self.config.minimum_tls;
         // The header of the stream inside of TLS says that the peer was accepted; it may have to be judged first.
         config.send_ticket = false;
-        if let Some(server) = self.server {
-            config.server_name = self.domain();
-            config.present_certificate = server.present_certificate;
-            if server.direct_tls {
-                // XEP-0368 § 2.2.
-                config.protocols = vec![b"xmpp-client".to_vec()];
-            }
-        }
-        if self.initiating && self.policy() == TrustPolicy::Ask {
-            // RFC 5246 § 7.3: the client of TLS 1.2 finishes before the server does, and cannot wait for a person.
-            config.minimum = TlsVersion::Tls13;
-        }
+        config.minimum = self.minimum_tls();
         if self.initiating {
             TlsSession::client(&config, &mut self.held).ok()
         } else {
             TlsSession::server(&config).ok()
         }
+    }
+
+    fn server_session(&mut self, server: Server) -> Option<TlsSession> {
+        let domain = self.peer.as_ref()?.domain().to_owned();
+        let verification = self.server_verification();
+        let local = &self.local;
+        let mut config = TowardsServer::new(domain, local.provider.clone(), self.clock.wall(), verification);
+        config.identity = server.present_certificate.then(|| local.identity.clone());
+        // XEP-0368 § 2.2.
+        config.alpn = server.direct_tls;
+        config.minimum = self.minimum_tls();
+        TlsSession::towards_server(&config, &mut self.held).ok()
+    }
+
+    fn minimum_tls(&self) -> TlsVersion {
+        if self.initiating && self.policy() == TrustPolicy::Ask {
+            // RFC 5246 § 7.3: the client of TLS 1.2 finishes before the server does, and cannot wait for a person.
+            return TlsVersion::Tls13;
+        }
+        self.config.minimum_tls
     }
 
     /// Behind the receiving end's part of a handshake the other end's person may have to judge our certificate, and the time

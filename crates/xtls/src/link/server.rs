@@ -128,12 +128,6 @@ impl Link {
         Ok(())
     }
 
-    /// The server's domain in ASCII, as certificates and TLS name it; `None` for an address that is none.
-    pub(super) fn domain(&self) -> Option<String> {
-        let domain = self.peer.as_ref().filter(|_| self.server.is_some())?.domain();
-        idna::domain_to_ascii(domain.as_str()).ok()
-    }
-
     /// The server's features: TLS comes first, if it has to or can be had.
     pub(super) fn server_features(&mut self, features: Features) {
         if self.stream.wants_tls() {

@@ -1,7 +1,9 @@
 //! Whose certificate is it? The rules are those of tunnels.
 
+use std::sync::Arc;
+
 use xtls_stanza::{Fingerprint, Method};
-use xtls_tls::{PeerCertificate, TlsSession, TlsVersion, Verification};
+use xtls_tls::{Authorities, PeerCertificate, ServerVerification, TlsSession, TlsVersion, Verification};
 
 use super::{Link, LinkEvent, LinkStage};
 use crate::{
@@ -30,26 +32,34 @@ impl Link {
     /// What TLS itself is to check. Where nothing but a pin will do, a certificate without one is refused with an alert;
     /// else it is judged when its key is proven.
     pub(super) fn verification(&self) -> Verification {
+        if let (Some(authorities), Some(address)) = (self.vouching(), self.peer_bare()) {
+            return Verification::Authorities { authorities, address };
+        }
+        self.only_pins().map_or(Verification::Deferred, Verification::Pinned)
+    }
+
+    /// The same for a server, which is known by its domain.
+    pub(super) fn server_verification(&self) -> ServerVerification {
+        if let Some(authorities) = self.vouching() {
+            return ServerVerification::Authorities(authorities);
+        }
+        self.only_pins().map_or(ServerVerification::Deferred, ServerVerification::Pinned)
+    }
+
+    /// Whose word decides.
+    fn vouching(&self) -> Option<Arc<Authorities>> {
+        let wanted = self.policy() == TrustPolicy::Authorities && self.record().pins.is_empty();
+        self.local.authorities.clone().filter(|_| wanted)
+    }
+
+    /// The pins, if nothing else will do.
+    fn only_pins(&self) -> Option<Vec<Fingerprint>> {
         let pins = self.record().fingerprints();
         let only_pinned = match self.policy() {
             TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => !pins.is_empty(),
             TrustPolicy::Ask => false,
         };
-        let authorities = self.local.authorities.clone().filter(|_| self.policy() == TrustPolicy::Authorities);
-        if let Some(authorities) = authorities.filter(|_| pins.is_empty()) {
-            if self.server.is_some() {
-                // A domain without an ASCII form is named by no certificate.
-                return Verification::Domain { authorities, domain: self.domain().unwrap_or_default() };
-            }
-            if let Some(address) = self.peer_bare() {
-                return Verification::Authorities { authorities, address };
-            }
-        }
-        if only_pinned && pins.iter().all(Fingerprint::is_trustworthy) {
-            Verification::Pinned(pins)
-        } else {
-            Verification::Deferred
-        }
+        (only_pinned && pins.iter().all(Fingerprint::is_trustworthy)).then_some(pins)
     }
 
     /// The handshake is complete, so the peer knows the password or holds the key of the certificate it showed. Nothing was
