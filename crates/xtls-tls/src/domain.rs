@@ -1,6 +1,6 @@
 //! Which certificates are those of a domain's server (RFC 6120 § 13.7.2.1, RFC 6125 § 6).
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use jid::{BareJid, DomainRef};
