@@ -82,8 +82,30 @@ pub struct Config {
     /// A peer that has an XML stream tunnel with us may put a new one in its place. Off, the new one is refused with
     /// alternative-session. Default off.
     pub replace_tunnels: bool,
+    /// Who gets an answer to the question what we are ready for (XEP-0250 § 3.2): at most three a minute for each bare JID
+    /// and 60 in all. Default [`AnswerOffers::Known`].
+    pub answer_offers: AnswerOffers,
+    /// Say in such an answer that a password may be shared (`<srp/>`), if who asks says so too. Default off.
+    pub offers_password: bool,
+    /// Say in such an answer that a certificate is taken that cannot be verified yet (`<insecure/>`). Default off.
+    pub offers_insecure: bool,
     /// Write the own address into `from`: for components, whose server stamps nothing. Default off.
     pub stamp_from: bool,
+}
+
+/// Who gets an answer to the question what we are ready for (XEP-0250 § 3.2). The answer shows whether a certificate of who
+/// asks is trusted. To everybody else it is a question like any that is not understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AnswerOffers {
+    /// Nobody.
+    Never,
+    /// Those that [`Engine::allow_offers`](crate::Engine::allow_offers) names.
+    Allowed,
+    /// Those too, and peers that have a pin, that were secured before, or that have a tunnel with us, also one that is not
+    /// secured yet; an offer of theirs that was not accepted is none.
+    #[default]
+    Known,
 }
 
 /// How many unacknowledged blocks may be on their way (XEP-0047 § 2.2).
@@ -150,6 +172,9 @@ impl Default for Config {
             password_cooldown: Duration::from_secs(60 * 60),
             sole_handler: false,
             replace_tunnels: false,
+            answer_offers: AnswerOffers::default(),
+            offers_password: false,
+            offers_insecure: false,
             stamp_from: false,
         }
     }

@@ -48,6 +48,18 @@ error! {
 }
 
 error! {
+    /// Why [`Engine::probe`](crate::Engine::probe) did nothing.
+    ProbeError {
+        /// The peer is the engine's own address.
+        OwnAddress = "the peer is this very entity",
+        /// 32 questions are open.
+        TooMany = "as many questions as can be open at once",
+        /// The options leave no TLS method that could be used with the peer, so that there is nothing to ask.
+        NoMethod = "the options allow no TLS method with this peer",
+    }
+}
+
+error! {
     /// Why a password was not taken.
     ProvidePasswordError {
         /// Nobody asked for one.

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use xtls_jingle::{JingleVersion, Reason};
-use xtls_stanza::{Element, Fingerprint, ParseError, SecurityOffer, jid::FullJid};
+use xtls_stanza::{Element, Fingerprint, ParseError, SecurityOffer, StanzaError, TlsOffer, jid::FullJid};
 use xtls_tls::PeerCertificate;
 
 use crate::{
@@ -24,6 +24,24 @@ impl fmt::Debug for TunnelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TunnelId({})", self.number)
     }
+}
+
+/// A question of [`Engine::probe`](crate::Engine::probe), named by the engine that asked it. It is never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProbeId(pub(crate) TunnelId);
+
+/// Why a peer's offer did not come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProbeFault {
+    /// The peer, or a server in its name, does not answer this: service-unavailable also from one that answers others.
+    Refused(StanzaError),
+    /// No answer came within [`Timers::answer`](crate::Timers::answer).
+    Timeout,
+    /// The answer is no offer.
+    Malformed,
+    /// The outer connection broke first.
+    Disconnected,
 }
 
 /// What became of a stanza that was handed to the engine.
@@ -58,7 +76,9 @@ pub(crate) enum Answer {
     /// An empty result.
     Result,
     /// An error.
-    Error(xtls_stanza::StanzaError),
+    Error(StanzaError),
+    /// What we are ready for, of what the peer is (XEP-0250 § 3.2).
+    Offer(TlsOffer),
     /// An empty result, and then the session is ended (XEP-0166 § 6.3.1), in the version that it was offered in.
     Terminate { sid: String, version: JingleVersion, reason: Reason },
 }
@@ -166,6 +186,15 @@ pub enum Event {
         /// The certificates that could be read, at most 8. Nothing is stored.
         result: Result<Vec<ReceivedCertificate>, Box<CertificatesFault>>,
     },
+    /// What a peer that was asked by [`Engine::probe`](crate::Engine::probe) is ready for. It comes once for each question.
+    Probed {
+        /// The question.
+        id: ProbeId,
+        /// Who was asked.
+        peer: FullJid,
+        /// What the peer is ready for with us, of what it was told; or why that is not known. Servers can forge it.
+        result: Result<TlsOffer, Box<ProbeFault>>,
+    },
     /// There is something to [`read`](crate::Tunnel::read).
     Readable {
         /// The tunnel.
@@ -214,6 +243,19 @@ pub enum EndedBy {
     /// The engine, because of a fault, or because nothing runs in the tunnel any more.
     Engine,
 }
+
+impl fmt::Display for ProbeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "the peer does not tell what it is ready for: {error}"),
+            Self::Timeout => f.write_str("the peer did not tell in time what it is ready for"),
+            Self::Malformed => f.write_str("the peer answered something else than what it is ready for"),
+            Self::Disconnected => f.write_str("the connection broke before the peer told what it is ready for"),
+        }
+    }
+}
+
+impl core::error::Error for ProbeFault {}
 
 impl EndedBy {
     /// A short name, as the command prints it.

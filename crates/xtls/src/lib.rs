@@ -23,13 +23,15 @@ mod wall;
 
 pub use application::{Application, BYTES_NS, TunnelOptions};
 pub use certificates::{CertificatesFault, ReceivedCertificate};
-pub use config::{Config, ConfigError, Local, Timers, Window};
+pub use config::{AnswerOffers, Config, ConfigError, Local, Timers, Window};
 pub use engine::{Engine, Transmit};
 pub use error::{
-    AcceptError, EngineError, FinishError, InitiateError, ProvidePasswordError, RejectError, RequestCertificatesError,
-    SendError, StreamError, TrustError, WriteError,
+    AcceptError, EngineError, FinishError, InitiateError, ProbeError, ProvidePasswordError, RejectError,
+    RequestCertificatesError, SendError, StreamError, TrustError, WriteError,
 };
-pub use event::{CloseReason, Closed, Disposition, EndedBy, Event, Incoming, Refusal, Side, TunnelId};
+pub use event::{
+    CloseReason, Closed, Disposition, EndedBy, Event, Incoming, ProbeFault, ProbeId, Refusal, Side, TunnelId,
+};
 pub use fault::{Blame, Fault, Missing};
 pub use handle::{TrustDecision, Tunnel};
 pub use link::{
@@ -46,8 +48,8 @@ pub use trust::{
 
 pub use xtls_jingle::{Description, Profile, Reason, ReasonCondition};
 pub use xtls_stanza::{
-    Caps, CapsError, Disco, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo, Element, Fingerprint, HashAlgo, Method,
-    SecurityOffer, jid,
+    Caps, CapsError, Disco, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo, Element, Fingerprint, HashAlgo, KeyName,
+    Method, SecurityOffer, TlsOffer, jid,
 };
 pub use xtls_stream::{Dialect, DirectFault, Features, StartTlsFault};
 pub use xtls_tls::{

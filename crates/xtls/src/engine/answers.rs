@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use xtls_jingle::{Jingle, JingleVersion, Reason};
-use xtls_stanza::{Id, Iq};
+use xtls_stanza::{Id, Iq, IqType, TlsOffer};
 
 use super::Shared;
 use crate::event::Answer;
@@ -23,6 +23,7 @@ pub(super) struct Answers {
 #[derive(Debug)]
 enum Waiting {
     Reply { to: Arc<str>, id: String, error: Option<xtls_stanza::StanzaError> },
+    Offer { to: Arc<str>, id: String, offer: TlsOffer },
     Terminate { to: Arc<str>, sid: String, version: JingleVersion, reason: Reason },
 }
 
@@ -41,6 +42,7 @@ impl Answers {
         match answer {
             Answer::Result => self.waiting.push_back(Waiting::Reply { to, id, error: None }),
             Answer::Error(error) => self.waiting.push_back(Waiting::Reply { to, id, error: Some(error) }),
+            Answer::Offer(offer) => self.waiting.push_back(Waiting::Offer { to, id, offer }),
             Answer::Terminate { sid, version, reason } => {
                 self.waiting.push_back(Waiting::Reply { to: Arc::clone(&to), id, error: None });
                 self.waiting.push_back(Waiting::Terminate { to, sid, version, reason });
@@ -61,6 +63,12 @@ impl Answers {
             }
             Waiting::Reply { to, id, error: Some(error) } => {
                 Iq::write_error(out, &id, &to, shared.from(), &error);
+                Some(to)
+            }
+            Waiting::Offer { to, id, offer } => {
+                Iq::write_start(out, IqType::Result, &id, &to, shared.from());
+                offer.write(out);
+                out.push_str("</iq>");
                 Some(to)
             }
             Waiting::Terminate { to, sid, version, reason } => {

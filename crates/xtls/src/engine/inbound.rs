@@ -12,7 +12,7 @@ use xtls_stanza::{
     ns,
 };
 
-use super::Engine;
+use super::{Engine, offers::is_offer};
 use crate::{
     application::Application,
     event::{Answer, Disposition, Refusal as Unclaimed},
@@ -118,11 +118,15 @@ impl Engine {
             (IqType::Get | IqType::Set, Some(payload)) if PubkeysVariant::of(payload).is_some() => {
                 self.nobodys(from, iq.id, Answer::Error(Condition::ServiceUnavailable.into()), false)
             }
-            (IqType::Get | IqType::Set, _) => {
+            (IqType::Get | IqType::Set, payload) => {
                 for number in self.with_address(from) {
                     self.with_tunnel(number, Tunnel::heard);
                 }
-                Disposition::NotOurs
+                let asked = payload.filter(|payload| iq.iq_type == IqType::Get && is_offer(*payload));
+                match asked.and_then(|offer| self.handle_offer_query(iq.id, from, offer)) {
+                    Some(()) => Disposition::Consumed,
+                    None => Disposition::NotOurs,
+                }
             }
             (IqType::Result | IqType::Error, _) => self.handle_answer(iq, from),
             _ => Disposition::NotOurs,
@@ -131,6 +135,9 @@ impl Engine {
 
     /// Matches an answer by its id and its sender: one without the other answers nothing (RFC 6120 § 8.1.3).
     fn handle_answer(&mut self, iq: Iq<'_>, from: &str) -> Disposition {
+        if self.handle_offer_answer(&iq, from) {
+            return Disposition::Consumed;
+        }
         let error = iq.error();
         for number in self.with_address(from) {
             let taken = self.with_tunnel(number, |tunnel, shared| {

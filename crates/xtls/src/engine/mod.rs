@@ -4,6 +4,7 @@ mod answers;
 mod capabilities;
 mod commands;
 mod inbound;
+mod offers;
 mod shared;
 
 use core::{fmt, time::Duration};
@@ -20,13 +21,14 @@ use xtls_stanza::{DiscoIdentity, DiscoInfo, ns};
 
 use self::answers::Answers;
 pub(crate) use self::capabilities::supports_xtls;
+use self::offers::Offers;
 pub(crate) use self::shared::{Shared, Weight};
 use crate::{
     config::{Config, Local},
     error::EngineError,
     event::{Event, TunnelId},
     handle::Tunnel,
-    timer::Deadline,
+    timer::{Deadline, Timer},
     trust::TrustStore,
     tunnel,
 };
@@ -56,6 +58,7 @@ pub struct Engine {
     /// Tunnels that may have something to send, each at most once.
     ready: VecDeque<u64>,
     answers: Answers,
+    offers: Offers,
     next_number: u64,
     id: u64,
 }
@@ -94,6 +97,7 @@ impl Engine {
             tunnels: BTreeMap::new(),
             ready: VecDeque::new(),
             answers: Answers::default(),
+            offers: Offers::default(),
             next_number: 0,
             id: ENGINES.fetch_add(1, Ordering::Relaxed),
         })
@@ -121,6 +125,7 @@ impl Engine {
     /// Passes time on. An extra call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.shared.clock.advance(now);
+        self.expire_offers();
         let numbers: Vec<u64> = self.tunnels.keys().copied().collect();
         for number in numbers {
             self.with_tunnel(number, |tunnel, shared| {
@@ -135,6 +140,7 @@ impl Engine {
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.shared.clock.advance(now);
         self.answers.clear();
+        self.lose_offers();
         self.shared.capabilities.forget_all();
         let numbers: Vec<u64> = self.tunnels.keys().copied().collect();
         for number in numbers {
@@ -149,6 +155,9 @@ impl Engine {
     pub fn poll_transmit(&mut self, now: Instant, out: &mut String) -> Option<Transmit> {
         self.shared.clock.advance(now);
         if let Some(to) = self.answers.poll(&mut self.shared, out) {
+            return Some(Transmit { to });
+        }
+        if let Some(to) = self.offers.poll(&mut self.shared, out) {
             return Some(Transmit { to });
         }
         while let Some(&number) = self.ready.front() {
@@ -183,7 +192,8 @@ impl Engine {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, and why; `None` when nothing waits.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        self.tunnels.values().filter_map(|tunnel| tunnel.timers.next()).min_by_key(|deadline| deadline.at)
+        let asked = self.offers.deadline().map(|at| Deadline { at, timer: Timer::Answer });
+        self.tunnels.values().filter_map(|tunnel| tunnel.timers.next()).chain(asked).min_by_key(|deadline| deadline.at)
     }
 
     /// A tunnel, to be used; `None` when the id is another engine's or the tunnel has ended.

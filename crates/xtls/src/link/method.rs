@@ -299,7 +299,7 @@ impl Link {
 }
 
 /// The fingerprints that an offer's keys have for names; MD5 says nothing either way.
-fn fingerprints(offer: &TlsOffer) -> Vec<Fingerprint> {
+pub(crate) fn fingerprints(offer: &TlsOffer) -> Vec<Fingerprint> {
     let names = offer.keys.iter().filter_map(KeyName::fingerprint);
     names.filter(|fingerprint| fingerprint.algo() != HashAlgo::Md5).collect()
 }

@@ -23,6 +23,7 @@ pub use config::{LinkConfig, LinkLocal, LinkSetup, LinkTerms, LinkTimer, LinkTim
 pub use error::{LinkAnswerError, LinkError, LinkSendError, LinkTermsError};
 pub use event::{LinkClosed, LinkDeadline, LinkEvent, LinkReason, LinkStage};
 pub use fault::LinkFault;
+pub(crate) use method::fingerprints;
 pub use server::{ServerTerms, ServerTls};
 
 use crate::{

@@ -28,7 +28,7 @@ pub(super) enum Secret {
 }
 
 /// What can be done about the peer's methods.
-enum Choice {
+pub(super) enum Choice {
     /// These methods would do, the preferred one first; never empty.
     Methods(Vec<Method>),
     /// Somebody has to be asked for the password first.
@@ -167,7 +167,7 @@ impl Tunnel {
         shared.events.push(Event::PasswordRequired { id: self.id, side });
     }
 
-    fn choose_method(&self, theirs: &[Method], shared: &Shared) -> Choice {
+    pub(super) fn choose_method(&self, theirs: &[Method], shared: &Shared) -> Choice {
         if let Some(methods) = self.stripped(theirs, shared) {
             return Choice::Refuse(Fault::Downgraded { missing: Missing::Methods(methods) });
         }
@@ -228,7 +228,7 @@ impl Tunnel {
         comparable.peek().is_none() || comparable.any(|one| pins.contains(one))
     }
 
-    fn allows(&self, method: Method) -> bool {
+    pub(super) fn allows(&self, method: Method) -> bool {
         self.options.as_ref().is_some_and(|options| options.methods.contains(&method))
     }
 

@@ -4,6 +4,7 @@
 //!
 //! - `support`: does the peer have XTLS at all;
 //! - `negotiation`: Jingle up to an agreed method;
+//! - `probe`: what would become of it, before there is one;
 //! - `redirect`: an offer that is to be made to somebody else;
 //! - `method`: which method, and whose password;
 //! - `handshake`: how TLS begins, by either method;
@@ -19,6 +20,7 @@ mod ending;
 mod handshake;
 mod method;
 mod negotiation;
+mod probe;
 mod redirect;
 mod stream;
 mod support;

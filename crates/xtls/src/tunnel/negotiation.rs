@@ -92,7 +92,7 @@ impl Tunnel {
         self.agreed(shared);
     }
 
-    fn take_options(&mut self, mut options: TunnelOptions) {
+    pub(super) fn take_options(&mut self, mut options: TunnelOptions) {
         self.secret = options.password.take().map_or_else(Secret::default, Secret::Known);
         self.options = Some(options);
     }

@@ -157,6 +157,7 @@ pub fn kinds(events: &[Event]) -> Vec<&'static str> {
             Event::Stanza { .. } => "Stanza",
             Event::Impersonation { .. } => "Impersonation",
             Event::CertificatesReceived { .. } => "CertificatesReceived",
+            Event::Probed { .. } => "Probed",
             Event::Readable { .. } => "Readable",
             Event::Writable { .. } => "Writable",
             Event::PeerFinished { .. } => "PeerFinished",

@@ -1,4 +1,4 @@
-//! What XEP-0047, XEP-0166 and XEP-0261 oblige to, played through an engine: every error condition with its type and
+//! What XEP-0047, XEP-0166, XEP-0250 and XEP-0261 oblige to, played through an engine: every error condition with its type and
 //! Jingle's own condition, and bad input.
 #![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
@@ -7,4 +7,5 @@ mod common;
 
 mod bytestream;
 mod jingle;
+mod offers;
 mod sizes;

@@ -1,0 +1,242 @@
+//! Extension probing: what two ends could use, told before there is a tunnel (XEP-0250 § 3.2).
+//!
+//! An answer tells whose certificates are trusted here, so it is given to few and not often, and to everybody else the
+//! question is one that nobody here understands.
+
+use core::time::Duration;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use xtls_stanza::{
+    Condition, ElementRef, ErrorType, HashAlgo, Id, Iq, IqType, KeyKind, KeyName, Method, OwnMethods, StanzaError,
+    TlsOffer,
+    jid::{BareJid, FullJid},
+    ns,
+};
+
+use super::{Engine, Shared};
+use crate::{
+    application::TunnelOptions,
+    config::AnswerOffers,
+    error::ProbeError,
+    event::{Answer, Event, ProbeFault, ProbeId},
+    fault::Fault,
+    password::is_user_name,
+    tunnel::Tunnel,
+};
+
+/// Questions of ours and those of others.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    /// Ours that wait to be sent or answered, in the order in which they were asked; so their times are over in that order.
+    asked: VecDeque<Asked>,
+    /// Whose questions were answered within the last [`Offers::SPAN`], and when. It is as long as [`Offers::OVERALL`] at most.
+    answered: VecDeque<(Instant, BareJid)>,
+    /// To whom the embedder lets answers go.
+    allowed: BTreeSet<BareJid>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    id: ProbeId,
+    peer: FullJid,
+    to: Arc<str>,
+    offer: TlsOffer,
+    /// The id of the query, once it is out.
+    sent: Option<Id>,
+    until: Instant,
+}
+
+impl Offers {
+    /// Questions of ours at once.
+    const ASKED: usize = 32;
+    /// How far back answers count.
+    const SPAN: Duration = Duration::from_secs(60);
+    /// Answers to one bare JID in that time.
+    const PER_PEER: usize = 3;
+    /// Answers in all in that time.
+    const OVERALL: usize = 60;
+
+    pub(super) fn poll(&mut self, shared: &mut Shared, out: &mut String) -> Option<Arc<str>> {
+        let asked = self.asked.iter_mut().find(|asked| asked.sent.is_none())?;
+        let id = shared.ids.next_id();
+        Iq::write_start(out, IqType::Get, id.as_str(), &asked.to, shared.from());
+        asked.offer.write(out);
+        out.push_str("</iq>");
+        asked.sent = Some(id);
+        Some(Arc::clone(&asked.to))
+    }
+
+    /// When the next question of ours has waited for long enough.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.asked.front().map(|asked| asked.until)
+    }
+
+    fn take_if(&mut self, is_it: impl FnMut(&Asked) -> bool) -> Option<Asked> {
+        let at = self.asked.iter().position(is_it)?;
+        self.asked.remove(at)
+    }
+
+    /// Whether one more answer may go to this peer now; if so it counts.
+    fn admit(&mut self, now: Instant, peer: &BareJid) -> bool {
+        while self.answered.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= Self::SPAN) {
+            self.answered.pop_front();
+        }
+        let of_peer = self.answered.iter().filter(|(_, to)| to == peer).count();
+        if of_peer >= Self::PER_PEER || self.answered.len() >= Self::OVERALL {
+            return false;
+        }
+        self.answered.push_back((now, peer.clone()));
+        true
+    }
+}
+
+impl Engine {
+    /// Asks what `peer` is ready for with us, without opening a tunnel (XEP-0250 § 3.2). `options` are the conditions that a
+    /// tunnel would be under; nothing of them but methods, policy and the presence of a password matters.
+    ///
+    /// What comes of it is told by [`Event::Probed`], within [`Timers::answer`](crate::Timers::answer). The question shows the
+    /// peer, and the servers in between, the fingerprints of the own certificate where certificates are allowed, and which
+    /// methods are. The answer went through the same servers and proves nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to ask, or 32 questions are open; nothing was sent then.
+    pub fn probe(&mut self, now: Instant, peer: FullJid, options: &TunnelOptions) -> Result<ProbeId, ProbeError> {
+        self.shared.clock.advance(now);
+        if peer == self.shared.local.jid {
+            return Err(ProbeError::OwnAddress);
+        }
+        if self.offers.asked.len() >= Offers::ASKED {
+            return Err(ProbeError::TooMany);
+        }
+        let offer = Tunnel::imagined(peer.clone(), options.clone(), &self.shared).probing_offer(&self.shared);
+        if offer.is_empty() {
+            return Err(ProbeError::NoMethod);
+        }
+        let id = ProbeId(self.new_id());
+        let until = self.shared.after(self.shared.config.timers.answer);
+        let to = super::shared::address(peer.as_str());
+        self.offers.asked.push_back(Asked { id, peer, to, offer, sent: None, until });
+        Ok(id)
+    }
+
+    /// By which method a tunnel with `peer` would be secured, if `theirs` is what the peer said of itself and what is known of
+    /// the peer stays what it is; or the fault that it would fail with. Where a person would have to be asked for a password,
+    /// the yes is assumed. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// When nothing would do.
+    pub fn would_choose(
+        &self,
+        peer: &FullJid,
+        options: &TunnelOptions,
+        theirs: &TlsOffer,
+    ) -> Result<Method, Box<Fault>> {
+        Tunnel::imagined(peer.clone(), options.clone(), &self.shared).would_choose(theirs, &self.shared)
+    }
+
+    /// Lets a peer be answered that asks what we are ready for, whatever is known of it, or takes that back. It counts where
+    /// [`Config::answer_offers`](crate::Config::answer_offers) is not [`AnswerOffers::Never`].
+    pub fn allow_offers(&mut self, peer: BareJid, allow: bool) {
+        if allow {
+            self.offers.allowed.insert(peer);
+        } else {
+            self.offers.allowed.remove(&peer);
+        }
+    }
+
+    /// The peer asks what we are ready for. `None` if it is nobody who is to be answered: then it is a question that is not
+    /// understood here, and whoever answers those answers it too, so that the two cannot be told apart.
+    pub(super) fn handle_offer_query(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Option<()> {
+        let theirs = TlsOffer::parse(payload)?;
+        let peer = FullJid::new(from).ok()?.to_bare();
+        if !self.answers_offers_of(&peer) {
+            return None;
+        }
+        let answer = if self.offers.admit(self.shared.clock.now(), &peer) {
+            Answer::Offer(self.answering_offer(&peer, &theirs))
+        } else {
+            Answer::Error(StanzaError::new(Condition::ResourceConstraint).with_type(ErrorType::Wait))
+        };
+        self.answers.push(from, id, answer);
+        Some(())
+    }
+
+    /// An answer to a question of ours, by its id and its sender.
+    pub(super) fn handle_offer_answer(&mut self, iq: &Iq<'_>, from: &str) -> bool {
+        let is_it = |asked: &Asked| asked.sent.is_some_and(|sent| sent.as_str() == iq.id) && *asked.to == *from;
+        let Some(asked) = self.offers.take_if(is_it) else { return false };
+        let offer = iq.payload.and_then(TlsOffer::parse);
+        let result = match iq.error() {
+            Some(error) => Err(ProbeFault::Refused(error)),
+            None => offer.ok_or(ProbeFault::Malformed),
+        };
+        self.probed(asked, result);
+        true
+    }
+
+    /// Gives up questions that were not answered in time.
+    pub(super) fn expire_offers(&mut self) {
+        let now = self.shared.clock.now();
+        while let Some(asked) = self.offers.take_if(|asked| asked.until <= now) {
+            // It may still be answered, and that belongs to nobody else.
+            if let Some(sent) = asked.sent {
+                self.answers.expect(sent, &asked.to);
+            }
+            self.probed(asked, Err(ProbeFault::Timeout));
+        }
+    }
+
+    pub(super) fn lose_offers(&mut self) {
+        while let Some(asked) = self.offers.asked.pop_front() {
+            self.probed(asked, Err(ProbeFault::Disconnected));
+        }
+    }
+
+    fn probed(&mut self, asked: Asked, result: Result<TlsOffer, ProbeFault>) {
+        let Asked { id, peer, .. } = asked;
+        self.shared.events.push(Event::Probed { id, peer, result: result.map_err(Box::new) });
+    }
+
+    fn answers_offers_of(&self, peer: &BareJid) -> bool {
+        let knows = || {
+            let record = self.shared.store.record(peer);
+            // An offer that is not decided on makes nobody known: anybody can make one.
+            let has_tunnel =
+                || self.tunnels.values().any(|tunnel| tunnel.is_usable() && tunnel.peer().to_bare() == *peer);
+            !record.pins.is_empty() || record.secured_before() || has_tunnel()
+        };
+        match self.shared.config.answer_offers {
+            AnswerOffers::Never => false,
+            AnswerOffers::Allowed => self.offers.allowed.contains(peer),
+            AnswerOffers::Known => self.offers.allowed.contains(peer) || knows(),
+        }
+    }
+
+    /// § 3.2: a key is shown only to who has named one that can be verified; by its name alone that is a pinned one.
+    fn answering_offer(&self, peer: &BareJid, theirs: &TlsOffer) -> TlsOffer {
+        let shared = &self.shared;
+        let mut own = OwnMethods::default();
+        let names = shared.local.identity.announced_fingerprints();
+        own.keys = names.iter().map(|name| (KeyKind::X509, KeyName::from(name))).collect();
+        own.insecure = shared.config.offers_insecure;
+        // Who asks is who would begin (§ 2.3).
+        own.srp = shared.config.offers_password && is_user_name(peer) && shared.password_locked_until(peer).is_none();
+        let record = shared.store.record(peer);
+        let is_pinned = |name: &KeyName| {
+            let fingerprint = name.fingerprint().filter(|fingerprint| fingerprint.algo() != HashAlgo::Md5);
+            fingerprint.is_some_and(|fingerprint| record.pins.iter().any(|pin| pin.fingerprint == fingerprint))
+        };
+        theirs.answer(&own, |name| is_pinned(name).then_some(KeyKind::X509))
+    }
+}
+
+/// Whether this is what a peer asks that wants to know what we are ready for.
+pub(super) fn is_offer(payload: ElementRef<'_>) -> bool {
+    payload.is("offer", ns::C2C_TLS)
+}
