@@ -1,11 +1,15 @@
 //! The command line.
 
+mod probe;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jid::{BareJid, FullJid, Jid};
 use xtls::Profile;
+
+pub(crate) use probe::ProbeArgs;
 
 /// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
 #[derive(Debug, Parser)]
@@ -64,6 +68,12 @@ pub(crate) enum Command {
     /// on standard error, with --json too. With a password there is one end for both directions: the first input to end
     /// that had at least one byte brings it about.
     Pipe(PipeArgs),
+
+    /// Ask a peer what it can do and what it is ready for, without opening a tunnel
+    ///
+    /// Tells whether the peer has XTLS, what it answers to our offer (XEP-0250; peers answer those that they know), and by
+    /// what a tunnel would be secured. All of that went through the servers and proves nothing.
+    Probe(ProbeArgs),
 
     /// Write the script that completes this command line in a shell to standard output
     Completions {

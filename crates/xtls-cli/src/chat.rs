@@ -27,7 +27,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Resu
     reach::check(&rules, &trust, &bare)?;
     rules.ask(output, bare.as_str())?;
     rules.warn(output);
-    let mut session = Session::start(output, data, &args.account, trust, rules.authorities()).await?;
+    let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
     let lines = Lines::start();
     let mut conversation = Conversation::new(rules, vec![bare], false);
     let result = match reach::reach(&mut session, &conversation.rules, &MESSAGES, &args.peer).await {

@@ -20,7 +20,8 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Re
     let trust = data.trust()?;
     rules.ask(output, "your peers")?;
     rules.warn(output);
-    let mut session = Session::start(output, data, &args.account, trust, rules.authorities()).await?;
+    let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
+    session.allow_offers(&args.accept_from);
     let lines = if args.echo { Lines::none() } else { Lines::start() };
     let mut conversation = Conversation::new(rules, args.accept_from.clone(), args.echo);
     let result = listen(&mut session, &mut conversation, lines, &args.accept_from).await;

@@ -18,6 +18,7 @@ mod listen;
 mod manual;
 mod output;
 mod pipe;
+mod probe;
 mod reach;
 mod session;
 mod trace;
@@ -73,6 +74,7 @@ fn run(output: Output, cli: &Cli) -> Result<(), Failure> {
         Command::Trust(command) => trust::run(output, &data()?, command),
         Command::Listen(args) => block_on(listen::run(output, &data()?, args)),
         Command::Pipe(args) => block_on(pipe::run(output, &data()?, args)),
+        Command::Probe(args) => block_on(probe::run(output, &data()?, args)),
         Command::Chat(args) => block_on(chat::run(output, &data()?, args)),
     }
 }

@@ -96,6 +96,7 @@ mod tests {
             "xtls-listen.1",
             "xtls-man.1",
             "xtls-pipe.1",
+            "xtls-probe.1",
             "xtls-trust-add.1",
             "xtls-trust-list.1",
             "xtls-trust-remove.1",

@@ -133,20 +133,22 @@ async fn search(session: &mut Session, mut search: Search, application: &Applica
             Progress::Searching => {}
             Progress::Ask(question) => session.send(&question),
             Progress::Found(full) => return Ok(Outcome::Found(full)),
-            Progress::WithoutXtls => {
-                return Err(Failure::security(format!(
-                    "{} is online without XTLS, or a server hides it; its owner can run: xtls listen",
-                    search.peer()
-                )));
-            }
-            Progress::Offline => {
-                return Err(Failure::connection(format!(
-                    "{} is not online, or does not let this account see it: ask its owner, or give a full address",
-                    search.peer()
-                )));
-            }
+            Progress::WithoutXtls => return Err(without_xtls(search.peer())),
+            Progress::Offline => return Err(offline(search.peer())),
         }
     }
+}
+
+/// The peer is there and does not tell of XTLS.
+pub(crate) fn without_xtls(peer: &Jid) -> Failure {
+    Failure::security(format!("{peer} is online without XTLS, or a server hides it; its owner can run: xtls listen"))
+}
+
+/// The peer is not to be seen.
+pub(crate) fn offline(peer: &Jid) -> Failure {
+    Failure::connection(format!(
+        "{peer} is not online, or does not let this account see it: ask its owner, or give a full address"
+    ))
 }
 
 /// Too many wrong passwords were tried with the peer of whom this is known, as the engine counts them.

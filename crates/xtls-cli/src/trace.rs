@@ -138,6 +138,7 @@ impl Trace {
             Event::Impersonation { .. } => ("impersonation", None, None),
             Event::Misaddressed { .. } => ("misaddressed", None, None),
             Event::CertificatesReceived { .. } => ("certificates_received", None, None),
+            Event::Probed { .. } => ("probed", None, None),
             Event::Readable { .. } => ("readable", None, None),
             Event::Writable { .. } => ("writable", None, None),
             Event::PeerFinished { .. } => ("peer_finished", None, None),
@@ -193,7 +194,7 @@ impl<'a> Stanza<'a> {
 fn peer_of(engine: &mut Engine, event: &Event) -> Option<String> {
     let id = match event {
         Event::Incoming(incoming) => return Some(incoming.peer.to_string()),
-        Event::Redirected { peer, .. } => return Some(peer.to_string()),
+        Event::Redirected { peer, .. } | Event::Probed { peer, .. } => return Some(peer.to_string()),
         Event::Closed(closed) => return Some(closed.peer.to_string()),
         Event::IncomingGone { id }
         | Event::PasswordRequired { id, .. }

@@ -192,6 +192,23 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
+/// A module that plays a client of Carol's that knows of no tunnels: `carol@DOMAIN/phone`.
+const PHONE: &str = r#"
+local st = require "util.stanza";
+local info = "http://jabber.org/protocol/disco#info";
+module:hook("iq/full", function (event)
+    local stanza = event.stanza;
+    if stanza.attr.to ~= "carol@" .. module.host .. "/phone" or stanza.attr.type ~= "get" then return; end
+    if stanza:get_child("query", info) then
+        event.origin.send(st.reply(stanza):tag("query", { xmlns = info })
+            :tag("identity", { category = "client", type = "phone" }):up():tag("feature", { var = info }));
+    else
+        event.origin.send(st.error_reply(stanza, "cancel", "service-unavailable"));
+    end
+    return true;
+end, 10);
+"#;
+
 /// A module that says where the servers of other domains are, in place of DNS.
 fn write_resolver(dir: &Path, site: &Site) {
     let mut servers = String::new();
@@ -216,6 +233,7 @@ end
     );
     fs::create_dir_all(dir.join("plugins")).expect("the directory of modules is created");
     fs::write(dir.join("plugins/mod_neighbours.lua"), module).expect("the module is written");
+    fs::write(dir.join("plugins/mod_phone.lua"), PHONE).expect("the module is written");
 }
 
 fn configuration(dir: &Path, port: u16, transport: Transport, site: &Site) -> String {
@@ -233,7 +251,7 @@ c2s_ports = {{ {port} }}
 http_ports = {{ }}
 https_ports = {{ }}
 component_ports = {{ }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours", "phone" }}
 plugin_paths = {{ "{dir}/plugins" }}
 authentication = "internal_plain"
 storage = "internal"

@@ -3,10 +3,13 @@
 //! With `--json` nothing but events goes to standard output. Errors go to standard error in both cases. Where standard
 //! output carries data, everything goes to standard error, and with `--json` nothing but events.
 
+mod offer;
+
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use xtls_stanza::Shown;
 
 /// One thing that happened. The names and members are the JSON interface of the command.
@@ -37,6 +40,8 @@ pub(crate) enum Report<'a> {
     Trusted { jid: &'a str, fingerprint: &'a str, learned: &'a str },
     /// Everything known of a peer, for `trust show`.
     Peer(Peer<'a>),
+    /// `probe`: what a peer told of itself, and what a tunnel with it would come to.
+    Probe(Probed<'a>),
     /// `demo`: a stanza passed the simulated server.
     Stanza { number: u64, from: &'a str, to: &'a str, what: &'a str, bytes: usize },
     /// `demo`: the transfer is over.
@@ -197,6 +202,7 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         Report::Error { .. } | Report::Warning { .. } => Ok(()),
         Report::Trusted { jid, fingerprint, learned } => writeln!(out, "{}  {fingerprint}  {learned}", Shown(jid)),
         Report::Peer(peer) => human_peer(out, peer),
+        Report::Probe(probed) => probed.human(out),
         Report::Stanza { number, from, to, what, bytes } => {
             writeln!(out, "{number:>4}  {from} -> {to}  {what:<44} {bytes:>6} B")
         }

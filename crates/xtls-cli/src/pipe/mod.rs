@@ -31,7 +31,8 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
     }
     rules.ask(output, named.first().map_or("your peers", |peer| peer.as_str()))?;
     rules.warn(output);
-    let mut session = Session::start(output, data, &args.account, trust, rules.authorities()).await?;
+    let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
+    session.allow_offers(&args.accept_from);
     let application = Application::bytes();
     let mut wait = Wait { rules, application, named, reached: Vec::new(), waits: args.peer.is_none(), until: None };
     let result = open_and_carry(&mut session, &mut wait, args).await;

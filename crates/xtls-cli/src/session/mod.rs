@@ -12,9 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
-use xtls::{
-    Authorities, Closed, Config, Disposition, Element, Engine, Event, Local, PeerCertificate, TrustDecision, TunnelId,
-};
+use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, PeerCertificate, TrustDecision, TunnelId};
 use zeroize::Zeroizing;
 
 use crate::account::{self, Account};
@@ -87,7 +85,7 @@ impl Session {
         data: &DataDir,
         args: &AccountArgs,
         trust: TrustFile,
-        authorities: Option<Arc<Authorities>>,
+        rules: &Rules,
     ) -> Result<Self, Failure> {
         let account = Account::from_args(args)?;
         let trace = Trace::create(args.trace.as_deref(), output)?;
@@ -100,11 +98,12 @@ impl Session {
         let signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
 
         let mut local = Local::new(connection.jid().clone(), identity);
-        local.authorities = authorities;
+        local.authorities = rules.authorities();
         let mut config = Config::default();
         // Nobody else here could take what the engine does not.
         config.sole_handler = true;
         config.profile = args.profile;
+        config.offers_password = rules.has_password();
         // Bytes that have come wait for whoever reads standard output, as they do in any pipe.
         config.timers.drain = PATIENT_READER;
         let mut seed = [0; 32];
@@ -145,6 +144,13 @@ impl Session {
             return Ok(());
         };
         self.report(&Report::Secured(Secured::new(peer.as_str(), &security)))
+    }
+
+    /// Lets peers that the command line names be answered that ask what we are ready for.
+    pub(crate) fn allow_offers(&mut self, peers: &[BareJid]) {
+        for peer in peers {
+            self.engine.allow_offers(peer.clone(), true);
+        }
     }
 
     /// Shows ourselves to a peer: the servers tell it at once when we are gone, whoever has subscribed to what.

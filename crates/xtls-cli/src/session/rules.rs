@@ -98,7 +98,7 @@ impl Rules {
     }
 
     /// Whether a password is there, or is to be asked for.
-    fn has_password(&self) -> bool {
+    pub(crate) fn has_password(&self) -> bool {
         self.password.is_some() || self.asks
     }
 

@@ -1,0 +1,112 @@
+//! The options of `xtls probe`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jid::FullJid;
+use xtls::Profile;
+
+use super::{AccountArgs, TrustArgs};
+use crate::exit::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// A full address, or a bare one: then a resource with XTLS is looked for among those online
+    #[arg(value_name = "PEER")]
+    pub(crate) target: String,
+
+    /// Trust these certificate authorities (PEM) for the server, in place of the platform's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Trust this certificate: a fingerprint in hex; may be repeated
+    #[arg(long = "trust", value_name = "FINGERPRINT")]
+    pub(crate) fingerprints: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+}
+
+/// What only a peer is asked with: the account, and the conditions of a tunnel that would be opened.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for a peer")]
+pub(crate) struct PeerArgs {
+    /// The own full address, such as juliet@capulet.example/xtls
+    #[arg(long, value_name = "FULLJID")]
+    pub(crate) jid: Option<FullJid>,
+
+    /// Do not ask the peer what it is ready for: that shows it, and the servers, the own fingerprints
+    #[arg(long)]
+    pub(crate) no_offer: bool,
+
+    /// Connect to this server [default: port 5222 of the host that the address names]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) server: Option<String>,
+
+    /// Read the password from the first line of this file [else: XTLS_PASSWORD, else a prompt]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Log in without TLS to the server; only to loopback addresses
+    #[arg(long, conflicts_with = "ca_file")]
+    pub(crate) insecure_plaintext: bool,
+
+    /// Write a line of JSON for each stanza and each event to a new file, without what is said in them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+
+    /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant
+    #[arg(long, value_name = "PROFILE", default_value = "tolerant", value_parser = super::profile)]
+    pub(crate) profile: Profile,
+
+    /// As if the certificate of a peer that was never seen before were accepted
+    #[arg(long, conflicts_with_all = ["fingerprints", "srp_password_file", "srp_password_prompt"])]
+    pub(crate) leap_of_faith: bool,
+
+    /// As if peers were accepted that one of these certificate authorities (PEM) vouches for
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["leap_of_faith", "fingerprints"])]
+    pub(crate) peer_ca_file: Option<PathBuf>,
+
+    /// As if the password in the first line of this file were shared with the peer
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srp_password_file: Option<PathBuf>,
+
+    /// Ask for that password in the terminal, before anything else
+    #[arg(long, conflicts_with = "srp_password_file")]
+    pub(crate) srp_password_prompt: bool,
+}
+
+impl ProbeArgs {
+    /// The account that a peer is asked with.
+    ///
+    /// # Errors
+    ///
+    /// A usage failure when there is none.
+    pub(crate) fn account(&self) -> Result<AccountArgs, Failure> {
+        let PeerArgs { jid, server, password_file, insecure_plaintext, trace, profile, .. } = &self.peer;
+        let jid = jid.clone().ok_or_else(|| {
+            Failure::usage(format!("{} is asked with an account: give its address by --jid FULLJID", self.target))
+        })?;
+        Ok(AccountArgs {
+            jid,
+            server: server.clone(),
+            password_file: password_file.clone(),
+            ca_file: self.ca_file.clone(),
+            insecure_plaintext: *insecure_plaintext,
+            trace: trace.clone(),
+            profile: *profile,
+        })
+    }
+
+    /// The conditions of a tunnel with a peer.
+    pub(crate) fn trust(&self) -> TrustArgs {
+        let PeerArgs { leap_of_faith, peer_ca_file, srp_password_file, srp_password_prompt, .. } = &self.peer;
+        TrustArgs {
+            fingerprints: self.fingerprints.clone(),
+            leap_of_faith: *leap_of_faith,
+            peer_ca_file: peer_ca_file.clone(),
+            srp_password_file: srp_password_file.clone(),
+            srp_password_prompt: *srp_password_prompt,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! `xtls probe`: what a tunnel would come to.
+
+mod peer;
+
+use jid::Jid;
+
+use crate::args::ProbeArgs;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::Output;
+
+pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Result<(), Failure> {
+    let target = &args.target;
+    let peer: Jid = target.parse().map_err(|e| Failure::usage(format!("{target} is no address: {e}")))?;
+    if peer.node().is_none() {
+        return Err(Failure::usage(format!("{target} is no address of a person: it has no account before an @")));
+    }
+    let (account, trust) = (args.account()?, args.trust());
+    peer::run_peer(output, data, &peer, &account, &trust, !args.peer.no_offer).await
+}

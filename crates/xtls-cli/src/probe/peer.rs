@@ -1,0 +1,286 @@
+//! `xtls probe PEER`: what a peer tells of itself, and what a tunnel with it would come to.
+
+use std::time::{Duration, Instant};
+
+use jid::{FullJid, Jid};
+use xtls::{
+    Caps, DiscoInfo, Element, Event, Fingerprint, KeyName, Method, ProbeError, TlsOffer, TrustRecord, TrustStore,
+};
+use xtls_stanza::{Iq, IqType, StanzaError, ns};
+
+use crate::args::{AccountArgs, TrustArgs};
+use crate::clock;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::{Announced, Key, Output, Probed, Report};
+use crate::reach;
+use crate::session::{Happening, Progress, Rules, Search, Session};
+
+/// How long the peer may take to say what it can do.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// The id of the question for that.
+const DISCO_ID: &str = "probe";
+/// The features that have to do with tunnels.
+const FEATURES: [&str; 15] = [
+    ns::XTLS_0,
+    ns::XTLS_1,
+    ns::XMLSTREAM_0,
+    ns::XMLSTREAM_1,
+    ns::JINGLE,
+    ns::JINGLE_0,
+    ns::JINGLE_TMP,
+    ns::JINGLE_IBB,
+    ns::JINGLE_IBB_0,
+    ns::JINGLE_IBB_TMP,
+    ns::IBB,
+    ns::PUBKEY_0,
+    ns::PUBKEY_2,
+    ns::PUBKEY_TMP,
+    ns::CAPS,
+];
+
+/// What a peer said, or why not.
+type Said<T> = Result<T, String>;
+
+/// Logs in, and asks the peer what it can do and, with `asks`, what it is ready for.
+///
+/// # Errors
+///
+/// A security failure when the peer has no XTLS; else when it cannot be reached.
+pub(crate) async fn run_peer(
+    output: Output,
+    data: &DataDir,
+    peer: &Jid,
+    account: &AccountArgs,
+    trust: &TrustArgs,
+    asks: bool,
+) -> Result<(), Failure> {
+    let mut rules = Rules::from_args(trust)?;
+    let known = data.trust()?;
+    rules.ask(output, peer.to_bare().as_str())?;
+    rules.warn(output);
+    let mut session = Session::start(output, data, account, known, &rules).await?;
+    let result = Probe { caps: None, announced: None }.run(&mut session, &rules, peer, asks).await;
+    session.end().await;
+    result
+}
+
+/// What is learned on the way.
+struct Probe {
+    /// What presences announced, and whose the last one was.
+    caps: Option<Caps>,
+    announced: Option<FullJid>,
+}
+
+impl Probe {
+    async fn run(mut self, session: &mut Session, rules: &Rules, peer: &Jid, asks: bool) -> Result<(), Failure> {
+        let found = match peer.try_as_full() {
+            Ok(full) => Some(full.clone()),
+            Err(bare) => {
+                let search = Search::new(bare.clone(), session.jid().clone(), clock::now());
+                self.search(session, search).await?
+            }
+        };
+        let Some(peer) = found else { return Ok(()) };
+        let Some(info) = self.ask_features(session, &peer).await? else { return Ok(()) };
+        let has_xtls = info.supports(ns::XTLS_0) || info.supports(ns::XTLS_1);
+        let mut offer = None;
+        if has_xtls && asks {
+            let Some(answer) = self.ask_offer(session, rules, &peer).await? else { return Ok(()) };
+            offer = Some(answer);
+        }
+        let record = session.trust().record(&peer.to_bare());
+        let chosen = offer.as_ref().and_then(|offer| offer.as_ref().ok()).map(|offer| {
+            session.engine.would_choose(&peer, &rules.options(), offer).map_err(|fault| fault.to_string())
+        });
+        let caps = self.caps.filter(|_| self.announced.as_ref() == Some(&peer));
+        let caps = caps.as_ref().map(|caps| Announced {
+            node: caps.node(),
+            ver: caps.ver(),
+            verified: caps.verify(&info).is_ok(),
+        });
+        let features: Vec<&str> = FEATURES.into_iter().filter(|feature| info.supports(feature)).collect();
+        session.report(&report(&peer, has_xtls, features, caps, offer.as_ref(), chosen.as_ref(), &record))?;
+        if has_xtls { Ok(()) } else { Err(reach::without_xtls(&peer)) }
+    }
+
+    /// The next thing that is not declined at once: a stanza of the outer stream, an event, or the end of the time.
+    async fn next(&mut self, session: &mut Session, until: Instant) -> Result<Happening<()>, Failure> {
+        loop {
+            match session.next(std::future::pending::<()>(), Some(until)).await? {
+                Happening::Engine(Event::Incoming(incoming)) => {
+                    let offered = incoming.application.clone();
+                    reach::decline(session, incoming, &offered);
+                }
+                Happening::Stanza(stanza) => {
+                    self.note_caps(&stanza);
+                    return Ok(Happening::Stanza(stanza));
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn note_caps(&mut self, stanza: &Element) {
+        let from = stanza.attribute("from").and_then(|from| from.parse::<FullJid>().ok());
+        let caps = stanza.child("c", ns::CAPS).and_then(Caps::parse);
+        if stanza.name() == "presence" && stanza.attribute("type").is_none() && caps.is_some() {
+            (self.caps, self.announced) = (caps, from);
+        }
+    }
+
+    /// Looks for a resource with XTLS. `None` after Ctrl-C.
+    async fn search(&mut self, session: &mut Session, mut search: Search) -> Result<Option<FullJid>, Failure> {
+        loop {
+            let progress = match self.next(session, search.deadline()).await? {
+                Happening::Stanza(stanza) => search.handle(&stanza, clock::now()),
+                Happening::Time => search.handle_timeout(clock::now()),
+                Happening::Interrupted => return Ok(None),
+                Happening::Engine(_) | Happening::Beside(()) => Progress::Searching,
+            };
+            match progress {
+                Progress::Searching => {}
+                Progress::Ask(question) => session.send(&question),
+                Progress::Found(full) => return Ok(Some(full)),
+                Progress::WithoutXtls => return Err(reach::without_xtls(search.peer())),
+                Progress::Offline => return Err(reach::offline(search.peer())),
+            }
+        }
+    }
+
+    /// What the peer can do. `None` after Ctrl-C.
+    async fn ask_features(&mut self, session: &mut Session, peer: &FullJid) -> Result<Option<DiscoInfo>, Failure> {
+        let mut query = String::new();
+        DiscoInfo::write_request(&mut query, DISCO_ID, peer.as_str(), None, None);
+        session.send(&query);
+        let until = clock::now() + ANSWER_TIME;
+        loop {
+            match self.next(session, until).await? {
+                Happening::Stanza(stanza) => match features_in(&stanza, peer) {
+                    Some(Ok(info)) => return Ok(Some(info)),
+                    Some(Err(why)) => {
+                        return Err(Failure::connection(format!("{peer} does not tell what it is: {why}")));
+                    }
+                    None => {}
+                },
+                Happening::Time => return Err(crate::chat::no_answer(peer)),
+                Happening::Interrupted => return Ok(None),
+                Happening::Engine(_) | Happening::Beside(()) => {}
+            }
+        }
+    }
+
+    /// What the peer is ready for (XEP-0250 § 3.2). `None` after Ctrl-C.
+    async fn ask_offer(
+        &mut self,
+        session: &mut Session,
+        rules: &Rules,
+        peer: &FullJid,
+    ) -> Result<Option<Said<TlsOffer>>, Failure> {
+        let now = clock::now();
+        let asked = session.engine.probe(now, peer.clone(), &rules.options()).map_err(|e| match e {
+            ProbeError::OwnAddress => Failure::usage(format!("{peer} is this very login: name another address")),
+            e => Failure::other(format!("{peer} cannot be asked what it is ready for: {e}")),
+        })?;
+        // The engine's own time is up first.
+        let until = now + 2 * ANSWER_TIME;
+        loop {
+            match self.next(session, until).await? {
+                Happening::Engine(Event::Probed { id, result, .. }) if id == asked => {
+                    return Ok(Some(result.map_err(|fault| fault.to_string())));
+                }
+                Happening::Time => return Err(crate::chat::no_answer(peer)),
+                Happening::Interrupted => return Ok(None),
+                Happening::Engine(_) | Happening::Stanza(_) | Happening::Beside(()) => {}
+            }
+        }
+    }
+}
+
+/// The peer's answer to the question what it can do, if this is it.
+fn features_in(stanza: &Element, peer: &FullJid) -> Option<Said<DiscoInfo>> {
+    let iq = Iq::parse(stanza)?.ok()?;
+    if iq.id != DISCO_ID || iq.from?.parse::<FullJid>().ok()? != *peer {
+        return None;
+    }
+    match iq.iq_type {
+        IqType::Result => {
+            let info = iq.payload.and_then(DiscoInfo::parse).and_then(Result::ok);
+            Some(info.ok_or_else(|| "the answer makes no sense".to_owned()))
+        }
+        IqType::Error => Some(Err(iq.error().as_ref().map(StanzaError::to_string).unwrap_or_default())),
+        _ => None,
+    }
+}
+
+fn report<'a>(
+    peer: &'a FullJid,
+    has_xtls: bool,
+    features: Vec<&'a str>,
+    caps: Option<Announced<'a>>,
+    offer: Option<&'a Said<TlsOffer>>,
+    chosen: Option<&'a Result<Method, String>>,
+    record: &TrustRecord,
+) -> Report<'a> {
+    let answered = offer.and_then(|offer| offer.as_ref().ok());
+    let keys = answered.map(|offer| offer.keys.iter().map(|name| key(name, record)).collect());
+    Report::Probe(Probed {
+        peer: peer.as_str(),
+        xtls: has_xtls,
+        features,
+        caps,
+        asked: offer.is_some(),
+        keys,
+        insecure: answered.map(|offer| offer.insecure),
+        srp: answered.map(|offer| offer.srp),
+        not_answered: offer.and_then(|offer| offer.as_ref().err()).map(String::as_str),
+        chosen: chosen.and_then(|chosen| chosen.as_ref().ok()).map(|method| method.as_str()),
+        nothing: chosen.and_then(|chosen| chosen.as_ref().err()).map(String::as_str),
+    })
+}
+
+/// A key by its name. What is not pinned may be anything: a certificate, a key of OpenPGP, or made up on the way.
+fn key<'a>(name: &'a KeyName, record: &TrustRecord) -> Key<'a> {
+    let is_pinned = |fingerprint: &Fingerprint| record.pins.iter().any(|pin| pin.fingerprint == *fingerprint);
+    Key { name: name.as_str(), trusted: name.fingerprint().as_ref().is_some_and(is_pinned) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use xtls::Pin;
+    use xtls_stanza::Limits;
+
+    use super::*;
+
+    fn peer() -> FullJid {
+        "romeo@montague.lit/xtls".parse().unwrap()
+    }
+
+    #[test]
+    fn only_the_peers_own_answer_to_this_question_counts() {
+        let query = format!("<query xmlns='{}'><identity category='client' type='pc'/></query>", ns::DISCO_INFO);
+        let said = |from: &str, kind: &str, id: &str, inner: &str| {
+            let stanza = format!("<iq type='{kind}' from='{from}' id='{id}'>{inner}</iq>");
+            features_in(&Element::parse(&stanza, &Limits::default()).unwrap(), &peer())
+        };
+        assert!(said("romeo@montague.lit/phone", "result", DISCO_ID, &query).is_none());
+        assert!(said("romeo@montague.lit/xtls", "result", "find-0", &query).is_none());
+        assert!(said("romeo@montague.lit/xtls", "get", DISCO_ID, &query).is_none());
+        assert!(said("romeo@montague.lit/xtls", "result", DISCO_ID, &query).unwrap().is_ok());
+        assert!(said("romeo@montague.lit/xtls", "result", DISCO_ID, "").unwrap().is_err());
+        let error = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+        assert!(said("romeo@montague.lit/xtls", "error", DISCO_ID, error).unwrap().unwrap_err().contains("gone"));
+    }
+
+    #[test]
+    fn a_key_is_trusted_if_it_is_pinned_and_by_no_other_name() {
+        let fingerprint = Fingerprint::sha256(b"certificate");
+        let mut record = TrustRecord::default();
+        record.add(Pin::manual(fingerprint));
+        assert!(key(&KeyName::from(&fingerprint), &record).trusted);
+        assert!(!key(&KeyName::from(&Fingerprint::sha1(b"certificate")), &record).trusted);
+        assert!(!key(&KeyName::new("RomeoOpenPGPFingerprint").unwrap(), &record).trusted);
+    }
+}
