@@ -55,7 +55,7 @@ impl Account {
             )));
         }
         let server = match &args.server {
-            Some(text) => Server::parse(text)?,
+            Some(text) => Server::parse("--server ", text, CLIENT_PORT)?,
             None => Server { host: args.jid.domain().to_string(), port: CLIENT_PORT },
         };
         let protection = if args.insecure_plaintext {
@@ -69,12 +69,14 @@ impl Account {
 }
 
 impl Server {
-    /// Parses `HOST`, `HOST:PORT`, `[ADDRESS]` and `[ADDRESS]:PORT`.
-    fn parse(text: &str) -> Result<Self, Failure> {
+    /// Parses `HOST`, `HOST:PORT`, `[ADDRESS]` and `[ADDRESS]:PORT`; `option` is what stands before it on the command line.
+    ///
+    /// # Errors
+    ///
+    /// A usage failure.
+    pub(crate) fn parse(option: &str, text: &str, default_port: u16) -> Result<Self, Failure> {
         let wrong = || {
-            Failure::usage(format!(
-                "--server {text} is not HOST:PORT; an IPv6 address needs brackets, as in [::1]:5222"
-            ))
+            Failure::usage(format!("{option}{text} is not HOST:PORT; an IPv6 address needs brackets, as in [::1]:5222"))
         };
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']').ok_or_else(wrong)?;
@@ -87,7 +89,7 @@ impl Server {
         };
         let port = match port {
             Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?,
-            None => CLIENT_PORT,
+            None => default_port,
         };
         if host.is_empty() {
             return Err(wrong());
@@ -178,16 +180,20 @@ mod tests {
     #[test]
     fn servers_are_parsed_with_and_without_port() {
         let server = |host: &str, port| Server { host: host.to_owned(), port };
-        assert_eq!(Server::parse("localhost:15222").unwrap(), server("localhost", 15222));
-        assert_eq!(Server::parse("xmpp.example").unwrap(), server("xmpp.example", 5222));
-        assert_eq!(Server::parse("[::1]:7").unwrap(), server("::1", 7));
-        assert_eq!(Server::parse("[::1]").unwrap(), server("::1", 5222));
+        assert_eq!(Server::parse("--server ", "localhost:15222", CLIENT_PORT).unwrap(), server("localhost", 15222));
+        assert_eq!(Server::parse("--server ", "xmpp.example", CLIENT_PORT).unwrap(), server("xmpp.example", 5222));
+        assert_eq!(Server::parse("--server ", "[::1]:7", CLIENT_PORT).unwrap(), server("::1", 7));
+        assert_eq!(Server::parse("--server ", "[::1]", CLIENT_PORT).unwrap(), server("::1", 5222));
     }
 
     #[test]
     fn wrong_servers_are_usage_failures() {
         for text in ["", ":5222", "host:", "host:0", "host:x", "host:65536", "::1", "[::1", "[::1]5222"] {
-            assert_eq!(Server::parse(text).unwrap_err().code, crate::exit::Code::Usage, "{text}");
+            assert_eq!(
+                Server::parse("--server ", text, CLIENT_PORT).unwrap_err().code,
+                crate::exit::Code::Usage,
+                "{text}"
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod probe;
+mod link;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use jid::{BareJid, FullJid, Jid};
 use xtls::Profile;
 
 pub(crate) use probe::ProbeArgs;
+pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListenArgs};
 
 /// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
 #[derive(Debug, Parser)]
@@ -33,7 +35,10 @@ pub(crate) const EXIT_CODES: [(u8, &str); 5] = [
     (1, "other failure"),
     (2, "wrong usage"),
     (3, "security failure: peer not verified, certificate changed, wrong password, no XTLS at the peer"),
-    (4, "connection or protocol failure: login refused, unknown host, server or peer gone, bytes not acknowledged"),
+    (
+        4,
+        "connection or protocol failure: login refused, unknown host, server or peer gone, no XMPP, bytes not acknowledged",
+    ),
 ];
 
 fn exit_codes() -> String {
@@ -74,6 +79,9 @@ pub(crate) enum Command {
     /// Tells whether the peer has XTLS, what it answers to our offer (XEP-0250; peers answer those that they know), and by
     /// what a tunnel would be secured. All of that went through the servers and proves nothing.
     Probe(ProbeArgs),
+    /// Talk to another machine directly, without a server between the two
+    #[command(subcommand)]
+    Link(LinkCommand),
 
     /// Write the script that completes this command line in a shell to standard output
     Completions {
@@ -87,6 +95,17 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// Whether standard output carries data, so that everything else goes to standard error.
+    pub(crate) fn has_data(&self) -> bool {
+        match self {
+            Self::Pipe(_) => true,
+            Self::Link(link) => link.has_data(),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

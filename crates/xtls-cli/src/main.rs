@@ -14,6 +14,7 @@ mod data;
 mod demo;
 mod exit;
 mod identity;
+mod link;
 mod listen;
 mod manual;
 mod output;
@@ -40,16 +41,14 @@ fn main() -> ExitCode {
             Some(line) => {
                 let given = |name: &str| std::env::args_os().any(|arg| arg == name);
                 let output = Output::new(given("--json"));
-                let output = if given("pipe") { output.beside_data() } else { output };
+                let output = if given("pipe") || given("--pipe") { output.beside_data() } else { output };
                 return end(output, Err(Failure::usage(line)));
             }
             None => error.exit(),
         },
     };
-    let output = match cli.command {
-        Command::Pipe(_) => Output::new(cli.json).beside_data(),
-        _ => Output::new(cli.json),
-    };
+    let output = Output::new(cli.json);
+    let output = if cli.command.has_data() { output.beside_data() } else { output };
     end(output, run(output, &cli))
 }
 
@@ -75,6 +74,7 @@ fn run(output: Output, cli: &Cli) -> Result<(), Failure> {
         Command::Listen(args) => block_on(listen::run(output, &data()?, args)),
         Command::Pipe(args) => block_on(pipe::run(output, &data()?, args)),
         Command::Probe(args) => block_on(probe::run(output, &data()?, args)),
+        Command::Link(command) => block_on(link::run(output, &data()?, command)),
         Command::Chat(args) => block_on(chat::run(output, &data()?, args)),
     }
 }

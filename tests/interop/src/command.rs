@@ -16,7 +16,7 @@ use crate::wait;
 pub struct Xtls {
     child: Child,
     stdin: Option<ChildStdin>,
-    /// Of `xtls pipe`, which tells its events on standard error.
+    /// Of `xtls pipe` and `xtls link … --pipe`, which tell their events on standard error.
     stdout: Option<ChildStdout>,
     events: Arc<Mutex<Vec<Value>>>,
     readers: Vec<JoinHandle<()>>,
@@ -67,7 +67,8 @@ impl Xtls {
         let stdout = child.stdout.take().expect("standard output is piped");
         let stderr = child.stderr.take().expect("standard error is piped");
         let name = args.first().map(|arg| arg.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
-        let (stdout, readers) = if name == "pipe" {
+        let has_data = name == "pipe" || args.iter().any(|arg| arg.as_ref() == "--pipe");
+        let (stdout, readers) = if has_data {
             (Some(stdout), vec![read_events(stderr, Arc::clone(&events))])
         } else {
             (None, vec![read_events(stdout, Arc::clone(&events)), read_errors(stderr, Arc::clone(&errors))])

@@ -28,6 +28,21 @@ impl Tap {
     /// When no port can be had.
     #[must_use]
     pub fn start(server: u16) -> Self {
+        Self::forward(server, None)
+    }
+
+    /// The same, except that what stands in what the server sends from the first of these two to the second, both
+    /// included, is taken out once. What comes before that is held back until it has come.
+    ///
+    /// # Panics
+    ///
+    /// When no port can be had.
+    #[must_use]
+    pub fn cutting(server: u16, from: &'static str, to: &'static str) -> Self {
+        Self::forward(server, Some((from, to)))
+    }
+
+    fn forward(server: u16, cut: Option<(&'static str, &'static str)>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -37,14 +52,20 @@ impl Tap {
                 let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 let (Ok(client_read), Ok(upstream_read)) = (client.try_clone(), upstream.try_clone()) else { continue };
                 let sent = Arc::clone(&record);
-                thread::spawn(move || pass(client_read, upstream, |bytes| lock(&sent).sent.extend_from_slice(bytes)));
+                let record_sent = move |bytes: &[u8]| lock(&sent).sent.extend_from_slice(bytes);
+                thread::spawn(move || pass(client_read, upstream, None, record_sent));
                 let received = Arc::clone(&record);
-                thread::spawn(move || {
-                    pass(upstream_read, client, |bytes| lock(&received).received.extend_from_slice(bytes))
-                });
+                let record_received = move |bytes: &[u8]| lock(&received).received.extend_from_slice(bytes);
+                thread::spawn(move || pass(upstream_read, client, cut, record_received));
             }
         });
         Self { port, seen }
+    }
+
+    /// Where to connect to, on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// `HOST:PORT` for `--server`.
@@ -70,14 +91,23 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
     seen.lock().expect("no thread of the tap panics")
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, record: impl Fn(&[u8])) {
+fn pass(mut from: TcpStream, mut to: TcpStream, mut cut: Option<(&'static str, &'static str)>, record: impl Fn(&[u8])) {
     let mut buffer = [0; 16 * 1024];
+    let mut held = Vec::new();
     loop {
         let count = from.read(&mut buffer).unwrap_or(0);
         let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
         // Recorded before it is passed on: who has seen the effect can read the cause.
         record(bytes);
-        if to.write_all(bytes).is_err() {
+        held.extend_from_slice(bytes);
+        if let Some((first, last)) = cut {
+            let text = String::from_utf8_lossy(&held).into_owned();
+            let found = text.split_once(first).and_then(|(before, rest)| Some((before, rest.split_once(last)?.1)));
+            let Some((before, after)) = found else { continue };
+            held = format!("{before}{after}").into_bytes();
+            cut = None;
+        }
+        if to.write_all(&std::mem::take(&mut held)).is_err() {
             break;
         }
     }

@@ -18,9 +18,11 @@ pub(crate) use xtls_stanza::Shown;
 pub(crate) enum Report<'a> {
     /// Logged in, with the resource that the server bound.
     Online { jid: &'a str },
+    /// Links are taken at this address.
+    Listening { address: &'a str },
     /// A certificate of our own; fingerprints in lower-case hex, `not_after` in RFC 3339.
     Identity { jid: &'a str, sha1: &'a str, sha256: &'a str, key: &'a str, not_after: &'a str },
-    /// A peer asks for a tunnel.
+    /// A peer asks for a tunnel, or for a link.
     Incoming { peer: &'a str },
     /// The peer, or a server in its name, sent the offer on to another of its resources.
     Redirected { to: &'a str },
@@ -178,12 +180,13 @@ pub(crate) fn is_somebody_there() -> bool {
 fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     match report {
         Report::Online { jid } => writeln!(out, "* online as {}", Shown(jid)),
+        Report::Listening { address } => writeln!(out, "* listening at {address}"),
         Report::Identity { jid, sha1, sha256, key, not_after } => {
             writeln!(out, "* certificate of {} ({key}, valid until {not_after})", Shown(jid))?;
             writeln!(out, "    sha-256 {sha256}")?;
             writeln!(out, "    sha1    {sha1}")
         }
-        Report::Incoming { peer } => writeln!(out, "* {} asks for a tunnel", Shown(peer)),
+        Report::Incoming { peer } => writeln!(out, "* {} asks for a connection", Shown(peer)),
         Report::Redirected { to } => writeln!(out, "* redirected to {}", Shown(to)),
         Report::Secured(secured) => human_secured(out, secured),
         Report::StreamOpen => writeln!(out, "* stream open"),

@@ -248,12 +248,14 @@ impl Flow {
     }
 }
 
-pub(super) fn interrupted() -> Failure {
+/// Ctrl-C for the second time.
+pub(crate) fn interrupted() -> Failure {
     Failure::other("interrupted before the end: not everything was delivered")
 }
 
 /// A number of bytes, in words.
-struct Unacked(u64);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unacked(pub(crate) u64);
 
 impl std::fmt::Display for Unacked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,7 +1,7 @@
 //! `xtls pipe`: standard input and output through a tunnel, byte for byte.
 
 mod flow;
-mod streams;
+pub(crate) mod streams;
 
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use crate::output::{Output, Report};
 use crate::reach::{self, Reached};
 use crate::session::{Happening, Rules, Session, Signals, Verdict};
 use flow::{Carried, Flow};
+pub(crate) use flow::{Unacked, interrupted};
 use streams::Sink;
 
 /// How long the peer's offer may take when ours gave way to it.
@@ -58,13 +59,18 @@ async fn open_and_carry(session: &mut Session, wait: &mut Wait, args: &PipeArgs)
     Flow::new(tunnel, wait.application.clone(), args.close_on_eof).carry(session).await.map(Some)
 }
 
-async fn write_out(sink: Sink, rest: Vec<u8>) -> Result<(), Failure> {
+/// Writes what is left to standard output, which may take as long as its reader does.
+///
+/// # Errors
+///
+/// When it cannot be written, or after Ctrl-C.
+pub(crate) async fn write_out(sink: Sink, rest: Vec<u8>) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
     tokio::select! {
         written = sink.finish(rest) => written.map_err(|e| {
             Failure::other(format!("standard output cannot be written: {e}; what came after that is lost"))
         }),
-        () = signals.next() => Err(flow::interrupted()),
+        () = signals.next() => Err(interrupted()),
     }
 }
 

@@ -10,7 +10,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// What came from standard input.
 #[derive(Debug)]
-pub(super) enum Input {
+pub(crate) enum Input {
     Bytes(Vec<u8>),
     /// There is nothing more.
     End,
@@ -19,10 +19,10 @@ pub(super) enum Input {
 }
 
 /// Standard input. The thread may still wait for a byte when the process ends: nothing waits for it.
-pub(super) struct Source(mpsc::Receiver<Input>);
+pub(crate) struct Source(mpsc::Receiver<Input>);
 
 /// Standard output. It takes one piece while another one is written.
-pub(super) struct Sink {
+pub(crate) struct Sink {
     /// None once there is nothing more to write.
     pieces: Option<mpsc::Sender<Vec<u8>>>,
     /// How the writing ended.
@@ -33,14 +33,14 @@ pub(super) struct Sink {
 
 impl Source {
     /// Begins to read.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (sender, receiver) = mpsc::channel(1);
         thread::spawn(move || forward(io::stdin(), &sender));
         Self(receiver)
     }
 
     /// The next bytes, if some are `wanted`; dropping this loses nothing. After [`Input::End`] it never comes back.
-    pub(super) async fn next(&mut self, wanted: bool) -> Input {
+    pub(crate) async fn next(&mut self, wanted: bool) -> Input {
         if wanted && let Some(input) = self.0.recv().await {
             return input;
         }
@@ -48,7 +48,7 @@ impl Source {
     }
 
     /// How many bytes were read ahead.
-    pub(super) fn waiting(&mut self) -> usize {
+    pub(crate) fn waiting(&mut self) -> usize {
         match self.0.try_recv() {
             Ok(Input::Bytes(bytes)) => bytes.len(),
             Ok(Input::End | Input::Failed(_)) | Err(_) => 0,
@@ -58,7 +58,7 @@ impl Source {
 
 impl Sink {
     /// Begins to write.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (pieces, mut receiver) = mpsc::channel::<Vec<u8>>(1);
         let (ended, end) = oneshot::channel();
         thread::spawn(move || {
@@ -72,7 +72,7 @@ impl Sink {
 
     /// Waits for room if there are bytes (`wanted`): then it is true. False if nothing can be written any more, which is
     /// told once. Dropping this loses nothing.
-    pub(super) async fn room(&mut self, wanted: bool) -> bool {
+    pub(crate) async fn room(&mut self, wanted: bool) -> bool {
         let Some(pieces) = self.pieces.as_ref().filter(|_| self.ended.is_none()) else {
             return std::future::pending().await;
         };
@@ -90,7 +90,7 @@ impl Sink {
     }
 
     /// Writes a piece for which there is [`Sink::room`].
-    pub(super) fn write(&self, piece: Vec<u8>) {
+    pub(crate) fn write(&self, piece: Vec<u8>) {
         if let Some(pieces) = &self.pieces {
             // What fails now is told by the next question for room, or by the end.
             let _ = pieces.try_send(piece);
@@ -98,12 +98,17 @@ impl Sink {
     }
 
     /// There is nothing more to write: standard output is closed after the last byte.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.pieces = None;
     }
 
+    /// Whether it was told that nothing can be written any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.ended, Some(Err(_)))
+    }
+
     /// Writes what is left and waits until all is written.
-    pub(super) async fn finish(mut self, rest: Vec<u8>) -> io::Result<()> {
+    pub(crate) async fn finish(mut self, rest: Vec<u8>) -> io::Result<()> {
         if let Some(pieces) = self.pieces.take()
             && !rest.is_empty()
         {

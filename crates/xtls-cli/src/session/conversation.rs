@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::output::{Report, Secured};
 
 /// Most echoes that wait for room in one tunnel.
-const MAX_WAITING: usize = 256;
+pub(crate) const MAX_WAITING: usize = 256;
 
 /// The tunnels of a session, the oldest first.
 #[derive(Debug)]
@@ -150,10 +150,7 @@ impl Conversation {
     }
 
     fn receive(&mut self, session: &mut Session, id: TunnelId, stanza: &Element) -> Result<(), Failure> {
-        if !stanza.is("message", ns::CLIENT) || stanza.attribute("type") == Some("error") {
-            return Ok(());
-        }
-        let Some(body) = stanza.child("body", ns::CLIENT).map(|body| body.text()) else { return Ok(()) };
+        let Some(body) = body(stanza) else { return Ok(()) };
         let Some(open) = self.open.iter_mut().find(|open| open.id == id) else { return Ok(()) };
         let from = stanza.attribute("from").unwrap_or(open.peer.as_str());
         session.report(&Report::Message { from, body: &body })?;
@@ -197,9 +194,17 @@ impl Conversation {
 }
 
 /// A chat message with this text; `None` if XML cannot carry it.
-fn message(body: &str) -> Option<Element> {
+pub(crate) fn message(body: &str) -> Option<Element> {
     let message = Element::builder("message", ns::CLIENT).attribute("type", "chat");
     message.open("body", ns::CLIENT).text(body).close().build().ok()
+}
+
+/// The text of a message; `None` for anything else.
+pub(crate) fn body(stanza: &Element) -> Option<String> {
+    if !stanza.is("message", ns::CLIENT) || stanza.attribute("type") == Some("error") {
+        return None;
+    }
+    stanza.child("body", ns::CLIENT).map(|body| body.text())
 }
 
 impl<'a> Secured<'a> {

@@ -24,13 +24,13 @@ use crate::exit::Failure;
 use crate::output::{Output, Report, Secured};
 use crate::trace::{Direction, Trace};
 
-pub(crate) use conversation::Conversation;
+pub(crate) use conversation::{Conversation, MAX_WAITING, body, message};
 pub(crate) use disco::Disco;
 pub(crate) use find::{Progress, Search};
 pub(crate) use input::{Input, Lines};
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 pub(crate) use signals::Signals;
-pub(crate) use verdict::{Verdict, password_locked};
+pub(crate) use verdict::{Verdict, authentication_advice, password_locked};
 
 /// Silence of the server after which it is asked for a sign of life.
 const IDLE: Duration = Duration::from_secs(60);

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jid::BareJid;
-use xtls::{Authorities, Fingerprint, HashAlgo, Password, PeerCertificate, TrustPolicy, TrustRecord, TunnelOptions};
+use xtls::{
+    Authorities, Fingerprint, HashAlgo, LinkTerms, Password, PeerCertificate, TrustPolicy, TrustRecord, TunnelOptions,
+};
 use xtls_stanza::FingerprintError;
 use zeroize::Zeroizing;
 
@@ -71,6 +73,15 @@ impl Rules {
         match &self.password {
             Some(password) => options.with_password(password.clone()),
             None => options,
+        }
+    }
+
+    /// The conditions of a link.
+    pub(crate) fn terms(&self) -> LinkTerms {
+        let terms = LinkTerms::new(self.policy());
+        match &self.password {
+            Some(password) => terms.with_password(password.clone()),
+            None => terms,
         }
     }
 

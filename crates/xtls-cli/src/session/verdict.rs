@@ -65,7 +65,23 @@ pub(crate) fn password_locked(peer: &BareJid, until: u64) -> Failure {
 
 fn fault_advice(fault: &Fault, closed: &Closed, bare: &BareJid) -> Failure {
     let full = &closed.peer;
+    if let Some(failure) = authentication_advice(fault, "tunnel", full.as_str(), bare) {
+        return failure;
+    }
     match fault {
+        Fault::Unreachable { error, .. } => {
+            Failure::connection(format!("{full} cannot be reached: {error}; check the address, and that it is online"))
+        }
+        fault => {
+            let rest = if closed.truncated { "; what came last may be incomplete" } else { "" };
+            Failure::connection(format!("the tunnel with {full} broke off: {fault}{rest}; try again"))
+        }
+    }
+}
+
+/// What to do about a fault of security with a peer, `full` in words, in a `kind` of connection; `None` for others.
+pub(crate) fn authentication_advice(fault: &Fault, kind: &str, full: &str, bare: &BareJid) -> Option<Failure> {
+    Some(match fault {
         Fault::NotTrusted { fingerprint: Some(fingerprint) } => Failure::security(format!(
             "{full} is not verified, its certificate is {fingerprint}: compare that with its owner by other means, \
              then: xtls trust add {bare} {fingerprint}"
@@ -100,14 +116,8 @@ fn fault_advice(fault: &Fault, closed: &Closed, bare: &BareJid) -> Failure {
             "{full} has no XTLS, or a server hides that it has: nothing was sent; its owner can run: xtls listen"
         )),
         fault if fault.is_security() => {
-            Failure::security(format!("the tunnel with {full} is not safe: {fault}; somebody may be in between"))
+            Failure::security(format!("the {kind} with {full} is not safe: {fault}; somebody may be in between"))
         }
-        Fault::Unreachable { error, .. } => {
-            Failure::connection(format!("{full} cannot be reached: {error}; check the address, and that it is online"))
-        }
-        fault => {
-            let rest = if closed.truncated { "; what came last may be incomplete" } else { "" };
-            Failure::connection(format!("the tunnel with {full} broke off: {fault}{rest}; try again"))
-        }
-    }
+        _ => return None,
+    })
 }

@@ -1,0 +1,82 @@
+//! `xtls link` on the command line.
+
+use clap::{Args, Subcommand};
+use jid::BareJid;
+
+use super::TrustArgs;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LinkCommand {
+    /// Wait for links, print messages and send lines of standard input
+    ///
+    /// One peer is served at a time; others are turned away meanwhile. Lines of standard input go to the peer that is
+    /// served. The end of input closes in order; input that ends before any line and any link only means that nothing will
+    /// be typed.
+    Listen(LinkListenArgs),
+
+    /// Open a link to a peer: lines of standard input are messages, the end of input closes in order
+    Connect(LinkConnectArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkArgs {
+    /// The own bare address, by which the peer knows us [default: the user's name @ the machine's name]
+    #[arg(long, value_name = "BAREJID")]
+    pub(crate) jid: Option<BareJid>,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+
+    /// Carry standard input to the peer, and what it sends to standard output, byte for byte; events go to standard error
+    #[arg(long)]
+    pub(crate) pipe: bool,
+
+    /// How long each step of the peer's may take, in seconds, until the link is secured
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkListenArgs {
+    /// Where to listen: an IP address, with or without a port; 0.0.0.0 or [::] for every network, port 0 for any
+    #[arg(value_name = "ADDR", default_value = "127.0.0.1:5298")]
+    pub(crate) address: String,
+
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+
+    /// Take links from this peer only; may be repeated [default: from every trusted peer]
+    #[arg(long, value_name = "BAREJID")]
+    pub(crate) accept_from: Vec<BareJid>,
+
+    /// Answer each message with its own text; standard input is not read
+    #[arg(long, conflicts_with = "pipe")]
+    pub(crate) echo: bool,
+
+    /// Serve one peer and end; --pipe does so in any case
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkConnectArgs {
+    /// Where the peer listens; without a port, 5298
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) address: String,
+
+    /// The peer's bare address
+    #[arg(long, value_name = "BAREJID")]
+    pub(crate) peer: BareJid,
+
+    #[command(flatten)]
+    pub(crate) link: LinkArgs,
+}
+
+impl LinkCommand {
+    /// Whether standard output carries data.
+    pub(crate) fn has_data(&self) -> bool {
+        match self {
+            Self::Listen(LinkListenArgs { link, .. }) | Self::Connect(LinkConnectArgs { link, .. }) => link.pipe,
+        }
+    }
+}

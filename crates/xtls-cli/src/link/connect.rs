@@ -1,0 +1,83 @@
+//! `xtls link connect`: opens a link.
+
+use std::cell::Cell;
+
+use jid::Jid;
+use tokio::net::TcpStream;
+use xtls::{Link, LinkError, LinkTermsError};
+
+use super::address::PORT;
+use super::chat::{self, Typed};
+use super::end::End;
+use super::open::{Guests, open};
+use super::pipe;
+use super::wire::Wire;
+use crate::account::Server;
+use crate::args::LinkConnectArgs;
+use crate::clock;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::reach;
+use crate::session::{Lines, Signals};
+
+pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) -> Result<(), Failure> {
+    let at = Server::parse("", &args.address, PORT)?;
+    let end = End::new(output, data, &args.link, args.peer.as_str())?;
+    reach::check(&end.rules, &end.trust(), &args.peer)?;
+    let stream = dial(&end, &at).await?;
+    let mut signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
+    let link = Link::to_peer(end.setup()?, Jid::from(args.peer.clone()), end.terms(), clock::now());
+    let mut wire = Wire::new(stream, link.map_err(|e| cannot_begin(e, args))?);
+    let (named, busy) = (std::slice::from_ref(&args.peer), Cell::new(false));
+    let guests = Guests { named, busy: &busy };
+    let opened = tokio::select! {
+        opened = open(&end, &mut wire, &guests, &args.address) => opened,
+        // Nothing is open that could end in order.
+        () = signals.next() => {
+            wire.link.close(clock::now());
+            wire.finish().await;
+            return Ok(());
+        }
+    };
+    if let Err(failure) = opened {
+        wire.finish().await;
+        return Err(failure);
+    }
+    if args.link.pipe {
+        return pipe::carry(&end, wire, &mut signals).await;
+    }
+    let result = chat::talk(&end, &mut wire, &mut Typed::new(Lines::start()), &mut signals, false).await;
+    wire.finish().await;
+    result.map(drop)
+}
+
+/// Connects, within the time of a step.
+async fn dial(end: &End, at: &Server) -> Result<TcpStream, Failure> {
+    let Server { host, port } = at;
+    let connected = tokio::time::timeout(end.timeout, TcpStream::connect((host.as_str(), *port))).await;
+    match connected {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(e)) => Err(Failure::connection(format!(
+            "{host} port {port} cannot be reached: {e}; its owner can run: xtls link listen"
+        ))),
+        Err(_) => Err(Failure::connection(format!(
+            "{host} port {port} does not answer within {} s: check address and port",
+            end.timeout.as_secs()
+        ))),
+    }
+}
+
+fn cannot_begin(e: LinkError, args: &LinkConnectArgs) -> Failure {
+    match e {
+        LinkError::OwnAddress => Failure::usage(format!(
+            "--peer {} is the name of this end too: give both ends names of their own with --jid",
+            args.peer
+        )),
+        LinkError::Terms(LinkTermsError::UserName) => {
+            Failure::usage(format!("{e}: it has more than 255 bytes, or unusual characters"))
+        }
+        LinkError::Terms(e) => Failure::security(format!("no link with {} can be made: {e}", args.peer)),
+        e => Failure::other(format!("no link with {} can be made: {e}", args.peer)),
+    }
+}

@@ -1,0 +1,117 @@
+//! What this end of a link is and knows.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jid::{BareJid, Jid};
+use xtls::{LinkConfig, LinkLocal, LinkSetup, LinkTerms, PeerCertificate};
+
+use super::address;
+use crate::args::LinkArgs;
+use crate::clock;
+use crate::data::{DataDir, TrustFile};
+use crate::exit::Failure;
+use crate::output::{Output, Report};
+use crate::session::{self, Disco, Rules};
+
+/// How much longer a whole TLS handshake may take than a single step.
+const HANDSHAKE_STEPS: u32 = 2;
+
+/// This end: its name, its certificate, whom it trusts.
+pub(super) struct End {
+    pub(super) output: Output,
+    pub(super) rules: Rules,
+    pub(super) disco: Disco,
+    pub(super) timeout: Duration,
+    local: LinkLocal,
+    trust: Arc<Mutex<TrustFile>>,
+}
+
+impl End {
+    /// Reads everything local. `peers` is whom a password is shared with, in words.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the options and the files.
+    pub(super) fn new(output: Output, data: &DataDir, args: &LinkArgs, peers: &str) -> Result<Self, Failure> {
+        let mut rules = Rules::from_args(&args.trust)?;
+        let trust = data.trust()?;
+        let jid = match &args.jid {
+            Some(jid) => jid.clone(),
+            None => address::own()?,
+        };
+        rules.ask(output, peers)?;
+        rules.warn(output);
+        let identity = data.identity(&jid, None)?;
+        crate::identity::report(output, jid.as_str(), &identity)?;
+        let disco = Disco::new(&jid, &[])?;
+        let timeout = Duration::from_secs(args.timeout);
+        let mut local = LinkLocal::new(Jid::from(jid), identity);
+        local.authorities = rules.authorities();
+        Ok(Self { output, rules, disco, timeout, local, trust: Arc::new(Mutex::new(trust)) })
+    }
+
+    /// What a link is made of.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system gives no random numbers.
+    pub(super) fn setup(&self) -> Result<LinkSetup, Failure> {
+        let mut seed = [0; 32];
+        self.random(&mut seed)?;
+        let mut config = LinkConfig::default();
+        config.timers.step = self.timeout;
+        config.timers.handshake = self.timeout.saturating_mul(HANDSHAKE_STEPS);
+        let store = Box::new(Arc::clone(&self.trust));
+        Ok(LinkSetup::new(self.local.clone(), store, seed, clock::unix()).with_config(config))
+    }
+
+    /// Fills it with random bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system gives none.
+    pub(super) fn random(&self, out: &mut [u8]) -> Result<(), Failure> {
+        let random = self.local.provider.secure_random.fill(out);
+        random.map_err(|_| Failure::other("the operating system gives no random numbers"))
+    }
+
+    /// The conditions of a link.
+    pub(super) fn terms(&self) -> LinkTerms {
+        self.rules.terms()
+    }
+
+    /// What is known of peers.
+    pub(super) fn trust(&self) -> std::sync::MutexGuard<'_, TrustFile> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the rules accept a certificate that is not pinned, of a peer that the command line may have `named`.
+    pub(super) fn vouches_for(&self, shown: &PeerCertificate, peer: &BareJid, named: bool) -> bool {
+        let accept = self.rules.vouches_for(shown, peer, named);
+        if !accept {
+            self.output.note(&format!("* refused the certificate {}", shown.fingerprint_sha256())).ok();
+        }
+        accept
+    }
+
+    /// Tells of something on standard output.
+    pub(super) fn report(&self, report: &Report<'_>) -> Result<(), Failure> {
+        session::tell(self.output, report)
+    }
+
+    /// Tells what went wrong while something had to be remembered.
+    pub(super) fn tell_of_memory(&self) {
+        if let Some(failure) = self.trust().take_failure() {
+            self.output.error(&failure.message);
+        }
+    }
+}
+
+/// Sleeps until then, or for ever.
+pub(super) async fn sleep(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
+    }
+}

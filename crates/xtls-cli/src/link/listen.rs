@@ -1,0 +1,76 @@
+//! `xtls link listen`: waits for links.
+
+use std::cell::Cell;
+
+use tokio::net::TcpListener;
+
+use super::address;
+use super::chat::{self, Typed};
+use super::door::Door;
+use super::end::End;
+use super::pipe;
+use crate::args::LinkListenArgs;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::{Output, Report};
+use crate::session::{Lines, Signals};
+
+pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -> Result<(), Failure> {
+    let address = address::listening(&args.address)?;
+    let end = End::new(output, data, &args.link, "your peers")?;
+    let cannot = |e: std::io::Error| {
+        Failure::other(format!("nothing can listen at {address}: {e}; give another address or port"))
+    };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let bound = listener.local_addr().map_err(cannot)?;
+    let mut signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
+    end.report(&Report::Listening { address: &bound.to_string() })?;
+    let busy = Cell::new(false);
+    let mut door = Door::new(listener, &end, &args.accept_from, &busy);
+    if args.link.pipe {
+        let wire = tokio::select! {
+            wire = door.next() => wire,
+            () = signals.next() => return Ok(()),
+        };
+        // Nobody else is let in, and whoever stands at the door is sent away by that.
+        drop(door);
+        return pipe::carry(&end, wire, &mut signals).await;
+    }
+    chats(&end, door, &busy, args, &mut signals).await
+}
+
+/// One conversation after the other.
+async fn chats(
+    end: &End,
+    mut door: Door<'_>,
+    busy: &Cell<bool>,
+    args: &LinkListenArgs,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    let mut typed = Typed::new(if args.echo { Lines::none() } else { Lines::start() });
+    loop {
+        let read_ahead = async {
+            typed.read_ahead(end).await;
+            if !typed.used {
+                std::future::pending::<()>().await;
+            }
+        };
+        let mut wire = tokio::select! {
+            wire = door.next() => wire,
+            () = read_ahead => return Ok(()),
+            () = signals.next() => return Ok(()),
+        };
+        let result = tokio::select! {
+            result = chat::talk(end, &mut wire, &mut typed, signals, args.echo) => result,
+            never = door.keep() => match never {},
+        };
+        wire.finish().await;
+        busy.set(false);
+        match result {
+            Ok(leaves) if leaves || args.once => return Ok(()),
+            Ok(_) => {}
+            Err(failure) if args.once => return Err(failure),
+            Err(failure) => end.output.error(&failure.message),
+        }
+    }
+}
