@@ -1,7 +1,7 @@
 //! The command line.
 
-mod probe;
 mod link;
+mod probe;
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use clap_complete::Shell;
 use jid::{BareJid, FullJid, Jid};
 use xtls::Profile;
 
+pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use probe::ProbeArgs;
-pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListenArgs};
 
 /// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
 #[derive(Debug, Parser)]

@@ -94,6 +94,7 @@ mod tests {
             "xtls-demo.1",
             "xtls-identity.1",
             "xtls-link-connect.1",
+            "xtls-link-list.1",
             "xtls-link-listen.1",
             "xtls-link.1",
             "xtls-listen.1",

@@ -172,6 +172,7 @@ fn wrong_usage_is_told_before_anything_is_sent() {
     let [romeo, juliet] = Machine::friends();
     for args in [
         ["link", "listen", "localhost", "--jid", "juliet@pronto"].as_slice(),
+        &["link", "listen", "--announce", "--jid", "juliet@pronto"],
         &["link", "connect", "127.0.0.1:x", "--jid", "romeo@forza", "--peer", "juliet@pronto"],
         &["link", "connect", "127.0.0.1:1", "--jid", "romeo@forza", "--peer", "juliet@pronto", "--timeout", "0"],
     ] {

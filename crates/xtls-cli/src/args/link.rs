@@ -16,6 +16,9 @@ pub(crate) enum LinkCommand {
 
     /// Open a link to a peer: lines of standard input are messages, the end of input closes in order
     Connect(LinkConnectArgs),
+
+    /// Show who announces links on the local network, which proves nothing: anybody can announce anything
+    List(LinkListArgs),
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +56,10 @@ pub(crate) struct LinkListenArgs {
     #[arg(long, conflicts_with = "pipe")]
     pub(crate) echo: bool,
 
+    /// Announce the own name, address and port on the local network (mDNS)
+    #[arg(long)]
+    pub(crate) announce: bool,
+
     /// Serve one peer and end; --pipe does so in any case
     #[arg(long)]
     pub(crate) once: bool,
@@ -72,11 +79,19 @@ pub(crate) struct LinkConnectArgs {
     pub(crate) link: LinkArgs,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct LinkListArgs {
+    /// How long to listen for answers, in seconds
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+}
+
 impl LinkCommand {
     /// Whether standard output carries data.
     pub(crate) fn has_data(&self) -> bool {
         match self {
             Self::Listen(LinkListenArgs { link, .. }) | Self::Connect(LinkConnectArgs { link, .. }) => link.pipe,
+            Self::List(_) => false,
         }
     }
 }

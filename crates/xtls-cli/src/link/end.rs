@@ -76,6 +76,11 @@ impl End {
         random.map_err(|_| Failure::other("the operating system gives no random numbers"))
     }
 
+    /// The own name.
+    pub(super) fn jid(&self) -> &Jid {
+        &self.local.jid
+    }
+
     /// The conditions of a link.
     pub(super) fn terms(&self) -> LinkTerms {
         self.rules.terms()

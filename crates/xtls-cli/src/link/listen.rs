@@ -6,6 +6,7 @@ use tokio::net::TcpListener;
 
 use super::address;
 use super::chat::{self, Typed};
+use super::discover::Announced;
 use super::door::Door;
 use super::end::End;
 use super::pipe;
@@ -17,6 +18,11 @@ use crate::session::{Lines, Signals};
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -> Result<(), Failure> {
     let address = address::listening(&args.address)?;
+    if args.announce && address.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "--announce makes no sense for {address}, which nobody else can reach: give an address such as 0.0.0.0"
+        )));
+    }
     let end = End::new(output, data, &args.link, "your peers")?;
     let cannot = |e: std::io::Error| {
         Failure::other(format!("nothing can listen at {address}: {e}; give another address or port"))
@@ -25,6 +31,8 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -
     let bound = listener.local_addr().map_err(cannot)?;
     let mut signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
     end.report(&Report::Listening { address: &bound.to_string() })?;
+    // It is announced until this goes.
+    let _announced = args.announce.then(|| Announced::new(output, end.jid(), bound)).transpose()?;
     let busy = Cell::new(false);
     let mut door = Door::new(listener, &end, &args.accept_from, &busy);
     if args.link.pipe {

@@ -3,6 +3,7 @@
 mod address;
 mod chat;
 mod connect;
+mod discover;
 mod door;
 mod end;
 mod listen;
@@ -19,6 +20,7 @@ use crate::output::Output;
 pub(crate) async fn run(output: Output, data: &DataDir, command: &LinkCommand) -> Result<(), Failure> {
     match command {
         LinkCommand::Listen(args) => listen::run(output, data, args).await,
+        LinkCommand::List(args) => discover::list(output, args),
         LinkCommand::Connect(args) => connect::run(output, data, args).await,
     }
 }

@@ -5,6 +5,7 @@
 
 mod offer;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -20,6 +21,8 @@ pub(crate) enum Report<'a> {
     Online { jid: &'a str },
     /// Links are taken at this address.
     Listening { address: &'a str },
+    /// `link list`: somebody says that links are taken there. `txt` is what else is said.
+    Found { name: &'a str, host: &'a str, port: u16, addresses: &'a [String], txt: &'a BTreeMap<String, String> },
     /// A certificate of our own; fingerprints in lower-case hex, `not_after` in RFC 3339.
     Identity { jid: &'a str, sha1: &'a str, sha256: &'a str, key: &'a str, not_after: &'a str },
     /// A peer asks for a tunnel, or for a link.
@@ -181,6 +184,7 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     match report {
         Report::Online { jid } => writeln!(out, "* online as {}", Shown(jid)),
         Report::Listening { address } => writeln!(out, "* listening at {address}"),
+        Report::Found { name, host, port, addresses, txt } => human_found(out, name, host, *port, addresses, txt),
         Report::Identity { jid, sha1, sha256, key, not_after } => {
             writeln!(out, "* certificate of {} ({key}, valid until {not_after})", Shown(jid))?;
             writeln!(out, "    sha-256 {sha256}")?;
@@ -252,6 +256,22 @@ fn human_peer(out: &mut dyn Write, peer: &Peer<'_>) -> io::Result<()> {
     Ok(())
 }
 
+fn human_found(
+    out: &mut dyn Write,
+    name: &str,
+    host: &str,
+    port: u16,
+    addresses: &[String],
+    txt: &BTreeMap<String, String>,
+) -> io::Result<()> {
+    writeln!(out, "{}  {} port {port}", Shown(name), Shown(host))?;
+    writeln!(out, "    addresses   {}", Shown(&addresses.join(" ")))?;
+    for (key, value) in txt {
+        writeln!(out, "    {}={}", Shown(key), Shown(value))?;
+    }
+    Ok(())
+}
+
 fn human_transfer(
     out: &mut dyn Write,
     bytes: u64,
@@ -285,6 +305,12 @@ mod tests {
     #[test]
     fn json_objects_have_the_documented_members() {
         assert_eq!(json(&Report::Online { jid: "a@b/c" }), r#"{"event":"online","jid":"a@b/c"}"#);
+        assert_eq!(json(&Report::Listening { address: "[::1]:7" }), r#"{"event":"listening","address":"[::1]:7"}"#);
+        let (addresses, txt) = (["10.0.0.1".to_owned()], BTreeMap::from([("txtvers".to_owned(), "1".to_owned())]));
+        assert_eq!(
+            json(&Report::Found { name: "a@b", host: "b.local.", port: 7, addresses: &addresses, txt: &txt }),
+            r#"{"event":"found","name":"a@b","host":"b.local.","port":7,"addresses":["10.0.0.1"],"txt":{"txtvers":"1"}}"#
+        );
         assert_eq!(json(&Report::StreamOpen), r#"{"event":"stream_open"}"#);
         assert_eq!(
             json(&Report::Message { from: "a", body: "x\ny" }),
@@ -389,6 +415,13 @@ mod tests {
     fn text_of_the_peer_is_escaped_for_people() {
         let mut out = Vec::new();
         human(&mut out, &Report::Message { from: "a@b/\u{202e}x", body: "\u{1b}]0;owned\u{7}" }).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "a@b/\\u{202e}x: \\u{1b}]0;owned\\u{7}\n");
+        let txt = BTreeMap::from([("k\n".to_owned(), "\u{1b}[2J".to_owned())]);
+        let addresses = ["fe80::1%\u{9b}".to_owned()];
+        human(&mut out, &Report::Found { name: "\r", host: "\u{7}", port: 7, addresses: &addresses, txt: &txt })
+            .unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(shown.lines().next(), Some("a@b/\\u{202e}x: \\u{1b}]0;owned\\u{7}"));
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+        assert_eq!(shown.lines().count(), 4);
     }
 }
