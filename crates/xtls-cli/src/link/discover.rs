@@ -207,6 +207,13 @@ mod tests {
     }
 
     #[test]
+    fn xep_0174_3_1_a_peer_that_says_nothing_in_txt_is_found_too() {
+        let silent = ServiceInfo::new(SERVICE, "romeo@forza", "forza.local.", "10.2.1.188", 5562, None).unwrap();
+        let found = Found::new(&silent.as_resolved_service());
+        assert_eq!((found.name.as_str(), found.port, found.txt.len()), ("romeo@forza", 5562, 0));
+    }
+
+    #[test]
     fn rfc_6763_4_1_1_a_label_at_the_limit_is_announced_and_one_past_it_is_not() {
         let at = "10.2.1.187:5562".parse().unwrap();
         let name = |length: usize| format!("{}@pronto", "x".repeat(length - 7));
