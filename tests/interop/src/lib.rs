@@ -3,6 +3,7 @@
 //!
 //! The command is built first; the variable `XTLS_COMMAND` can name another one to be tested. Everything lives in temporary directories and ends with the test. A Prosody that is not installed is a failure.
 
+mod bytes;
 mod command;
 mod machine;
 mod prosody;
@@ -10,6 +11,7 @@ mod stage;
 mod tap;
 mod wait;
 
+pub use bytes::{drain, feed, noise};
 pub use command::{Ended, Xtls, build};
 pub use machine::Machine;
 pub use prosody::{Prosody, Transport};

@@ -142,6 +142,26 @@ fn a_listener_serves_one_after_the_other_and_nobody_keeps_the_others_out() {
 }
 
 #[test]
+fn fifteen_who_stall_leave_room_and_sixteen_are_waited_for() {
+    for (stalled, timeout) in [(15, "3600"), (16, "2")] {
+        let [romeo, juliet] = Machine::friends();
+        let (mut listening, port) = juliet.listen(&["--once", "--timeout", timeout]);
+        let connect = |_| TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        let silent: Vec<TcpStream> = (0..stalled).map(connect).collect();
+        let mut connected = romeo.connect(&juliet, port, &[]);
+        converse(&mut connected, &mut listening);
+        let ended = listening.wait();
+        let first = |name: &str| ended.events.iter().position(|event| event["event"] == name);
+        let (error, secured) = (first("error"), first("secured"));
+        match stalled {
+            15 => assert_eq!(error, None, "{:?}", ended.events),
+            _ => assert!(error.is_some() && error < secured, "{:?}", ended.events),
+        }
+        drop(silent);
+    }
+}
+
+#[test]
 fn a_line_that_is_typed_early_goes_to_whoever_comes_and_the_end_of_input_ends_the_listener() {
     let [romeo, juliet] = Machine::friends();
     let (mut listening, port) = juliet.listen(&[]);

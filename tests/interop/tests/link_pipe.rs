@@ -1,42 +1,11 @@
 //! Bytes between two `xtls link --pipe`, without a server.
 
 use std::io::{Read, Write};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
-use xtls_interop::{Ended, Machine, Xtls};
+use xtls_interop::{Ended, Machine, Xtls, drain, feed, noise};
 
 const MIB: usize = 1 << 20;
-
-/// Bytes that do not repeat soon, different for each seed (Marsaglia's xorshift).
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-/// Writes all of it and then ends the input.
-fn feed(xtls: &mut Xtls, bytes: Vec<u8>) -> JoinHandle<()> {
-    let mut stdin = xtls.take_stdin();
-    // A peer that is killed takes no more.
-    thread::spawn(move || drop(stdin.write_all(&bytes)))
-}
-
-/// Reads until the end of the output.
-fn drain(xtls: &mut Xtls) -> JoinHandle<Vec<u8>> {
-    let mut stdout = xtls.take_stdout();
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stdout.read_to_end(&mut bytes).expect("the output of xtls is read");
-        bytes
-    })
-}
 
 /// Both ends of an open link, Romeo's first.
 fn open(machines: &[Machine; 2], args: [&[&str]; 2]) -> [Xtls; 2] {

@@ -112,6 +112,9 @@ impl Talk<'_> {
                 self.end.output.error(&format!("a message in the name of {from} came over the link and was dropped"));
             }
             LinkEvent::Closed(closed) => {
+                if !self.waiting.is_empty() {
+                    self.end.output.error("a message was not sent: the link ended before");
+                }
                 let told = report_closed(self.end, &closed, 0);
                 let result = verdict::failure(&closed, "the peer", true).map_or(Ok(self.leaves), Err);
                 return Some(told.and(result));

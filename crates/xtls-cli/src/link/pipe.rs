@@ -270,11 +270,13 @@ impl<'a> Flow<'a> {
     }
 
     fn acknowledged(&mut self, id: &str) {
-        if self.outgoing.handle_result(id).is_none()
-            && let Some(incoming) = &mut self.incoming
-        {
+        match (self.outgoing.handle_result(id), &mut self.incoming) {
+            (Some(Acked::Gap { .. }), _) => {
+                self.fail(Failure::connection(format!("{} lets bytes go missing", self.peer)));
+            }
             // The answer to a close after a fault.
-            let _: Option<Acked> = incoming.handle_result(id);
+            (None, Some(incoming)) => drop(incoming.handle_result(id)),
+            _ => {}
         }
     }
 
