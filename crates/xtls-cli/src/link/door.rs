@@ -1,7 +1,6 @@
 //! The door of a listener: whoever stalls there must not keep the others out.
 
 use std::cell::Cell;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::end::End;
 use super::open::{Guests, open};
 use super::wire::Wire;
 use crate::clock;
+use crate::exit::{Code, Failure};
 
 /// Most connections that are seen to at once; others wait until one of these has come to something.
 const MAX_GREETED: usize = 16;
@@ -27,7 +27,7 @@ pub(super) struct Door<'a> {
     end: &'a End,
     named: &'a [BareJid],
     busy: &'a Cell<bool>,
-    greeted: FuturesUnordered<LocalBoxFuture<'a, Option<Wire>>>,
+    greeted: FuturesUnordered<LocalBoxFuture<'a, Result<Option<Wire>, Failure>>>,
 }
 
 impl<'a> Door<'a> {
@@ -37,7 +37,11 @@ impl<'a> Door<'a> {
     }
 
     /// The next peer that is verified, with an open link. Dropping this loses nothing.
-    pub(super) async fn next(&mut self) -> Wire {
+    ///
+    /// # Errors
+    ///
+    /// When this end cannot go on, since nothing can be told any more, say.
+    pub(super) async fn next(&mut self) -> Result<Wire, Failure> {
         loop {
             tokio::select! {
                 accepted = self.listener.accept(), if self.greeted.len() < MAX_GREETED => match accepted {
@@ -48,31 +52,36 @@ impl<'a> Door<'a> {
                     // Out of files, say: that passes.
                     Err(_) => tokio::time::sleep(PAUSE).await,
                 },
-                Some(came) = self.greeted.next(), if !self.greeted.is_empty() => if let Some(wire) = came {
-                    return wire;
+                Some(came) = self.greeted.next(), if !self.greeted.is_empty() => if let Some(wire) = came? {
+                    return Ok(wire);
                 },
             }
         }
     }
 
-    /// Turns everybody away, as long as somebody is served.
-    pub(super) async fn keep(&mut self) -> Infallible {
+    /// Turns everybody away, as long as somebody is served. It comes back only when this end cannot go on.
+    pub(super) async fn keep(&mut self) -> Failure {
         loop {
-            self.next().await.finish().await;
+            match self.next().await {
+                Ok(wire) => wire.finish().await,
+                Err(failure) => return failure,
+            }
         }
     }
 }
 
 /// Sees to a connection until its link is open. Whoever fails is told of, and does not end the command.
-async fn greet(end: &End, guests: Guests<'_>, stream: TcpStream, from: SocketAddr) -> Option<Wire> {
-    let link = end.setup().ok().and_then(|setup| Link::from_peer(setup, None, clock::now()).ok())?;
+async fn greet(end: &End, guests: Guests<'_>, stream: TcpStream, from: SocketAddr) -> Result<Option<Wire>, Failure> {
+    let link = Link::from_peer(end.setup()?, None, clock::now());
+    let link = link.map_err(|e| Failure::other(format!("no link can be made: {e}")))?;
     let mut wire = Wire::new(stream, link);
     match open(end, &mut wire, &guests, &from.to_string()).await {
-        Ok(()) => Some(wire),
+        Ok(()) => Ok(Some(wire)),
+        Err(failure) if failure.code == Code::Other => Err(failure),
         Err(failure) => {
             end.output.error(&failure.message);
             wire.finish().await;
-            None
+            Ok(None)
         }
     }
 }

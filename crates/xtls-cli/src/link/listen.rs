@@ -12,7 +12,7 @@ use super::end::End;
 use super::pipe;
 use crate::args::LinkListenArgs;
 use crate::data::DataDir;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::output::{Output, Report};
 use crate::session::{Lines, Signals};
 
@@ -37,7 +37,7 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -
     let mut door = Door::new(listener, &end, &args.accept_from, &busy);
     if args.link.pipe {
         let wire = tokio::select! {
-            wire = door.next() => wire,
+            wire = door.next() => wire?,
             () = signals.next() => return Ok(()),
         };
         // Nobody else is let in, and whoever stands at the door is sent away by that.
@@ -64,20 +64,20 @@ async fn chats(
             }
         };
         let mut wire = tokio::select! {
-            wire = door.next() => wire,
+            wire = door.next() => wire?,
             () = read_ahead => return Ok(()),
             () = signals.next() => return Ok(()),
         };
         let result = tokio::select! {
             result = chat::talk(end, &mut wire, &mut typed, signals, args.echo) => result,
-            never = door.keep() => match never {},
+            failure = door.keep() => Err(failure),
         };
         wire.finish().await;
         busy.set(false);
         match result {
             Ok(leaves) if leaves || args.once => return Ok(()),
             Ok(_) => {}
-            Err(failure) if args.once => return Err(failure),
+            Err(failure) if args.once || failure.code == Code::Other => return Err(failure),
             Err(failure) => end.output.error(&failure.message),
         }
     }
