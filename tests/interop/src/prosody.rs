@@ -2,19 +2,18 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tempfile::TempDir;
 
-use crate::wait;
+use crate::certificates::Certificate;
+use crate::wait::{self, free_port};
 
 /// The domain that a server serves that has no neighbours.
-const DOMAIN: &str = "localhost";
+pub(crate) const DOMAIN: &str = "localhost";
 /// The accounts that exist, each with its name as a part of the password; see [`Prosody::password`].
-const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
+pub(crate) const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
 
 /// Whether clients must use STARTTLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +41,13 @@ struct Site {
     /// The domains, its own among them, whose people see each other's presence, and where their servers take connections
     /// of servers; empty for one that stands alone.
     federation: Vec<(String, u16)>,
+    certificate: Certificate,
+}
+
+impl Site {
+    fn alone(certificate: Certificate) -> Self {
+        Self { domain: DOMAIN.to_owned(), federation: Vec::new(), certificate }
+    }
 }
 
 impl Prosody {
@@ -52,7 +58,17 @@ impl Prosody {
     /// When Prosody is not installed or does not start; the message holds its log.
     #[must_use]
     pub fn start(transport: Transport) -> Self {
-        Self::launch(Site { domain: DOMAIN.to_owned(), federation: Vec::new() }, transport)
+        Self::launch(Site::alone(Certificate::Good), transport)
+    }
+
+    /// Starts a server with this certificate, whose clients must use STARTTLS.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn with_certificate(certificate: Certificate) -> Self {
+        Self::launch(Site::alone(certificate), Transport::StartTls)
     }
 
     /// Starts two servers that pass stanzas to one another, encrypted and authenticated by dialback (XEP-0220), and waits
@@ -67,7 +83,8 @@ impl Prosody {
             let sites = ["capulet.example", "montague.example"].map(|domain| (domain.to_owned(), free_port()));
             let servers = sites
                 .clone()
-                .map(|(domain, _)| Self::launch(Site { domain, federation: sites.to_vec() }, Transport::StartTls));
+                .map(|(domain, _)| Site { domain, federation: sites.to_vec(), certificate: Certificate::Good })
+                .map(|site| Self::launch(site, Transport::StartTls));
             // Else somebody took a port in the meantime.
             if servers.iter().all(|server| !server.log().contains("Activated service 's2s' on no ports")) {
                 return servers;
@@ -80,7 +97,7 @@ impl Prosody {
         write_accounts(dir.path(), &site);
         write_resolver(dir.path(), &site);
         if transport == Transport::StartTls {
-            write_certificates(dir.path(), &site.domain);
+            site.certificate.write(dir.path(), &site.domain);
         }
         let port = free_port();
         let mut server = Self { child: spawn(dir.path(), port, transport, &site), port, dir, site };
@@ -115,6 +132,12 @@ impl Prosody {
     #[must_use]
     pub fn password(account: &str) -> String {
         format!("{account}'s password <&>")
+    }
+
+    /// The server's certificate, in PEM.
+    #[must_use]
+    pub fn certificate_file(&self) -> PathBuf {
+        self.dir.path().join("server.pem")
     }
 
     /// The authority that signed the server's certificate, in PEM.
@@ -184,12 +207,6 @@ fn spawn(dir: &Path, port: u16, transport: Transport, site: &Site) -> Child {
         .stderr(output)
         .spawn()
         .unwrap_or_else(|e| panic!("prosody cannot be started: {e}; install it (on Debian: apt-get install prosody)"))
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// A module that plays a client of Carol's that knows of no tunnels: `carol@DOMAIN/phone`.
@@ -294,26 +311,4 @@ fn write_accounts(dir: &Path, site: &Site) {
         }
     }
     fs::write(dir.join("groups.txt"), groups).expect("the group is written");
-}
-
-/// Writes an authority and a certificate for the domain that it signed.
-fn write_certificates(dir: &Path, domain: &str) {
-    let authority_key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params.distinguished_name.push(DnType::CommonName, "Authority for tests");
-    let authority = params.self_signed(&authority_key).expect("an authority");
-    let issuer = Issuer::new(params, authority_key);
-
-    let key = KeyPair::generate().expect("a key");
-    let mut params = CertificateParams::new(vec![domain.to_owned()]).expect("parameters");
-    params.use_authority_key_identifier_extension = true;
-    let certificate = params.signed_by(&key, &issuer).expect("a certificate");
-
-    for (name, text) in
-        [("ca.pem", authority.pem()), ("server.pem", certificate.pem()), ("server.key", key.serialize_pem())]
-    {
-        fs::write(dir.join(name), text).expect("a certificate is written");
-    }
 }

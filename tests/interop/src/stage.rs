@@ -85,6 +85,18 @@ impl Stage {
 }
 
 impl Person {
+    /// Somebody at a server that wants STARTTLS, who keeps everything in a directory of their own inside of `dir`.
+    pub(crate) fn new(name: &'static str, domain: &str, address: String, ca_file: &Path, dir: &Path) -> Self {
+        Self {
+            name,
+            domain: domain.to_owned(),
+            password: Prosody::password(name),
+            address,
+            data_dir: dir.join(name),
+            protection: vec!["--ca-file".to_owned(), ca_file.display().to_string()],
+        }
+    }
+
     /// The bare address.
     #[must_use]
     pub fn bare(&self) -> String {

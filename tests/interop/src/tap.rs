@@ -91,7 +91,12 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
     seen.lock().expect("no thread of the tap panics")
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, mut cut: Option<(&'static str, &'static str)>, record: impl Fn(&[u8])) {
+pub(crate) fn pass(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    mut cut: Option<(&'static str, &'static str)>,
+    record: impl Fn(&[u8]),
+) {
     let mut buffer = [0; 16 * 1024];
     let mut held = Vec::new();
     loop {

@@ -1,5 +1,6 @@
-//! Waiting with an end.
+//! Waiting with an end, and ports.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything in these tests; far beyond what a loaded machine needs.
@@ -20,4 +21,10 @@ pub(crate) fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T 
         assert!(start.elapsed() < PATIENCE, "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
 }

@@ -1,10 +1,6 @@
 //! When the connection does not come about, or breaks.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener};
-use std::thread;
-
-use xtls_interop::{Ended, Prosody, Stage, Transport};
+use xtls_interop::{Ended, Impostor, Prosody, Stage, Transport};
 
 /// It ended with this code and one line that has all these words.
 fn assert_fails(ended: &Ended, code: i32, words: &[&str]) {
@@ -53,20 +49,10 @@ fn an_unreachable_port_is_named() {
 
 /// What listening comes to at a server that answers a connection like this.
 fn at_a_server_that_says(text: &'static str) -> Ended {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let server = thread::spawn(move || {
-        let (mut client, _) = listener.accept().expect("a connection");
-        client.write_all(text.as_bytes()).expect("the client reads");
-        // What is not read when a connection is closed resets it, and may take along what was written.
-        client.shutdown(Shutdown::Write).expect("the client is there");
-        let _ = client.read_to_end(&mut Vec::new());
-    });
+    let address = Impostor::breaking_off(text.as_bytes()).address();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let options = ["listen", "--insecure-plaintext", "--jid", "alice@localhost/x", "--server", &address];
-    let ended = xtls_interop::Xtls::run(dir.path(), Some("password"), &options);
-    server.join().expect("the server ends");
-    ended
+    xtls_interop::Xtls::run(dir.path(), Some("password"), &options)
 }
 
 #[test]
