@@ -16,7 +16,7 @@ mod trust;
 use std::time::Instant;
 
 use xtls_stanza::{Element, Fingerprint, Ids, Method, jid::Jid};
-use xtls_stream::{Addressing, DirectStream, StreamOptions};
+use xtls_stream::{Addressing, DirectStream, Features, StreamOptions};
 use xtls_tls::TlsSession;
 
 pub use config::{LinkConfig, LinkLocal, LinkSetup, LinkTerms, LinkTimer, LinkTimers};
@@ -101,6 +101,8 @@ pub struct Link {
     peer: Option<Jid>,
     /// That is a server, and this end its client.
     server: Option<Server>,
+    /// What that has offered in clear.
+    clear_features: Option<Box<Features>>,
     terms: Option<LinkTerms>,
     secret: Secret,
     stage: LinkStage,
@@ -202,6 +204,7 @@ impl Link {
             initiating,
             peer,
             server,
+            clear_features: None,
             terms: None,
             secret: Secret::Unknown,
             stage: LinkStage::Greeting,

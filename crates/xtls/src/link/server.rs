@@ -85,6 +85,13 @@ impl Link {
         Ok(link)
     }
 
+    /// To a server: what it offered before TLS, so that anybody on the way may have changed it. `None` before that, and where
+    /// TLS begins with the connection.
+    #[must_use]
+    pub fn clear_features(&self) -> Option<&Features> {
+        self.clear_features.as_deref()
+    }
+
     /// To a server: begins the stream anew, as SASL asks for behind `<success/>` (RFC 6120 § 6.4.6).
     /// [`LinkEvent::Features`] follows.
     ///
@@ -130,6 +137,9 @@ impl Link {
 
     /// The server's features: TLS comes first, if it has to or can be had.
     pub(super) fn server_features(&mut self, features: Features) {
+        if self.tls.is_none() {
+            self.clear_features = Some(Box::new(features.clone()));
+        }
         if self.stream.wants_tls() {
             self.learn_offer(None);
             return self.negotiate();

@@ -17,6 +17,8 @@ const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://
     from='im.example.com' id='x' version='1.0'>";
 const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
     <mechanism>EXTERNAL</mechanism></mechanisms></stream:features>";
+const PLAIN: &str =
+    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>";
 const BIND: &str = "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>";
 
 /// A client and the server of its domain.
@@ -242,6 +244,33 @@ fn rfc_7590_3_1_without_an_offer_tls_is_tried_and_nothing_else_said() {
     link.hear();
     link.say(&format!("{HEADER}{MECHANISMS}"));
     assert!(matches!(link.fault(), LinkFault::NoTls));
+}
+
+#[test]
+fn rfc_6120_5_3_1_what_was_offered_in_clear_can_be_told_and_what_came_inside_of_tls_is_none_of_it() {
+    let mut pair = ends();
+    pair.trust(I);
+    let mut link = Scripted::client(pair, &terms(TrustPolicy::Pinned));
+    link.hear();
+    assert!(link.pair.link(I).clear_features().is_none());
+    let required = STARTTLS.replace("/>", "><required/></starttls>");
+    link.say(&format!("{HEADER}<stream:features>{required}{PLAIN}</stream:features>"));
+    link.pair.inject(I, PROCEED.as_bytes());
+    link.pair.run();
+    link.secure();
+    link.say_inside(&format!("{HEADER}{MECHANISMS}"));
+    let clear = link.pair.link(I).clear_features().unwrap();
+    assert!(clear.starttls.as_ref().is_some_and(|starttls| starttls.required));
+    assert_eq!(clear.mechanisms, ["PLAIN"]);
+    // Where TLS begins with the connection nothing was.
+    let mut pair = ends();
+    pair.trust(I);
+    let mut terms = terms(TrustPolicy::Pinned);
+    terms.direct_tls = true;
+    let mut link = Scripted::client(pair, &terms);
+    link.secure();
+    link.say_inside(&format!("{HEADER}{MECHANISMS}"));
+    assert!(link.pair.link(I).clear_features().is_none());
 }
 
 #[test]
