@@ -11,7 +11,7 @@ use crate::args::AccountArgs;
 use crate::exit::Failure;
 
 /// The port of XMPP client connections (RFC 6120 § 3.2.2).
-const CLIENT_PORT: u16 = 5222;
+pub(crate) const CLIENT_PORT: u16 = 5222;
 /// Longest first line of a password file, in bytes.
 const MAX_LINE: usize = 4096;
 /// The variable that may hold the password.

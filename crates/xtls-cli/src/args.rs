@@ -34,7 +34,10 @@ pub(crate) const EXIT_CODES: [(u8, &str); 5] = [
     (0, "done"),
     (1, "other failure"),
     (2, "wrong usage"),
-    (3, "security failure: peer not verified, certificate changed, wrong password, no XTLS at the peer"),
+    (
+        3,
+        "security failure: peer or probed server not verified, certificate changed, wrong password, no XTLS at the peer",
+    ),
     (
         4,
         "connection or protocol failure: login refused, unknown host, server or peer gone, no XMPP, bytes not acknowledged",
@@ -74,11 +77,17 @@ pub(crate) enum Command {
     /// that had at least one byte brings it about.
     Pipe(PipeArgs),
 
-    /// Ask a peer what it can do and what it is ready for, without opening a tunnel
+    /// Ask a peer what it can do, or a server how a connection to it is secured
     ///
-    /// Tells whether the peer has XTLS, what it answers to our offer (XEP-0250; peers answer those that they know), and by
-    /// what a tunnel would be secured. All of that went through the servers and proves nothing.
-    Probe(ProbeArgs),
+    /// An address with an @ is a peer. It is asked whether it has XTLS, what it answers to our offer (XEP-0250; peers answer
+    /// those that they know), and by what a tunnel would be secured, without opening one. All of that went through the servers
+    /// and proves nothing.
+    ///
+    /// Anything else is a server. It is connected to without logging in, for everything that RFC 7590 says people should be
+    /// able to learn: whether the connection is encrypted and the server authenticated, by what, with which certificate, and
+    /// whether that is the one of last time.
+    Probe(Box<ProbeArgs>),
+
     /// Talk to another machine directly, without a server between the two
     #[command(subcommand)]
     Link(LinkCommand),
@@ -298,6 +307,12 @@ pub(crate) fn slip(error: &clap::Error) -> Option<String> {
     }
 }
 
+/// An address that is a domain and nothing else.
+pub(crate) fn domain(name: &str) -> Result<BareJid, String> {
+    let address: BareJid = name.parse().map_err(|e: jid::Error| e.to_string())?;
+    if address.node().is_some() { Err("it has an account before the domain".to_owned()) } else { Ok(address) }
+}
+
 /// The profile of this name.
 fn profile(name: &str) -> Result<Profile, String> {
     Profile::parse(name).ok_or_else(|| {
@@ -342,6 +357,14 @@ mod tests {
         assert!(byte_count("").is_err());
         assert!(byte_count("8MB").is_err());
         assert!(byte_count("18446744073709551615KiB").is_err());
+    }
+
+    #[test]
+    fn a_domain_has_no_account() {
+        assert_eq!(domain("Capulet.Example").unwrap().as_str(), "capulet.example");
+        for name in ["juliet@capulet.example", "capulet.example/x", ""] {
+            assert!(domain(name).is_err(), "{name}");
+        }
     }
 
     #[test]

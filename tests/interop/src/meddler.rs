@@ -67,6 +67,28 @@ impl Impostor {
         Self { port }
     }
 
+    /// Says the first until it hears `asked`, then the second, and closes the connection.
+    ///
+    /// # Panics
+    ///
+    /// When no port can be had.
+    #[must_use]
+    pub fn answering(said: &'static [u8], asked: &'static str, answer: &'static [u8]) -> Self {
+        let port = serve(move |mut client| {
+            let _ = client.write_all(said);
+            let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+            while !String::from_utf8_lossy(&heard).contains(asked) {
+                let count = client.read(&mut buffer).unwrap_or(0);
+                let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { return };
+                heard.extend_from_slice(bytes);
+            }
+            let _ = client.write_all(answer);
+            let _ = client.shutdown(Shutdown::Write);
+            let _ = client.read_to_end(&mut Vec::new());
+        });
+        Self { port }
+    }
+
     /// Says this and nothing more, until the client has gone.
     ///
     /// # Panics

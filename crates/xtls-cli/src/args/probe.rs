@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jid::FullJid;
+use jid::{BareJid, FullJid};
 use xtls::Profile;
 
 use super::{AccountArgs, TrustArgs};
@@ -11,8 +11,9 @@ use crate::exit::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
-    /// A full address, or a bare one: then a resource with XTLS is looked for among those online
-    #[arg(value_name = "PEER")]
+    /// A peer: a full address, or a bare one, and then a resource with XTLS is looked for among those online. Or a server;
+    /// without a port 5222, or 5223 with --direct-tls
+    #[arg(value_name = "PEER|HOST[:PORT]")]
     pub(crate) target: String,
 
     /// Trust these certificate authorities (PEM) for the server, in place of the platform's
@@ -24,7 +25,27 @@ pub(crate) struct ProbeArgs {
     pub(crate) fingerprints: Vec<String>,
 
     #[command(flatten)]
+    pub(crate) server: ServerArgs,
+
+    #[command(flatten)]
     pub(crate) peer: PeerArgs,
+}
+
+/// What only a server is asked with.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for a server")]
+pub(crate) struct ServerArgs {
+    /// The XMPP domain that it serves [default: HOST]
+    #[arg(long, value_name = "NAME", value_parser = super::domain)]
+    pub(crate) domain: Option<BareJid>,
+
+    /// Begin with TLS, without STARTTLS
+    #[arg(long)]
+    pub(crate) direct_tls: bool,
+
+    /// How long it may take until the server has said what it offers, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) timeout: u64,
 }
 
 /// What only a peer is asked with: the account, and the conditions of a tunnel that would be opened.
@@ -77,6 +98,46 @@ pub(crate) struct PeerArgs {
 }
 
 impl ProbeArgs {
+    /// # Errors
+    ///
+    /// A usage failure for what only a peer is asked with.
+    pub(crate) fn check_server(&self) -> Result<(), Failure> {
+        let PeerArgs { jid, server, password_file, insecure_plaintext, trace, .. } = &self.peer;
+        let PeerArgs { no_offer, leap_of_faith, peer_ca_file, srp_password_file, srp_password_prompt, .. } = &self.peer;
+        let given = [
+            ("--jid", jid.is_some()),
+            ("--server", server.is_some()),
+            ("--password-file", password_file.is_some()),
+            ("--insecure-plaintext", *insecure_plaintext),
+            ("--trace", trace.is_some()),
+            ("--no-offer", *no_offer),
+            ("--leap-of-faith", *leap_of_faith),
+            ("--peer-ca-file", peer_ca_file.is_some()),
+            ("--srp-password-file", srp_password_file.is_some()),
+            ("--srp-password-prompt", *srp_password_prompt),
+        ];
+        self.refuse(&given, "a peer, whose address has an @")?;
+        if self.ca_file.is_some() && !self.fingerprints.is_empty() {
+            return Err(Failure::usage("a server is trusted by --trust or by --ca-file, not by both".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// A usage failure for what only a server is asked with.
+    pub(crate) fn check_peer(&self) -> Result<(), Failure> {
+        let ServerArgs { domain, direct_tls, .. } = &self.server;
+        self.refuse(&[("--domain", domain.is_some()), ("--direct-tls", *direct_tls)], "a server, which has no @")
+    }
+
+    fn refuse(&self, given: &[(&str, bool)], is_for: &str) -> Result<(), Failure> {
+        match given.iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(Failure::usage(format!("{option} is for {is_for}; {} is none", self.target))),
+            None => Ok(()),
+        }
+    }
+
     /// The account that a peer is asked with.
     ///
     /// # Errors

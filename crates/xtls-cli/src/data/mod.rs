@@ -2,6 +2,7 @@
 
 mod file;
 mod identity;
+mod servers;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -10,10 +11,13 @@ use directories::ProjectDirs;
 
 use crate::exit::Failure;
 
+pub(crate) use servers::ServersFile;
 pub(crate) use trust::TrustFile;
 
 /// The name of the trust file in the data directory.
 const TRUST_FILE: &str = "trust.json";
+/// The name of the file of servers in the data directory.
+const SERVERS_FILE: &str = "servers.json";
 
 /// The data directory; it exists.
 #[derive(Debug)]
@@ -51,5 +55,14 @@ impl DataDir {
     /// When it is damaged or cannot be read; it stays as it is.
     pub(crate) fn trust(&self) -> Result<TrustFile, Failure> {
         TrustFile::load(self.path.join(TRUST_FILE))
+    }
+
+    /// Reads which certificates servers had.
+    ///
+    /// # Errors
+    ///
+    /// When the file is damaged or cannot be read; it stays as it is.
+    pub(crate) fn servers(&self) -> Result<ServersFile, Failure> {
+        ServersFile::load(self.path.join(SERVERS_FILE))
     }
 }

@@ -4,6 +4,7 @@
 //! output carries data, everything goes to standard error, and with `--json` nothing but events.
 
 mod offer;
+mod probe;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -11,6 +12,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 pub(crate) use offer::{Announced, Key, Probed};
+pub(crate) use probe::{Certificate, Feature, Server};
 pub(crate) use xtls_stanza::Shown;
 
 /// One thing that happened. The names and members are the JSON interface of the command.
@@ -47,6 +49,10 @@ pub(crate) enum Report<'a> {
     Peer(Peer<'a>),
     /// `probe`: what a peer told of itself, and what a tunnel with it would come to.
     Probe(Probed<'a>),
+    /// `probe`: the certificate of a server, whether it was taken or not.
+    Certificate(Certificate<'a>),
+    /// `probe`: how the connection to a server is secured, and what the server offers.
+    Server(Server<'a>),
     /// `demo`: a stanza passed the simulated server.
     Stanza { number: u64, from: &'a str, to: &'a str, what: &'a str, bytes: usize },
     /// `demo`: the transfer is over.
@@ -210,6 +216,8 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         Report::Trusted { jid, fingerprint, learned } => writeln!(out, "{}  {fingerprint}  {learned}", Shown(jid)),
         Report::Peer(peer) => human_peer(out, peer),
         Report::Probe(probed) => probed.human(out),
+        Report::Certificate(certificate) => certificate.human(out),
+        Report::Server(server) => server.human(out),
         Report::Stanza { number, from, to, what, bytes } => {
             writeln!(out, "{number:>4}  {from} -> {to}  {what:<44} {bytes:>6} B")
         }

@@ -1,6 +1,8 @@
-//! `xtls probe`: what a tunnel would come to.
+//! `xtls probe`: what a tunnel with a peer would come to, or how a connection to a server would be secured.
 
 mod peer;
+mod server;
+mod wire;
 
 use jid::Jid;
 
@@ -11,6 +13,11 @@ use crate::output::Output;
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Result<(), Failure> {
     let target = &args.target;
+    if !target.contains('@') {
+        args.check_server()?;
+        return server::run(output, data, args).await;
+    }
+    args.check_peer()?;
     let peer: Jid = target.parse().map_err(|e| Failure::usage(format!("{target} is no address: {e}")))?;
     if peer.node().is_none() {
         return Err(Failure::usage(format!("{target} is no address of a person: it has no account before an @")));

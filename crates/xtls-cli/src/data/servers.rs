@@ -1,0 +1,167 @@
+//! Which certificate each server had when it was seen last.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use jid::BareJid;
+use serde::{Deserialize, Serialize};
+use xtls::Fingerprint;
+
+use super::file;
+use crate::exit::Failure;
+
+/// The version of the format that is written and understood.
+const VERSION: u32 = 1;
+/// The most domains that are remembered; of more, those that were not seen for the longest time are forgotten.
+const MAX_SERVERS: usize = 1000;
+
+/// The file of servers as it was read; changes are written at once. Nothing is trusted by it.
+#[derive(Debug)]
+pub(crate) struct ServersFile {
+    path: PathBuf,
+    servers: BTreeMap<String, Seen>,
+}
+
+/// The file's own words.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    version: u32,
+    /// By domain.
+    servers: BTreeMap<String, Seen>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seen {
+    /// `sha-256:` and hex.
+    certificate: String,
+    /// When, in seconds of Unix time.
+    last: u64,
+}
+
+impl ServersFile {
+    /// Reads the file; one that does not exist is empty.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged, of another version, or cannot be read. It stays as it is.
+    pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self { path, servers: BTreeMap::new() }),
+            Err(e) => {
+                let name = path.display();
+                return Err(Failure::other(format!("the file {name} cannot be read: {e}; check its permissions")));
+            }
+        };
+        let damaged = |why: &str| {
+            Failure::other(format!(
+                "the file {} is damaged: {why}; it was left as it is: move it away to start without what it remembers",
+                path.display()
+            ))
+        };
+        let stored: Stored = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
+        if stored.version != VERSION {
+            return Err(damaged(&format!("its version is {} and only {VERSION} is known", stored.version)));
+        }
+        if let Some(seen) = stored.servers.values().find(|seen| seen.certificate.parse::<Fingerprint>().is_err()) {
+            return Err(damaged(&format!("{:?} is no fingerprint", seen.certificate)));
+        }
+        Ok(Self { path, servers: stored.servers })
+    }
+
+    /// The certificate that the server of a domain had last, if it was seen before.
+    pub(crate) fn last(&self, domain: &BareJid) -> Option<Fingerprint> {
+        self.servers.get(domain.as_str())?.certificate.parse().ok()
+    }
+
+    /// Remembers the certificate that the server of a domain has now.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; it stays as it is.
+    pub(crate) fn remember(&mut self, domain: &BareJid, seen: Fingerprint, unix_time: u64) -> Result<(), Failure> {
+        let seen = Seen { certificate: seen.to_string(), last: unix_time };
+        self.servers.insert(domain.to_string(), seen);
+        while self.servers.len() > MAX_SERVERS {
+            let others = self.servers.iter().filter(|(name, _)| *name != domain.as_str());
+            let Some(oldest) = others.min_by_key(|(_, seen)| seen.last).map(|(name, _)| name.clone()) else { break };
+            self.servers.remove(&oldest);
+        }
+        let unwritable = |e: io::Error| {
+            Failure::other(format!(
+                "the file {} cannot be written: {e}; check the permissions of its directory",
+                self.path.display()
+            ))
+        };
+        let stored = Stored { version: VERSION, servers: self.servers.clone() };
+        let mut text = serde_json::to_vec_pretty(&stored).map_err(|e| unwritable(e.into()))?;
+        text.push(b'\n');
+        file::write_private(&self.path, &text).map_err(unwritable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn domain(number: usize) -> BareJid {
+        format!("server{number}.example").parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_remembered_outlives_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let load = || ServersFile::load(dir.path().join("servers.json")).unwrap();
+        assert_eq!(load().last(&domain(1)), None);
+        let (first, second) = (Fingerprint::sha256(b"1"), Fingerprint::sha256(b"2"));
+        load().remember(&domain(1), first, 7).unwrap();
+        load().remember(&domain(2), second, 8).unwrap();
+        assert_eq!((load().last(&domain(1)), load().last(&domain(2))), (Some(first), Some(second)));
+        load().remember(&domain(1), second, 9).unwrap();
+        assert_eq!(load().last(&domain(1)), Some(second));
+    }
+
+    #[test]
+    fn of_too_many_the_one_that_was_not_seen_for_the_longest_time_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("servers.json");
+        let seen = |last| Seen { certificate: Fingerprint::sha256(b"1").to_string(), last };
+        let servers = (1..MAX_SERVERS).map(|number| (domain(number).to_string(), seen(10)));
+        let servers = servers.chain([("oldest.example".to_owned(), seen(1))]).collect();
+        fs::write(&path, serde_json::to_vec(&Stored { version: VERSION, servers }).unwrap()).unwrap();
+        let mut file = ServersFile::load(path.clone()).unwrap();
+        // As many as there may be.
+        file.remember(&domain(1), Fingerprint::sha256(b"2"), 11).unwrap();
+        assert_eq!(file.servers.len(), MAX_SERVERS);
+        assert!(file.servers.contains_key("oldest.example"));
+        // One more, which is not the one that goes, even if the clock went backwards.
+        file.remember(&domain(5000), Fingerprint::sha256(b"2"), 0).unwrap();
+        let file = ServersFile::load(path).unwrap();
+        assert_eq!(file.servers.len(), MAX_SERVERS);
+        assert!(file.servers.contains_key("server5000.example") && !file.servers.contains_key("oldest.example"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("servers.json");
+        for text in [
+            "",
+            "{}",
+            r#"{"version":2,"servers":{}}"#,
+            r#"{"version":1,"servers":{"a":{"certificate":"x","last":1}}}"#,
+            r#"{"version":1,"servers":{},"more":1}"#,
+        ] {
+            fs::write(&path, text).unwrap();
+            let failure = ServersFile::load(path.clone()).unwrap_err();
+            assert!(failure.message.contains("servers.json"), "{failure}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+}

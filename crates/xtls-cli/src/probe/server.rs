@@ -1,0 +1,328 @@
+//! Probing a server: what RFC 7590 § 3.7 wants people to be able to learn, and what the server offers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jid::BareJid;
+use xtls::{
+    Authorities, Fault, Features, Fingerprint, Identity, KeyKind, Link, LinkEvent, LinkFault, LinkLocal, LinkReason,
+    LinkSetup, MemoryTrustStore, PeerCertificate, Pin, Security, ServerTerms, TlsErrorKind, TrustDecision, TrustPolicy,
+};
+
+use super::wire::{self, Wire};
+use crate::account::{self, CLIENT_PORT, Server};
+use crate::args::{self, ProbeArgs};
+use crate::clock;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::{self, Output, Report};
+use crate::session::{self, tell};
+
+/// The port where TLS begins with the connection, by custom (XEP-0368 has none).
+const DIRECT_PORT: u16 = 5223;
+/// The account in whose name the stream is opened inside of TLS; nobody logs in to it.
+const NOBODY: &str = "probe";
+
+/// What is to be probed, and whom to believe.
+struct Probe {
+    server: Server,
+    domain: BareJid,
+    direct_tls: bool,
+    pins: Vec<Fingerprint>,
+    authorities: Option<Arc<Authorities>>,
+    identity: Identity,
+    jid: BareJid,
+}
+
+/// A server that was taken for what it says.
+struct Seen {
+    security: Box<Security>,
+    clear: Option<Features>,
+    features: Features,
+}
+
+pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Result<(), Failure> {
+    let probe = Probe::from_args(output, args)?;
+    let mut servers = data.servers()?;
+    let wait = Duration::from_secs(args.server.timeout);
+    let looked = tokio::time::timeout(wait, probe.look()).await;
+    let looked = looked.unwrap_or_else(|_| Err(probe.no_answer(wait)))?;
+    let last = servers.last(&probe.domain);
+    let changed = |now: Fingerprint| last.filter(|last| *last != now);
+    let domain = probe.domain.as_str();
+    let (wire, seen) = match looked {
+        Looked::Taken(wire, seen) => (wire, seen),
+        Looked::Refused(fault) => {
+            if let Some(presented) = presented(&fault) {
+                // Only the whole certificate tells why, and the handshake that failed does not give it.
+                let shown = tokio::time::timeout(wait, probe.certificate()).await.ok().flatten();
+                if let Some(shown) = shown.filter(|shown| shown.fingerprint_sha256() == presented) {
+                    let mut certificate = output::Certificate::new(domain, &shown);
+                    certificate.refused = Some(probe.refusal(&fault));
+                    certificate.changed_from = changed(presented).map(|last| last.to_string());
+                    tell(output, &Report::Certificate(certificate))?;
+                }
+            }
+            return Err(probe.failure(&fault));
+        }
+    };
+    if let Some(shown) = &seen.security.certificate {
+        let now = shown.fingerprint_sha256();
+        let mut certificate = output::Certificate::new(domain, shown);
+        certificate.changed_from = changed(now).map(|last| last.to_string());
+        tell(output, &Report::Certificate(certificate))?;
+        if let Some(last) = changed(now) {
+            output.warn(&format!("the certificate of {domain} is not the one of last time, which was {last}"));
+        }
+        if seen.security.out_of_date {
+            output.warn(&format!("the certificate of {domain} is outside of its dates"));
+        }
+        servers.remember(&probe.domain, now, clock::unix().as_secs())?;
+    }
+    tell(output, &Report::Server(probe.report(&seen)))?;
+    wire.finish().await;
+    if starttls(seen.clear.as_ref()) == Some(MISSING) {
+        return Err(Failure::security(format!(
+            "STARTTLS works at {domain} although it is not offered: somebody on the way takes the offer away, so that \
+             clients would go on in clear"
+        )));
+    }
+    Ok(())
+}
+
+/// How a look at the server came out.
+enum Looked {
+    /// With the connection, which is still open.
+    Taken(Box<Wire>, Seen),
+    Refused(Box<LinkFault>),
+}
+
+impl Probe {
+    fn from_args(output: Output, args: &ProbeArgs) -> Result<Self, Failure> {
+        let default_port = if args.server.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
+        let server = Server::parse("", &args.target, default_port)?;
+        let domain = match &args.server.domain {
+            Some(domain) => domain.clone(),
+            None => args::domain(&server.host).map_err(|e| {
+                Failure::usage(format!("{} is no XMPP domain: {e}; give one with --domain NAME", server.host))
+            })?,
+        };
+        let mut pins = Vec::new();
+        for text in &args.fingerprints {
+            let pin = session::fingerprint(text)
+                .map_err(|why| Failure::usage(format!("--trust {text} is no fingerprint: {why}")))?;
+            session::warn_if_weak(output, &pin);
+            pins.push(pin);
+        }
+        let authorities = if pins.is_empty() { Some(authorities(args)?) } else { None };
+        let jid = domain.domain().with_node_str(NOBODY).map_err(|e| Failure::other(e.to_string()))?;
+        let identity = Identity::generate(&jid, KeyKind::default(), clock::unix().as_secs())
+            .map_err(|e| Failure::other(format!("no certificate can be made: {e}")))?;
+        Ok(Self {
+            server,
+            domain,
+            direct_tls: args.server.direct_tls,
+            pins,
+            authorities: authorities.map(Arc::new),
+            identity,
+            jid,
+        })
+    }
+
+    /// Connects, and waits until the server has said what it offers.
+    async fn look(&self) -> Result<Looked, Failure> {
+        let policy = if self.pins.is_empty() { TrustPolicy::Authorities } else { TrustPolicy::Pinned };
+        let mut wire = self.connect(policy).await?;
+        loop {
+            match wire.event().await {
+                LinkEvent::Features(features) => {
+                    let Some(security) = wire.link.security().cloned().map(Box::new) else {
+                        return Err(Failure::other("the link is open and not secured"));
+                    };
+                    let clear = wire.link.clear_features().cloned();
+                    return Ok(Looked::Taken(Box::new(wire), Seen { security, clear, features }));
+                }
+                LinkEvent::Closed(closed) => {
+                    return match closed.reason {
+                        LinkReason::Fault(fault) => Ok(Looked::Refused(fault)),
+                        _ => Err(self.gone()),
+                    };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The certificate that the server has, whoever vouches for it. Nothing is sent to that server but the handshake.
+    async fn certificate(&self) -> Option<PeerCertificate> {
+        let mut wire = self.connect(TrustPolicy::Ask).await.ok()?;
+        loop {
+            match wire.event().await {
+                LinkEvent::TrustRequired { certificate, .. } => {
+                    // It was asked just now.
+                    let _ = wire.link.trust(clock::now(), TrustDecision::Refuse);
+                    wire.finish().await;
+                    return Some(*certificate);
+                }
+                LinkEvent::Closed(_) => return None,
+                _ => {}
+            }
+        }
+    }
+
+    async fn connect(&self, policy: TrustPolicy) -> Result<Wire, Failure> {
+        let stream = wire::connect(&self.server).await?;
+        let mut local = LinkLocal::new(self.jid.clone().into(), self.identity.clone());
+        local.authorities.clone_from(&self.authorities);
+        let mut seed = [0; 32];
+        let random = local.provider.secure_random;
+        random.fill(&mut seed).map_err(|_| Failure::other("the operating system gives no random numbers"))?;
+        let mut store = MemoryTrustStore::default();
+        if policy == TrustPolicy::Pinned {
+            self.pins.iter().for_each(|pin| store.pin(&self.domain, Pin::manual(*pin)));
+        }
+        let mut terms = ServerTerms::new(policy);
+        terms.direct_tls = self.direct_tls;
+        let setup = LinkSetup::new(local, Box::new(store), seed, clock::unix());
+        let link = Link::to_server(setup, self.domain.clone().into(), &terms, clock::now())
+            .map_err(|e| Failure::other(format!("no link can be made: {e}")))?;
+        Ok(Wire::new(stream, link))
+    }
+
+    fn report<'a>(&'a self, seen: &'a Seen) -> output::Server<'a> {
+        let Seen { security, clear, features } = seen;
+        let names = |features: &'a Features| features.mechanisms.iter().map(String::as_str).collect();
+        output::Server {
+            domain: self.domain.as_str(),
+            address: self.address(),
+            authenticated_by: security.authenticated_by.as_str(),
+            tls_version: security.tls.version.to_string(),
+            cipher_suite: security.tls.cipher_suite,
+            group: security.tls.group,
+            resumed: security.tls.resumed,
+            starttls: if self.direct_tls { None } else { starttls(clear.as_ref()) },
+            mechanisms_in_clear: clear.as_ref().map(names).unwrap_or_default(),
+            mechanisms: names(features),
+            features: features
+                .others
+                .iter()
+                .map(|feature| output::Feature { name: feature.name(), namespace: feature.ns() })
+                .collect(),
+        }
+    }
+
+    fn address(&self) -> String {
+        let Server { host, port } = &self.server;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    /// Why a certificate was not taken, in words about it.
+    fn refusal(&self, fault: &LinkFault) -> String {
+        match fault {
+            LinkFault::Authentication(fault) => match &**fault {
+                Fault::Tls(error) => match error.kind() {
+                    TlsErrorKind::BadCertificate { fault, .. } => fault.to_string(),
+                    _ => error.to_string(),
+                },
+                Fault::CertificateChanged { .. } => "it is none of those that were given with --trust".to_owned(),
+                fault => fault.to_string(),
+            },
+            fault => fault.to_string(),
+        }
+    }
+
+    /// Why the server was not taken, and what to do.
+    fn failure(&self, fault: &LinkFault) -> Failure {
+        let (domain, address) = (&self.domain, self.address());
+        if let Some(presented) = presented(fault) {
+            return Failure::security(format!(
+                "the server at {address} is not verified as that of {domain}, its certificate {presented} is not taken: \
+                 {}; ask its operator, or give --ca-file or --trust",
+                self.refusal(fault)
+            ));
+        }
+        match fault {
+            LinkFault::NoTls | LinkFault::StartTls(_) => Failure::security(format!(
+                "the server of {domain} at {address} does not begin TLS: {fault}; a login there would not be protected"
+            )),
+            fault if is_not_tls(fault) => Failure::connection(format!(
+                "what the server of {domain} at {address} speaks is not TLS: check host, port and --direct-tls"
+            )),
+            LinkFault::EndedEarly { .. } => {
+                Failure::connection(format!("the server of {domain} at {address} broke off: {fault}; try again later"))
+            }
+            fault if fault.is_security() => Failure::security(format!(
+                "the connection to {domain} at {address} is not safe: {fault}; somebody may be in between"
+            )),
+            fault => Failure::connection(format!(
+                "the server of {domain} at {address} cannot be used: {fault}; check host, port and --direct-tls"
+            )),
+        }
+    }
+
+    fn gone(&self) -> Failure {
+        Failure::connection(format!(
+            "the server of {} at {} closed the connection: try again",
+            self.domain,
+            self.address()
+        ))
+    }
+
+    fn no_answer(&self, waited: Duration) -> Failure {
+        Failure::connection(format!(
+            "the server of {} at {} has not said what it offers within {} s: check host and port, or give it more --timeout",
+            self.domain,
+            self.address(),
+            waited.as_secs()
+        ))
+    }
+}
+
+/// What [`starttls`] says of a server that does not offer it.
+const MISSING: &str = "missing";
+
+/// What a server said of STARTTLS; `None` where it was not asked.
+fn starttls(clear: Option<&Features>) -> Option<&'static str> {
+    Some(match &clear?.starttls {
+        Some(starttls) if starttls.required => "required",
+        Some(_) => "offered",
+        None => MISSING,
+    })
+}
+
+/// Whether something else came where TLS should have been.
+fn is_not_tls(fault: &LinkFault) -> bool {
+    let LinkFault::Authentication(fault) = fault else { return false };
+    matches!(&**fault, Fault::Tls(error) if *error.kind() == TlsErrorKind::NotTls)
+}
+
+/// The certificate that was not taken.
+fn presented(fault: &LinkFault) -> Option<Fingerprint> {
+    let LinkFault::Authentication(fault) = fault else { return None };
+    match &**fault {
+        Fault::Tls(error) => match error.kind() {
+            TlsErrorKind::BadCertificate { presented, .. } => *presented,
+            _ => None,
+        },
+        Fault::CertificateChanged { presented, .. } => *presented,
+        Fault::NotTrusted { fingerprint } => *fingerprint,
+        _ => None,
+    }
+}
+
+/// Those whose word counts: of the file, or else the platform's.
+fn authorities(args: &ProbeArgs) -> Result<Authorities, Failure> {
+    if let Some(path) = &args.ca_file {
+        let text = account::read_file("the CA file", path)?;
+        return Authorities::from_pem(&String::from_utf8_lossy(&text))
+            .map_err(|e| Failure::other(format!("the CA file cannot be used: {e}; check --ca-file")));
+    }
+    let certificates = rustls_native_certs::load_native_certs().certs;
+    // A platform may have some that are no authorities by the rules of today.
+    let usable = certificates.into_iter().filter(|certificate| Authorities::from_der([certificate]).is_ok());
+    Authorities::from_der(usable).map_err(|e| {
+        Failure::other(format!(
+            "the platform's certificate authorities cannot be used: {e}; give those of the server with --ca-file"
+        ))
+    })
+}
