@@ -1,0 +1,254 @@
+//! Logs in to an XMPP server, and shows itself.
+//!
+//! ```sh
+//! XTLS_PASSWORD=secret sasl-login juliet@capulet.example/balcony xmpp.capulet.example:5222
+//! ```
+//!
+//! The link is the connection of RFC 6120: header, STARTTLS, the server's certificate, which the platform's authorities have
+//! to vouch for, and the streams inside of TLS. What it leaves to the embedder is here: a socket, the clock, SASL by a crate
+//! of its own, bound to the TLS session where the server can do that, and the resource.
+
+#![allow(clippy::print_stdout, reason = "a program for a terminal")]
+#![allow(clippy::disallowed_methods, reason = "the embedder is where the clock is read")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "an embedder takes what it needs")]
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use sasl::client::Mechanism;
+use sasl::client::mechanisms::{Plain, Scram};
+use sasl::common::scram::{Sha1, Sha256};
+use sasl::common::{ChannelBinding, Credentials};
+use xtls::jid::{FullJid, Jid};
+use xtls::{
+    Authorities, Element, Features, Identity, KeyKind, Link, LinkEvent, LinkLocal, LinkReason, LinkSetup,
+    MemoryTrustStore, ServerTerms, TrustPolicy,
+};
+use xtls_stanza::ns;
+
+type Failure = Box<dyn std::error::Error>;
+
+const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+/// Which channel bindings a server can do (XEP-0440).
+const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
+
+/// A link, and the connection that it is on.
+struct Connection {
+    link: Link,
+    socket: TcpStream,
+    /// What has come and the link has not taken.
+    input: Vec<u8>,
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [account, server] = arguments.as_slice() else {
+        return Err("usage: sasl-login FULLJID HOST:PORT; the password is in XTLS_PASSWORD".into());
+    };
+    let account: FullJid = account.parse()?;
+    let password = std::env::var("XTLS_PASSWORD")?;
+    let mut connection = Connection { link: link(&account)?, socket: TcpStream::connect(server)?, input: Vec::new() };
+
+    let features = connection.features()?;
+    if let Some(security) = connection.link.security() {
+        println!("{security}");
+    }
+    let mechanism = login(&mut connection, &features, &account, &password)?;
+    println!("logged in by {mechanism}");
+    connection.link.restart_stream(Instant::now())?;
+    connection.features()?;
+    println!("online as {}", bind(&mut connection, account.resource().as_str())?);
+
+    let presence = Element::builder("presence", ns::CLIENT).build()?;
+    connection.link.send(Instant::now(), &presence)?;
+    // The server tells it to every resource of the account, this one among them (RFC 6121 § 4.2.2).
+    while connection.stanza()?.name() != "presence" {}
+    println!("available");
+    connection.close()
+}
+
+/// The client's end of a connection to the server of this account.
+fn link(account: &FullJid) -> Result<Link, Failure> {
+    let unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    // No server gets to see it: that would take `ServerTerms::present_certificate`.
+    let identity = Identity::generate(&account.to_bare(), KeyKind::EcdsaP256, unix_time.as_secs())?;
+    let certificates = rustls_native_certs::load_native_certs().certs;
+    let usable = certificates.into_iter().filter(|certificate| Authorities::from_der([certificate]).is_ok());
+    let local = LinkLocal::new(account.clone().into(), identity);
+    let local = local.with_authorities(Arc::new(Authorities::from_der(usable)?));
+    let mut seed = [0; 32];
+    local.provider.secure_random.fill(&mut seed).map_err(|_| "no randomness")?;
+    let setup = LinkSetup::new(local, Box::new(MemoryTrustStore::default()), seed, unix_time);
+    let domain = Jid::new(account.domain().as_str())?;
+    Ok(Link::to_server(setup, domain, &ServerTerms::new(TrustPolicy::Authorities), Instant::now())?)
+}
+
+/// Speaks SASL (RFC 6120 § 6) with the best mechanism that the server offers, and tells which.
+fn login(
+    connection: &mut Connection,
+    features: &Features,
+    account: &FullJid,
+    password: &str,
+) -> Result<String, Failure> {
+    let name = account.node().ok_or("the address has no account")?.as_str();
+    let binding = channel_binding(connection, features);
+    let credentials =
+        Credentials::default().with_username(name).with_password(password).with_channel_binding(binding.clone());
+    let offers = |name: &str| features.mechanisms.iter().any(|offered| offered == name);
+    let scram = |hash: &str| match binding {
+        ChannelBinding::TlsExporter(_) => offers(&format!("SCRAM-{hash}-PLUS")),
+        _ => offers(&format!("SCRAM-{hash}")),
+    };
+    let mut mechanism: Box<dyn Mechanism> = if scram("SHA-256") {
+        Box::new(Scram::<Sha256>::from_credentials(credentials)?)
+    } else if scram("SHA-1") {
+        Box::new(Scram::<Sha1>::from_credentials(credentials)?)
+    } else if offers("PLAIN") {
+        // The link is inside of TLS, and the server is authenticated.
+        Box::new(Plain::from_credentials(credentials)?)
+    } else {
+        return Err(format!("none of these mechanisms is known here: {:?}", features.mechanisms).into());
+    };
+
+    let mut answer = Element::builder("auth", ns::SASL)
+        .attribute("mechanism", mechanism.name())
+        .text(&BASE64.encode(mechanism.initial()))
+        .build()?;
+    loop {
+        connection.link.send_nonza(Instant::now(), &answer)?;
+        let said = connection.nonza()?;
+        let data = BASE64.decode(said.text())?;
+        match said.name() {
+            "challenge" => {
+                let response = BASE64.encode(mechanism.response(&data)?);
+                answer = Element::builder("response", ns::SASL).text(&response).build()?;
+            }
+            "success" => {
+                // With SCRAM the server proves here that it knows the password too.
+                mechanism.success(&data)?;
+                return Ok(mechanism.name().to_owned());
+            }
+            _ => {
+                let condition = said.children().next().map_or("no reason given", |condition| condition.name());
+                return Err(format!("login refused: {condition}").into());
+            }
+        }
+    }
+}
+
+/// Ties the login to this very TLS session where the server can do that (RFC 9266), and else says what was seen, so that
+/// nobody can have taken the offer away (RFC 5802 § 6).
+fn channel_binding(connection: &Connection, features: &Features) -> ChannelBinding {
+    if !features.mechanisms.iter().any(|mechanism| mechanism.ends_with("-PLUS")) {
+        return ChannelBinding::Unsupported;
+    }
+    let types = features.others.iter().filter(|feature| feature.is("sasl-channel-binding", SASL_CB));
+    let exporter = types.flat_map(Element::children).any(|kind| kind.attribute("type") == Some("tls-exporter"));
+    match connection.link.channel_binding() {
+        Some(data) if exporter => ChannelBinding::TlsExporter(data.to_vec()),
+        _ => ChannelBinding::None,
+    }
+}
+
+/// Binds the resource (RFC 6120 § 7), and gives the address that the server has bound.
+fn bind(connection: &mut Connection, resource: &str) -> Result<String, Failure> {
+    let request = Element::builder("iq", ns::CLIENT)
+        .attribute("type", "set")
+        .attribute("id", "bind")
+        .open("bind", BIND)
+        .open("resource", BIND)
+        .text(resource)
+        .build()?;
+    connection.link.send(Instant::now(), &request)?;
+    let answer = connection.stanza()?;
+    let bound = answer.child("bind", BIND).and_then(|bind| bind.child("jid", BIND));
+    Ok(bound.ok_or("the resource is refused")?.text())
+}
+
+impl Connection {
+    fn features(&mut self) -> Result<Features, Failure> {
+        loop {
+            if let LinkEvent::Features(features) = self.event()? {
+                return Ok(features);
+            }
+        }
+    }
+
+    fn nonza(&mut self) -> Result<Element, Failure> {
+        loop {
+            if let LinkEvent::Nonza(nonza) = self.event()? {
+                return Ok(nonza);
+            }
+        }
+    }
+
+    fn stanza(&mut self) -> Result<Element, Failure> {
+        loop {
+            if let LinkEvent::Stanza(stanza) = self.event()? {
+                return Ok(stanza);
+            }
+        }
+    }
+
+    /// Ends the stream in order.
+    fn close(&mut self) -> Result<(), Failure> {
+        self.link.close(Instant::now());
+        loop {
+            if let LinkEvent::Closed(closed) = self.next()? {
+                return match closed.reason {
+                    LinkReason::Done => Ok(()),
+                    reason => Err(reason.to_string().into()),
+                };
+            }
+        }
+    }
+
+    /// The next event, of a link that is not to end.
+    fn event(&mut self) -> Result<LinkEvent, Failure> {
+        match self.next()? {
+            LinkEvent::Closed(closed) => Err(closed.reason.to_string().into()),
+            event => Ok(event),
+        }
+    }
+
+    /// Moves bytes and time until there is an event.
+    fn next(&mut self) -> Result<LinkEvent, Failure> {
+        let mut output = Vec::new();
+        loop {
+            if self.link.poll_transmit(Instant::now(), &mut output) {
+                self.socket.write_all(&output)?;
+                output.clear();
+            }
+            if let Some(event) = self.link.poll_event() {
+                return Ok(event);
+            }
+            let taken = self.link.handle_bytes(Instant::now(), &self.input);
+            self.input.drain(..taken);
+            if taken == 0 {
+                self.read()?;
+            }
+        }
+    }
+
+    /// Waits for bytes until the link's next deadline.
+    fn read(&mut self) -> Result<(), Failure> {
+        let due = self.link.poll_timeout().map(|deadline| deadline.at);
+        // Zero would be no limit.
+        let wait = due.map(|due| due.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
+        self.socket.set_read_timeout(wait)?;
+        let mut buffer = [0; 4096];
+        match self.socket.read(&mut buffer) {
+            Ok(0) => self.link.handle_end(Instant::now()),
+            Ok(count) => self.input.extend(buffer.iter().take(count)),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+                self.link.handle_timeout(Instant::now());
+            }
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
+    }
+}
