@@ -24,6 +24,7 @@ mod reach;
 mod session;
 mod trace;
 mod trust;
+mod wire;
 
 use std::process::ExitCode;
 

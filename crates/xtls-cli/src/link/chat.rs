@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use xtls::{Element, LinkEvent, LinkSendError};
 use xtls_stanza::Limits;
 
-use super::end::{self, End};
+use super::end::End;
 use super::open::report_closed;
 use super::verdict;
-use super::wire::Wire;
 use crate::clock;
 use crate::exit::Failure;
 use crate::output::Report;
 use crate::session::{self, Input, Lines, MAX_WAITING, Signals};
+use crate::wire::Wire;
 
 /// How long the orderly end may take; the link's own timer is shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -96,7 +96,7 @@ pub(super) async fn talk(
                 }
                 talk.leave();
             }
-            () = end::sleep(talk.until) => talk.wire.link.abort(clock::now()),
+            () = clock::sleep_until(talk.until) => talk.wire.link.abort(clock::now()),
         }
     }
 }

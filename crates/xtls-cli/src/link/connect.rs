@@ -11,7 +11,6 @@ use super::chat::{self, Typed};
 use super::end::End;
 use super::open::{Guests, open};
 use super::pipe;
-use super::wire::Wire;
 use crate::account::Server;
 use crate::args::LinkConnectArgs;
 use crate::clock;
@@ -20,6 +19,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::reach;
 use crate::session::{Lines, Signals};
+use crate::wire::Wire;
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) -> Result<(), Failure> {
     let at = Server::parse("", &args.address, PORT)?;

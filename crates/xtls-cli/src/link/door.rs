@@ -12,9 +12,9 @@ use xtls::Link;
 
 use super::end::End;
 use super::open::{Guests, open};
-use super::wire::Wire;
 use crate::clock;
 use crate::exit::{Code, Failure};
+use crate::wire::Wire;
 
 /// Most connections that are seen to at once; others wait until one of these has come to something.
 const MAX_GREETED: usize = 16;

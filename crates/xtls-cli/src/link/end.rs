@@ -1,7 +1,7 @@
 //! What this end of a link is and knows.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jid::{BareJid, Jid};
 use xtls::{LinkConfig, LinkLocal, LinkSetup, LinkTerms, PeerCertificate};
@@ -110,13 +110,5 @@ impl End {
         if let Some(failure) = self.trust().take_failure() {
             self.output.error(&failure.message);
         }
-    }
-}
-
-/// Sleeps until then, or for ever.
-pub(super) async fn sleep(until: Option<Instant>) {
-    match until {
-        Some(until) => tokio::time::sleep_until(until.into()).await,
-        None => std::future::pending().await,
     }
 }

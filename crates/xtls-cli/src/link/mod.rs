@@ -10,7 +10,6 @@ mod listen;
 mod open;
 mod pipe;
 mod verdict;
-mod wire;
 
 use crate::args::LinkCommand;
 use crate::data::DataDir;

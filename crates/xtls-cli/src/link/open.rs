@@ -7,10 +7,10 @@ use xtls::{LinkClosed, LinkEvent, TrustDecision};
 
 use super::end::End;
 use super::verdict;
-use super::wire::Wire;
 use crate::clock;
 use crate::exit::Failure;
 use crate::output::{Report, Secured};
+use crate::wire::Wire;
 
 /// Who is let in.
 pub(super) struct Guests<'a> {

@@ -12,15 +12,15 @@ use xtls::{Element, LinkClosed, LinkEvent, LinkReason, LinkSendError};
 use xtls_ibb::{Acked, Bytestream, Config, Fault, Handled, Request, Role, State};
 use xtls_stanza::{Ids, Iq, IqType, Limits, StanzaError};
 
-use super::end::{self, End};
+use super::end::End;
 use super::open::report_closed;
 use super::verdict;
-use super::wire::Wire;
 use crate::clock;
 use crate::exit::Failure;
 use crate::pipe::streams::{Input, Sink, Source};
 use crate::pipe::{self, Unacked};
 use crate::session::{self, Signals};
+use crate::wire::Wire;
 
 /// Bytes in a block before base64: with 32 of them in flight 1 MiB, as the bytestream allows.
 const BLOCK: u16 = 32 * 1024;
@@ -133,7 +133,7 @@ impl<'a> Flow<'a> {
                     (self.interrupted, self.input_ended) = (true, true);
                     self.until.get_or_insert_with(|| clock::now() + CLOSE_TIME);
                 }
-                () = end::sleep(self.until) => {
+                () = clock::sleep_until(self.until) => {
                     self.wire.link.abort(clock::now());
                     return Err(Failure::connection(format!("{} does not answer the end", self.peer)));
                 }

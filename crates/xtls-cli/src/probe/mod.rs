@@ -2,7 +2,6 @@
 
 mod peer;
 mod server;
-mod wire;
 
 use jid::Jid;
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
+use tokio::net::TcpStream;
 use xtls::{
     Authorities, Fault, Features, Fingerprint, Identity, KeyKind, Link, LinkEvent, LinkFault, LinkLocal, LinkReason,
     LinkSetup, MemoryTrustStore, PeerCertificate, Pin, Security, ServerTerms, TlsErrorKind, TrustDecision, TrustPolicy,
 };
 
-use super::wire::{self, Wire};
 use crate::account::{self, CLIENT_PORT, Server};
 use crate::args::{self, ProbeArgs};
 use crate::clock;
@@ -17,6 +17,7 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{self, Output, Report};
 use crate::session::{self, tell};
+use crate::wire::Wire;
 
 /// The port where TLS begins with the connection, by custom (XEP-0368 has none).
 const DIRECT_PORT: u16 = 5223;
@@ -80,7 +81,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
         servers.remember(&probe.domain, now, clock::unix().as_secs())?;
     }
     tell(output, &Report::Server(probe.report(&seen)))?;
-    wire.finish().await;
+    wire.close().await;
     if starttls(seen.clear.as_ref()) == Some(MISSING) {
         return Err(Failure::security(format!(
             "STARTTLS works at {domain} although it is not offered: somebody on the way takes the offer away, so that \
@@ -161,7 +162,7 @@ impl Probe {
                 LinkEvent::TrustRequired { certificate, .. } => {
                     // It was asked just now.
                     let _ = wire.link.trust(clock::now(), TrustDecision::Refuse);
-                    wire.finish().await;
+                    wire.close().await;
                     return Some(*certificate);
                 }
                 LinkEvent::Closed(_) => return None,
@@ -171,7 +172,7 @@ impl Probe {
     }
 
     async fn connect(&self, policy: TrustPolicy) -> Result<Wire, Failure> {
-        let stream = wire::connect(&self.server).await?;
+        let stream = connect(&self.server).await?;
         let mut local = LinkLocal::new(self.jid.clone().into(), self.identity.clone());
         local.authorities.clone_from(&self.authorities);
         let mut seed = [0; 32];
@@ -308,6 +309,22 @@ fn presented(fault: &LinkFault) -> Option<Fingerprint> {
         Fault::NotTrusted { fingerprint } => *fingerprint,
         _ => None,
     }
+}
+
+/// Connects to the first address of a server that answers.
+async fn connect(server: &Server) -> Result<TcpStream, Failure> {
+    let Server { host, port } = server;
+    let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+    let addresses =
+        found.map_err(|e| Failure::connection(format!("unknown host {host}: {e}; check how it is written")))?;
+    let mut why = "it has no address".to_owned();
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(e) => why = e.to_string(),
+        }
+    }
+    Err(Failure::connection(format!("cannot connect to {host} port {port}: {why}; check that the server runs there")))
 }
 
 /// Those whose word counts: of the file, or else the platform's.

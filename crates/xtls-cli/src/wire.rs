@@ -7,7 +7,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use xtls::{Link, LinkEvent};
 
-use super::end;
 use crate::clock;
 
 /// How much is read at once.
@@ -18,8 +17,8 @@ const MAX_OUTPUT: usize = 64 * 1024;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A connection with a link on it.
-pub(super) struct Wire {
-    pub(super) link: Link,
+pub(crate) struct Wire {
+    pub(crate) link: Link,
     stream: TcpStream,
     /// What has come and the link has not taken.
     input: Vec<u8>,
@@ -32,14 +31,14 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, link: Link) -> Self {
+    pub(crate) fn new(stream: TcpStream, link: Link) -> Self {
         // A line is to be seen when it is typed. If that cannot be had, it comes a little later.
         let _ = stream.set_nodelay(true);
         Self { link, stream, input: Vec::new(), ended: false, told: false, output: Vec::new(), broken: false }
     }
 
     /// The next event of the link. Dropping this loses nothing. Behind [`LinkEvent::Closed`] it never comes back.
-    pub(super) async fn event(&mut self) -> LinkEvent {
+    pub(crate) async fn event(&mut self) -> LinkEvent {
         loop {
             if let Some(event) = self.link.poll_event() {
                 return event;
@@ -55,13 +54,21 @@ impl Wire {
             tokio::select! {
                 _ = self.stream.readable(), if reads => self.read(),
                 _ = self.stream.writable(), if writes => self.write(),
-                () = end::sleep(deadline) => self.link.handle_timeout(clock::now()),
+                () = clock::sleep_until(deadline) => self.link.handle_timeout(clock::now()),
             }
         }
     }
 
+    /// Ends the stream in order, and then the connection. A peer that takes its time for that is left alone.
+    pub(crate) async fn close(mut self) {
+        self.link.close(clock::now());
+        let end = async { while !matches!(self.event().await, LinkEvent::Closed(_)) {} };
+        let _ = tokio::time::timeout(FAREWELL, end).await;
+        self.finish().await;
+    }
+
     /// Writes what is left, and lets the peer read it. A peer that does not in time is left alone.
-    pub(super) async fn finish(mut self) {
+    pub(crate) async fn finish(mut self) {
         let farewell = async {
             let _ = self.link.poll_transmit(clock::now(), &mut self.output);
             if !self.broken && self.stream.write_all(&self.output).await.is_ok() && self.stream.shutdown().await.is_ok()
