@@ -246,6 +246,8 @@ fn slips_on_the_command_line_have_exit_code_2() {
     assert_fails(&prober.probe("127.0.0.1", &["--trust", "xyz"]), 2, &["--trust xyz is no fingerprint"]);
     assert_fails(&prober.probe("127.0.0.1", &["--timeout", "0"]), 2, &["--timeout"]);
     let both = ["--trust", &"ab".repeat(32), "--ca-file", "x"];
-    assert_fails(&prober.probe("127.0.0.1", &both), 2, &["cannot be used with"]);
+    assert_fails(&prober.probe("127.0.0.1", &both), 2, &["by --trust or by --ca-file, not by both"]);
+    assert_fails(&prober.probe("127.0.0.1", &["--jid", "a@b/c"]), 2, &["--jid is for a peer", "127.0.0.1 is none"]);
+    assert_fails(&prober.probe("bob@localhost", &["--jid", "a@b/c"]), 2, &["--domain is for a server"]);
     assert_fails(&prober.probe("127.0.0.1", &["--ca-file", "/no/such/file"]), 1, &["the CA file", "cannot be read"]);
 }
