@@ -212,11 +212,13 @@ impl TlsSession {
     }
 
     /// Whether the handshake is complete and the peer's certificate passed [`Verification::Authorities`],
-    /// [`ServerVerification::Authorities`] or [`ClientVerification::Authorities`]. False with any
-    /// other verification, without a certificate, and with a password.
+    /// [`ServerVerification::Authorities`] or [`ClientVerification::Authorities`], or would have where
+    /// [`ClientVerification::AuthoritiesOrDeferred`] asks. False with any other verification, without a certificate, and with a
+    /// password.
     ///
     /// [`Verification::Authorities`]: crate::Verification::Authorities
     /// [`ServerVerification::Authorities`]: crate::ServerVerification::Authorities
+    /// [`ClientVerification::AuthoritiesOrDeferred`]: crate::ClientVerification::AuthoritiesOrDeferred
     /// [`ClientVerification::Authorities`]: crate::ClientVerification::Authorities
     #[must_use]
     pub fn is_vouched_for(&self) -> bool {

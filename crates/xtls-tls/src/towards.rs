@@ -60,6 +60,12 @@ pub enum ClientVerification {
     ///
     /// [`PeerCertificate::xmpp_addrs`]: crate::PeerCertificate::xmpp_addrs
     Authorities(Arc<Authorities>),
+    /// Any certificate. [`TlsSession::is_vouched_for`] tells whether one of these vouches for it as above; where none does,
+    /// the caller judges it, before it counts for anything. So a client with a certificate that has expired may still log in
+    /// by a password.
+    ///
+    /// [`TlsSession::is_vouched_for`]: crate::TlsSession::is_vouched_for
+    AuthoritiesOrDeferred(Arc<Authorities>),
     /// Any certificate: the caller judges it, before it counts for anything.
     Deferred,
     /// None is asked for.

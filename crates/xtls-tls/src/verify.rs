@@ -66,11 +66,18 @@ impl Rule {
         match self {
             Self::Peer(Verification::Authorities { authorities, .. }) => Some((authorities, Purposes::Either)),
             Self::Server(ServerVerification::Authorities(authorities), _) => Some((authorities, Purposes::Server)),
-            Self::Client(ClientVerification::Authorities(authorities)) => Some((authorities, Purposes::Client)),
+            Self::Client(
+                ClientVerification::Authorities(authorities) | ClientVerification::AuthoritiesOrDeferred(authorities),
+            ) => Some((authorities, Purposes::Client)),
             Self::Peer(Verification::Pinned(_) | Verification::Deferred)
             | Self::Server(ServerVerification::Pinned(_) | ServerVerification::Deferred, _)
             | Self::Client(ClientVerification::Deferred | ClientVerification::NotAsked) => None,
         }
+    }
+
+    /// Whether a certificate passes that no authority vouches for.
+    const fn takes_unvouched(&self) -> bool {
+        matches!(self, Self::Client(ClientVerification::AuthoritiesOrDeferred(_)))
     }
 
     /// Whether a certificate that the authorities vouch for names whom it has to name.
@@ -98,6 +105,8 @@ pub(crate) struct PeerVerifier {
     own_key: Option<[u8; 32]>,
     algorithms: WebPkiSupportedAlgorithms,
     presented: OnceLock<Fingerprint>,
+    /// Set once an authority vouches for the certificate.
+    vouched: OnceLock<()>,
     certificate: OnceLock<PeerCertificate>,
     fault: OnceLock<CertificateFault>,
 }
@@ -109,6 +118,7 @@ impl PeerVerifier {
             own_key: own.map(|own| own.as_peer_certificate().spki_sha256()),
             algorithms,
             presented: OnceLock::new(),
+            vouched: OnceLock::new(),
             certificate: OnceLock::new(),
             fault: OnceLock::new(),
         })
@@ -164,17 +174,22 @@ impl PeerVerifier {
             return Err(CertificateFault::UnsupportedKey);
         }
         if let Some((authorities, purposes)) = self.rule.authorities() {
-            authorities
+            let vouched = authorities
                 .verify(certificate.der(), others, &self.algorithms, purposes, now)
-                .map_err(|fault| in_words(fault, purposes, &certificate))?;
-            self.rule.check_name(&certificate)?;
+                .map_err(|fault| in_words(fault, purposes, &certificate))
+                .and_then(|()| self.rule.check_name(&certificate));
+            match vouched {
+                Ok(()) => *self.vouched.get_or_init(|| ()),
+                Err(_) if self.rule.takes_unvouched() => {}
+                Err(fault) => return Err(fault),
+            }
         }
         Ok(certificate)
     }
 
     /// Whether the authorities vouch for the certificate that passed.
     pub(crate) fn is_vouched_for(&self) -> bool {
-        self.rule.authorities().is_some() && self.certificate.get().is_some()
+        self.vouched.get().is_some() && self.certificate.get().is_some()
     }
 
     /// Keeps why the proof of the key failed, for the report.

@@ -372,12 +372,15 @@ fn xep_0178_2_a_client_may_have_a_certificate_and_is_judged_by_it() {
         std::mem::replace(&mut results[0], Ok((None, false)))
     };
     let authorities = || ClientVerification::Authorities(root.trusted());
-    for verification in [authorities(), ClientVerification::Deferred, ClientVerification::NotAsked] {
+    let either = || ClientVerification::AuthoritiesOrDeferred(root.trusted());
+    for verification in [authorities(), either(), ClientVerification::Deferred, ClientVerification::NotAsked] {
         assert_eq!(judged(None, verification), Ok((None, false)));
     }
     let certificate = |identity: &Identity| Some(identity.as_peer_certificate().clone());
     let client = purposes(vec![ClientAuth]);
-    assert_eq!(judged(Some(client.clone()), authorities()), Ok((certificate(&client), true)));
+    for verification in [authorities(), either()] {
+        assert_eq!(judged(Some(client.clone()), verification), Ok((certificate(&client), true)));
+    }
     assert_eq!(judged(Some(client.clone()), ClientVerification::Deferred), Ok((certificate(&client), false)));
     assert_eq!(judged(Some(client), ClientVerification::NotAsked), Ok((None, false)));
     assert_eq!(judged(Some(romeo()), ClientVerification::Deferred), Ok((certificate(&romeo()), false)));
@@ -391,6 +394,8 @@ fn xep_0178_2_a_client_may_have_a_certificate_and_is_judged_by_it() {
         let fault = CertificateFault::Chain(fault);
         assert_eq!(*error.kind(), TlsErrorKind::BadCertificate { presented, fault });
         assert_eq!(error.alert_sent().map(Alert::name), Some(alert));
+        // Where it need not be vouched for, it passes and is not.
+        assert_eq!(judged(Some(bad.clone()), either()), Ok((certificate(&bad), false)));
     }
 }
 
