@@ -8,7 +8,7 @@ use std::{
 
 use jid::Jid;
 use xtls::{
-    Authorities, Identity, Link, LinkConfig, LinkEvent, LinkLocal, LinkSetup, LinkTerms, LinkTermsError,
+    Authorities, ClientTerms, Identity, Link, LinkConfig, LinkEvent, LinkLocal, LinkSetup, LinkTerms, LinkTermsError,
     MemoryTrustStore, Pin, ServerTerms, Side, TrustStore as _,
 };
 
@@ -228,6 +228,33 @@ impl LinkPair {
         let link = first.random.enter(|| Link::to_server(setup, domain, terms, now));
         first.link = Some(link.expect("the terms make sense"));
         second.link = None;
+    }
+
+    /// Makes the receiving end's link alone, a server's to a client, which the test plays itself.
+    ///
+    /// # Panics
+    ///
+    /// When the terms or the configuration make no sense.
+    pub fn start_from_client(&mut self, terms: &ClientTerms) {
+        self.reset();
+        let now = self.now;
+        let [first, second] = &mut self.ends;
+        let setup = second.setup();
+        let link = second.random.enter(|| Link::from_client(setup, terms, now));
+        second.link = Some(link.expect("the terms make sense"));
+        first.link = None;
+    }
+
+    /// Makes both links, of a client and of its server. The server's questions for features are the test's to answer.
+    ///
+    /// # Panics
+    ///
+    /// When the terms or the configuration make no sense.
+    pub fn start_client_and_server(&mut self, client: &ServerTerms, server: &ClientTerms) {
+        self.start_from_client(server);
+        let link = self.ends[1].link.take();
+        self.start_to_server(client);
+        self.ends[1].link = link;
     }
 
     fn reset(&mut self) {

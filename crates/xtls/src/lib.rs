@@ -35,9 +35,9 @@ pub use event::{
 pub use fault::{Blame, Fault, Missing};
 pub use handle::{TrustDecision, Tunnel};
 pub use link::{
-    Link, LinkAnswerError, LinkClosed, LinkConfig, LinkDeadline, LinkError, LinkEvent, LinkFault, LinkLocal,
-    LinkReason, LinkSendError, LinkSetup, LinkStage, LinkTerms, LinkTermsError, LinkTimer, LinkTimers, ServerTerms,
-    ServerTls,
+    ClientTerms, Link, LinkAnswerError, LinkClosed, LinkConfig, LinkDeadline, LinkError, LinkEvent, LinkFault,
+    LinkLocal, LinkReason, LinkSendError, LinkSetup, LinkStage, LinkTerms, LinkTermsError, LinkTimer, LinkTimers,
+    ServerTerms, ServerTls,
 };
 pub use password::{Password, PasswordError};
 pub use security::{Authentication, Security};

@@ -5,7 +5,8 @@ use core::fmt;
 use xtls_stanza::{Fingerprint, Method};
 use xtls_tls::{PeerCertificate, TlsParameters};
 
-/// How a tunnel is secured. It exists from the moment the peer is authenticated.
+/// How a tunnel or a link is secured. It exists from the moment the peer is authenticated, and not before: a client of which
+/// only the encryption is known has none.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Security {
@@ -15,7 +16,7 @@ pub struct Security {
     pub authenticated_by: Authentication,
     /// Version, cipher suite and key exchange group.
     pub tls: TlsParameters,
-    /// The certificate that the peer has proven to hold the key of; none with a password.
+    /// The certificate that the peer has proven to hold the key of; none with a password, nor by [`Authentication::Sasl`].
     pub certificate: Option<PeerCertificate>,
     /// The certificates the peer was known by, when the one presented is none of them and was accepted all the same; with
     /// a password, when the ones it announced are none of them. Empty when nothing changed.
@@ -39,6 +40,8 @@ pub enum Authentication {
     Authority,
     /// It knows the password.
     Password,
+    /// A client authenticated by a mechanism of SASL that the application speaks, as the application says.
+    Sasl,
     /// Its certificate was the first one seen and the policy takes that: a server in the middle may have shown it.
     LeapOfFaith,
 }
@@ -52,6 +55,7 @@ impl Authentication {
             Self::Approved => "approved",
             Self::Authority => "authority",
             Self::Password => "password",
+            Self::Sasl => "sasl",
             Self::LeapOfFaith => "leap-of-faith",
         }
     }
@@ -64,6 +68,7 @@ impl fmt::Display for Authentication {
             Self::Approved => "a certificate approved just now",
             Self::Authority => "an authority that is trusted",
             Self::Password => "a shared password",
+            Self::Sasl => "SASL",
             Self::LeapOfFaith => "a leap of faith",
         })
     }

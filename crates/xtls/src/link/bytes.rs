@@ -149,7 +149,7 @@ impl Link {
 
     /// Hands the stream what has come, as far as there is room for what it makes of it.
     pub(super) fn deliver(&mut self) {
-        while self.verified.is_some() && !self.early.is_empty() && self.events.has_room() && !self.is_over() {
+        while self.is_passing() && !self.early.is_empty() && self.events.has_room() && !self.is_over() {
             let mut early = core::mem::take(&mut self.early);
             let mut answer = Vec::new();
             let used = self.stream.handle_bytes(&early, &mut self.ids, &mut answer);
@@ -160,7 +160,7 @@ impl Link {
                 break;
             }
         }
-        if self.input_ended.is_some() && !self.is_over() && (self.early.is_empty() || self.verified.is_none()) {
+        if self.input_ended.is_some() && !self.is_over() && (self.early.is_empty() || !self.lets_pass()) {
             let mut answer = Vec::new();
             self.stream.handle_end(&mut self.ids, &mut answer);
             self.emit(&answer);
@@ -172,6 +172,16 @@ impl Link {
         }
     }
 
+    /// Whether plaintext passes: the peer is authenticated, or is a client that has yet to.
+    pub(super) fn lets_pass(&self) -> bool {
+        self.verified.is_some() || self.is_client_encrypted()
+    }
+
+    /// The same, and it is the peer's turn: behind a client's header the features come first.
+    fn is_passing(&self) -> bool {
+        self.lets_pass() && self.stage != LinkStage::Offering
+    }
+
     pub(super) fn is_truncated(&self) -> bool {
         self.input_ended.unwrap_or_default()
     }
@@ -179,10 +189,11 @@ impl Link {
     /// Sends what the stream has written: in clear before TLS is agreed on, through TLS once the peer is authenticated, and
     /// not at all between the two.
     pub(super) fn emit(&mut self, text: &[u8]) {
-        match (&mut self.tls, &self.verified) {
-            (None, _) => self.out.extend_from_slice(text),
-            (Some(_), None) => debug_assert!(text.is_empty(), "the stream is silent while TLS begins"),
-            (Some(tls), Some(_)) => {
+        let lets_pass = self.lets_pass();
+        match &mut self.tls {
+            None => self.out.extend_from_slice(text),
+            Some(_) if !lets_pass => debug_assert!(text.is_empty(), "the stream is silent while TLS begins"),
+            Some(tls) => {
                 // TLS that has failed is told of where it did. With a password nothing can be said to a peer that has closed
                 // TLS (RFC 5246 § 7.2.1).
                 if tls.write(text, &mut self.out) == Err(WriteError::Exhausted) {
@@ -212,13 +223,7 @@ impl Link {
             return Err(LinkSendError::Full);
         }
         let mut text = Vec::new();
-        write(&mut self.stream, &mut text).map_err(|slip| match slip {
-            SendError::NotAStanza => LinkSendError::NotAStanza,
-            SendError::From | SendError::To => LinkSendError::ForeignAddress,
-            SendError::TooLarge => LinkSendError::TooLarge,
-            SendError::Reserved => LinkSendError::Reserved,
-            SendError::NotOpen | SendError::TlsRequired | _ => LinkSendError::NotOpen,
-        })?;
+        write(&mut self.stream, &mut text).map_err(slip)?;
         self.emit(&text);
         Ok(())
     }
@@ -250,5 +255,16 @@ impl Link {
         let is_guess = |tls: &TlsSession| tls.is_handshaking() && !tls.password_attempted();
         let pending = self.method == Some(Method::Srp) && self.tls.as_ref().is_some_and(is_guess);
         if pending { self.locked_until() } else { None }
+    }
+}
+
+/// Why the stream did not send something.
+pub(super) fn slip(slip: SendError) -> LinkSendError {
+    match slip {
+        SendError::NotAStanza => LinkSendError::NotAStanza,
+        SendError::From | SendError::To => LinkSendError::ForeignAddress,
+        SendError::TooLarge => LinkSendError::TooLarge,
+        SendError::Reserved => LinkSendError::Reserved,
+        SendError::NotOpen | SendError::TlsRequired | _ => LinkSendError::NotOpen,
     }
 }

@@ -16,7 +16,8 @@ impl Link {
             | LinkStage::Asking
             | LinkStage::Handshake
             | LinkStage::Judging
-            | LinkStage::Restarting => {
+            | LinkStage::Restarting
+            | LinkStage::Offering => {
                 self.goodbye();
                 return self.end(EndedBy::Local, LinkReason::Aborted);
             }
@@ -65,8 +66,9 @@ impl Link {
         self.count_guess();
         self.held.clear();
         self.early = Vec::new();
+        let lets_pass = self.lets_pass();
         if let Some(mut tls) = self.tls.take()
-            && self.verified.is_some()
+            && lets_pass
         {
             tls.close(&mut self.out);
         }

@@ -14,6 +14,10 @@ pub enum LinkError {
     Provider,
     /// The peer is the own address.
     OwnAddress,
+    /// A server's address has more than a domain.
+    NotADomain,
+    /// [`ClientTerms::retries`](crate::ClientTerms::retries) is not from 2 to 5.
+    Retries,
     /// The conditions cannot be met.
     Terms(LinkTermsError),
 }
@@ -57,11 +61,11 @@ pub enum LinkSendError {
     Full,
     /// It is not a message, presence or IQ.
     NotAStanza,
-    /// Its `from` is not this end, or its `to` not the peer.
+    /// Its `from` is not this end, or its `to` not the peer. Or a client is said to be no account of the domain.
     ForeignAddress,
     /// It is longer than the limits allow.
     TooLarge,
-    /// It is the stream's own to send.
+    /// It is the stream's or the link's own to send.
     Reserved,
     /// SASL EXTERNAL without a certificate of this end's.
     NoCertificate,
@@ -81,6 +85,8 @@ impl fmt::Display for LinkError {
             }
             Self::Provider => f.write_str("the cryptography provider cannot be used"),
             Self::OwnAddress => f.write_str("the peer is this very entity"),
+            Self::NotADomain => f.write_str("the address of a server is a domain alone"),
+            Self::Retries => f.write_str("`ClientTerms::retries` is outside of its documented bounds"),
             Self::Terms(error) => error.fmt(f),
         }
     }

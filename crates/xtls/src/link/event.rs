@@ -3,9 +3,12 @@
 use core::fmt;
 use std::time::Instant;
 
-use xtls_stanza::{Element, Fingerprint, jid::Jid};
+use xtls_stanza::{
+    Element, Fingerprint,
+    jid::{BareJid, Jid},
+};
 use xtls_stream::Features;
-use xtls_tls::PeerCertificate;
+use xtls_tls::{PeerCertificate, TlsParameters};
 
 use super::{LinkFault, LinkTimer};
 use crate::{event::EndedBy, security::Security};
@@ -30,6 +33,25 @@ pub enum LinkEvent {
         certificate: Box<PeerCertificate>,
         /// What the peer was known by until now; empty at a first meeting.
         previous: Vec<Fingerprint>,
+    },
+    /// From a client: TLS is there. Nobody is authenticated by that, and there is no [`Security`] yet.
+    Encrypted {
+        /// Version, cipher suite and key exchange group.
+        tls: TlsParameters,
+        /// The certificate that the client has proven to hold the key of, if it has one. It was not judged, and names nobody
+        /// until [`LinkEvent::ClientAuthenticated`].
+        certificate: Option<Box<PeerCertificate>>,
+    },
+    /// From a client: its stream is open; answer with [`Link::send_features`](crate::Link::send_features) within the question
+    /// time.
+    FeaturesRequired {
+        /// Who it is, once that is proven; before that mechanisms are wanted.
+        client: Option<BareJid>,
+    },
+    /// From a client: it is this account, by EXTERNAL or as the caller has said.
+    ClientAuthenticated {
+        /// Who it is.
+        client: BareJid,
     },
     /// Both ends are authenticated. Between peers the other end has accepted us as well.
     Secured(Box<Security>),
@@ -101,7 +123,9 @@ pub enum LinkStage {
     Judging,
     /// Inside of TLS, the peer's new header and features are waited for.
     Restarting,
-    /// Stanzas can be sent.
+    /// From a client: the application has to say which features there are.
+    Offering,
+    /// The stream is open. From a client that has authenticated, and to any other end, stanzas can be sent.
     Open,
     /// This end's end was sent.
     Closing,
@@ -150,6 +174,7 @@ impl fmt::Display for LinkStage {
             Self::Handshake => "during the TLS handshake",
             Self::Judging => "while its certificate was judged",
             Self::Restarting => "before the stream inside of TLS was open",
+            Self::Offering => "before the features were told",
             Self::Open => "without closing the stream",
             Self::Closing => "while the link was being closed",
             Self::Ended => "after the end",

@@ -26,6 +26,10 @@ pub enum LinkFault {
     OwnAddress,
     /// The peer ended the link behind the handshake, without a word: it has not accepted us, it may be.
     NotAccepted,
+    /// A client sent a stanza before it was authenticated, or more while that was being decided.
+    NotAuthenticated,
+    /// A client tried SASL EXTERNAL more often than [`ClientTerms::retries`](crate::ClientTerms::retries) allows.
+    TooManyAttempts,
     /// The connection ended before the stream did.
     EndedEarly {
         /// How far the link had come.
@@ -53,7 +57,9 @@ impl LinkFault {
         match self {
             Self::NotXmpp { .. } | Self::NoTls => Blame::Incompatible,
             Self::StartTls(StartTlsFault::Refused) => Blame::Incompatible,
-            Self::StartTls(_) | Self::OwnAddress | Self::Stream(_) => Blame::Misbehaved,
+            Self::StartTls(_) | Self::OwnAddress | Self::Stream(_) | Self::NotAuthenticated | Self::TooManyAttempts => {
+                Blame::Misbehaved
+            }
             Self::Authentication(fault) => fault.blame(),
             Self::NotAccepted => Blame::Nobody,
             Self::EndedEarly { .. } => Blame::Network,
@@ -67,7 +73,12 @@ impl LinkFault {
     #[must_use]
     pub fn is_security(&self) -> bool {
         match self {
-            Self::NoTls | Self::StartTls(_) | Self::OwnAddress | Self::NotAccepted => true,
+            Self::NoTls
+            | Self::StartTls(_)
+            | Self::OwnAddress
+            | Self::NotAccepted
+            | Self::NotAuthenticated
+            | Self::TooManyAttempts => true,
             Self::Authentication(fault) => fault.is_security(),
             Self::Stream(fault) => fault.is_security(),
             Self::NotXmpp { .. } | Self::EndedEarly { .. } | Self::Timeout { .. } | Self::Internal(_) => false,
@@ -82,9 +93,11 @@ impl LinkFault {
             | Self::StartTls(_)
             | Self::Authentication(_)
             | Self::NotAccepted
+            | Self::TooManyAttempts
             | Self::EndedEarly { .. }
             | Self::Stream(_) => StreamCondition::PolicyViolation,
             Self::OwnAddress => StreamCondition::InvalidFrom,
+            Self::NotAuthenticated => StreamCondition::NotAuthorized,
             Self::Timeout { .. } => StreamCondition::ConnectionTimeout,
             Self::Internal(_) => StreamCondition::InternalServerError,
         }
@@ -151,6 +164,8 @@ impl fmt::Display for LinkFault {
             Self::Authentication(fault) => fault.fmt(f),
             Self::OwnAddress => f.write_str("the peer says that it is this very entity"),
             Self::NotAccepted => f.write_str("the peer ended the link behind the handshake: it did not accept us"),
+            Self::NotAuthenticated => f.write_str("the client sent what has to wait until it is authenticated"),
+            Self::TooManyAttempts => f.write_str("the client tried to authenticate too often"),
             Self::EndedEarly { stage, .. } => write!(f, "the peer closed the connection {stage}"),
             Self::Stream(fault) => write!(f, "the stream: {fault}"),
             Self::Timeout { timer, stage } => write!(f, "no {timer} in time, {stage}"),

@@ -38,6 +38,9 @@ impl Link {
         if let Some(server) = self.server {
             return self.server_session(server);
         }
+        if let Some(terms) = self.client_terms() {
+            return self.client_session(terms);
+        }
         let local = &self.local;
         let verification = self.verification();
         let mut config =

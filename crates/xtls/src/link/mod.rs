@@ -1,6 +1,7 @@
 //! A direct connection: two entities without a server between them (XEP-0174, XEP-0246), or a client and its server.
 
 mod bytes;
+mod client;
 mod config;
 mod ending;
 mod error;
@@ -19,6 +20,7 @@ use xtls_stanza::{Element, Fingerprint, Ids, Method, jid::Jid};
 use xtls_stream::{Addressing, DirectStream, Features, StreamOptions};
 use xtls_tls::TlsSession;
 
+pub use client::ClientTerms;
 pub use config::{LinkConfig, LinkLocal, LinkSetup, LinkTerms, LinkTimer, LinkTimers};
 pub use error::{LinkAnswerError, LinkError, LinkSendError, LinkTermsError};
 pub use event::{LinkClosed, LinkDeadline, LinkEvent, LinkReason, LinkStage};
@@ -29,6 +31,7 @@ pub use server::{ServerTerms, ServerTls};
 use crate::{
     event::EndedBy, handle::TrustDecision, password::Password, security::Security, trust::TrustStore, wall::Clock,
 };
+use client::Client;
 use method::Secret;
 use queue::Queue;
 use server::Server;
@@ -36,7 +39,8 @@ use trust::Verified;
 
 /// One end of a direct connection between two entities that authenticate one another: a stream, the negotiation of TLS with
 /// the offers of XEP-0250, TLS by certificates or a password, and the stream inside of it, sans-IO. The caller moves bytes,
-/// tells the time, and answers questions. The client's end of a connection to a server is one too ([`Link::to_server`]).
+/// tells the time, and answers questions. The client's end of a connection to a server is one too ([`Link::to_server`]), and
+/// the server's ([`Link::from_client`]).
 ///
 /// Its methods are of four kinds: getters; `handle_*`, which bring the world in; the commands; and `poll_*`, which take
 /// things out. They may be called in any order. After each call that is not a getter, take everything out: what there is to
@@ -44,7 +48,7 @@ use trust::Verified;
 ///
 /// Nothing is sent in clear but headers, features, the negotiation of TLS and stream errors, and nothing of the peer's is
 /// handed on before the peer is authenticated: a stanza in clear ends the link. ([`ServerTls::Opportunistic`] is the one
-/// exception.)
+/// exception; and what a client negotiates inside of TLS.)
 ///
 /// Bounds: while 32 events wait, or elements of [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes), or 16 KiB that
 /// are not read yet, or [`LinkConfig::send_buffer`] and 64 KiB more to send, no more bytes are taken
@@ -103,6 +107,8 @@ pub struct Link {
     server: Option<Server>,
     /// What that has offered in clear.
     clear_features: Option<Box<Features>>,
+    /// That is a client, and this end its server.
+    client: Option<Client>,
     terms: Option<LinkTerms>,
     secret: Secret,
     stage: LinkStage,
@@ -154,7 +160,7 @@ impl Link {
         if peer == setup.local.jid {
             return Err(LinkError::OwnAddress);
         }
-        let mut link = Self::new(setup, true, Some(peer), None, now)?;
+        let mut link = Self::new(setup, true, Some(peer), None, None, now)?;
         link.take_terms(terms)?;
         link.begin();
         Ok(link)
@@ -167,7 +173,7 @@ impl Link {
     ///
     /// When the configuration makes no sense.
     pub fn from_peer(setup: LinkSetup, expected: Option<Jid>, now: Instant) -> Result<Self, LinkError> {
-        let mut link = Self::new(setup, false, expected, None, now)?;
+        let mut link = Self::new(setup, false, expected, None, None, now)?;
         link.wait_for_step();
         Ok(link)
     }
@@ -177,6 +183,7 @@ impl Link {
         initiating: bool,
         peer: Option<Jid>,
         server: Option<Server>,
+        client: Option<Client>,
         now: Instant,
     ) -> Result<Self, LinkError> {
         let LinkSetup { local, store, seed, unix_time, config } = setup;
@@ -185,10 +192,14 @@ impl Link {
             return Err(LinkError::Provider);
         }
         let mut options = StreamOptions::new(Some(local.jid.clone()), peer.clone());
-        options.addressing = if server.is_some() { Addressing::Server } else { Addressing::Peers };
+        let is_between_peers = server.is_none() && client.is_none();
+        options.addressing = if is_between_peers { Addressing::Peers } else { Addressing::Server };
         if let Some(server) = server {
             options.tls = server.tls;
             options.secured = server.direct_tls;
+        }
+        if let Some(client) = &client {
+            options.secured = client.is_direct();
         }
         options.dialect = config.dialect;
         options.try_unoffered = config.try_unoffered;
@@ -205,6 +216,7 @@ impl Link {
             peer,
             server,
             clear_features: None,
+            client,
             terms: None,
             secret: Secret::Unknown,
             stage: LinkStage::Greeting,
@@ -244,7 +256,7 @@ impl Link {
         self.initiating
     }
 
-    /// Who is at the other end. It is proven from the moment that [`Link::security`] is there.
+    /// Who is at the other end; from a client `None` until it has authenticated. It is proven from the moment that [`Link::security`] is there.
     #[must_use]
     pub fn peer(&self) -> Option<&Jid> {
         self.peer.as_ref()
@@ -256,11 +268,11 @@ impl Link {
         self.security.as_deref()
     }
 
-    /// Derives keying material that both ends share (RFC 5705, RFC 8446 § 7.5): `None` before the link is secured, after
-    /// its end, or for a length that TLS cannot derive.
+    /// Derives keying material that both ends share (RFC 5705, RFC 8446 § 7.5): `None` before the link is secured (from a
+    /// client: encrypted), after its end, or for a length that TLS cannot derive.
     #[must_use]
     pub fn export_keying_material(&self, length: usize, label: &[u8], context: Option<&[u8]>) -> Option<Vec<u8>> {
-        let tls = self.tls.as_ref().filter(|_| self.security.is_some())?;
+        let tls = self.tls.as_ref().filter(|_| self.is_secured())?;
         let mut out = vec![0; length];
         tls.export_keying_material(&mut out, label, context).ok()?;
         Some(out)
@@ -270,11 +282,16 @@ impl Link {
     /// [`Link::export_keying_material`].
     #[must_use]
     pub fn channel_binding(&self) -> Option<[u8; 32]> {
-        let tls = self.tls.as_ref().filter(|_| self.security.is_some())?;
+        let tls = self.tls.as_ref().filter(|_| self.is_secured())?;
         let mut out = [0; 32];
         // Without the extended master secret TLS 1.2 could not be used for this (RFC 9266 § 4.2); it is always required.
         tls.export_keying_material(&mut out, b"EXPORTER-Channel-Binding", Some(b"")).ok()?;
         Some(out)
+    }
+
+    /// Whether there is something to derive keys from. SASL binds them to TLS before a client is known.
+    fn is_secured(&self) -> bool {
+        self.security.is_some() || self.is_client_encrypted()
     }
 
     /// Answers [`LinkEvent::Incoming`] with yes, under these conditions.
@@ -343,8 +360,11 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// When it cannot be sent now, or not over this link. Nothing was sent then.
+    /// When it cannot be sent now, or not over this link, or the client has not authenticated. Nothing was sent then.
     pub fn send(&mut self, now: Instant, stanza: &Element) -> Result<(), LinkSendError> {
+        if self.is_known_client() == Some(false) {
+            return Err(LinkSendError::NotOpen);
+        }
         self.write(now, |stream, text| stream.send(stanza, text))
     }
 

@@ -74,7 +74,7 @@ impl Link {
         };
         let ServerTerms { trust, direct_tls, present_certificate, .. } = *terms;
         let server = Server { tls, direct_tls, present_certificate, external: false };
-        let mut link = Self::new(setup, true, Some(domain), Some(server), now)?;
+        let mut link = Self::new(setup, true, Some(domain), Some(server), None, now)?;
         link.take_terms(LinkTerms::new(trust))?;
         if direct_tls {
             link.method = Some(Method::X509);

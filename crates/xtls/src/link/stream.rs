@@ -27,6 +27,12 @@ impl Link {
             if self.is_over() {
                 break;
             }
+            if self.client.is_some() && self.stream.stage() == DirectStage::Start {
+                // The client did not wait for the answer behind which the stream begins anew: what it has sent on the
+                // stream before must not count on this one.
+                self.fail(LinkFault::NotAuthenticated);
+                break;
+            }
             let weight = if at + 1 == count { bytes } else { 0 };
             self.told(event, weight);
         }
@@ -46,12 +52,16 @@ impl Link {
             DirectEvent::Features(_) | DirectEvent::StartTlsRequested { .. } | DirectEvent::StartTls { .. }
                 if !goes_on => {}
             DirectEvent::Features(features) => self.features(features),
+            DirectEvent::StartTlsRequested { .. } if self.client.is_some() => self.client_starttls(),
             DirectEvent::StartTlsRequested { offer } => {
                 self.learn_offer(offer.as_ref());
                 self.negotiate();
             }
             DirectEvent::StartTls { offer } => self.agreed(offer.as_ref()),
+            // RFC 6120 § 4.9.3.12.
+            DirectEvent::Stanza(_) if self.is_known_client() == Some(false) => self.fail(LinkFault::NotAuthenticated),
             DirectEvent::Stanza(stanza) => self.events.push(LinkEvent::Stanza(stanza), weight),
+            DirectEvent::Nonza(nonza) if self.client.is_some() => self.client_nonza(nonza, weight),
             DirectEvent::Nonza(nonza) => self.nonza(nonza, weight),
             DirectEvent::Impersonation { claimed } => {
                 self.events.push(LinkEvent::Impersonation { from: claimed }, weight);
@@ -79,9 +89,12 @@ impl Link {
         if self.initiating {
             return self.wait_for_step();
         }
+        if self.client.is_some() {
+            return self.client_header();
+        }
         if self.verified.is_some() {
             // Nothing is left to negotiate between peers.
-            return self.send_features(&Features::default());
+            return self.write_features(&Features::default());
         }
         self.peer = self.stream.peer().cloned();
         if self.peer.as_ref() == Some(&self.local.jid) {
@@ -103,10 +116,10 @@ impl Link {
         } else {
             self.wait_for_step()
         }
-        self.send_features(&Features::tls(Some(offer)));
+        self.write_features(&Features::tls(Some(offer)));
     }
 
-    fn send_features(&mut self, features: &Features) {
+    pub(super) fn write_features(&mut self, features: &Features) {
         let mut text = Vec::new();
         if self.stream.send_features(features, &mut text).is_err() {
             return self.fail(LinkFault::Internal("features that cannot be sent"));

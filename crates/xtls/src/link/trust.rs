@@ -66,6 +66,9 @@ impl Link {
     /// sent since.
     pub(super) fn judge(&mut self) {
         self.wait = None;
+        if self.client.is_some() {
+            return self.client_encrypted();
+        }
         if self.method == Some(Method::Srp) {
             self.password_tried(PasswordOutcome::Right);
             // The announcement is all there is to tell a change by: no certificate is presented.

@@ -1,11 +1,11 @@
 //! A peer that says what a test wants, in clear and through TLS.
 
-use xtls::{LinkEvent, LinkFault, LinkReason, LinkTerms, ServerTerms, Side};
+use xtls::{ClientTerms, Identity, LinkEvent, LinkFault, LinkReason, LinkTerms, ServerTerms, Side};
 use xtls_testkit::{
     LinkPair,
     provider::{self, Entity, VirtualTime},
 };
-use xtls_tls::{TlsConfig, TlsError, TlsSession, Verification};
+use xtls_tls::{ServerVerification, TlsConfig, TlsError, TlsSession, TowardsServer, Verification};
 
 pub(crate) const I: Side = Side::Initiator;
 pub(crate) const R: Side = Side::Responder;
@@ -24,6 +24,8 @@ pub(crate) struct Scripted {
     side: Side,
     read: usize,
     tls: Option<TlsSession>,
+    /// As a client towards a server, with this certificate or none.
+    client: Option<Option<Identity>>,
     random: Entity,
 }
 
@@ -43,14 +45,21 @@ impl Scripted {
         }
         pair.start(terms.clone(), Some(terms));
         pair.run();
-        Self { pair, side, read: 0, tls: None, random: Entity::numbered(7) }
+        Self { pair, side, read: 0, tls: None, client: None, random: Entity::numbered(7) }
     }
 
     /// A client's link to a server, which the test plays.
     pub(crate) fn client(mut pair: LinkPair, terms: &ServerTerms) -> Self {
         pair.start_to_server(terms);
         pair.run();
-        Self { pair, side: I, read: 0, tls: None, random: Entity::numbered(7) }
+        Self { pair, side: I, read: 0, tls: None, client: None, random: Entity::numbered(7) }
+    }
+
+    /// A server's link to a client, which the test plays and which has this certificate or none.
+    pub(crate) fn server(mut pair: LinkPair, terms: &ClientTerms, certificate: Option<Identity>) -> Self {
+        pair.start_from_client(terms);
+        pair.run();
+        Self { pair, side: R, read: 0, tls: None, client: Some(certificate), random: Entity::numbered(7) }
     }
 
     /// Says something in clear, and gives what the link answers.
@@ -84,6 +93,9 @@ impl Scripted {
     }
 
     fn begin_tls(&mut self) {
+        if let Some(certificate) = self.client.clone() {
+            return self.begin_tls_as_client(certificate);
+        }
         let peer = if self.side == I { R } else { I };
         let identity = self.pair.identity(peer).clone();
         let pin = self.pair.identity(self.side).fingerprint_sha256();
@@ -98,6 +110,19 @@ impl Scripted {
         });
         self.tls = Some(made.unwrap());
         self.pair.inject(self.side, &out);
+        self.pair.run();
+    }
+
+    fn begin_tls_as_client(&mut self, certificate: Option<Identity>) {
+        let domain = self.pair.jid(R).domain().to_owned();
+        let pin = self.pair.identity(R).fingerprint_sha256();
+        let time = VirtualTime::new(1_760_000_000);
+        let verification = ServerVerification::Pinned(vec![pin]);
+        let mut config = TowardsServer::new(domain, provider::deterministic(), time, verification);
+        config.identity = certificate;
+        let mut out = Vec::new();
+        self.tls = Some(self.random.enter(|| TlsSession::towards_server(&config, &mut out)).unwrap());
+        self.pair.inject(R, &out);
         self.pair.run();
     }
 
