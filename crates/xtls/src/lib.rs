@@ -53,8 +53,8 @@ pub use xtls_stanza::{
 };
 pub use xtls_stream::{Dialect, DirectFault, Features, StartTlsFault};
 pub use xtls_tls::{
-    Authorities, AuthoritiesError, Identity, IdentityError, KeyKind, PeerCertificate, TlsError, TlsErrorKind,
-    TlsParameters, TlsVersion,
+    Authorities, AuthoritiesError, Identity, IdentityError, KeyKind, PeerCertificate, ServerSessions, TlsError,
+    TlsErrorKind, TlsParameters, TlsVersion,
 };
 
 /// The examples of the README are compiled and run.

@@ -14,7 +14,8 @@ pub struct Security {
     pub method: Method,
     /// What authenticated the peer.
     pub authenticated_by: Authentication,
-    /// Version, cipher suite and key exchange group.
+    /// Version, cipher suite and key exchange group; and whether an earlier session was resumed, which only happens on a link
+    /// to a server that was given [`ServerTerms::sessions`](crate::ServerTerms::sessions).
     pub tls: TlsParameters,
     /// The certificate that the peer has proven to hold the key of; none with a password, nor by [`Authentication::Sasl`].
     pub certificate: Option<PeerCertificate>,
@@ -82,6 +83,9 @@ impl fmt::Display for Security {
             "{}, {version}, {cipher_suite}, {group}; peer authenticated by {}",
             self.method, self.authenticated_by
         )?;
+        if self.tls.resumed {
+            f.write_str(", in a session that was resumed")?;
+        }
         f.write_str(if self.confirmed { ", confirmed by the peer" } else { ", not yet confirmed by the peer" })?;
         if !self.changed_from.is_empty() {
             f.write_str("; the certificate CHANGED")?;

@@ -3,7 +3,7 @@
 use xtls_stanza::Method;
 use xtls_tls::{SrpConfig, TlsConfig, TlsSession, TlsVersion, TowardsServer};
 
-use super::{Link, LinkFault, LinkStage, LinkTimer, Server};
+use super::{Link, LinkFault, LinkStage, LinkTimer};
 use crate::trust::TrustPolicy;
 
 impl Link {
@@ -35,8 +35,8 @@ impl Link {
     }
 
     fn x509_session(&mut self) -> Option<TlsSession> {
-        if let Some(server) = self.server {
-            return self.server_session(server);
+        if self.server.is_some() {
+            return self.server_session();
         }
         if let Some(terms) = self.client_terms() {
             return self.client_session(terms);
@@ -55,7 +55,8 @@ impl Link {
         }
     }
 
-    fn server_session(&mut self, server: Server) -> Option<TlsSession> {
+    fn server_session(&mut self) -> Option<TlsSession> {
+        let server = self.server.as_ref()?;
         let domain = self.peer.as_ref()?.domain().to_owned();
         let verification = self.server_verification();
         let local = &self.local;
@@ -64,6 +65,7 @@ impl Link {
         // XEP-0368 § 2.2.
         config.alpn = server.direct_tls;
         config.minimum = self.minimum_tls();
+        config.sessions.clone_from(&server.sessions);
         TlsSession::towards_server(&config, &mut self.held).ok()
     }
 

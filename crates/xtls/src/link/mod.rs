@@ -194,7 +194,7 @@ impl Link {
         let mut options = StreamOptions::new(Some(local.jid.clone()), peer.clone());
         let is_between_peers = server.is_none() && client.is_none();
         options.addressing = if is_between_peers { Addressing::Peers } else { Addressing::Server };
-        if let Some(server) = server {
+        if let Some(server) = &server {
             options.tls = server.tls;
             options.secured = server.direct_tls;
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use xtls_stanza::{Element, Method, jid::Jid, ns};
 use xtls_stream::{Features, TlsPolicy};
+use xtls_tls::ServerSessions;
 
 use super::{Link, LinkError, LinkEvent, LinkSendError, LinkSetup, LinkStage, LinkTerms};
 use crate::trust::TrustPolicy;
@@ -24,6 +25,11 @@ pub struct ServerTerms {
     /// Present the own certificate if the server asks for one, as [`Link::authenticate_external`] needs. Default off: it tells
     /// who this end is.
     pub present_certificate: bool,
+    /// What is remembered of this server from one link to the next, to resume TLS sessions (RFC 7590 § 3.3), in memory alone.
+    /// [`TlsParameters::resumed`](crate::TlsParameters::resumed) tells whether one was. The certificate is judged each time, by
+    /// the pins and the policy of this link, as if it had been presented anew. Default none: whoever is on the way may tell by
+    /// a session that is resumed that it is the same client again.
+    pub sessions: Option<ServerSessions>,
 }
 
 /// Whether a connection to a server has to be secured.
@@ -39,11 +45,12 @@ pub enum ServerTls {
 }
 
 /// What a link to a server keeps.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Server {
     pub(super) tls: TlsPolicy,
     pub(super) direct_tls: bool,
     pub(super) present_certificate: bool,
+    pub(super) sessions: Option<ServerSessions>,
     /// SASL EXTERNAL was asked for and not answered.
     external: bool,
 }
@@ -52,7 +59,7 @@ impl ServerTerms {
     /// TLS by STARTTLS, required, with certificates trusted by this policy.
     #[must_use]
     pub fn new(trust: TrustPolicy) -> Self {
-        Self { trust, tls: ServerTls::Required, direct_tls: false, present_certificate: false }
+        Self { trust, tls: ServerTls::Required, direct_tls: false, present_certificate: false, sessions: None }
     }
 }
 
@@ -73,7 +80,8 @@ impl Link {
             ServerTls::Opportunistic => TlsPolicy::IfOffered,
         };
         let ServerTerms { trust, direct_tls, present_certificate, .. } = *terms;
-        let server = Server { tls, direct_tls, present_certificate, external: false };
+        let sessions = terms.sessions.clone();
+        let server = Server { tls, direct_tls, present_certificate, sessions, external: false };
         let mut link = Self::new(setup, true, Some(domain), Some(server), None, now)?;
         link.take_terms(LinkTerms::new(trust))?;
         if direct_tls {
@@ -120,7 +128,9 @@ impl Link {
     ///
     /// When the link is not open or not secured, and without [`ServerTerms::present_certificate`].
     pub fn authenticate_external(&mut self, now: Instant, authorisation: Option<&Jid>) -> Result<(), LinkSendError> {
-        let Some(server) = self.server.filter(|_| self.security.is_some()) else { return Err(LinkSendError::NotOpen) };
+        let Some(server) = self.server.as_ref().filter(|_| self.security.is_some()) else {
+            return Err(LinkSendError::NotOpen);
+        };
         if !server.present_certificate {
             return Err(LinkSendError::NoCertificate);
         }

@@ -194,7 +194,7 @@ impl Link {
         }
         let mut header = Vec::new();
         // Where TLS begins with the connection, this is the first stream.
-        let direct = self.server.is_some_and(|server| server.direct_tls);
+        let direct = self.server.as_ref().is_some_and(|server| server.direct_tls);
         let begun = if direct { self.stream.start(&mut header) } else { self.stream.secured(&mut header) };
         if begun.is_err() {
             return self.fail(LinkFault::Internal("no stream inside of TLS"));

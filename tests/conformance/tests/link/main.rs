@@ -4,6 +4,7 @@
 mod client;
 mod inside;
 mod offers;
+mod resumed;
 mod scripted;
 mod server;
 mod starttls;
