@@ -55,6 +55,7 @@ struct End {
     store: Arc<Mutex<MemoryTrustStore>>,
     config: LinkConfig,
     authorities: Option<Arc<Authorities>>,
+    tls12: bool,
     random: Entity,
     link: Option<Link>,
     accepts: Option<LinkTerms>,
@@ -75,6 +76,7 @@ impl End {
             store: Arc::default(),
             config: LinkConfig::default(),
             authorities: None,
+            tls12: false,
             random: Entity::new([seed; 32]),
             link: None,
             accepts: None,
@@ -86,8 +88,8 @@ impl End {
     }
 
     fn setup(&self) -> LinkSetup {
-        let mut local =
-            LinkLocal::new(self.jid.clone(), self.identity.clone()).with_provider(provider::deterministic());
+        let provider = if self.tls12 { provider::tls12() } else { provider::deterministic() };
+        let mut local = LinkLocal::new(self.jid.clone(), self.identity.clone()).with_provider(provider);
         local.authorities.clone_from(&self.authorities);
         let store = Box::new(Arc::clone(&self.store));
         LinkSetup::new(local, store, self.seed, Duration::from_secs(START_UNIX)).with_config(self.config.clone())
@@ -144,6 +146,11 @@ impl LinkPair {
     /// Lets an end trust these authorities, where its policy does.
     pub fn authorities(&mut self, side: Side, authorities: Arc<Authorities>) {
         self.ends[at(side)].authorities = Some(authorities);
+    }
+
+    /// Lets an end know TLS 1.2 alone.
+    pub fn tls12(&mut self, side: Side) {
+        self.ends[at(side)].tls12 = true;
     }
 
     /// Gives an end another certificate than the one it began with.

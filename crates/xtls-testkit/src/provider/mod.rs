@@ -55,6 +55,14 @@ pub fn deterministic() -> Arc<CryptoProvider> {
     })
 }
 
+/// The same without TLS 1.3.
+#[must_use]
+pub fn tls12() -> Arc<CryptoProvider> {
+    let mut provider = (*deterministic()).clone();
+    provider.cipher_suites.retain(|suite| suite.tls13().is_none());
+    Arc::new(provider)
+}
+
 #[derive(Debug)]
 struct SeededRandom;
 

@@ -77,9 +77,9 @@ pub struct LinkTimers {
     pub step: Duration,
     /// Every question to this end's person: whether to take the link, for a password, about a certificate. Default 300 s.
     pub question: Duration,
-    /// From the agreement on TLS to the end of the handshake; it stands still while a person judges a certificate. The
-    /// receiving end, which cannot see whether the other end's person does, adds `question` behind its own part of the
-    /// handshake. Default 60 s.
+    /// From the agreement on TLS to the end of the handshake; it stands still while a person judges a certificate. An
+    /// end that cannot see whether the other end's person does adds `question` behind its own part of the handshake: the
+    /// receiving one, and in TLS 1.2 the one that initiates between peers. Default 60 s.
     pub handshake: Duration,
     /// An end that is not answered. Default 5 s.
     pub close: Duration,

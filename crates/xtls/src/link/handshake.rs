@@ -77,10 +77,11 @@ impl Link {
         self.config.minimum_tls
     }
 
-    /// Behind the receiving end's part of a handshake the other end's person may have to judge our certificate, and the time
-    /// for that is added.
+    /// Behind this end's part of a handshake that is not complete yet the other end's person may have to judge our
+    /// certificate, and the time for that is added. The initiating end is done by then in TLS 1.3; in TLS 1.2 it waits for the
+    /// other one's Finished (RFC 5246 § 7.3). A server has nobody to ask.
     pub(super) fn answered_handshake(&mut self) {
-        if !self.initiating && self.method == Some(Method::X509) && !self.held.is_empty() {
+        if self.server.is_none() && self.method == Some(Method::X509) && !self.held.is_empty() {
             let timers = &self.config.timers;
             self.wait_for(LinkTimer::Handshake, timers.handshake.saturating_add(timers.question));
         }

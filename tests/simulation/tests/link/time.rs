@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use xtls::{LinkEvent, LinkFault, LinkReason, LinkStage, LinkTerms, LinkTimer, TrustPolicy};
+use xtls::{
+    ClientTerms, LinkEvent, LinkFault, LinkReason, LinkStage, LinkTerms, LinkTimer, ServerTerms, TrustDecision,
+    TrustPolicy,
+};
 use xtls_testkit::{LinkPair, SIDES};
 
-use crate::common::{I, R, bodies, clear, closed, fault, friends, message, password, pinned};
+use crate::common::{I, R, bodies, clear, closed, fault, friends, message, password, pinned, secured};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -105,6 +108,59 @@ fn questions_that_nobody_answers() {
         pair.run();
         assert_eq!(pair.link(judge).stage(), LinkStage::Judging);
         times_out(&mut pair, judge, LinkTimer::Question, 300);
+    }
+}
+
+#[test]
+fn in_tls_1_2_the_initiating_end_waits_for_the_other_ones_person() {
+    let judged = |config: fn(&mut LinkPair)| {
+        let mut pair = LinkPair::new(1);
+        pair.trust(I);
+        pair.tls12(R);
+        config(&mut pair);
+        pair.start(pinned(), Some(LinkTerms::new(TrustPolicy::Ask)));
+        pair.run();
+        assert_eq!((pair.link(R).stage(), pair.link(I).stage()), (LinkStage::Judging, LinkStage::Handshake));
+        pair
+    };
+    // As long as the question stands.
+    let mut pair = judged(|_| {});
+    pair.run_for(SECOND * 299);
+    pair.with(R, |link, now| link.trust(now, TrustDecision::Accept)).unwrap();
+    pair.run();
+    for side in SIDES {
+        let security = secured(&mut pair, side);
+        assert_eq!(security.tls.version, xtls::TlsVersion::Tls12);
+    }
+    let mut pair = judged(|_| {});
+    times_out(&mut pair, R, LinkTimer::Question, 300);
+    // And no longer than that and a handshake.
+    let mut pair = judged(|pair| pair.config(R).timers.question = SECOND * 1000);
+    times_out(&mut pair, I, LinkTimer::Handshake, 360);
+}
+
+#[test]
+fn in_tls_1_2_a_server_has_nobody_to_ask() {
+    let mut pair = LinkPair::new(1);
+    pair.name(R, "pronto");
+    pair.trust(I);
+    pair.tls12(R);
+    mute(&mut pair, R, &[20, 3, 3]);
+    pair.start_client_and_server(&ServerTerms::new(TrustPolicy::Pinned), &ClientTerms::new());
+    pair.run();
+    times_out(&mut pair, I, LinkTimer::Handshake, 60);
+}
+
+#[test]
+fn an_initiating_end_that_asks_insists_on_tls_1_3() {
+    let mut pair = LinkPair::new(1);
+    pair.trust(R);
+    pair.tls12(R);
+    pair.connect(LinkTerms::new(TrustPolicy::Ask));
+    for side in SIDES {
+        let events = pair.take_events(side);
+        assert!(!events.iter().any(|event| matches!(event, LinkEvent::TrustRequired { .. })), "{events:?}");
+        assert_eq!(pair.link(side).stage(), LinkStage::Ended);
     }
 }
 
