@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod fault;
 mod handle;
+mod judgement;
 mod link;
 mod password;
 mod security;

@@ -29,13 +29,13 @@ pub(crate) use method::fingerprints;
 pub use server::{ServerTerms, ServerTls};
 
 use crate::{
-    event::EndedBy, handle::TrustDecision, password::Password, security::Security, trust::TrustStore, wall::Clock,
+    event::EndedBy, handle::TrustDecision, judgement::Verified, password::Password, security::Security,
+    trust::TrustStore, wall::Clock,
 };
 use client::Client;
 use method::Secret;
 use queue::Queue;
 use server::Server;
-use trust::Verified;
 
 /// One end of a direct connection between two entities that authenticate one another: a stream, the negotiation of TLS with
 /// the offers of XEP-0250, TLS by certificates or a password, and the stream inside of it, sans-IO. The caller moves bytes,

@@ -9,24 +9,10 @@ use super::{Link, LinkEvent, LinkStage};
 use crate::{
     fault::Fault,
     handle::TrustDecision,
-    security::{Authentication, Security},
-    trust::{Confirmed, Learn, Learned, PasswordOutcome, Pin, TrustPolicy},
+    judgement::{Judgement, Verified, judge, only_pins},
+    security::Security,
+    trust::{Confirmed, PasswordOutcome, TrustPolicy},
 };
-
-/// A peer that was judged and accepted.
-#[derive(Debug, Clone)]
-pub(super) struct Verified {
-    by: Authentication,
-    changed_from: Vec<Fingerprint>,
-    /// What is to be remembered as soon as the peer has accepted us too.
-    learn: Option<Learn>,
-}
-
-enum Judgement {
-    Accept(Verified),
-    Ask { previous: Vec<Fingerprint> },
-    Refuse(Fault),
-}
 
 impl Link {
     /// What TLS itself is to check. Where nothing but a pin will do, a certificate without one is refused with an alert;
@@ -54,12 +40,7 @@ impl Link {
 
     /// The pins, if nothing else will do.
     fn only_pins(&self) -> Option<Vec<Fingerprint>> {
-        let pins = self.record().fingerprints();
-        let only_pinned = match self.policy() {
-            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => !pins.is_empty(),
-            TrustPolicy::Ask => false,
-        };
-        (only_pinned && pins.iter().all(Fingerprint::is_trustworthy)).then_some(pins)
+        only_pins(self.policy(), self.record().fingerprints())
     }
 
     /// The handshake is complete, so the peer knows the password or holds the key of the certificate it showed. Nothing was
@@ -71,10 +52,9 @@ impl Link {
         }
         if self.method == Some(Method::Srp) {
             self.password_tried(PasswordOutcome::Right);
-            // The announcement is all there is to tell a change by: no certificate is presented.
             let pins = self.record().fingerprints();
             let changed_from = if self.announcement_fits(&pins) { Vec::new() } else { pins };
-            return self.verified(Verified { by: Authentication::Password, changed_from, learn: None });
+            return self.verified(Verified::by_password(changed_from));
         }
         let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate).cloned();
         let Some(certificate) = certificate else {
@@ -95,9 +75,8 @@ impl Link {
         let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate);
         match (decision, certificate) {
             (TrustDecision::Accept, Some(certificate)) => {
-                let learn = Learn { pin: Pin::manual(certificate.fingerprint_sha256()), replaces: None };
-                let changed_from = self.record().fingerprints();
-                self.verified(Verified { by: Authentication::Approved, changed_from, learn: Some(learn) });
+                let verified = Verified::approved(certificate, self.record().fingerprints());
+                self.verified(verified);
             }
             (TrustDecision::Accept | TrustDecision::Refuse, _) => self.fail(Fault::TrustRefused.into()),
         }
@@ -139,39 +118,8 @@ impl Link {
         {
             return Judgement::Refuse(Fault::FingerprintMismatch { announced, presented });
         }
-        let record = self.record();
-        if let Some(pin) = record.pins.iter().find(|pin| pin.fingerprint.matches(certificate.der())) {
-            // A pin by another digest is remembered by SHA-256 from now on.
-            let strong = Pin::new(presented, pin.learned);
-            let learn =
-                (pin.fingerprint != presented).then_some(Learn { pin: strong, replaces: Some(pin.fingerprint) });
-            return Judgement::Accept(Verified { by: Authentication::Pinned, changed_from: Vec::new(), learn });
-        }
-        let pinned = record.fingerprints();
-        match self.policy() {
-            TrustPolicy::Ask => Judgement::Ask { previous: pinned },
-            TrustPolicy::LeapOfFaith if pinned.is_empty() && certificate.is_expired(self.clock.unix_time()) => {
-                Judgement::Refuse(Fault::OutOfDate { fingerprint: presented })
-            }
-            TrustPolicy::LeapOfFaith if pinned.is_empty() => {
-                let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith), replaces: None };
-                let by = Authentication::LeapOfFaith;
-                Judgement::Accept(Verified { by, changed_from: pinned, learn: Some(learn) })
-            }
-            // TLS has followed the chain and compared the address.
-            TrustPolicy::Authorities
-                if pinned.is_empty() && self.tls.as_ref().is_some_and(TlsSession::is_vouched_for) =>
-            {
-                let by = Authentication::Authority;
-                Judgement::Accept(Verified { by, changed_from: Vec::new(), learn: None })
-            }
-            TrustPolicy::Pinned | TrustPolicy::Authorities if pinned.is_empty() => {
-                Judgement::Refuse(Fault::NotTrusted { fingerprint: Some(presented) })
-            }
-            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => {
-                Judgement::Refuse(Fault::CertificateChanged { presented: Some(presented), pinned })
-            }
-        }
+        let is_vouched_for = self.tls.as_ref().is_some_and(TlsSession::is_vouched_for);
+        judge(certificate, &self.record(), self.policy(), is_vouched_for, self.clock.unix_time())
     }
 
     /// The peer is accepted: what was held back goes out, and the stream begins anew.

@@ -42,13 +42,13 @@ use self::{
     method::Secret,
     support::Question,
     transport::{Opened, Sealed},
-    trust::Verified,
 };
 use crate::{
     application::{Application, TunnelOptions},
     engine::Shared,
     event::{Closed, EndedBy, Event, TunnelId},
     fault::Fault,
+    judgement::Verified,
     security::Security,
     timer::{Table, Timer},
 };

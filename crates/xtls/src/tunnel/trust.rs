@@ -13,43 +13,21 @@ use crate::{
     event::Event,
     fault::Fault,
     handle::TrustDecision,
-    security::{Authentication, Security},
+    judgement::{Judgement, Verified, judge, only_pins},
+    security::Security,
     timer::Timer,
-    trust::{Confirmed, Learn, Learned, PasswordOutcome, Pin, TrustPolicy, TrustRecord},
+    trust::{Confirmed, PasswordOutcome, TrustPolicy, TrustRecord},
 };
-
-/// A certificate that was judged and accepted.
-#[derive(Debug, Clone)]
-pub(super) struct Verified {
-    by: Authentication,
-    changed_from: Vec<Fingerprint>,
-    /// What is to be remembered as soon as the peer has accepted us too.
-    learn: Option<Learn>,
-}
-
-enum Judgement {
-    Accept(Verified),
-    Ask { previous: Vec<Fingerprint> },
-    Refuse(Fault),
-}
 
 impl Tunnel {
     /// What TLS itself is to check. Where nothing but a pin will do, a certificate without one is refused with an alert;
     /// else it is judged when its key is proven.
     pub(super) fn verification(&self, shared: &Shared) -> Verification {
         let pins = self.record(shared).fingerprints();
-        let only_pinned = match self.trust_policy() {
-            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => !pins.is_empty(),
-            TrustPolicy::Ask => false,
-        };
         if let Some(authorities) = self.authorities(shared).filter(|_| pins.is_empty()) {
             return Verification::Authorities { authorities, address: self.peer.to_bare() };
         }
-        if only_pinned && pins.iter().all(Fingerprint::is_trustworthy) {
-            Verification::Pinned(pins)
-        } else {
-            Verification::Deferred
-        }
+        only_pins(self.trust_policy(), pins).map_or(Verification::Deferred, Verification::Pinned)
     }
 
     /// The fingerprints that the peer is known by.
@@ -62,10 +40,9 @@ impl Tunnel {
         self.timers.clear(Timer::Handshake);
         if self.is_by_password() {
             self.password_tried(PasswordOutcome::Right, shared);
-            // The announcement is all there is to tell a change by: no certificate is presented.
             let pins = self.pinned(shared);
             let changed_from = if self.announcement_fits(&pins) { Vec::new() } else { pins };
-            return self.verified(Verified { by: Authentication::Password, changed_from, learn: None }, shared);
+            return self.verified(Verified::by_password(changed_from), shared);
         }
         let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate).cloned();
         let Some(certificate) = certificate else {
@@ -91,9 +68,8 @@ impl Tunnel {
         let certificate = self.tls.as_ref().and_then(TlsSession::peer_certificate);
         match (decision, certificate) {
             (TrustDecision::Accept, Some(certificate)) => {
-                let learn = Learn { pin: Pin::manual(certificate.fingerprint_sha256()), replaces: None };
-                let changed_from = self.pinned(shared);
-                self.verified(Verified { by: Authentication::Approved, changed_from, learn: Some(learn) }, shared);
+                let verified = Verified::approved(certificate, self.pinned(shared));
+                self.verified(verified, shared);
             }
             (TrustDecision::Accept | TrustDecision::Refuse, _) => self.fail(Fault::TrustRefused, shared),
         }
@@ -147,38 +123,8 @@ impl Tunnel {
         if let Some(announced) = self.contradicted_by(certificate) {
             return Judgement::Refuse(Fault::FingerprintMismatch { announced, presented });
         }
-        let record = self.record(shared);
-        if let Some(pin) = record.pins.iter().find(|pin| pin.fingerprint.matches(certificate.der())) {
-            // A pin by another digest is remembered by SHA-256 from now on.
-            let strong = Pin::new(presented, pin.learned);
-            let learn =
-                (pin.fingerprint != presented).then_some(Learn { pin: strong, replaces: Some(pin.fingerprint) });
-            return Judgement::Accept(Verified { by: Authentication::Pinned, changed_from: Vec::new(), learn });
-        }
-        let pinned = record.fingerprints();
-        match self.trust_policy() {
-            TrustPolicy::Ask => Judgement::Ask { previous: pinned },
-            TrustPolicy::LeapOfFaith if pinned.is_empty() && certificate.is_expired(shared.clock.unix_time()) => {
-                Judgement::Refuse(Fault::OutOfDate { fingerprint: presented })
-            }
-            TrustPolicy::LeapOfFaith if pinned.is_empty() => {
-                let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith), replaces: None };
-                let by = Authentication::LeapOfFaith;
-                Judgement::Accept(Verified { by, changed_from: pinned, learn: Some(learn) })
-            }
-            // TLS has followed the chain and compared the address; a pin that was taken away meanwhile is not made up
-            // for by that.
-            TrustPolicy::Authorities if pinned.is_empty() && self.is_vouched_for() => {
-                let by = Authentication::Authority;
-                Judgement::Accept(Verified { by, changed_from: Vec::new(), learn: None })
-            }
-            TrustPolicy::Pinned | TrustPolicy::Authorities if pinned.is_empty() => {
-                Judgement::Refuse(Fault::NotTrusted { fingerprint: Some(presented) })
-            }
-            TrustPolicy::Pinned | TrustPolicy::LeapOfFaith | TrustPolicy::Authorities => {
-                Judgement::Refuse(Fault::CertificateChanged { presented: Some(presented), pinned })
-            }
-        }
+        let unix_time = shared.clock.unix_time();
+        judge(certificate, &self.record(shared), self.trust_policy(), self.is_vouched_for(), unix_time)
     }
 
     /// The announcement that a certificate contradicts: what was announced must be what is presented. MD5 says nothing
