@@ -3,7 +3,7 @@
 use crate::tests_found::Tests;
 
 /// `data/obligations.txt` as tables, and what is wrong with it: each line names tests that exist, or says why there is
-/// nothing to show.
+/// nothing to show: it is not there, or it holds by how things are made.
 pub(crate) fn tables(text: &str, tests: &Tests, faults: &mut Vec<String>) -> String {
     let mut page = String::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with(';')) {
@@ -15,7 +15,7 @@ pub(crate) fn tables(text: &str, tests: &Tests, faults: &mut Vec<String>) -> Str
             faults.push(format!("obligations.txt: not four columns: {line}"));
             continue;
         };
-        let shown = if shown.starts_with("not implemented: ") {
+        let shown = if ["not implemented: ", "by design: "].iter().any(|reason| shown.starts_with(reason)) {
             format!("*{shown}*")
         } else {
             let names: Vec<&str> = shown.split_whitespace().collect();
@@ -44,6 +44,7 @@ fn a_line_without_a_test_that_exists_is_a_fault() {
     };
     assert_eq!(faults("2 | MUST | x | a_test"), ("| 2 | MUST | x | [a_test](../a.rs) |\n".into(), 0));
     assert_eq!(faults("2 | MUST | x | not implemented: y").1, 0);
+    assert_eq!(faults("2 | MUST | x | by design: y"), ("| 2 | MUST | x | *by design: y* |\n".into(), 0));
     assert_eq!(faults("2 | MUST | x | a_test another").1, 1);
     assert_eq!(faults("2 | MUST | x |  ").1, 1);
     assert_eq!(faults("2 | MUST | x").1, 1);

@@ -47,7 +47,8 @@ it shows, so each line here is a test that runs (CONTRIBUTING.md has the rules f
 
 ## What is asked for
 
-The MUST and SHOULD lines of the documents that XTLS is built on. What is not implemented says so. [wire.md](wire.md) has the
+The MUST and SHOULD lines of the documents that XTLS is built on. What is not implemented says so, and what holds by design
+says how. [wire.md](wire.md) has the
 decisions where documents contradict each other, and the departures.
 ";
 
