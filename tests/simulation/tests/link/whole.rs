@@ -1,7 +1,7 @@
 //! Whole links: much data, any cut, the same bytes from the same seed, nothing in clear.
 
 use proptest::prelude::*;
-use xtls::{Dialect, LinkEvent, LinkTerms, Method, TrustPolicy};
+use xtls::{ClientTerms, Dialect, Features, LinkEvent, LinkTerms, Method, ServerTerms, TrustPolicy};
 use xtls_testkit::{LinkPair, SIDES};
 
 use crate::common::{I, R, bodies, clear, friends, message, password, pinned, secured};
@@ -72,6 +72,99 @@ proptest! {
         // Whoever still waits does not wait for ever.
         let waits = pair.link(hears).poll_timeout().is_some();
         prop_assert_eq!(waits, ends == 0);
+    }
+}
+
+/// A client that logs in by EXTERNAL, as far as it gets; what its server was told.
+fn log_in(pair: &mut LinkPair) -> Vec<LinkEvent> {
+    let mut client = ServerTerms::new(TrustPolicy::Pinned);
+    client.present_certificate = true;
+    pair.start_client_and_server(&client, &ClientTerms::new());
+    let mut told = Vec::new();
+    let mut asked = false;
+    loop {
+        pair.run();
+        let events = pair.take_events(R);
+        let offers = events.iter().any(|event| matches!(event, LinkEvent::FeaturesRequired { .. }));
+        told.extend(events);
+        let hears = pair.take_events(I).iter().any(|event| matches!(event, LinkEvent::Features(_)));
+        if offers {
+            // The link may have ended since it asked.
+            let _ = pair.with(R, |link, now| link.send_features(now, &Features::default()));
+        } else if hears && !asked {
+            asked = true;
+            pair.with(I, |link, now| link.authenticate_external(now, None)).unwrap();
+        } else {
+            return told;
+        }
+    }
+}
+
+/// A client and its server, who know one another's certificates.
+fn client_and_server(cut: usize) -> LinkPair {
+    let mut pair = LinkPair::new(3);
+    pair.name(I, "romeo@forza");
+    pair.name(R, "forza");
+    pair.trust(I);
+    pair.trust(R);
+    pair.cut = cut;
+    pair
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// From some byte on what comes from a client is noise.
+    #[test]
+    fn noise_makes_nobody_a_client(
+        from in 0_usize..4000,
+        noise in proptest::collection::vec(any::<u8>(), 1..200),
+        cut in 0_usize..40,
+    ) {
+        let mut pair = client_and_server(cut);
+        let mut passed = 0;
+        pair.tamper(I, move |bytes| {
+            let begins = (from - passed.min(from)).min(bytes.len());
+            passed += bytes.len();
+            let tail = bytes.len() - begins;
+            bytes.truncate(begins);
+            bytes.extend(noise.iter().cycle().take(if tail > 0 { tail.max(noise.len()) } else { 0 }));
+        });
+        let told = log_in(&mut pair);
+        let all = pair.sent(I).len();
+        let is_known = told.iter().any(|event| matches!(event, LinkEvent::ClientAuthenticated { .. }));
+        let is_handed_on = told.iter().any(|event| matches!(event, LinkEvent::Stanza(_) | LinkEvent::Nonza(_)));
+        prop_assert!(!is_handed_on, "{told:?}");
+        prop_assert_eq!(is_known, pair.link(R).security().is_some());
+        // All that it takes has to be there: the last of it are the header behind success and what follows.
+        prop_assert!(is_known || from < all, "{told:?}");
+        let ends = told.iter().filter(|event| matches!(event, LinkEvent::Closed(_))).count();
+        prop_assert!(ends <= 1);
+        prop_assert_eq!(pair.link(R).poll_timeout().is_some(), ends == 0);
+    }
+}
+
+#[test]
+fn a_server_knows_a_client_by_every_byte_of_what_it_said() {
+    let mut pair = client_and_server(0);
+    let told = log_in(&mut pair);
+    assert!(told.iter().any(|event| matches!(event, LinkEvent::ClientAuthenticated { .. })), "{told:?}");
+    // Whatever bit of it is another one up to the mechanism, and it knows nobody.
+    let sent = pair.sent(I).to_vec();
+    let header = sent.windows(3).rposition(|window| window == [23, 3, 3]).unwrap();
+    let auth = sent[..header].windows(3).rposition(|window| window == [23, 3, 3]).unwrap();
+    for at in (auth + 5..header).chain([0, auth / 2]) {
+        let mut pair = client_and_server(0);
+        let mut passed = 0;
+        pair.tamper(I, move |bytes| {
+            if (passed..passed + bytes.len()).contains(&at) {
+                bytes[at - passed] ^= 0x40;
+            }
+            passed += bytes.len();
+        });
+        let told = log_in(&mut pair);
+        assert!(!told.iter().any(|event| matches!(event, LinkEvent::ClientAuthenticated { .. })), "{at}: {told:?}");
+        assert!(pair.link(R).security().is_none());
     }
 }
 
