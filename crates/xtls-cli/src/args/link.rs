@@ -23,7 +23,7 @@ pub(crate) enum LinkCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct LinkArgs {
-    /// The own bare address, by which the peer knows us [default: the user's name @ the machine's name]
+    /// The own bare address, by which the peer knows us [default: the names of the user and of the machine]
     #[arg(long, value_name = "BAREJID")]
     pub(crate) jid: Option<BareJid>,
 
@@ -41,7 +41,7 @@ pub(crate) struct LinkArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LinkListenArgs {
-    /// Where to listen: an IP address, with or without a port; 0.0.0.0 or [::] for every network, port 0 for any
+    /// Where to listen: an IP address, with or without a port; 0.0.0.0 for every network, port 0 for any
     #[arg(value_name = "ADDR", default_value = "127.0.0.1:5298")]
     pub(crate) address: String,
 
