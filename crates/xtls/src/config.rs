@@ -125,10 +125,10 @@ pub struct Timers {
     /// From initiate to accept, and every question that waits for a person. An initiator that offers the password method
     /// cannot see whether the responder's person is asked for the password, and so waits for twice as long. Default 300 s.
     pub ring: Duration,
-    /// From the first TLS byte to a finished handshake; it stands still while a person judges a certificate. A responder
-    /// cannot see whether the initiator's person does, and so adds `ring` behind its own part of the handshake; until the
-    /// first TLS byte it waits for `ring`, and where the initiator's person may be asked for a password for this behind
-    /// it. Default 60 s.
+    /// From the first TLS byte to a finished handshake; it stands still while a person judges a certificate. An end that
+    /// cannot see whether the other's person does adds `ring` behind its own part of the handshake: a responder, and in
+    /// TLS 1.2 an initiator. Until the first TLS byte a responder waits for `ring`, and where the initiator's person may
+    /// be asked for a password for this behind it. Default 60 s.
     pub handshake: Duration,
     /// Any IQ but data, and the peer's stream header; this one once it has confirmed us, until then `ring` longer, since its
     /// person may be judging our certificate. Default 30 s.

@@ -3,8 +3,6 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use common::{JULIET, ROMEO, SECOND, close, closed, noise, piping, raw, read, write};
 use xtls::{
     Application, Config, EndedBy, Event, Fault, FinishError, Reason, ReasonCondition, SendError, StreamError,
@@ -268,9 +266,7 @@ fn tls_1_2_has_no_half_close_and_closes_in_order() {
     let mut world = World::default();
     let [romeo, juliet] = [(ROMEO, 23), (JULIET, 24)].map(|(jid, seed)| {
         let mut options = EntityOptions::seeded(seed);
-        let mut only_12 = (*provider::deterministic()).clone();
-        only_12.cipher_suites.retain(|suite| suite.tls13().is_none());
-        options.provider = Some(Arc::new(only_12));
+        options.provider = Some(provider::tls12());
         world.add(jid, options)
     });
     world.introduce(romeo, juliet);

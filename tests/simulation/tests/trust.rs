@@ -9,7 +9,7 @@ use xtls::{
     TrustPolicy, TrustStore as _,
 };
 use xtls_stanza::HashAlgo;
-use xtls_testkit::{EntityId, EntityOptions, World};
+use xtls_testkit::{EntityId, EntityOptions, World, provider};
 
 /// Two entities that know nothing of one another.
 fn strangers(seed: u8) -> (World, EntityId, EntityId) {
@@ -225,6 +225,28 @@ fn while_the_responder_judges_the_initiator_is_secured_and_not_confirmed() {
     world.run();
     assert!(matches!(&*world.take_events(romeo), [Event::Confirmed { .. }]));
     assert!(world.with_store(romeo, |store| store.record(&peer).secured_before()));
+}
+
+/// There the initiator cannot be done before the responder's Finished, which waits for the judgement.
+#[test]
+fn in_tls_1_2_the_initiator_waits_for_the_responders_person() {
+    let mut world = World::default();
+    let [romeo, juliet] = [(ROMEO, 31), (JULIET, 32)].map(|(jid, seed)| {
+        let mut options = EntityOptions::seeded(seed);
+        options.provider = Some(provider::tls12());
+        world.add(jid, options)
+    });
+    world.trust(romeo, juliet);
+    let full = world.jid(juliet).clone();
+    world.with(romeo, |engine, now| engine.initiate(now, full, raw(TrustPolicy::Pinned))).unwrap();
+    world.run();
+    let there = world.accept(juliet, raw(TrustPolicy::Ask)).unwrap();
+    world.run_for(299 * SECOND);
+    assert!(world.take_events(romeo).is_empty());
+    world.with(juliet, |engine, now| engine.tunnel(there).unwrap().trust(now, TrustDecision::Accept)).unwrap();
+    world.run();
+    let events = world.take_events(romeo);
+    assert!(matches!(&*events, [Event::Secured { security, .. }] if security.confirmed), "{events:?}");
 }
 
 #[test]

@@ -93,10 +93,11 @@ impl Tunnel {
         }
     }
 
-    /// Sends what TLS answers. Behind the responder's part of a handshake the initiator's person may have to judge our
-    /// certificate, and the time for that is added.
+    /// Sends what TLS answers. Behind our part of a handshake that is not complete yet the peer's person may have to judge our
+    /// certificate, and the time for that is added. The initiator is done by then in TLS 1.3; in TLS 1.2 it waits for the
+    /// responder's Finished (RFC 5246 § 7.3).
     pub(super) fn answer_handshake(&mut self, shared: &Shared) {
-        let is_judged = self.role == Role::Responder && self.phase == Phase::Handshake && !self.is_by_password();
+        let is_judged = self.phase == Phase::Handshake && !self.is_by_password();
         if is_judged && !self.held.is_empty() {
             let timers = &shared.config.timers;
             self.timers.set(Timer::Handshake, shared.after(timers.handshake.saturating_add(timers.ring)));
