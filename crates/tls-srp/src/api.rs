@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::client::Client;
-use crate::config::{ClientConfig, ConfigError, ServerConfig};
+use crate::config::{ClientConfig, ServerConfig, SrpConfigError};
 use crate::error::{Error, ExportError, Truncated, WriteError};
 use crate::group::Group;
 use crate::random::Random;
@@ -23,7 +23,7 @@ macro_rules! session {
             /// # Errors
             ///
             /// The configuration has an empty list in it.
-            pub fn new(config: $config, random: Box<dyn Random + Send + Sync>) -> Result<Self, ConfigError> {
+            pub fn new(config: $config, random: Box<dyn Random + Send + Sync>) -> Result<Self, SrpConfigError> {
                 config.check()?;
                 Ok(Self(Session::new(Common::new(random), $role::new(config))))
             }

@@ -33,9 +33,9 @@ impl ClientConfig {
         Self { credentials, suites: CipherSuite::ALL.to_vec(), groups: Group::ALL.to_vec() }
     }
 
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), SrpConfigError> {
         if self.groups.is_empty() {
-            return Err(ConfigError::NoGroup);
+            return Err(SrpConfigError::NoGroup);
         }
         check_suites(&self.suites)
     }
@@ -76,14 +76,14 @@ impl ServerConfig {
         }
     }
 
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), SrpConfigError> {
         check_suites(&self.suites)
     }
 }
 
-fn check_suites(suites: &[CipherSuite]) -> Result<(), ConfigError> {
+fn check_suites(suites: &[CipherSuite]) -> Result<(), SrpConfigError> {
     if suites.is_empty() {
-        return Err(ConfigError::NoCipherSuite);
+        return Err(SrpConfigError::NoCipherSuite);
     }
     Ok(())
 }
@@ -91,14 +91,14 @@ fn check_suites(suites: &[CipherSuite]) -> Result<(), ConfigError> {
 /// Why a configuration cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ConfigError {
+pub enum SrpConfigError {
     /// There is no cipher suite in it.
     NoCipherSuite,
     /// There is no group in it.
     NoGroup,
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for SrpConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoCipherSuite => "no cipher suite is allowed",
@@ -107,4 +107,4 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl std::error::Error for SrpConfigError {}

@@ -19,7 +19,7 @@ mod suite;
 
 pub use alert::AlertDescription;
 pub use api::{ClientSession, ServerSession};
-pub use config::{ClientConfig, ConfigError, ServerConfig};
+pub use config::{ClientConfig, ServerConfig, SrpConfigError};
 pub use credentials::{Credentials, CredentialsError, MAX_PASSWORD, MAX_USERNAME};
 pub use error::{
     AuthenticationFailed, DecodeError, Error, ExportError, PeerIncompatible, PeerMisbehaved, Truncated, WriteError,

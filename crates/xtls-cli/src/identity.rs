@@ -1,7 +1,7 @@
 //! `xtls identity`: the own certificate.
 
 use jid::Jid;
-use xtls::{HashAlgo, Identity, KeyKind};
+use xtls::{HashAlgo, Identity, KeyAlgorithm};
 
 use crate::args::{IdentityArgs, Key};
 use crate::clock;
@@ -27,11 +27,11 @@ pub(crate) fn run(output: Output, data: &DataDir, args: &IdentityArgs) -> Result
     Ok(())
 }
 
-const fn kind(key: Key) -> KeyKind {
+const fn kind(key: Key) -> KeyAlgorithm {
     match key {
-        Key::P256 => KeyKind::EcdsaP256,
-        Key::Ed25519 => KeyKind::Ed25519,
-        Key::Rsa3072 => KeyKind::Rsa3072,
+        Key::P256 => KeyAlgorithm::EcdsaP256,
+        Key::Ed25519 => KeyAlgorithm::Ed25519,
+        Key::Rsa3072 => KeyAlgorithm::Rsa3072,
     }
 }
 

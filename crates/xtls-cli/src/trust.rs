@@ -88,7 +88,7 @@ fn fingerprint_or_pem(text: &str) -> Result<Fingerprint, Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::{Identity, KeyKind};
+    use xtls::{Identity, KeyAlgorithm};
 
     use super::*;
     use crate::exit::Code;
@@ -97,7 +97,7 @@ mod tests {
     fn a_pem_file_stands_for_its_certificate() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("peer.pem");
-        let identity = Identity::generate(&"a@b".parse().unwrap(), KeyKind::default(), 1_700_000_000).unwrap();
+        let identity = Identity::generate(&"a@b".parse().unwrap(), KeyAlgorithm::default(), 1_700_000_000).unwrap();
         std::fs::write(&path, identity.to_pem().certificate).unwrap();
         assert_eq!(fingerprint_or_pem(path.to_str().unwrap()).unwrap(), identity.fingerprint_sha256());
         std::fs::write(&path, "no PEM").unwrap();

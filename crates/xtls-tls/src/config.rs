@@ -104,14 +104,14 @@ impl TlsConfig {
         Basics { provider, time, max_record: *max_record, minimum: *minimum }
     }
 
-    pub(crate) fn client(&self, verifier: Arc<PeerVerifier>) -> Result<ClientConfig, ConfigError> {
+    pub(crate) fn client(&self, verifier: Arc<PeerVerifier>) -> Result<ClientConfig, TlsConfigError> {
         let mut config = self.basics().client(verifier, OwnCertificate::of(Some(&self.identity)))?;
         // A JID is not a DNS name, and nothing is to be learnt from one.
         config.enable_sni = false;
         Ok(config)
     }
 
-    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>) -> Result<ServerConfig, ConfigError> {
+    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>) -> Result<ServerConfig, TlsConfigError> {
         let mut config = self.basics().server(verifier, &self.identity)?;
         config.send_tls13_tickets = usize::from(self.send_ticket);
         Ok(config)
@@ -149,11 +149,11 @@ impl Basics<'_> {
         &self,
         verifier: Arc<dyn ServerCertVerifier>,
         own: Arc<OwnCertificate>,
-    ) -> Result<ClientConfig, ConfigError> {
+    ) -> Result<ClientConfig, TlsConfigError> {
         let builder = ClientConfig::builder_with_details(Arc::clone(self.provider), Arc::clone(self.time));
         let mut config = builder
             .with_protocol_versions(self.versions())
-            .map_err(|error| ConfigError::Provider(error.to_string()))?
+            .map_err(|error| TlsConfigError::Provider(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_client_cert_resolver(own);
@@ -168,11 +168,15 @@ impl Basics<'_> {
     }
 
     /// A server that resumes nothing, sends no ticket and has no application protocol.
-    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>, identity: &Identity) -> Result<ServerConfig, ConfigError> {
+    pub(crate) fn server(
+        &self,
+        verifier: Arc<PeerVerifier>,
+        identity: &Identity,
+    ) -> Result<ServerConfig, TlsConfigError> {
         let builder = ServerConfig::builder_with_details(Arc::clone(self.provider), Arc::clone(self.time));
         let mut config = builder
             .with_protocol_versions(self.versions())
-            .map_err(|error| ConfigError::Provider(error.to_string()))?
+            .map_err(|error| TlsConfigError::Provider(error.to_string()))?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(OwnCertificate::of(Some(identity)));
         config.max_fragment_size = Some(self.fragment_size());
@@ -213,7 +217,7 @@ pub fn default_provider() -> Arc<CryptoProvider> {
 /// Why no session can be made with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ConfigError {
+pub enum TlsConfigError {
     /// The cryptography cannot be used: it has no cipher suite for the versions, or the like.
     Provider(String),
     /// The cryptography gave no random numbers.
@@ -222,7 +226,7 @@ pub enum ConfigError {
     Domain,
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for TlsConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Provider(what) => write!(f, "the cryptography provider cannot be used: {what}"),
@@ -232,7 +236,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl std::error::Error for TlsConfigError {}
 
 /// Presents the one certificate, whoever asks, or none.
 #[derive(Debug)]

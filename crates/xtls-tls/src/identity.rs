@@ -47,10 +47,10 @@ struct Inner {
     certified: Arc<CertifiedKey>,
 }
 
-/// The kinds of key an identity may have.
+/// The algorithm of an identity's key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum KeyKind {
+pub enum KeyAlgorithm {
     /// ECDSA on P-256: understood by every TLS stack that knows TLS 1.2.
     #[default]
     EcdsaP256,
@@ -60,7 +60,7 @@ pub enum KeyKind {
     Rsa3072,
 }
 
-impl KeyKind {
+impl KeyAlgorithm {
     /// Its name, as [`PeerCertificate::key_description`] has it.
     const fn name(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl KeyKind {
     }
 }
 
-impl fmt::Display for KeyKind {
+impl fmt::Display for KeyAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -100,14 +100,14 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError::Generation`] if there are no random numbers, [`IdentityError::DateOutOfRange`].
-    pub fn generate(jid: &BareJid, kind: KeyKind, now_unix: u64) -> Result<Self, IdentityError> {
+    pub fn generate(jid: &BareJid, algorithm: KeyAlgorithm, now_unix: u64) -> Result<Self, IdentityError> {
         let mut serial = [0; 16];
         let random = aws_lc_rs::default_provider().secure_random;
         random.fill(&mut serial).map_err(|_| IdentityError::Generation)?;
-        let pair = match kind {
-            KeyKind::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-            KeyKind::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
-            KeyKind::Rsa3072 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_3072),
+        let pair = match algorithm {
+            KeyAlgorithm::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            KeyAlgorithm::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
+            KeyAlgorithm::Rsa3072 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_3072),
         };
         let mut pair = pair.map_err(|_| IdentityError::Generation)?;
         let key = Zeroizing::new(PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.serialize_der())));
@@ -213,11 +213,13 @@ impl Identity {
         [Fingerprint::sha1(self.certificate()), self.fingerprint_sha256()]
     }
 
-    /// What kind of key it has; `None` for an RSA key of another size, which can be read and not made.
+    /// The algorithm of its key; `None` for an RSA key of another size, which can be read and not made.
     #[must_use]
-    pub fn key_kind(&self) -> Option<KeyKind> {
+    pub fn key_algorithm(&self) -> Option<KeyAlgorithm> {
         let description = self.inner.certificate.key_description();
-        [KeyKind::EcdsaP256, KeyKind::Ed25519, KeyKind::Rsa3072].into_iter().find(|kind| kind.name() == description)
+        [KeyAlgorithm::EcdsaP256, KeyAlgorithm::Ed25519, KeyAlgorithm::Rsa3072]
+            .into_iter()
+            .find(|algorithm| algorithm.name() == description)
     }
 
     /// When the certificate stops being valid, in seconds since 1970-01-01 UTC.

@@ -15,11 +15,11 @@
 //!
 //! Nothing here reads a clock or a socket. Wall time comes from the `TimeProvider` and randomness from the
 //! `CryptoProvider` that the caller passes in. What a peer does wrong is a [`TlsError`]; the caller's own slips are
-//! [`WriteError`], [`ExportError`], [`IdentityError`], [`SrpCredentialsError`] and [`ConfigError`].
+//! [`WriteError`], [`ExportError`], [`IdentityError`], [`SrpCredentialsError`] and [`TlsConfigError`].
 //!
 //! ```
 //! use std::sync::Arc;
-//! use xtls_tls::{default_provider, Identity, KeyKind, TlsConfig, TlsSession, Verification};
+//! use xtls_tls::{default_provider, Identity, KeyAlgorithm, TlsConfig, TlsSession, Verification};
 //!
 //! # #[derive(Debug)] struct Noon;
 //! # impl rustls::time_provider::TimeProvider for Noon {
@@ -28,8 +28,8 @@
 //! #     }
 //! # }
 //! # let time = Arc::new(Noon);
-//! let juliet = Identity::generate(&"juliet@capulet.lit".parse()?, KeyKind::EcdsaP256, 1_760_000_000)?;
-//! let romeo = Identity::generate(&"romeo@montague.lit".parse()?, KeyKind::EcdsaP256, 1_760_000_000)?;
+//! let juliet = Identity::generate(&"juliet@capulet.lit".parse()?, KeyAlgorithm::EcdsaP256, 1_760_000_000)?;
+//! let romeo = Identity::generate(&"romeo@montague.lit".parse()?, KeyAlgorithm::EcdsaP256, 1_760_000_000)?;
 //! let pin = |identity: &Identity| Verification::Pinned(vec![identity.fingerprint_sha256()]);
 //! let client = TlsConfig::new(romeo.clone(), default_provider(), time.clone(), pin(&juliet));
 //! let server = TlsConfig::new(juliet.clone(), default_provider(), time, pin(&romeo));
@@ -65,14 +65,14 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use xtls_tls::{Authorities, ServerSessions, ServerVerification, TlsSession, TowardsServer, default_provider};
+//! use xtls_tls::{Authorities, ServerVerification, SessionCache, TlsSession, TowardsServer, default_provider};
 //!
 //! fn begin(roots_pem: &str, time: Arc<dyn rustls::time_provider::TimeProvider>) -> Result<(), Box<dyn std::error::Error>> {
 //!     let authorities = Arc::new(Authorities::from_pem(roots_pem)?);
 //!     let domain = "capulet.lit".parse()?;
 //!     let verification = ServerVerification::Authorities(authorities);
 //!     let mut config = TowardsServer::new(domain, default_provider(), time, verification);
-//!     config.sessions = Some(ServerSessions::new());
+//!     config.sessions = Some(SessionCache::new());
 //!     let mut to_server = Vec::new();
 //!     let session = TlsSession::towards_server(&config, &mut to_server)?;
 //!     assert!(session.is_handshaking() && !to_server.is_empty());
@@ -103,8 +103,8 @@ mod identity;
 mod pem;
 mod records;
 mod secret;
-mod server_sessions;
 mod session;
+mod session_cache;
 mod sniff;
 mod srp;
 mod towards;
@@ -113,14 +113,14 @@ mod verify;
 pub use alert::Alert;
 pub use authorities::{Authorities, AuthoritiesError, MAX_AUTHORITIES};
 pub use certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
-pub use config::{ConfigError, TlsConfig, TlsVersion, default_provider, record_size_for_block};
 pub use config::{MAX_RECORD, MIN_RECORD};
+pub use config::{TlsConfig, TlsConfigError, TlsVersion, default_provider, record_size_for_block};
 pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};
-pub use identity::{Identity, IdentityError, IdentityPem, KeyKind, MAX_CHAIN_BYTES};
+pub use identity::{Identity, IdentityError, IdentityPem, KeyAlgorithm, MAX_CHAIN_BYTES};
 pub use records::whole_records;
 pub use secret::Secret;
-pub use server_sessions::{MAX_TICKETS, ServerSessions};
 pub use session::{MAX_HANDSHAKE, TlsParameters, TlsSession};
+pub use session_cache::{MAX_TICKETS, SessionCache};
 pub use sniff::{ClientHelloMethod, client_hello_method};
 pub use srp::SrpConfig;
 pub use tls_srp::{Credentials as SrpCredentials, CredentialsError as SrpCredentialsError, MAX_PASSWORD, MAX_USERNAME};

@@ -9,7 +9,7 @@ use srp::SrpSession;
 use x509::X509Session;
 
 use crate::certificate::PeerCertificate;
-use crate::config::{ConfigError, TlsConfig, TlsVersion};
+use crate::config::{TlsConfig, TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, WriteError};
 use crate::srp::SrpConfig;
 use crate::towards::{TowardsClient, TowardsServer};
@@ -76,8 +76,8 @@ impl TlsSession {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the provider cannot be used.
-    pub fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+    /// [`TlsConfigError`] if the provider cannot be used.
+    pub fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, TlsConfigError> {
         X509Session::client(config, records_out).map(Self::x509)
     }
 
@@ -85,8 +85,8 @@ impl TlsSession {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the provider cannot be used.
-    pub fn server(config: &TlsConfig) -> Result<Self, ConfigError> {
+    /// [`TlsConfigError`] if the provider cannot be used.
+    pub fn server(config: &TlsConfig) -> Result<Self, TlsConfigError> {
         X509Session::server(config).map(Self::x509)
     }
 
@@ -95,8 +95,8 @@ impl TlsSession {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the provider cannot be used, or the domain is none.
-    pub fn towards_server(config: &TowardsServer, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+    /// [`TlsConfigError`] if the provider cannot be used, or the domain is none.
+    pub fn towards_server(config: &TowardsServer, records_out: &mut Vec<u8>) -> Result<Self, TlsConfigError> {
         X509Session::towards_server(config, records_out).map(Self::x509)
     }
 
@@ -104,8 +104,8 @@ impl TlsSession {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the provider cannot be used.
-    pub fn towards_client(config: &TowardsClient) -> Result<Self, ConfigError> {
+    /// [`TlsConfigError`] if the provider cannot be used.
+    pub fn towards_client(config: &TowardsClient) -> Result<Self, TlsConfigError> {
         X509Session::towards_client(config).map(Self::x509)
     }
 
@@ -113,8 +113,8 @@ impl TlsSession {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::NoRandom`] if the provider has no random numbers. Nothing was appended.
-    pub fn srp_client(config: &SrpConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+    /// [`TlsConfigError::NoRandom`] if the provider has no random numbers. Nothing was appended.
+    pub fn srp_client(config: &SrpConfig, records_out: &mut Vec<u8>) -> Result<Self, TlsConfigError> {
         SrpSession::client(config, records_out).map(Self::srp)
     }
 
@@ -128,8 +128,8 @@ impl TlsSession {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if no session can be made with this configuration.
-    pub fn srp_server(config: &SrpConfig) -> Result<Self, ConfigError> {
+    /// [`TlsConfigError`] if no session can be made with this configuration.
+    pub fn srp_server(config: &SrpConfig) -> Result<Self, TlsConfigError> {
         SrpSession::server(config).map(Self::srp)
     }
 

@@ -18,7 +18,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
 use crate::verify::{PeerVerifier, Rule};
 use crate::{
-    CertificateFault, Identity, KeyKind, SrpConfig, SrpCredentials, TlsConfig, TlsError, TlsErrorKind, TlsSession,
+    CertificateFault, Identity, KeyAlgorithm, SrpConfig, SrpCredentials, TlsConfig, TlsError, TlsErrorKind, TlsSession,
     Verification, default_provider,
 };
 
@@ -36,19 +36,19 @@ impl TimeProvider for Noon {
 
 pub(crate) fn romeo() -> Identity {
     static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    let make = || Identity::generate(&"romeo@montague.lit".parse().unwrap(), KeyKind::EcdsaP256, NOW).unwrap();
+    let make = || Identity::generate(&"romeo@montague.lit".parse().unwrap(), KeyAlgorithm::EcdsaP256, NOW).unwrap();
     IDENTITY.get_or_init(make).clone()
 }
 
 pub(crate) fn juliet() -> Identity {
     static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    let make = || Identity::generate(&"juliet@capulet.lit".parse().unwrap(), KeyKind::EcdsaP256, NOW).unwrap();
+    let make = || Identity::generate(&"juliet@capulet.lit".parse().unwrap(), KeyAlgorithm::EcdsaP256, NOW).unwrap();
     IDENTITY.get_or_init(make).clone()
 }
 
 pub(crate) fn mallory() -> Identity {
     static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    let make = || Identity::generate(&"mallory@example.org".parse().unwrap(), KeyKind::EcdsaP256, NOW).unwrap();
+    let make = || Identity::generate(&"mallory@example.org".parse().unwrap(), KeyAlgorithm::EcdsaP256, NOW).unwrap();
     IDENTITY.get_or_init(make).clone()
 }
 

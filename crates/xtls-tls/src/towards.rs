@@ -12,10 +12,10 @@ use rustls::time_provider::TimeProvider;
 use xtls_stanza::Fingerprint;
 
 use crate::authorities::Authorities;
-use crate::config::{Basics, ConfigError, MAX_RECORD, OwnCertificate, TlsVersion};
+use crate::config::{Basics, MAX_RECORD, OwnCertificate, TlsConfigError, TlsVersion};
 use crate::domain::Domain;
 use crate::identity::Identity;
-use crate::server_sessions::{Lease, ServerSessions};
+use crate::session_cache::{Lease, SessionCache};
 use crate::verify::{PeerVerifier, Rule};
 
 /// The name of XMPP between client and server (XEP-0368 § 4).
@@ -96,8 +96,8 @@ pub struct TowardsServer {
     pub max_record: usize,
     /// The oldest version to accept. Default TLS 1.2; TLS 1.3 is always preferred.
     pub minimum: TlsVersion,
-    /// What is remembered of this server for the next session, if anything is. Default nothing.
-    pub sessions: Option<ServerSessions>,
+    /// The cache of sessions with this server, if any are to be resumed. Default none.
+    pub sessions: Option<SessionCache>,
 }
 
 impl TowardsServer {
@@ -127,8 +127,8 @@ impl TowardsServer {
         Basics { provider, time, max_record: *max_record, minimum: *minimum }
     }
 
-    pub(crate) fn server(&self) -> Result<Domain, ConfigError> {
-        Domain::new(&self.domain).ok_or(ConfigError::Domain)
+    pub(crate) fn server(&self) -> Result<Domain, TlsConfigError> {
+        Domain::new(&self.domain).ok_or(TlsConfigError::Domain)
     }
 
     pub(crate) fn verifier(&self, domain: &Domain) -> Arc<PeerVerifier> {
@@ -145,7 +145,7 @@ impl TowardsServer {
         &self,
         verifier: Arc<PeerVerifier>,
         lease: Option<&Lease>,
-    ) -> Result<ClientConfig, ConfigError> {
+    ) -> Result<ClientConfig, TlsConfigError> {
         let mut config = match lease {
             Some(lease) => {
                 let mut config = self.basics().client(lease.verifier(), lease.own_certificate())?;
@@ -206,7 +206,7 @@ impl TowardsClient {
         PeerVerifier::new(Rule::Client(self.verification.clone()), Some(&self.identity), algorithms)
     }
 
-    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>) -> Result<ServerConfig, ConfigError> {
+    pub(crate) fn server(&self, verifier: Arc<PeerVerifier>) -> Result<ServerConfig, TlsConfigError> {
         let mut config = self.basics().server(verifier, &self.identity)?;
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(config)

@@ -54,7 +54,7 @@ pub use xtls_stanza::{
 };
 pub use xtls_stream::{Dialect, DirectFault, Features, StartTlsFault};
 pub use xtls_tls::{
-    Authorities, AuthoritiesError, Identity, IdentityError, KeyKind, PeerCertificate, ServerSessions, TlsError,
+    Authorities, AuthoritiesError, Identity, IdentityError, KeyAlgorithm, PeerCertificate, SessionCache, TlsError,
     TlsErrorKind, TlsParameters, TlsVersion,
 };
 

@@ -21,7 +21,7 @@ use tokio_xmpp::xmlstream::Timeouts;
 use tokio_xmpp::{Client, Stanza};
 use xtls::jid::{BareJid, FullJid};
 use xtls::{
-    Config, Disposition, Element, Engine, Event, Fingerprint, Identity, KeyKind, Local, MemoryTrustStore, Pin,
+    Config, Disposition, Element, Engine, Event, Fingerprint, Identity, KeyAlgorithm, Local, MemoryTrustStore, Pin,
     TrustPolicy, TunnelOptions,
 };
 use xtls_stanza::{Disco, DiscoIdentity, DiscoInfo, Iq, IqType, Limits, ns};
@@ -56,7 +56,7 @@ async fn main() -> Result<(), Failure> {
     rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| "TLS has a provider already")?;
 
     // A client that people use keeps its identity: `Identity::to_pem` and `Identity::from_pem`.
-    let identity = Identity::generate(&account.to_bare(), KeyKind::EcdsaP256, unix_time()?.as_secs())?;
+    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, unix_time()?.as_secs())?;
     println!("{}", identity.fingerprint_sha256());
     let mut trust = MemoryTrustStore::default();
     trust.pin(&peer, Pin::manual(Fingerprint::parse(None, fingerprint)?));

@@ -25,7 +25,7 @@ use sasl::common::scram::{Sha1, Sha256};
 use sasl::common::{ChannelBinding, Credentials};
 use xtls::jid::{FullJid, Jid};
 use xtls::{
-    Authorities, Element, Features, Identity, KeyKind, Link, LinkEvent, LinkLocal, LinkReason, LinkSetup,
+    Authorities, Element, Features, Identity, KeyAlgorithm, Link, LinkEvent, LinkLocal, LinkReason, LinkSetup,
     MemoryTrustStore, ServerTerms, TrustPolicy,
 };
 use xtls_stanza::ns;
@@ -75,7 +75,7 @@ fn main() -> Result<(), Failure> {
 fn link(account: &FullJid) -> Result<Link, Failure> {
     let unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     // No server gets to see it: that would take `ServerTerms::present_certificate`.
-    let identity = Identity::generate(&account.to_bare(), KeyKind::EcdsaP256, unix_time.as_secs())?;
+    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, unix_time.as_secs())?;
     let certificates = rustls_native_certs::load_native_certs().certs;
     let usable = certificates.into_iter().filter(|certificate| Authorities::from_der([certificate]).is_ok());
     let local = LinkLocal::new(account.clone().into(), identity);

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use xtls::jid::Jid;
 use xtls::{
-    Authentication, Identity, KeyKind, Link, LinkEvent, LinkLocal, LinkReason, LinkSetup, LinkTerms, MemoryTrustStore,
-    Pin, TrustPolicy,
+    Authentication, Identity, KeyAlgorithm, Link, LinkEvent, LinkLocal, LinkReason, LinkSetup, LinkTerms,
+    MemoryTrustStore, Pin, TrustPolicy,
 };
 
 const OWN: &str = "juliet@pronto";
@@ -35,7 +35,7 @@ fn jid(text: &str) -> Jid {
 }
 
 fn identity(address: &str) -> Identity {
-    let key = KeyKind::EcdsaP256;
+    let key = KeyAlgorithm::EcdsaP256;
     Identity::generate(&jid(address).to_bare(), key, unix_time().as_secs()).expect("a certificate")
 }
 

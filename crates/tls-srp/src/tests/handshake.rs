@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::srp::tests::SHORT_SECRETS;
-use crate::{AuthenticationFailed, CipherSuite, ConfigError};
+use crate::{AuthenticationFailed, CipherSuite, SrpConfigError};
 
 /// Data both ways, and a clean end.
 fn talk(client: &mut ClientSession, server: &mut ServerSession) {
@@ -122,15 +122,15 @@ fn an_empty_list_in_the_configuration_is_refused() {
     let source = || Box::new(Seeded::new(1));
     let mut config = client_config();
     config.groups.clear();
-    assert_eq!(ClientSession::new(config, source()).err(), Some(ConfigError::NoGroup));
+    assert_eq!(ClientSession::new(config, source()).err(), Some(SrpConfigError::NoGroup));
     let mut config = client_config();
     config.suites.clear();
     let refused = ClientSession::new(config, source()).err();
-    assert_eq!(refused, Some(ConfigError::NoCipherSuite));
+    assert_eq!(refused, Some(SrpConfigError::NoCipherSuite));
     let mut config = server_config();
     config.suites.clear();
     let refused = ServerSession::new(config, source()).err();
-    assert_eq!(refused, Some(ConfigError::NoCipherSuite));
+    assert_eq!(refused, Some(SrpConfigError::NoCipherSuite));
 }
 
 /// The same randomness gives the same bytes, so a session can be replayed; other randomness, other bytes.

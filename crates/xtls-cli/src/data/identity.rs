@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jid::BareJid;
-use xtls::{Fingerprint, Identity, KeyKind};
+use xtls::{Fingerprint, Identity, KeyAlgorithm};
 use zeroize::Zeroizing;
 
 use super::{DataDir, file};
@@ -24,11 +24,11 @@ impl DataDir {
     ///
     /// When the file is damaged, cannot be read or written, or has a key of another kind than is asked for; it stays as it
     /// is.
-    pub(crate) fn identity(&self, jid: &BareJid, kind: Option<KeyKind>) -> Result<Identity, Failure> {
+    pub(crate) fn identity(&self, jid: &BareJid, kind: Option<KeyAlgorithm>) -> Result<Identity, Failure> {
         let path = self.path.join(IDENTITIES).join(file_name(jid));
         if let Some(found) = read(&path)? {
             return match kind {
-                Some(kind) if found.key_kind() != Some(kind) => Err(Failure::other(format!(
+                Some(kind) if found.key_algorithm() != Some(kind) => Err(Failure::other(format!(
                     "the certificate for {jid} exists already and its key is {}, not {kind}; it was left as it is: peers \
                      know it. To get a new one, move {} away",
                     found.as_peer_certificate().key_description(),
@@ -150,11 +150,11 @@ mod tests {
     fn the_kind_of_key_is_chosen_once_and_nothing_is_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(Some(dir.path())).unwrap();
-        let made = data.identity(&jid("juliet@capulet.lit"), Some(KeyKind::Ed25519)).unwrap();
-        assert_eq!(made.key_kind(), Some(KeyKind::Ed25519));
-        let failure = data.identity(&jid("juliet@capulet.lit"), Some(KeyKind::Rsa3072)).unwrap_err();
+        let made = data.identity(&jid("juliet@capulet.lit"), Some(KeyAlgorithm::Ed25519)).unwrap();
+        assert_eq!(made.key_algorithm(), Some(KeyAlgorithm::Ed25519));
+        let failure = data.identity(&jid("juliet@capulet.lit"), Some(KeyAlgorithm::Rsa3072)).unwrap_err();
         assert!(failure.message.contains("its key is Ed25519, not RSA 3072"), "{failure}");
-        for kind in [None, Some(KeyKind::Ed25519)] {
+        for kind in [None, Some(KeyAlgorithm::Ed25519)] {
             let found = data.identity(&jid("juliet@capulet.lit"), kind).unwrap();
             assert_eq!(found.fingerprint_sha256(), made.fingerprint_sha256());
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jid::FullJid;
 use xtls::{
-    Config, Disposition, Engine, Event, Identity, KeyKind, Local, MemoryTrustStore, Pin, Profile, TunnelId,
+    Config, Disposition, Engine, Event, Identity, KeyAlgorithm, Local, MemoryTrustStore, Pin, Profile, TunnelId,
     TunnelOptions,
 };
 use xtls_stanza::{Element, Limits};
@@ -70,7 +70,7 @@ impl Entity {
         let impossible = |e: &dyn std::fmt::Display| Failure::other(format!("the demonstration cannot start: {e}"));
         let jid: FullJid = address.parse().map_err(|e| impossible(&e))?;
         let identity =
-            Identity::generate(&jid.to_bare(), KeyKind::default(), unix.as_secs()).map_err(|e| impossible(&e))?;
+            Identity::generate(&jid.to_bare(), KeyAlgorithm::default(), unix.as_secs()).map_err(|e| impossible(&e))?;
         let local = Local::new(jid.clone(), identity.clone());
         let mut seed = [0; 32];
         local.provider.secure_random.fill(&mut seed).map_err(|_| impossible(&"there are no random numbers"))?;

@@ -121,13 +121,13 @@ impl Server<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::{Identity, KeyKind};
+    use xtls::{Identity, KeyAlgorithm};
 
     use super::*;
 
     #[test]
     fn what_makes_a_certificate_suspicious_is_told_to_people() {
-        let juliet = Identity::generate(&"juliet@capulet.lit".parse().unwrap(), KeyKind::default(), 1_760_000_000);
+        let juliet = Identity::generate(&"juliet@capulet.lit".parse().unwrap(), KeyAlgorithm::default(), 1_760_000_000);
         let juliet = juliet.unwrap();
         let mut certificate = Certificate::new("capulet.lit", juliet.as_peer_certificate());
         let shown = |certificate: &Certificate<'_>| {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use jid::BareJid;
 use tokio::net::TcpStream;
 use xtls::{
-    Authorities, Fault, Features, Fingerprint, Identity, KeyKind, Link, LinkEvent, LinkFault, LinkLocal, LinkReason,
-    LinkSetup, MemoryTrustStore, PeerCertificate, Pin, Security, ServerTerms, TlsErrorKind, TrustDecision, TrustPolicy,
+    Authorities, Fault, Features, Fingerprint, Identity, KeyAlgorithm, Link, LinkEvent, LinkFault, LinkLocal,
+    LinkReason, LinkSetup, MemoryTrustStore, PeerCertificate, Pin, Security, ServerTerms, TlsErrorKind, TrustDecision,
+    TrustPolicy,
 };
 
 use crate::account::{self, CLIENT_PORT, Server};
@@ -117,7 +118,7 @@ impl Probe {
         }
         let authorities = if pins.is_empty() { Some(authorities(args)?) } else { None };
         let jid = domain.domain().with_node_str(NOBODY).map_err(|e| Failure::other(e.to_string()))?;
-        let identity = Identity::generate(&jid, KeyKind::default(), clock::unix().as_secs())
+        let identity = Identity::generate(&jid, KeyAlgorithm::default(), clock::unix().as_secs())
             .map_err(|e| Failure::other(format!("no certificate can be made: {e}")))?;
         Ok(Self {
             server,

@@ -187,7 +187,7 @@ fn not_a_fingerprint(text: &str, why: &str) -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::{Identity, KeyKind, Method, PasswordError, Pin};
+    use xtls::{Identity, KeyAlgorithm, Method, PasswordError, Pin};
 
     use super::*;
 
@@ -214,7 +214,7 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
     }
 
     fn certificate() -> PeerCertificate {
-        Identity::generate(&juliet(), KeyKind::default(), 1_700_000_000).unwrap().as_peer_certificate().clone()
+        Identity::generate(&juliet(), KeyAlgorithm::default(), 1_700_000_000).unwrap().as_peer_certificate().clone()
     }
 
     fn pinned(fingerprint: Fingerprint) -> TrustRecord {
@@ -290,7 +290,7 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
         assert_eq!(code(), crate::exit::Code::Other, "there is no such file");
         std::fs::write(&path, "no PEM").unwrap();
         assert_eq!(code(), crate::exit::Code::Usage);
-        let nobodys = Identity::generate(&juliet(), KeyKind::default(), 1_700_000_000).unwrap();
+        let nobodys = Identity::generate(&juliet(), KeyAlgorithm::default(), 1_700_000_000).unwrap();
         std::fs::write(&path, nobodys.to_pem().certificate).unwrap();
         assert_eq!(code(), crate::exit::Code::Usage);
         std::fs::write(&path, CA).unwrap();

@@ -157,7 +157,7 @@ fn identities_depend_on_jid_seed_and_date_alone() {
 fn l3_outside_of_an_entity_there_are_no_random_numbers() {
     let config = config(&romeo(), &juliet(), TlsVersion::Tls13);
     let error = TlsSession::client(&config, &mut Vec::new()).unwrap_err();
-    assert_eq!(error, xtls_tls::ConfigError::NoRandom);
+    assert_eq!(error, xtls_tls::TlsConfigError::NoRandom);
     assert!(deterministic().secure_random.fill(&mut [0; 1]).is_err());
 }
 

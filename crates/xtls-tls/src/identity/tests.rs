@@ -10,7 +10,7 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 -----END PRIVATE KEY-----
 ";
 
-const KINDS: [KeyKind; 3] = [KeyKind::EcdsaP256, KeyKind::Ed25519, KeyKind::Rsa3072];
+const KINDS: [KeyAlgorithm; 3] = [KeyAlgorithm::EcdsaP256, KeyAlgorithm::Ed25519, KeyAlgorithm::Rsa3072];
 
 fn jid() -> BareJid {
     "juliet@capulet.lit".parse().unwrap()
@@ -20,7 +20,7 @@ fn jid() -> BareJid {
 fn a_generated_certificate_names_the_jid_and_nobody() {
     for kind in KINDS {
         let identity = Identity::generate(&jid(), kind, NOW).unwrap();
-        assert_eq!(identity.key_kind(), Some(kind));
+        assert_eq!(identity.key_algorithm(), Some(kind));
         let certificate = identity.as_peer_certificate();
         assert_eq!(certificate.xmpp_addrs(), [jid()]);
         assert_eq!(certificate.key_description(), kind.to_string());
@@ -56,7 +56,7 @@ fn an_ed25519_certificate_for_a_given_key_is_always_the_same() {
     assert_eq!(make(7, NOW).certificate(), make(7, NOW).certificate());
     assert_ne!(make(7, NOW).certificate(), make(8, NOW).certificate());
     assert_ne!(make(7, NOW).certificate(), make(7, NOW + 1).certificate());
-    assert_eq!(make(0, NOW).key_kind(), Some(KeyKind::Ed25519));
+    assert_eq!(make(0, NOW).key_algorithm(), Some(KeyAlgorithm::Ed25519));
     // A serial of zeros would not be a valid one.
     make(0, NOW);
     make(255, NOW);
@@ -69,7 +69,7 @@ fn an_identity_reads_back_from_pem() {
         let pem = identity.to_pem();
         let read = Identity::from_pem(&pem.certificate, pem.key.expose()).unwrap();
         assert_eq!(read.certificate(), identity.certificate());
-        assert_eq!(read.key_kind(), Some(kind));
+        assert_eq!(read.key_algorithm(), Some(kind));
         assert_eq!(read.to_pem().key.expose(), pem.key.expose());
         assert!(pem.certificate.lines().all(|line| line.len() <= 64));
 
@@ -158,11 +158,11 @@ fn certificates_that_would_not_fit_a_handshake_together_are_too_long() {
 
 #[test]
 fn rsa_keys_that_were_made_elsewhere_are_read() {
-    for (size, kind) in [(RsaKeySize::_2048, None), (RsaKeySize::_3072, Some(KeyKind::Rsa3072))] {
+    for (size, kind) in [(RsaKeySize::_2048, None), (RsaKeySize::_3072, Some(KeyAlgorithm::Rsa3072))] {
         let pair = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size).unwrap();
         let key = pem::encode("PRIVATE KEY", pair.serialized_der());
         let identity = Identity::from_key(&jid(), &key, [1; 16], NOW).unwrap();
-        assert_eq!(identity.key_kind(), kind);
+        assert_eq!(identity.key_algorithm(), kind);
         Pair::connected(&config(&romeo(), pin(&identity)), &config(&identity, pin(&romeo())));
     }
 }

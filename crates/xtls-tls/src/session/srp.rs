@@ -5,7 +5,7 @@ use std::fmt;
 use tls_srp::{ClientConfig, ClientSession, Error, Group, ServerConfig, ServerSession};
 
 use crate::alert::Alert;
-use crate::config::{ConfigError, TlsVersion};
+use crate::config::{TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, TlsErrorKind, WriteError};
 use crate::records::{Framing, Opening, ends_with_alert};
 use crate::session::{MAX_HANDSHAKE, TlsParameters};
@@ -44,20 +44,20 @@ macro_rules! either {
 }
 
 impl SrpSession {
-    pub(super) fn client(config: &SrpConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+    pub(super) fn client(config: &SrpConfig, records_out: &mut Vec<u8>) -> Result<Self, TlsConfigError> {
         let client = ClientConfig::new(config.credentials.clone());
         let session = ClientSession::new(client, config.random()).map_err(config_error)?;
         let mut session = Self::new(config, Side::Client(session));
         let mut hello = Vec::new();
         match either!(mut session.read(&[], &mut Vec::new(), &mut hello)) {
             Ok(()) => records_out.append(&mut hello),
-            Err(Error::RandomFailed) => return Err(ConfigError::NoRandom),
-            Err(error) => return Err(ConfigError::Provider(error.to_string())),
+            Err(Error::RandomFailed) => return Err(TlsConfigError::NoRandom),
+            Err(error) => return Err(TlsConfigError::Provider(error.to_string())),
         }
         Ok(session)
     }
 
-    pub(super) fn server(config: &SrpConfig) -> Result<Self, ConfigError> {
+    pub(super) fn server(config: &SrpConfig) -> Result<Self, TlsConfigError> {
         let server = ServerConfig::new(config.credentials.clone());
         let session = ServerSession::new(server, config.random()).map_err(config_error)?;
         Ok(Self::new(config, Side::Server(session)))
@@ -220,8 +220,8 @@ impl fmt::Debug for SrpSession {
     }
 }
 
-fn config_error(error: tls_srp::ConfigError) -> ConfigError {
-    ConfigError::Provider(error.to_string())
+fn config_error(error: tls_srp::SrpConfigError) -> TlsConfigError {
+    TlsConfigError::Provider(error.to_string())
 }
 
 /// The registry has no names for these groups.

@@ -12,11 +12,11 @@ use rustls_pki_types::ServerName;
 
 use crate::alert::Alert;
 use crate::certificate::PeerCertificate;
-use crate::config::{Basics, ConfigError, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsVersion};
+use crate::config::{Basics, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, TlsErrorKind, WriteError};
 use crate::records::{Framing, HEADER, Opening};
-use crate::server_sessions::Lease;
 use crate::session::{MAX_HANDSHAKE, TlsParameters};
+use crate::session_cache::Lease;
 use crate::towards::{TowardsClient, TowardsServer};
 use crate::verify::{PeerVerifier, Rule};
 
@@ -41,13 +41,13 @@ pub(super) struct X509Session {
 }
 
 impl X509Session {
-    pub(super) fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+    pub(super) fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, TlsConfigError> {
         let verifier = Self::verifier(config);
         let rustls = config.client(Arc::clone(&verifier))?;
         Self::begin(rustls, no_name(), verifier, config.basics(), records_out)
     }
 
-    pub(super) fn towards_server(config: &TowardsServer, records_out: &mut Vec<u8>) -> Result<Self, ConfigError> {
+    pub(super) fn towards_server(config: &TowardsServer, records_out: &mut Vec<u8>) -> Result<Self, TlsConfigError> {
         let domain = config.server()?;
         let verifier = config.verifier(&domain);
         let lease = config.lease(&domain, &verifier);
@@ -63,21 +63,21 @@ impl X509Session {
         verifier: Arc<PeerVerifier>,
         basics: Basics<'_>,
         records_out: &mut Vec<u8>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, TlsConfigError> {
         let connection = ClientConnection::new(Arc::new(rustls), name).map_err(config_error)?;
         let mut session = Self::new(basics, connection.into(), verifier);
         session.flush(records_out);
         Ok(session)
     }
 
-    pub(super) fn server(config: &TlsConfig) -> Result<Self, ConfigError> {
+    pub(super) fn server(config: &TlsConfig) -> Result<Self, TlsConfigError> {
         let verifier = Self::verifier(config);
         let rustls = config.server(Arc::clone(&verifier))?;
         let connection = ServerConnection::new(Arc::new(rustls)).map_err(config_error)?;
         Ok(Self::new(config.basics(), connection.into(), verifier))
     }
 
-    pub(super) fn towards_client(config: &TowardsClient) -> Result<Self, ConfigError> {
+    pub(super) fn towards_client(config: &TowardsClient) -> Result<Self, TlsConfigError> {
         let verifier = config.verifier();
         let rustls = config.server(Arc::clone(&verifier))?;
         let connection = ServerConnection::new(Arc::new(rustls)).map_err(config_error)?;
@@ -353,11 +353,11 @@ fn no_name() -> ServerName<'static> {
     ServerName::try_from("xtls.invalid").expect("a valid DNS name")
 }
 
-fn config_error(error: Error) -> ConfigError {
+fn config_error(error: Error) -> TlsConfigError {
     if error == Error::FailedToGetRandomBytes {
-        return ConfigError::NoRandom;
+        return TlsConfigError::NoRandom;
     }
-    ConfigError::Provider(error.to_string())
+    TlsConfigError::Provider(error.to_string())
 }
 
 /// The alert in the last of `records`, if it is not encrypted (RFC 8446 § 6).

@@ -320,7 +320,7 @@ fn rfc_6066_3_the_domain_is_sent_as_server_name_and_an_address_is_not() {
     assert_eq!(sni(&hello("192.0.2.1")), (None, false));
     let mut out = Vec::new();
     let error = TlsSession::towards_server(&towards("a!b", ServerVerification::Deferred), &mut out).unwrap_err();
-    assert_eq!((error, out.len()), (ConfigError::Domain, 0));
+    assert_eq!((error, out.len()), (TlsConfigError::Domain, 0));
 }
 
 #[test]

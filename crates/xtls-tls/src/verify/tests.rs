@@ -333,7 +333,7 @@ fn deferred_verification_shows_the_certificate_after_the_handshake() {
 #[test]
 fn ed25519_and_ecdsa_identities_meet() {
     let ed25519 =
-        Identity::generate(&"nurse@capulet.lit".parse().unwrap(), crate::KeyKind::Ed25519, crate::testing::NOW)
+        Identity::generate(&"nurse@capulet.lit".parse().unwrap(), crate::KeyAlgorithm::Ed25519, crate::testing::NOW)
             .unwrap();
     Pair::connected(&config(&romeo(), pin(&ed25519)), &config(&ed25519, pin(&romeo())));
     Pair::connected(&config(&ed25519, pin(&romeo())), &config(&romeo(), pin(&ed25519)));

@@ -57,12 +57,13 @@ use server::Server;
 /// ```
 /// use std::time::{Duration, Instant};
 /// use xtls::{
-///     Identity, KeyKind, Link, LinkEvent, LinkLocal, LinkSetup, LinkTerms, MemoryTrustStore, Pin, TrustPolicy, jid::Jid,
+///     Identity, KeyAlgorithm, Link, LinkEvent, LinkLocal, LinkSetup, LinkTerms, MemoryTrustStore, Pin, TrustPolicy,
+///     jid::Jid,
 /// };
 ///
 /// let (now, unix) = (Instant::now(), Duration::from_secs(1_760_000_000));
 /// let (romeo, juliet) = (Jid::new("romeo@forza")?, Jid::new("juliet@pronto")?);
-/// let identity = |jid: &Jid| Identity::generate(&jid.to_bare(), KeyKind::EcdsaP256, unix.as_secs());
+/// let identity = |jid: &Jid| Identity::generate(&jid.to_bare(), KeyAlgorithm::EcdsaP256, unix.as_secs());
 /// let (his, hers) = (identity(&romeo)?, identity(&juliet)?);
 /// let setup = |jid: &Jid, own: &Identity, peer: &Jid, peers: &Identity| {
 ///     let mut store = MemoryTrustStore::default();

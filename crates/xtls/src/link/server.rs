@@ -5,7 +5,7 @@ use std::time::Instant;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use xtls_stanza::{Element, Method, jid::Jid, ns};
 use xtls_stream::{Features, TlsPolicy};
-use xtls_tls::ServerSessions;
+use xtls_tls::SessionCache;
 
 use super::{Link, LinkError, LinkEvent, LinkSendError, LinkSetup, LinkStage, LinkTerms};
 use crate::trust::TrustPolicy;
@@ -25,11 +25,11 @@ pub struct ServerTerms {
     /// Present the own certificate if the server asks for one, as [`Link::authenticate_external`] needs. Default off: it tells
     /// who this end is.
     pub present_certificate: bool,
-    /// What is remembered of this server from one link to the next, to resume TLS sessions (RFC 7590 § 3.3), in memory alone.
+    /// The cache of TLS sessions with this server, kept from one link to the next to resume them (RFC 7590 § 3.3).
     /// [`TlsParameters::resumed`](crate::TlsParameters::resumed) tells whether one was. The certificate is judged each time, by
     /// the pins and the policy of this link, as if it had been presented anew. Default none: whoever is on the way may tell by
     /// a session that is resumed that it is the same client again.
-    pub sessions: Option<ServerSessions>,
+    pub sessions: Option<SessionCache>,
 }
 
 /// Whether a connection to a server has to be secured.
@@ -50,7 +50,7 @@ pub(super) struct Server {
     pub(super) tls: TlsPolicy,
     pub(super) direct_tls: bool,
     pub(super) present_certificate: bool,
-    pub(super) sessions: Option<ServerSessions>,
+    pub(super) sessions: Option<SessionCache>,
     /// SASL EXTERNAL was asked for and not answered.
     external: bool,
 }

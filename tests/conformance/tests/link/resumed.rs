@@ -9,7 +9,7 @@ use rustls::{
 };
 use xtls::{
     Authentication, Fault, Fingerprint, LinkEvent, LinkFault, LinkReason, LinkStage, LinkTerms, Pin, Security,
-    ServerSessions, ServerTerms, TrustPolicy,
+    ServerTerms, SessionCache, TrustPolicy,
 };
 use xtls_testkit::{LinkPair, provider::VirtualTime};
 
@@ -89,7 +89,7 @@ impl World {
     }
 }
 
-fn terms(trust: TrustPolicy, sessions: Option<&ServerSessions>) -> ServerTerms {
+fn terms(trust: TrustPolicy, sessions: Option<&SessionCache>) -> ServerTerms {
     let mut terms = ServerTerms::new(trust);
     terms.direct_tls = true;
     terms.sessions = sessions.cloned();
@@ -111,7 +111,7 @@ fn refused(events: Vec<LinkEvent>) -> Fault {
 #[test]
 fn rfc_7590_3_3_a_session_with_a_server_is_resumed_where_that_was_asked_for() {
     let mut world = World::new();
-    let sessions = ServerSessions::new();
+    let sessions = SessionCache::new();
     for (kept, resumed) in
         [(None, false), (None, false), (Some(&sessions), false), (Some(&sessions), true), (None, false)]
     {
@@ -128,7 +128,7 @@ fn rfc_7590_3_3_a_pin_that_is_gone_refuses_the_session_that_it_began() {
     let other = Fingerprint::sha256(b"another");
     // Another pin before the connection.
     let mut world = World::new();
-    let sessions = ServerSessions::new();
+    let sessions = SessionCache::new();
     let pinned = terms(TrustPolicy::Pinned, Some(&sessions));
     secured(&world.meet(&pinned));
     world.pin(other);
@@ -137,7 +137,7 @@ fn rfc_7590_3_3_a_pin_that_is_gone_refuses_the_session_that_it_began() {
 
     // Another pin while the connection is being made.
     let mut world = World::new();
-    let sessions = ServerSessions::new();
+    let sessions = SessionCache::new();
     let pinned = terms(TrustPolicy::Pinned, Some(&sessions));
     secured(&world.meet(&pinned));
     world.pair.start_to_server(&pinned);
@@ -147,7 +147,7 @@ fn rfc_7590_3_3_a_pin_that_is_gone_refuses_the_session_that_it_began() {
 
     // None any more, while the connection is being made.
     let mut world = World::new();
-    let sessions = ServerSessions::new();
+    let sessions = SessionCache::new();
     let pinned = terms(TrustPolicy::Pinned, Some(&sessions));
     secured(&world.meet(&pinned));
     world.pair.start_to_server(&pinned);
@@ -159,7 +159,7 @@ fn rfc_7590_3_3_a_pin_that_is_gone_refuses_the_session_that_it_began() {
 #[test]
 fn rfc_7590_3_3_whoever_was_approved_once_is_asked_for_again() {
     let mut world = World::new();
-    let sessions = ServerSessions::new();
+    let sessions = SessionCache::new();
     let ask = terms(TrustPolicy::Ask, Some(&sessions));
     assert!(!secured(&world.meet(&ask)).tls.resumed);
     assert!(secured(&world.meet(&ask)).tls.resumed);

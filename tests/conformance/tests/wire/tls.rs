@@ -1,7 +1,7 @@
 //! Decisions on TLS and certificates: 2.17, 2.25, 2.26, 2.31, 2.32.
 
 use xtls::{
-    Application, Authentication, Event, Fault, Identity, KeyKind, Method, Pin, Security, TlsVersion, TrustPolicy,
+    Application, Authentication, Event, Fault, Identity, KeyAlgorithm, Method, Pin, Security, TlsVersion, TrustPolicy,
     TunnelOptions,
 };
 use xtls_testkit::{EntityOptions, World};
@@ -173,8 +173,8 @@ fn wire_2_25_a_pinned_certificate_need_not_name_the_peer() {
 #[test]
 fn wire_2_26_keys_are_ecdsa_p_256_by_default() {
     let jid = "romeo@montague.lit".parse().unwrap();
-    let identity = Identity::generate(&jid, KeyKind::default(), 1_767_225_600).unwrap();
-    assert_eq!(identity.key_kind(), Some(KeyKind::EcdsaP256));
+    let identity = Identity::generate(&jid, KeyAlgorithm::default(), 1_767_225_600).unwrap();
+    assert_eq!(identity.key_algorithm(), Some(KeyAlgorithm::EcdsaP256));
 }
 
 #[test]

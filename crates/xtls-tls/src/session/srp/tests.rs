@@ -486,7 +486,7 @@ fn the_same_random_numbers_make_the_same_bytes() {
 fn l3_without_random_numbers_there_is_no_session() {
     let mut out = Vec::new();
     let client = TlsSession::srp_client(&seeded(WORD, 1, 0), &mut out);
-    assert_eq!(client.unwrap_err(), ConfigError::NoRandom);
+    assert_eq!(client.unwrap_err(), TlsConfigError::NoRandom);
     assert!(out.is_empty());
 
     let mut pair = Pair::srp(&srp_config(WORD), &seeded(WORD, 1, 0));

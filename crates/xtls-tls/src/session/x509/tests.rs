@@ -541,7 +541,7 @@ fn l3_without_random_numbers_there_is_no_handshake() {
 
     client.provider = provider;
     let mut out = Vec::new();
-    assert_eq!(TlsSession::client(&client, &mut out).unwrap_err(), ConfigError::NoRandom);
+    assert_eq!(TlsSession::client(&client, &mut out).unwrap_err(), TlsConfigError::NoRandom);
     assert!(out.is_empty());
 }
 
@@ -549,8 +549,8 @@ fn l3_without_random_numbers_there_is_no_handshake() {
 fn a_provider_without_suites_is_a_configuration_error() {
     let mut config = romeo_config();
     config.provider = Arc::new(CryptoProvider { cipher_suites: Vec::new(), ..(*default_provider()).clone() });
-    assert!(matches!(TlsSession::client(&config, &mut Vec::new()), Err(ConfigError::Provider(_))));
-    assert!(matches!(TlsSession::server(&config), Err(ConfigError::Provider(_))));
+    assert!(matches!(TlsSession::client(&config, &mut Vec::new()), Err(TlsConfigError::Provider(_))));
+    assert!(matches!(TlsSession::server(&config), Err(TlsConfigError::Provider(_))));
 }
 
 #[test]

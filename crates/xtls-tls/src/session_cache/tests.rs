@@ -54,7 +54,7 @@ impl World {
         let verification = ServerVerification::Authorities(root.trusted());
         let domain = DomainPart::new(CAPULET).unwrap().into_owned();
         let mut client = TowardsServer::new(domain, default_provider(), time, verification);
-        client.sessions = Some(ServerSessions::new());
+        client.sessions = Some(SessionCache::new());
         Self { clock, identity, server, client }
     }
 
@@ -160,7 +160,7 @@ fn what_is_remembered_belongs_to_one_server_one_own_certificate_and_one_version(
         |client| client.identity = Some(romeo()),
         |client| client.minimum = TlsVersion::Tls13,
         |client| client.sessions.as_ref().unwrap().forget(),
-        |client| client.sessions = Some(ServerSessions::new()),
+        |client| client.sessions = Some(SessionCache::new()),
     ];
     for change in change {
         let mut world = World::tls13();
@@ -267,5 +267,5 @@ fn what_is_remembered_does_not_show() {
     let world = World::tls13();
     assert!(!world.meet());
     let shown = format!("{:?}", world.client.sessions.as_ref().unwrap());
-    assert_eq!(shown, "ServerSessions { server: Some(\"capulet.lit\"), .. }");
+    assert_eq!(shown, "SessionCache { server: Some(\"capulet.lit\"), .. }");
 }

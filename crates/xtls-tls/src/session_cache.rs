@@ -1,4 +1,4 @@
-//! What a client remembers of its server, to resume a session (RFC 8446 § 2.2, RFC 7590 § 3.3).
+//! A client's cache of TLS sessions with its server, to resume one (RFC 8446 § 2.2, RFC 7590 § 3.3).
 //!
 //! rustls calls no verifier in a resumed session, and resumes only with the very verifier that saw the first one. So one
 //! stands in front that is kept, and asks that of the session which is being made; and the certificate of a resumed
@@ -23,17 +23,17 @@ use crate::verify::PeerVerifier;
 /// The most sessions of TLS 1.3 that are remembered; older ones are forgotten first.
 pub const MAX_TICKETS: usize = 8;
 
-/// What is remembered of one server: at most [`MAX_TICKETS`] sessions, in memory alone. Clones share it.
+/// A client's cache of TLS sessions with a server: at most [`MAX_TICKETS`] of them, in memory alone. Clones share it.
 ///
-/// To be kept between sessions with the same server ([`TowardsServer::sessions`]). A session with another domain, another
-/// own certificate or another oldest version forgets what there is and begins anew. While one session's handshake is going
-/// on, others neither use this nor add to it.
+/// It is kept from one session with a server to the next ([`TowardsServer::sessions`]), and holds those with one server. A
+/// session with another domain, another own certificate or another oldest version forgets what there is and begins anew.
+/// While one session's handshake is going on, others neither use the cache nor add to it.
 ///
 /// Only TLS 1.3 is resumed, with a new exchange of keys. The server's certificate is judged by the session's own
 /// configuration each time, before and after: its dates, its chain, its name, the pins, as if it had been presented anew.
 /// If it does not pass any longer, a full handshake is made.
 #[derive(Clone, Default)]
-pub struct ServerSessions(Arc<Mutex<Option<Memory>>>);
+pub struct SessionCache(Arc<Mutex<Option<Memory>>>);
 
 /// What belongs to one server and one own certificate.
 struct Memory {
@@ -52,8 +52,8 @@ struct Key {
     minimum: TlsVersion,
 }
 
-impl ServerSessions {
-    /// Nothing is remembered yet.
+impl SessionCache {
+    /// An empty cache.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -105,16 +105,16 @@ impl Memory {
     }
 }
 
-impl fmt::Debug for ServerSessions {
+impl fmt::Debug for SessionCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let server = lock(&self.0).as_ref().map(|memory| memory.key.server.to_str().into_owned());
-        f.debug_struct("ServerSessions").field("server", &server).finish_non_exhaustive()
+        f.debug_struct("SessionCache").field("server", &server).finish_non_exhaustive()
     }
 }
 
-/// One session's hold on what is remembered, until its handshake is over.
+/// One session's hold on the cache, until its handshake is over.
 pub(crate) struct Lease {
-    sessions: ServerSessions,
+    sessions: SessionCache,
     front: Arc<Front>,
     own: Arc<OwnCertificate>,
     store: Arc<Store>,
