@@ -13,7 +13,7 @@ use jid::Jid;
 use xtls_stanza::{Id, Ids, StreamReader, TlsOffer};
 
 pub use event::{CommandError, DirectEvent, DirectFault, StartTlsFault};
-pub use options::{Addressing, Dialect, StreamOptions, TlsPolicy};
+pub use options::{Addressing, StartTlsDialect, StreamOptions, TlsPolicy};
 
 use crate::{StreamError, address::End, queue::Queue, write};
 
@@ -147,7 +147,7 @@ impl DirectStream {
             reader: StreamReader::new(options.limits),
             stage: DirectStage::Start,
             secured: options.secured,
-            legacy: initiating && options.dialect == Dialect::Xep0035,
+            legacy: initiating && options.dialect == StartTlsDialect::Xep0035,
             offered: false,
             demanded: false,
             asked_with: None,

@@ -117,7 +117,7 @@ pub enum OpenError {
 /// Why a stanza, or another child of a stream, was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum SendError {
+pub enum StreamSendError {
     /// The stream is not open in both directions.
     NotOpen,
     /// It is not a message, presence or IQ of `jabber:client`.
@@ -152,7 +152,7 @@ impl fmt::Display for OpenError {
     }
 }
 
-impl fmt::Display for SendError {
+impl fmt::Display for StreamSendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotOpen => "the stream is not open",
@@ -175,5 +175,5 @@ impl fmt::Display for CloseError {
 }
 
 impl core::error::Error for OpenError {}
-impl core::error::Error for SendError {}
+impl core::error::Error for StreamSendError {}
 impl core::error::Error for CloseError {}

@@ -16,10 +16,10 @@ mod tunnel;
 mod write;
 
 pub use direct::{
-    Addressing, CommandError, Dialect, DirectEvent, DirectFault, DirectStage, DirectStream, StartTlsFault,
+    Addressing, CommandError, DirectEvent, DirectFault, DirectStage, DirectStream, StartTlsDialect, StartTlsFault,
     StreamOptions, TlsPolicy,
 };
 pub use error::{StreamCondition, StreamError};
-pub use event::{CloseError, OpenError, SendError, StreamEvent, StreamFault};
+pub use event::{CloseError, OpenError, StreamEvent, StreamFault, StreamSendError};
 pub use features::{Features, StartTlsFeature};
-pub use tunnel::{Role, TunnelStream};
+pub use tunnel::{StreamRole, TunnelStream};

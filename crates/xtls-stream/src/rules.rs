@@ -6,7 +6,7 @@ use jid::Jid;
 use xtls_stanza::{Element, StreamHeader, ns};
 
 use crate::{
-    SendError, StreamError, StreamFault,
+    StreamError, StreamFault, StreamSendError,
     address::{End, Named},
 };
 
@@ -58,14 +58,14 @@ pub(crate) fn without_addresses<J: Borrow<Jid>>(
     stanza: &Element,
     local: &End<J>,
     peer: &End<J>,
-) -> Result<String, SendError> {
+) -> Result<String, StreamSendError> {
     let from = local.named(stanza.attribute("from"));
     let to = peer.named(stanza.attribute("to"));
     if matches!(from, Named::Other(_)) {
-        return Err(SendError::From);
+        return Err(StreamSendError::From);
     }
     if matches!(to, Named::Other(_)) {
-        return Err(SendError::To);
+        return Err(StreamSendError::To);
     }
     if from != Named::Full && to != Named::Full {
         return Ok(stanza.to_xml(ns::CLIENT));

@@ -8,7 +8,7 @@ use jid::FullJid;
 use xtls_stanza::{Element, Id, Ids, Limits, StreamHeader, StreamItem, StreamReader, ns};
 
 use crate::{
-    CloseError, OpenError, SendError, StreamError, StreamEvent, StreamFault,
+    CloseError, OpenError, StreamError, StreamEvent, StreamFault, StreamSendError,
     address::{End, Named},
     queue::Queue,
     rules::{check_namespaces, is_stanza, is_supported, reported, stamp, without_addresses},
@@ -18,7 +18,7 @@ use crate::{
 /// The part that this end had in setting up the tunnel. It decides who opens the first stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Role {
+pub enum StreamRole {
     /// It sent the session-initiate, and opens the first stream (draft-meyer § 4).
     Initiator,
     /// It accepted, and answers the first stream.
@@ -34,12 +34,12 @@ pub enum Role {
 ///
 /// ```
 /// use xtls_stanza::{Element, Ids, Limits, jid::FullJid};
-/// use xtls_stream::{Role, StreamEvent, TunnelStream};
+/// use xtls_stream::{StreamEvent, StreamRole, TunnelStream};
 ///
 /// let romeo = FullJid::new("romeo@montague.lit/orchard")?;
 /// let juliet = FullJid::new("juliet@capulet.lit/balcony")?;
-/// let mut initiator = TunnelStream::new(Role::Initiator, romeo.clone(), juliet.clone(), Limits::default());
-/// let mut responder = TunnelStream::new(Role::Responder, juliet, romeo, Limits::default());
+/// let mut initiator = TunnelStream::new(StreamRole::Initiator, romeo.clone(), juliet.clone(), Limits::default());
+/// let mut responder = TunnelStream::new(StreamRole::Responder, juliet, romeo, Limits::default());
 /// let (mut initiator_ids, mut responder_ids) = (Ids::new([1; 32]), Ids::new([2; 32]));
 ///
 /// let (mut to_responder, mut to_initiator) = (Vec::new(), Vec::new());
@@ -62,7 +62,7 @@ pub enum Role {
 /// then no more is read until they have been polled. Of a stanza that is incomplete at most `stanza_bytes` are kept.
 #[derive(Debug)]
 pub struct TunnelStream {
-    role: Role,
+    role: StreamRole,
     local: End,
     peer: End,
     limits: Limits,
@@ -92,7 +92,7 @@ impl TunnelStream {
     /// The stream of a tunnel that has been secured, not opened yet. `local` and `peer` are its two ends; `limits` bound
     /// every stanza, in both directions.
     #[must_use]
-    pub fn new(role: Role, local: FullJid, peer: FullJid, limits: Limits) -> Self {
+    pub fn new(role: StreamRole, local: FullJid, peer: FullJid, limits: Limits) -> Self {
         Self {
             role,
             local: End::new(local),
@@ -183,7 +183,7 @@ impl TunnelStream {
         if self.outgoing != Outgoing::Idle {
             return Err(OpenError::AlreadyOpen);
         }
-        if self.role == Role::Responder && !self.reused {
+        if self.role == StreamRole::Responder && !self.reused {
             return Err(OpenError::NotInitiator);
         }
         self.write_header(None, out);
@@ -198,16 +198,16 @@ impl TunnelStream {
     /// # Errors
     ///
     /// When the stream is not open, or this stanza has no place in it. Nothing is appended then.
-    pub fn send(&mut self, stanza: &Element, out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn send(&mut self, stanza: &Element, out: &mut Vec<u8>) -> Result<(), StreamSendError> {
         if !self.is_open() {
-            return Err(SendError::NotOpen);
+            return Err(StreamSendError::NotOpen);
         }
         if !is_stanza(stanza) {
-            return Err(SendError::NotAStanza);
+            return Err(StreamSendError::NotAStanza);
         }
         let text = without_addresses(stanza, &self.local, &self.peer)?;
         if text.len() > self.limits.stanza_bytes {
-            return Err(SendError::TooLarge);
+            return Err(StreamSendError::TooLarge);
         }
         out.extend_from_slice(text.as_bytes());
         Ok(())

@@ -205,7 +205,7 @@ impl LinkPair {
     /// When the terms or the configuration make no sense.
     pub fn start(&mut self, initiating: LinkTerms, receiving: Option<LinkTerms>) {
         let expected = self.ends[0].jid.clone();
-        let legacy = self.ends[1].config.dialect == xtls::Dialect::Xep0035;
+        let legacy = self.ends[1].config.dialect == xtls::StartTlsDialect::Xep0035;
         self.start_with(initiating, receiving, legacy.then_some(expected));
     }
 

@@ -116,7 +116,7 @@ error! {
 
 error! {
     /// Why an XML stream was neither opened nor closed.
-    StreamError {
+    StreamStateError {
         /// The tunnel is not secured yet.
         NotSecured = "the tunnel is not secured yet",
         /// The tunnel carries raw bytes.

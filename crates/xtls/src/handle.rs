@@ -9,7 +9,8 @@ use crate::{
     application::Application,
     engine::Engine,
     error::{
-        FinishError, ProvidePasswordError, RequestCertificatesError, SendError, StreamError, TrustError, WriteError,
+        FinishError, ProvidePasswordError, RequestCertificatesError, SendError, StreamStateError, TrustError,
+        WriteError,
     },
     password::Password,
     security::Security,
@@ -104,8 +105,8 @@ impl<'e> Tunnel<'e> {
     /// # Errors
     ///
     /// When there is a stream, or the tunnel cannot carry one.
-    pub fn open_stream(&mut self, now: Instant) -> Result<(), StreamError> {
-        self.act(now, Err(StreamError::Closing), tunnel::Tunnel::open_stream)
+    pub fn open_stream(&mut self, now: Instant) -> Result<(), StreamStateError> {
+        self.act(now, Err(StreamStateError::Closing), tunnel::Tunnel::open_stream)
     }
 
     /// Closes the XML stream and leaves the tunnel for another one.
@@ -113,8 +114,8 @@ impl<'e> Tunnel<'e> {
     /// # Errors
     ///
     /// When there is none.
-    pub fn close_stream(&mut self, now: Instant) -> Result<(), StreamError> {
-        self.act(now, Err(StreamError::Closing), tunnel::Tunnel::close_stream)
+    pub fn close_stream(&mut self, now: Instant) -> Result<(), StreamStateError> {
+        self.act(now, Err(StreamStateError::Closing), tunnel::Tunnel::close_stream)
     }
 
     /// Writes raw bytes and tells how many of them were taken: all that fit into

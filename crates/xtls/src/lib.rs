@@ -28,7 +28,7 @@ pub use config::{AnswerOffers, Config, ConfigError, Local, Timers, Window};
 pub use engine::{Engine, Transmit};
 pub use error::{
     AcceptError, EngineError, FinishError, InitiateError, ProbeError, ProvidePasswordError, RejectError,
-    RequestCertificatesError, SendError, StreamError, TrustError, WriteError,
+    RequestCertificatesError, SendError, StreamStateError, TrustError, WriteError,
 };
 pub use event::{
     CloseReason, Closed, Disposition, EndedBy, Event, Incoming, ProbeFault, ProbeId, Refusal, Side, TunnelId,
@@ -52,7 +52,7 @@ pub use xtls_stanza::{
     Caps, CapsError, Disco, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo, Element, Fingerprint, HashAlgo, KeyName,
     Method, SecurityOffer, TlsOffer, jid,
 };
-pub use xtls_stream::{Dialect, DirectFault, Features, StartTlsFault};
+pub use xtls_stream::{DirectFault, Features, StartTlsDialect, StartTlsFault};
 pub use xtls_tls::{
     Authorities, AuthoritiesError, Identity, IdentityError, KeyAlgorithm, PeerCertificate, SessionCache, TlsError,
     TlsErrorKind, TlsParameters, TlsVersion,

@@ -5,7 +5,7 @@ mod common;
 
 use common::{JULIET, ROMEO, SECOND, close, closed, noise, piping, raw, read, write};
 use xtls::{
-    Application, Config, EndedBy, Event, Fault, FinishError, Reason, ReasonCondition, SendError, StreamError,
+    Application, Config, EndedBy, Event, Fault, FinishError, Reason, ReasonCondition, SendError, StreamStateError,
     TlsVersion, TrustPolicy, TunnelId, Window, WriteError,
 };
 use xtls_testkit::{EntityId, EntityOptions, Fate, World, provider};
@@ -254,8 +254,8 @@ fn what_is_for_xml_streams_is_refused() {
     world.with(romeo, |engine, now| {
         let mut tunnel = engine.tunnel(here).unwrap();
         assert_eq!(tunnel.send(now, &common::message("no")), Err(SendError::NotXml));
-        assert_eq!(tunnel.open_stream(now), Err(StreamError::NotXml));
-        assert_eq!(tunnel.close_stream(now), Err(StreamError::NotXml));
+        assert_eq!(tunnel.open_stream(now), Err(StreamStateError::NotXml));
+        assert_eq!(tunnel.close_stream(now), Err(StreamStateError::NotXml));
         assert!(matches!(tunnel.application(), Some(Application::Bytes(_))));
         assert_eq!(tunnel.peer().unwrap().as_str(), JULIET);
     });

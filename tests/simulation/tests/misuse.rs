@@ -12,7 +12,7 @@ use common::{
 };
 use proptest::prelude::*;
 use xtls::{
-    Event, FinishError, Incoming, Reason, ReasonCondition, SendError, StreamError, TrustDecision, TrustError,
+    Event, FinishError, Incoming, Reason, ReasonCondition, SendError, StreamStateError, TrustDecision, TrustError,
     TrustPolicy, TunnelId, TunnelOptions, WriteError,
 };
 use xtls_testkit::{EntityId, Fate, World};
@@ -37,8 +37,8 @@ fn l1_nothing_can_be_sent_before_the_tunnel_is_secured() {
                     assert_eq!(tunnel.finish(now), Err(FinishError::NotSecured));
                 } else {
                     assert_eq!(tunnel.send(now, &message("secret")), Err(SendError::NotSecured));
-                    assert_eq!(tunnel.open_stream(now), Err(StreamError::NotSecured));
-                    assert_eq!(tunnel.close_stream(now), Err(StreamError::NotSecured));
+                    assert_eq!(tunnel.open_stream(now), Err(StreamStateError::NotSecured));
+                    assert_eq!(tunnel.close_stream(now), Err(StreamStateError::NotSecured));
                 }
             });
         };

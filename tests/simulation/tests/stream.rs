@@ -6,7 +6,7 @@ mod common;
 use common::{
     JULIET, MALLORY, ROMEO, SECOND, bodies, close, closed, message, send, sent, streaming, terminations, xml,
 };
-use xtls::{Element, EndedBy, Event, Fault, FinishError, SendError, StreamError, TrustPolicy, WriteError};
+use xtls::{Element, EndedBy, Event, Fault, FinishError, SendError, StreamStateError, TrustPolicy, WriteError};
 use xtls_stanza::{Limits, ns};
 use xtls_testkit::{EntityOptions, World};
 
@@ -137,9 +137,9 @@ fn a_closed_stream_leaves_the_tunnel_for_another_one() {
         let secured = common::sent_data(&world, ROMEO, JULIET);
         world.with(ids[0], |engine, now| {
             let mut tunnel = engine.tunnel(tunnels[0]).unwrap();
-            assert_eq!(tunnel.open_stream(now), Err(StreamError::WrongState));
+            assert_eq!(tunnel.open_stream(now), Err(StreamStateError::WrongState));
             tunnel.close_stream(now).unwrap();
-            assert_eq!(tunnel.close_stream(now), Err(StreamError::WrongState));
+            assert_eq!(tunnel.close_stream(now), Err(StreamStateError::WrongState));
             assert_eq!(tunnel.send(now, &message("no")), Err(SendError::NoStream));
         });
         world.run();

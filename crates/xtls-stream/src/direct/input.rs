@@ -4,7 +4,8 @@ use jid::Jid;
 use xtls_stanza::{Element, Ids, StreamHeader, StreamItem, ns};
 
 use super::{
-    Addressing, Dialect, DirectEvent, DirectFault, DirectStage, DirectStream, StartTlsFault, TlsPolicy, event::Answer,
+    Addressing, DirectEvent, DirectFault, DirectStage, DirectStream, StartTlsDialect, StartTlsFault, TlsPolicy,
+    event::Answer,
 };
 use crate::{
     Features, StartTlsFeature, StreamError, StreamFault,
@@ -94,7 +95,7 @@ impl DirectStream {
             return Err(DirectFault::Unexpected);
         }
         if !self.initiating {
-            self.legacy = self.options.dialect == Dialect::Xep0035 && header.version().is_none();
+            self.legacy = self.options.dialect == StartTlsDialect::Xep0035 && header.version().is_none();
         }
         let is_supported = header.version().is_some_and(|version| is_supported(version, self.initiating));
         if !self.legacy && !is_supported {

@@ -15,8 +15,8 @@ pub struct StreamOptions {
     pub peer: Option<Jid>,
     /// What addresses mean. Default: [`Addressing::Server`].
     pub addressing: Addressing,
-    /// How TLS is negotiated. Default: [`Dialect::Rfc6120`].
-    pub dialect: Dialect,
+    /// How TLS is negotiated. Default: [`StartTlsDialect::Rfc6120`].
+    pub dialect: StartTlsDialect,
     /// Whether TLS is negotiated. Default: [`TlsPolicy::Required`].
     pub tls: TlsPolicy,
     /// Initiating, where TLS is required: ask for it even when it is not offered, since somebody in between may have
@@ -48,7 +48,7 @@ pub enum Addressing {
 /// How TLS is negotiated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum Dialect {
+pub enum StartTlsDialect {
     /// Stream features and STARTTLS (RFC 6120 § 5).
     #[default]
     Rfc6120,
@@ -84,7 +84,7 @@ impl Default for StreamOptions {
             local: None,
             peer: None,
             addressing: Addressing::default(),
-            dialect: Dialect::default(),
+            dialect: StartTlsDialect::default(),
             tls: TlsPolicy::default(),
             try_unoffered: true,
             secured: false,

@@ -4,7 +4,7 @@ use xtls_stanza::{Element, ns};
 
 use super::{Addressing, CommandError, DirectStage, DirectStream, TlsPolicy};
 use crate::{
-    Features, SendError,
+    Features, StreamSendError,
     rules::{is_stanza, without_addresses},
 };
 
@@ -15,19 +15,20 @@ impl DirectStream {
     ///
     /// # Errors
     ///
-    /// [`SendError::TlsRequired`] for anything else in clear where TLS is required; [`SendError::Reserved`] for
-    /// `starttls` where TLS is not to be had; [`SendError::NotOpen`] at any other stage, and on the initiating side.
-    pub fn send_features(&mut self, features: &Features, out: &mut Vec<u8>) -> Result<(), SendError> {
+    /// [`StreamSendError::TlsRequired`] for anything else in clear where TLS is required; [`StreamSendError::Reserved`]
+    /// for `starttls` where TLS is not to be had; [`StreamSendError::NotOpen`] at any other stage, and on the initiating
+    /// side.
+    pub fn send_features(&mut self, features: &Features, out: &mut Vec<u8>) -> Result<(), StreamSendError> {
         let in_legacy = self.legacy && self.stage == DirectStage::Open;
         if self.initiating || !(self.stage == DirectStage::Features || in_legacy) {
-            return Err(SendError::NotOpen);
+            return Err(StreamSendError::NotOpen);
         }
         let offers_tls = self.may_offer_tls();
         if !offers_tls && features.starttls.is_some() {
-            return Err(SendError::Reserved);
+            return Err(StreamSendError::Reserved);
         }
         if self.must_secure() && !(features.mechanisms.is_empty() && features.others.is_empty()) {
-            return Err(SendError::TlsRequired);
+            return Err(StreamSendError::TlsRequired);
         }
         if self.legacy {
             return Ok(());
@@ -49,15 +50,15 @@ impl DirectStream {
     /// # Errors
     ///
     /// When stanzas cannot be sent now, or this one has no place in the stream. Nothing is appended then.
-    pub fn send(&mut self, stanza: &Element, out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn send(&mut self, stanza: &Element, out: &mut Vec<u8>) -> Result<(), StreamSendError> {
         self.check_open()?;
         if !is_stanza(stanza) {
-            return Err(SendError::NotAStanza);
+            return Err(StreamSendError::NotAStanza);
         }
         let text = match (self.options.addressing, &self.local, &self.peer) {
             (Addressing::Peers, Some(local), Some(peer)) => without_addresses(stanza, local, peer)?,
             // A header that leaves an end unknown is refused.
-            (Addressing::Peers, _, _) => return Err(SendError::NotOpen),
+            (Addressing::Peers, _, _) => return Err(StreamSendError::NotOpen),
             (Addressing::Server, _, _) => stanza.to_xml(ns::CLIENT),
         };
         self.append(&text, out)
@@ -69,10 +70,10 @@ impl DirectStream {
     ///
     /// When nothing can be sent now, or it belongs to the stream itself: a stanza, an element of the stream's namespace or
     /// one that negotiates TLS. Nothing is appended then.
-    pub fn send_nonza(&mut self, nonza: &Element, out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn send_nonza(&mut self, nonza: &Element, out: &mut Vec<u8>) -> Result<(), StreamSendError> {
         self.check_open()?;
         if matches!(nonza.ns(), ns::STREAM | ns::TLS | ns::RFC_2595 | ns::CLIENT | "") {
-            return Err(SendError::Reserved);
+            return Err(StreamSendError::Reserved);
         }
         self.append(&nonza.to_xml(ns::CLIENT), out)
     }
@@ -90,16 +91,16 @@ impl DirectStream {
         Ok(())
     }
 
-    fn check_open(&self) -> Result<(), SendError> {
+    fn check_open(&self) -> Result<(), StreamSendError> {
         if self.stage != DirectStage::Open {
-            return Err(SendError::NotOpen);
+            return Err(StreamSendError::NotOpen);
         }
-        if self.must_secure() { Err(SendError::TlsRequired) } else { Ok(()) }
+        if self.must_secure() { Err(StreamSendError::TlsRequired) } else { Ok(()) }
     }
 
-    fn append(&self, text: &str, out: &mut Vec<u8>) -> Result<(), SendError> {
+    fn append(&self, text: &str, out: &mut Vec<u8>) -> Result<(), StreamSendError> {
         if text.len() > self.options.limits.stanza_bytes {
-            return Err(SendError::TooLarge);
+            return Err(StreamSendError::TooLarge);
         }
         out.extend_from_slice(text.as_bytes());
         Ok(())

@@ -14,7 +14,7 @@ use jid::Jid;
 use xtls_stanza::{Element, Ids, Limits, TlsOffer};
 
 use super::*;
-use crate::{Features, SendError};
+use crate::{Features, StreamSendError};
 
 const SERVER: &str = "im.example.com";
 const CLIENT: &str = "juliet@im.example.com";
@@ -148,5 +148,5 @@ fn secured(options: &mut StreamOptions) {
 }
 
 fn xep_0035(options: &mut StreamOptions) {
-    options.dialect = Dialect::Xep0035;
+    options.dialect = StartTlsDialect::Xep0035;
 }

@@ -17,18 +17,18 @@ struct Side {
 }
 
 impl Side {
-    fn new(role: Role, local: &str, peer: &str, seed: u8) -> Self {
+    fn new(role: StreamRole, local: &str, peer: &str, seed: u8) -> Self {
         let stream =
             TunnelStream::new(role, FullJid::new(local).unwrap(), FullJid::new(peer).unwrap(), Limits::default());
         Self { stream, ids: Ids::new([seed; 32]), out: Vec::new() }
     }
 
     fn romeo() -> Self {
-        Self::new(Role::Initiator, ROMEO, JULIET, 1)
+        Self::new(StreamRole::Initiator, ROMEO, JULIET, 1)
     }
 
     fn juliet() -> Self {
-        Self::new(Role::Responder, JULIET, ROMEO, 2)
+        Self::new(StreamRole::Responder, JULIET, ROMEO, 2)
     }
 
     /// Passes bytes in, all of which must be used, and returns the events.
@@ -50,7 +50,7 @@ impl Side {
         self.stream.close(&mut self.out).unwrap();
     }
 
-    fn send(&mut self, xml: &str) -> Result<(), SendError> {
+    fn send(&mut self, xml: &str) -> Result<(), StreamSendError> {
         self.stream.send(&element(xml), &mut self.out)
     }
 
@@ -148,7 +148,7 @@ fn headers_carry_full_jids_version_and_in_the_answer_an_id() {
 fn the_initiator_is_open_with_the_header_alone() {
     let mut romeo = Side::romeo();
     romeo.open();
-    assert_eq!(romeo.send("<iq/>"), Err(SendError::NotOpen));
+    assert_eq!(romeo.send("<iq/>"), Err(StreamSendError::NotOpen));
     let answer = HEADER.replace("from=", "x=").replace("to=", "from=").replace("x=", "to=");
     assert_eq!(show(&romeo.handle(&answer)), ["Opened"]);
     romeo.send("<iq/>").unwrap();
@@ -190,10 +190,10 @@ fn addresses_of_the_ends_are_left_out_and_others_refused() {
         assert_eq!(romeo.written(), written, "{sent}");
     }
     for from in [JULIET, "romeo@montague.lit/garden", "montague.lit", "", "@", "tybalt@capulet.lit"] {
-        assert_eq!(romeo.send(&format!("<message from='{from}'/>")), Err(SendError::From), "{from}");
+        assert_eq!(romeo.send(&format!("<message from='{from}'/>")), Err(StreamSendError::From), "{from}");
     }
     for to in [ROMEO, "juliet@capulet.lit/chamber", "capulet.lit", "", "@", "nurse@capulet.lit"] {
-        assert_eq!(romeo.send(&format!("<message to='{to}'/>")), Err(SendError::To), "{to}");
+        assert_eq!(romeo.send(&format!("<message to='{to}'/>")), Err(StreamSendError::To), "{to}");
     }
     assert_eq!(romeo.out, b"");
 }
@@ -210,7 +210,7 @@ fn only_stanzas_are_sent() {
         "<Message/>",
         "<r xmlns='urn:xmpp:sm:3'/>",
     ] {
-        assert_eq!(romeo.send(xml), Err(SendError::NotAStanza), "{xml}");
+        assert_eq!(romeo.send(xml), Err(StreamSendError::NotAStanza), "{xml}");
     }
     assert_eq!(romeo.out, b"");
 }
@@ -223,13 +223,14 @@ fn p21_what_is_sent_is_as_long_as_the_limit_and_no_longer() {
         limits
     };
     let mut side = Side::juliet();
-    side.stream = TunnelStream::new(Role::Responder, side.stream.local().clone(), side.stream.peer().clone(), limits);
+    side.stream =
+        TunnelStream::new(StreamRole::Responder, side.stream.local().clone(), side.stream.peer().clone(), limits);
     side.handle(HEADER);
     side.written();
     let message = |bytes: usize| format!("<message>{}</message>", "x".repeat(bytes - "<message></message>".len()));
     side.send(&message(1000)).unwrap();
     assert_eq!(side.written().len(), 1000);
-    assert_eq!(side.send(&message(1001)), Err(SendError::TooLarge));
+    assert_eq!(side.send(&message(1001)), Err(StreamSendError::TooLarge));
     assert_eq!(side.out, b"");
     // The same bound holds for what comes in.
     assert_eq!(show(&side.handle(message(1000))).len(), 1);
@@ -249,7 +250,7 @@ fn a_stream_closes_in_both_directions_and_another_may_follow() {
         assert_eq!(closer.out, END.as_bytes());
         assert_eq!(closer.stream.close(&mut Vec::new()), Err(CloseError::NotOpen));
         assert_eq!(closer.stream.open(&mut Vec::new()), Err(OpenError::AlreadyOpen));
-        assert_eq!(closer.send("<iq/>"), Err(SendError::NotOpen));
+        assert_eq!(closer.send("<iq/>"), Err(StreamSendError::NotOpen));
         assert_eq!(exchange(closer, other), (vec!["Closed".to_owned()], vec!["Closed".to_owned()]));
         assert!(closer.stream.is_idle() && other.stream.is_idle());
         assert_eq!(other.stream.close(&mut Vec::new()), Err(CloseError::NotOpen));
@@ -614,7 +615,7 @@ fn after_a_failure_nothing_is_read_written_or_kept() {
     assert_eq!(juliet.stream.reader.buffered(), 0);
     assert_eq!(juliet.stream.open(&mut juliet.out), Err(OpenError::Failed));
     assert_eq!(juliet.stream.close(&mut juliet.out), Err(CloseError::NotOpen));
-    assert_eq!(juliet.send("<message/>"), Err(SendError::NotOpen));
+    assert_eq!(juliet.send("<message/>"), Err(StreamSendError::NotOpen));
     assert!(juliet.out.is_empty() && !juliet.stream.is_idle());
 }
 

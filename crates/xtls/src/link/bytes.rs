@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use xtls_stanza::Method;
-use xtls_stream::{DirectStream, SendError};
+use xtls_stream::{DirectStream, StreamSendError};
 use xtls_tls::{TlsSession, WriteError};
 
 use super::{EndedBy, Link, LinkDeadline, LinkFault, LinkReason, LinkSendError, LinkStage, LinkTimer};
@@ -212,7 +212,7 @@ impl Link {
     pub(super) fn write(
         &mut self,
         now: Instant,
-        write: impl FnOnce(&mut DirectStream, &mut Vec<u8>) -> Result<(), SendError>,
+        write: impl FnOnce(&mut DirectStream, &mut Vec<u8>) -> Result<(), StreamSendError>,
     ) -> Result<(), LinkSendError> {
         self.clock.advance(now);
         if self.stage != LinkStage::Open {
@@ -259,12 +259,12 @@ impl Link {
 }
 
 /// Why the stream did not send something.
-pub(super) fn slip(slip: SendError) -> LinkSendError {
+pub(super) fn slip(slip: StreamSendError) -> LinkSendError {
     match slip {
-        SendError::NotAStanza => LinkSendError::NotAStanza,
-        SendError::From | SendError::To => LinkSendError::ForeignAddress,
-        SendError::TooLarge => LinkSendError::TooLarge,
-        SendError::Reserved => LinkSendError::Reserved,
-        SendError::NotOpen | SendError::TlsRequired | _ => LinkSendError::NotOpen,
+        StreamSendError::NotAStanza => LinkSendError::NotAStanza,
+        StreamSendError::From | StreamSendError::To => LinkSendError::ForeignAddress,
+        StreamSendError::TooLarge => LinkSendError::TooLarge,
+        StreamSendError::Reserved => LinkSendError::Reserved,
+        StreamSendError::NotOpen | StreamSendError::TlsRequired | _ => LinkSendError::NotOpen,
     }
 }

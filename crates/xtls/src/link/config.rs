@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use xtls_stanza::{Limits, Method, jid::Jid};
-use xtls_stream::Dialect;
+use xtls_stream::StartTlsDialect;
 use xtls_tls::{Authorities, Identity, TlsVersion};
 
 use crate::{
@@ -53,8 +53,9 @@ pub struct LinkConfig {
     pub timers: LinkTimers,
     /// Bounds on every header and child of the stream, in both directions.
     pub limits: Limits,
-    /// How TLS is negotiated. Receiving, [`Dialect::Xep0035`] takes both. Default: [`Dialect::Rfc6120`].
-    pub dialect: Dialect,
+    /// How TLS is negotiated. Receiving, [`StartTlsDialect::Xep0035`] takes both. Default:
+    /// [`StartTlsDialect::Rfc6120`].
+    pub dialect: StartTlsDialect,
     /// Initiating: ask for TLS even when it is not offered, since somebody in between may have taken the offer away
     /// (draft-ietf-uta-xmpp-04 § 3.1). Off, the link fails at once. Default on.
     pub try_unoffered: bool,
@@ -167,7 +168,7 @@ impl Default for LinkConfig {
         Self {
             timers: LinkTimers::default(),
             limits: Limits::default(),
-            dialect: Dialect::default(),
+            dialect: StartTlsDialect::default(),
             try_unoffered: true,
             minimum_tls: TlsVersion::Tls12,
             send_buffer: 256 * 1024,

@@ -2,13 +2,13 @@
 
 use xtls_jingle::Role;
 use xtls_stanza::{Element, jid::FullJid};
-use xtls_stream::{OpenError, SendError as StreamSendError, StreamEvent, TunnelStream};
+use xtls_stream::{OpenError, StreamEvent, StreamRole, StreamSendError, TunnelStream};
 
 use super::{Inside, Phase, Tunnel, certificates::Taken};
 use crate::{
     certificates::CertificatesFault,
     engine::{Shared, Weight},
-    error::{SendError, StreamError},
+    error::{SendError, StreamStateError},
     event::{EndedBy, Event},
     fault::Fault,
     timer::Timer,
@@ -17,8 +17,8 @@ use crate::{
 /// The stream of a new tunnel.
 pub(super) fn new(role: Role, peer: &FullJid, shared: &Shared) -> TunnelStream {
     let role = match role {
-        Role::Responder => xtls_stream::Role::Responder,
-        Role::Initiator | _ => xtls_stream::Role::Initiator,
+        Role::Responder => StreamRole::Responder,
+        Role::Initiator | _ => StreamRole::Initiator,
     };
     TunnelStream::new(role, shared.local.jid.clone(), peer.clone(), shared.config.tunnel_limits)
 }
@@ -63,24 +63,24 @@ impl Tunnel {
         })
     }
 
-    pub(crate) fn open_stream(&mut self, _: &mut Shared) -> Result<(), StreamError> {
+    pub(crate) fn open_stream(&mut self, _: &mut Shared) -> Result<(), StreamStateError> {
         self.check_usable()?;
-        let Inside::Stream(stream) = &mut self.inside else { return Err(StreamError::NotXml) };
+        let Inside::Stream(stream) = &mut self.inside else { return Err(StreamStateError::NotXml) };
         let mut header = Vec::new();
         stream.open(&mut header).map_err(|slip| match slip {
-            OpenError::Failed => StreamError::Closing,
-            OpenError::AlreadyOpen | OpenError::NotInitiator | _ => StreamError::WrongState,
+            OpenError::Failed => StreamStateError::Closing,
+            OpenError::AlreadyOpen | OpenError::NotInitiator | _ => StreamStateError::WrongState,
         })?;
         self.timers.clear(Timer::Reuse);
         self.seal(&header);
         Ok(())
     }
 
-    pub(crate) fn close_stream(&mut self, _: &mut Shared) -> Result<(), StreamError> {
+    pub(crate) fn close_stream(&mut self, _: &mut Shared) -> Result<(), StreamStateError> {
         self.check_usable()?;
-        let Inside::Stream(stream) = &mut self.inside else { return Err(StreamError::NotXml) };
+        let Inside::Stream(stream) = &mut self.inside else { return Err(StreamStateError::NotXml) };
         let mut farewell = Vec::new();
-        stream.close(&mut farewell).map_err(|_| StreamError::WrongState)?;
+        stream.close(&mut farewell).map_err(|_| StreamStateError::WrongState)?;
         self.farewell_from = Some(self.sealed.plaintext());
         self.seal(&farewell);
         Ok(())
@@ -211,7 +211,7 @@ pub(super) enum Slip {
     Closing,
 }
 
-impl From<Slip> for StreamError {
+impl From<Slip> for StreamStateError {
     fn from(slip: Slip) -> Self {
         match slip {
             Slip::NotSecured => Self::NotSecured,

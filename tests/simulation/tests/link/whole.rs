@@ -1,7 +1,7 @@
 //! Whole links: much data, any cut, the same bytes from the same seed, nothing in clear.
 
 use proptest::prelude::*;
-use xtls::{ClientTerms, Dialect, Features, LinkEvent, LinkTerms, Method, ServerTerms, TrustPolicy};
+use xtls::{ClientTerms, Features, LinkEvent, LinkTerms, Method, ServerTerms, StartTlsDialect, TrustPolicy};
 use xtls_testkit::{LinkPair, SIDES};
 
 use crate::common::{I, R, bodies, clear, friends, message, password, pinned, secured};
@@ -232,7 +232,7 @@ fn xep_0035_2_the_old_dialect_leads_to_the_same_link() {
     for terms in [pinned(), LinkTerms::new(TrustPolicy::Ask)] {
         let mut pair = friends(1);
         for side in SIDES {
-            pair.config(side).dialect = Dialect::Xep0035;
+            pair.config(side).dialect = StartTlsDialect::Xep0035;
         }
         pair.connect(terms);
         assert!(!clear(pair.sent(I)).contains("version=") && !clear(pair.sent(R)).contains("stream:features"));
@@ -253,7 +253,7 @@ fn xep_0035_2_the_old_dialect_leads_to_the_same_link() {
 fn xep_0035_2_has_no_place_for_a_password() {
     let mut pair = LinkPair::new(1);
     for side in SIDES {
-        pair.config(side).dialect = Dialect::Xep0035;
+        pair.config(side).dialect = StartTlsDialect::Xep0035;
     }
     pair.connect(password("wherefore"));
     for side in SIDES {

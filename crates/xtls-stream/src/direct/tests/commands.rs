@@ -150,8 +150,8 @@ fn only_nonzas_are_sent_as_nonzas_and_stanzas_as_stanzas() {
     ] {
         let mut side = client(DirectStage::Open, secured);
         let sent = side.stream.send_nonza(&element(xml), &mut side.out);
-        assert_eq!((sent, side.out.len()), (Err(SendError::Reserved), 0), "{xml}");
+        assert_eq!((sent, side.out.len()), (Err(StreamSendError::Reserved), 0), "{xml}");
         let sent = side.stream.send(&element(xml), &mut side.out);
-        assert_eq!((sent, side.out.len()), (Err(SendError::NotAStanza), 0), "{xml}");
+        assert_eq!((sent, side.out.len()), (Err(StreamSendError::NotAStanza), 0), "{xml}");
     }
 }

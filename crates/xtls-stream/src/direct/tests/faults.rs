@@ -92,7 +92,7 @@ fn rfc_6120_4_9_3_14_limits_are_policy_violations_at_the_bound_and_one_past_it()
         assert_eq!(side.handle(message(1000)).len(), 1);
         assert_eq!(side.does(|stream, out| stream.send(&element(&message(1000)), out)).len(), 1000);
         let sent = side.stream.send(&element(&message(1001)), &mut side.out);
-        assert_eq!((sent, side.out.len()), (Err(SendError::TooLarge), 0));
+        assert_eq!((sent, side.out.len()), (Err(StreamSendError::TooLarge), 0));
         assert_eq!(side.fails(message(1001)).1, stream_error("policy-violation"));
     }
     // A header is bounded likewise.

@@ -108,8 +108,8 @@ fn xep_0246_4_stanzas_are_held_to_the_two_ends() {
         assert_eq!(juliet.handle(format!("<message to='{to}'/>")), [format!("misaddressed {to}")]);
     }
     let mut send = |xml: &str| juliet.stream.send(&element(xml), &mut juliet.out);
-    assert_eq!(send("<message from='tybalt@forza'/>"), Err(SendError::From));
-    assert_eq!(send("<message to='nurse@pronto'/>"), Err(SendError::To));
+    assert_eq!(send("<message from='tybalt@forza'/>"), Err(StreamSendError::From));
+    assert_eq!(send("<message to='nurse@pronto'/>"), Err(StreamSendError::To));
     assert_eq!(juliet.out, b"");
 }
 

@@ -89,7 +89,7 @@ fn rfc_6120_5_3_4_tls_is_neither_offered_nor_taken_twice() {
     server.handle(CLIENT_HEADER);
     server.written();
     let sent = server.stream.send_features(&Features::tls(None), &mut server.out);
-    assert_eq!((sent, server.out.len()), (Err(SendError::Reserved), 0));
+    assert_eq!((sent, server.out.len()), (Err(StreamSendError::Reserved), 0));
     assert_eq!(server.does(|stream, out| stream.send_features(&Features::default(), out)), NO_FEATURES);
 }
 
@@ -110,7 +110,7 @@ fn uta_xmpp_3_1_tls_is_tried_even_where_it_is_not_offered() {
     assert!(client.stream.wants_tls());
     assert_eq!(
         client.stream.send(&element("<message xmlns='jabber:client'/>"), &mut client.out),
-        Err(SendError::TlsRequired)
+        Err(StreamSendError::TlsRequired)
     );
 }
 
@@ -146,15 +146,15 @@ fn rfc_6120_5_3_1_nothing_else_goes_in_clear_where_tls_is_required() {
     let mut server = Side::server(|_| {});
     server.handle(CLIENT_HEADER);
     server.written();
-    assert_eq!(server.stream.send_features(&mechanisms, &mut server.out), Err(SendError::TlsRequired));
+    assert_eq!(server.stream.send_features(&mechanisms, &mut server.out), Err(StreamSendError::TlsRequired));
     let others = Features::new([], vec![element("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>")]);
-    assert_eq!(server.stream.send_features(&others, &mut server.out), Err(SendError::TlsRequired));
+    assert_eq!(server.stream.send_features(&others, &mut server.out), Err(StreamSendError::TlsRequired));
     server.does(|stream, out| stream.send_features(&Features::default(), out));
     for side in [&mut server, &mut Side::opened_client(TLS_REQUIRED, |_| {})] {
         let stanza = element("<message xmlns='jabber:client'/>");
-        assert_eq!(side.stream.send(&stanza, &mut side.out), Err(SendError::TlsRequired));
+        assert_eq!(side.stream.send(&stanza, &mut side.out), Err(StreamSendError::TlsRequired));
         let nonza = element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
-        assert_eq!(side.stream.send_nonza(&nonza, &mut side.out), Err(SendError::TlsRequired));
+        assert_eq!(side.stream.send_nonza(&nonza, &mut side.out), Err(StreamSendError::TlsRequired));
         assert_eq!(side.stream.restart(&mut side.out), Err(CommandError::TlsRequired));
         assert_eq!(side.out, b"");
         for content in ["<message/>", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGE=</auth>"] {
@@ -184,7 +184,7 @@ fn features_stand_beside_tls_where_it_is_not_required() {
     let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
     assert_eq!(server.handle(auth), [auth]);
     // Features are sent once.
-    assert_eq!(server.stream.send_features(&features, &mut server.out), Err(SendError::NotOpen));
+    assert_eq!(server.stream.send_features(&features, &mut server.out), Err(StreamSendError::NotOpen));
     assert_eq!(server.handle(STARTTLS), ["requested "]);
 }
 
