@@ -15,7 +15,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use sha1::{Digest as _, Sha1};
-use xtls_ibb::{Bytestream, Config, ErrorOutcome, Request, Role, State};
+use xtls_ibb::{Bytestream, BytestreamConfig, BytestreamRole, BytestreamState, ErrorOutcome, Request};
 use xtls_stanza::{Condition, Element, Ids, Iq, IqType, Limits, StreamItem, StreamReader};
 
 /// A peer that says nothing for so long is gone.
@@ -27,8 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("HOST:PORT OWN_JID PEER_JID SID BLOCK_SIZE open|accept [CLOSE_AFTER]".into());
     };
     let role = match direction.as_str() {
-        "open" => Role::Opener,
-        "accept" => Role::Acceptor,
+        "open" => BytestreamRole::Opener,
+        "accept" => BytestreamRole::Acceptor,
         _ => return Err("either open or accept".into()),
     };
     let close_after = rest.first().map(|bytes| bytes.parse()).transpose()?;
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let connection = Component::connect(address, own, &env::var("COMPONENT_SECRET")?)?;
     say("ready")?;
-    let bytestream = Bytestream::new(role, sid, block_size.parse()?, Config::default());
+    let bytestream = Bytestream::new(role, sid, block_size.parse()?, BytestreamConfig::default());
     let mut end = End { connection, bytestream, own, peer, data, written: 0, received: 0, close_after };
     end.run()?;
     say(&format!("closed: {} bytes received, {} not acknowledged", end.received, end.bytestream.unacked()))
@@ -58,7 +58,7 @@ struct End<'a> {
 impl End<'_> {
     fn run(&mut self) -> Result<(), Box<dyn Error>> {
         let mut ids = Ids::new([7; 32]);
-        if self.bytestream.role() == Role::Opener {
+        if self.bytestream.role() == BytestreamRole::Opener {
             self.bytestream.open();
         }
         loop {
@@ -67,7 +67,7 @@ impl End<'_> {
             let cut = &mut |queued: &[u8], _: usize| queued.len();
             while self.bytestream.poll(&mut ids, self.peer, Some(self.own), cut, &mut out).is_some() {}
             self.connection.socket.write_all(out.as_bytes())?;
-            if self.bytestream.state() == State::Closed {
+            if self.bytestream.state() == BytestreamState::Closed {
                 return Ok(());
             }
             let stanza = self.connection.read()?;

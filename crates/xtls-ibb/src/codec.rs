@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose::PAD};
 
-use crate::{Fault, Payload, Whitespace};
+use crate::{BytestreamFault, Payload, Whitespace};
 
 /// The vector instructions of the machine where there are any. [`PAD`] is RFC 4648 § 4 and nothing else: padding is
 /// required, and the bits that no byte carries are zero.
@@ -38,7 +38,7 @@ pub(crate) fn decode(
     whitespace: Whitespace,
     block_size: u16,
     out: &mut Vec<u8>,
-) -> Result<usize, Fault> {
+) -> Result<usize, BytestreamFault> {
     // Nearly every block is one run without white space inside; only when that does not work out is it looked at closely.
     if let Some(text) = payload.single() {
         let run = match whitespace {
@@ -53,7 +53,7 @@ pub(crate) fn decode(
         }
     }
     let size = scan(payload, whitespace, block_size)?;
-    if append(size, out, |space| decode_gathered(payload, space)) { Ok(size) } else { Err(Fault::NotBase64) }
+    if append(size, out, |space| decode_gathered(payload, space)) { Ok(size) } else { Err(BytestreamFault::NotBase64) }
 }
 
 /// Lets `decode` fill `size` more bytes of `out`; takes them back unless it fills them all.
@@ -68,23 +68,23 @@ fn append(size: usize, out: &mut Vec<u8>, decode: impl FnOnce(&mut [u8]) -> Opti
 }
 
 /// Counts the characters that are not white space and tells the size of what they decode to.
-fn scan(payload: Payload<'_>, whitespace: Whitespace, block_size: u16) -> Result<usize, Fault> {
+fn scan(payload: Payload<'_>, whitespace: Whitespace, block_size: u16) -> Result<usize, BytestreamFault> {
     let mut characters = 0_usize;
     // The last two characters, the last one in front.
     let mut last = [0_u8; 2];
     for piece in payload.pieces() {
-        for byte in piece.ok_or(Fault::NotBase64)?.bytes() {
+        for byte in piece.ok_or(BytestreamFault::NotBase64)?.bytes() {
             if !is_space(byte) {
                 characters += 1;
                 last = [byte, last[0]];
             } else if whitespace == Whitespace::Strict {
-                return Err(Fault::NotBase64);
+                return Err(BytestreamFault::NotBase64);
             }
         }
     }
-    let size = decoded_len(characters, padding(last.iter())).ok_or(Fault::NotBase64)?;
+    let size = decoded_len(characters, padding(last.iter())).ok_or(BytestreamFault::NotBase64)?;
     if size > usize::from(block_size) {
-        return Err(Fault::BlockTooLarge { bytes: size, block_size });
+        return Err(BytestreamFault::BlockTooLarge { bytes: size, block_size });
     }
     Ok(size)
 }

@@ -3,9 +3,9 @@
 /// Bounds and choices of a bytestream. Every queue in it is bounded by one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Config {
+pub struct BytestreamConfig {
     /// Blocks that may be in flight (sent and not acknowledged) at first. Default 4; 0 counts as 1, more than
-    /// [`Config::window_max`] as that.
+    /// [`BytestreamConfig::window_max`] as that.
     pub window_initial: u16,
     /// Blocks that may ever be in flight. Default 32; 0 counts as 1. The window grows by one block for each window that
     /// was acknowledged while it held sending back, and is halved when a block comes back as not delivered for now.
@@ -44,7 +44,7 @@ pub enum Whitespace {
     Strict,
 }
 
-impl Default for Config {
+impl Default for BytestreamConfig {
     fn default() -> Self {
         Self {
             window_initial: 4,

@@ -6,10 +6,10 @@ use xtls_stanza::{Condition, ErrorType, StanzaError};
 
 /// What was wrong with a request of the peer.
 ///
-/// [`Fault::to_stanza_error`] is the answer that it deserves.
+/// [`BytestreamFault::to_stanza_error`] is the answer that it deserves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum BytestreamFault {
     /// An element that XEP-0047 does not define.
     UnknownElement,
     /// The sid is missing, not an NMTOKEN (XEP-0047 § 2.1) or longer than [`Request::MAX_SID`](crate::Request::MAX_SID).
@@ -62,14 +62,14 @@ pub enum Fault {
     },
     /// The block is not base64 with padding (RFC 4648 § 4, XEP-0047 §§ 2.2, 6), or an element stands in it.
     NotBase64,
-    /// More empty blocks in a row than [`Config::empty_blocks_max`](crate::Config::empty_blocks_max).
+    /// More empty blocks in a row than [`empty_blocks_max`](crate::BytestreamConfig::empty_blocks_max).
     EmptyBlocks,
-    /// More blocks without acknowledgement than [`Config::withheld_max`](crate::Config::withheld_max), or more answers
-    /// waiting than [`Config::answers_max`](crate::Config::answers_max).
+    /// More blocks without acknowledgement than [`withheld_max`](crate::BytestreamConfig::withheld_max), or more answers
+    /// waiting than [`answers_max`](crate::BytestreamConfig::answers_max).
     Unacknowledged,
 }
 
-impl Fault {
+impl BytestreamFault {
     /// The error to answer with.
     #[must_use]
     pub fn to_stanza_error(self) -> StanzaError {
@@ -116,7 +116,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for BytestreamFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownElement => f.write_str("no such element in in-band bytestreams"),
@@ -145,4 +145,4 @@ impl fmt::Display for Fault {
     }
 }
 
-impl core::error::Error for Fault {}
+impl core::error::Error for BytestreamFault {}

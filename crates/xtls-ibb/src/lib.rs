@@ -11,15 +11,15 @@
 //!
 //! Bytes to send are cut into blocks when they are polled, not when they are written, so the window and the block size
 //! of that moment apply; base64 goes straight from the queue into the caller's string. Faults of the peer are values
-//! ([`Fault`]) that say what to answer.
+//! ([`BytestreamFault`]) that say what to answer.
 //!
 //! ```
-//! use xtls_ibb::{Bytestream, Config, Handled, Request, Role, Sent};
+//! use xtls_ibb::{Bytestream, BytestreamConfig, BytestreamRole, Handled, Request, Sent};
 //! use xtls_stanza::{Element, Ids, Iq, Limits};
 //!
 //! let mut ids = Ids::new([7; 32]);
-//! let mut romeo = Bytestream::new(Role::Opener, "ch3d9s71", 4096, Config::default());
-//! let mut juliet = Bytestream::new(Role::Acceptor, "ch3d9s71", 4096, Config::default());
+//! let mut romeo = Bytestream::new(BytestreamRole::Opener, "ch3d9s71", 4096, BytestreamConfig::default());
+//! let mut juliet = Bytestream::new(BytestreamRole::Acceptor, "ch3d9s71", 4096, BytestreamConfig::default());
 //!
 //! romeo.open();
 //! let mut stanza = String::new();
@@ -41,7 +41,7 @@ mod config;
 mod fault;
 pub mod wire;
 
-pub use bytestream::{Acked, Bytestream, ErrorOutcome, Handled, Role, Sent, State};
-pub use config::{Config, Whitespace};
-pub use fault::Fault;
+pub use bytestream::{Acked, Bytestream, BytestreamRole, BytestreamState, ErrorOutcome, Handled, Sent};
+pub use config::{BytestreamConfig, Whitespace};
+pub use fault::BytestreamFault;
 pub use wire::{Payload, Request};

@@ -4,7 +4,7 @@ use core::fmt::{self, Write as _};
 
 use xtls_stanza::{ElementRef, Node, ns, write};
 
-use crate::{Fault, codec};
+use crate::{BytestreamFault, codec};
 
 /// A request of XEP-0047, borrowed from the IQ of type set that carries it.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub enum Request<'a> {
         /// Which bytestream.
         sid: &'a str,
         /// What is wrong with it.
-        fault: Fault,
+        fault: BytestreamFault,
     },
 }
 
@@ -63,9 +63,9 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     ///
-    /// When no bytestream can be told from it: [`Fault::UnknownElement`] or [`Fault::Sid`].
+    /// When no bytestream can be told from it: [`BytestreamFault::UnknownElement`] or [`BytestreamFault::Sid`].
     #[must_use]
-    pub fn parse(payload: ElementRef<'a>) -> Option<Result<Self, Fault>> {
+    pub fn parse(payload: ElementRef<'a>) -> Option<Result<Self, BytestreamFault>> {
         (payload.ns() == ns::IBB).then(|| Self::read(payload))
     }
 
@@ -77,13 +77,13 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn read(payload: ElementRef<'a>) -> Result<Self, Fault> {
+    fn read(payload: ElementRef<'a>) -> Result<Self, BytestreamFault> {
         if !matches!(payload.name(), "open" | "data" | "close") {
-            return Err(Fault::UnknownElement);
+            return Err(BytestreamFault::UnknownElement);
         }
         // XEP-0047 § 2.1: the sid is REQUIRED and MUST match the NMTOKEN datatype.
         let sid = payload.attribute("sid").filter(|sid| sid.len() <= Self::MAX_SID && is_nmtoken(sid));
-        let sid = sid.ok_or(Fault::Sid)?;
+        let sid = sid.ok_or(BytestreamFault::Sid)?;
         let parsed = match payload.name() {
             "open" => Self::read_open(sid, payload),
             "data" => Self::read_data(sid, payload),
@@ -92,20 +92,20 @@ impl<'a> Request<'a> {
         Ok(parsed.unwrap_or_else(|fault| Self::Malformed { sid, fault }))
     }
 
-    fn read_open(sid: &'a str, open: ElementRef<'a>) -> Result<Self, Fault> {
+    fn read_open(sid: &'a str, open: ElementRef<'a>) -> Result<Self, BytestreamFault> {
         // XEP-0047 § 2.1: the block-size is REQUIRED and MUST NOT be greater than 65535.
         let block_size = open.attribute("block-size").and_then(unsigned_short).filter(|size| *size != 0);
-        let block_size = block_size.ok_or(Fault::BlockSize)?;
+        let block_size = block_size.ok_or(BytestreamFault::BlockSize)?;
         match open.attribute("stanza") {
             None | Some("iq") => Ok(Self::Open { sid, block_size }),
-            Some("message") => Err(Fault::MessageStanzas),
-            Some(_) => Err(Fault::StanzaKind),
+            Some("message") => Err(BytestreamFault::MessageStanzas),
+            Some(_) => Err(BytestreamFault::StanzaKind),
         }
     }
 
-    fn read_data(sid: &'a str, data: ElementRef<'a>) -> Result<Self, Fault> {
+    fn read_data(sid: &'a str, data: ElementRef<'a>) -> Result<Self, BytestreamFault> {
         // XEP-0047 § 2.2: a `<data/>` MUST possess a seq.
-        let seq = data.attribute("seq").and_then(unsigned_short).ok_or(Fault::Seq)?;
+        let seq = data.attribute("seq").and_then(unsigned_short).ok_or(BytestreamFault::Seq)?;
         let plain = data.single_text().filter(|_| data.children().next().is_none());
         let payload = plain.map_or(Payload(Source::Mixed(data)), Payload::from);
         Ok(Self::Data { sid, seq, payload })

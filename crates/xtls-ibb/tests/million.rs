@@ -1,7 +1,7 @@
 //! A million blocks through one pair of ends: the seq wraps fifteen times, nothing is lost, and memory stays flat.
 #![allow(clippy::unwrap_used)]
 
-use xtls_ibb::{Acked, Bytestream, Config, Handled, Request, Role, Sent, State};
+use xtls_ibb::{Acked, Bytestream, BytestreamConfig, BytestreamRole, BytestreamState, Handled, Request, Sent};
 use xtls_stanza::Ids;
 
 const SID: &str = "ch3d9s71";
@@ -30,10 +30,10 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let end = |role| Bytestream::new(role, SID, 3, Config::default());
+        let end = |role| Bytestream::new(role, SID, 3, BytestreamConfig::default());
         let mut pair = Self {
-            sender: end(Role::Opener),
-            receiver: end(Role::Acceptor),
+            sender: end(BytestreamRole::Opener),
+            receiver: end(BytestreamRole::Acceptor),
             ids: [Ids::new([1; 32]), Ids::new([2; 32])],
             stanza: String::new(),
             received: Vec::new(),
@@ -112,5 +112,5 @@ fn a_million_blocks_arrive_in_order_and_leave_nothing_behind() {
     let close = Request::Close { sid: SID };
     assert_eq!(pair.receiver.handle_request(&id, &close, &mut pair.received), Ok(Handled::Closed));
     assert_eq!(pair.sender.handle_result(&id), Some(Acked::Close));
-    assert_eq!((pair.sender.state(), pair.receiver.state()), (State::Closed, State::Closed));
+    assert_eq!((pair.sender.state(), pair.receiver.state()), (BytestreamState::Closed, BytestreamState::Closed));
 }

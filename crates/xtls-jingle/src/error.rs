@@ -1,4 +1,4 @@
-//! What is answered to a request that cannot be taken: Jingle's error conditions (XEP-0166 § 10) and [`Fault`].
+//! What is answered to a request that cannot be taken: Jingle's error conditions (XEP-0166 § 10) and [`JingleFault`].
 
 use core::fmt;
 
@@ -69,7 +69,7 @@ impl JingleCondition {
 /// Why a request of the peer was not taken. The session is as it was before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum JingleFault {
     /// It breaks a rule of XEP-0166 or of the draft; the words say which.
     Malformed(&'static str),
     /// It does not fit what was offered; the words say what.
@@ -86,7 +86,7 @@ pub enum Fault {
     Busy(&'static str),
 }
 
-impl Fault {
+impl JingleFault {
     /// The error that answers the request, which is of this version.
     #[must_use]
     pub fn stanza_error(self, version: JingleVersion) -> StanzaError {
@@ -105,7 +105,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for JingleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed(what) => write!(f, "malformed: {what}"),
@@ -119,7 +119,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl core::error::Error for Fault {}
+impl core::error::Error for JingleFault {}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -175,16 +175,19 @@ mod tests {
 
     #[test]
     fn every_fault_has_its_answer() {
-        let answer = |fault: Fault| {
+        let answer = |fault: JingleFault| {
             let error = fault.stanza_error(JingleVersion::Jingle1);
             (error.condition, error.error_type, JingleCondition::of(&error))
         };
-        assert_eq!(answer(Fault::Malformed("x")), (Condition::BadRequest, ErrorType::Modify, None));
-        assert_eq!(answer(Fault::NotAcceptable("x")), (Condition::NotAcceptable, ErrorType::Cancel, None));
-        assert_eq!(answer(Fault::TieBreak), (Condition::Conflict, ErrorType::Cancel, Some(JingleCondition::TieBreak)));
-        assert_eq!(answer(Fault::Busy("x")), (Condition::ResourceConstraint, ErrorType::Wait, None));
-        assert_eq!(answer(Fault::OutOfOrder("x")).2, Some(JingleCondition::OutOfOrder));
-        assert_eq!(answer(Fault::UnknownSession).2, Some(JingleCondition::UnknownSession));
-        assert_eq!(answer(Fault::UnsupportedInfo).2, Some(JingleCondition::UnsupportedInfo));
+        assert_eq!(answer(JingleFault::Malformed("x")), (Condition::BadRequest, ErrorType::Modify, None));
+        assert_eq!(answer(JingleFault::NotAcceptable("x")), (Condition::NotAcceptable, ErrorType::Cancel, None));
+        assert_eq!(
+            answer(JingleFault::TieBreak),
+            (Condition::Conflict, ErrorType::Cancel, Some(JingleCondition::TieBreak))
+        );
+        assert_eq!(answer(JingleFault::Busy("x")), (Condition::ResourceConstraint, ErrorType::Wait, None));
+        assert_eq!(answer(JingleFault::OutOfOrder("x")).2, Some(JingleCondition::OutOfOrder));
+        assert_eq!(answer(JingleFault::UnknownSession).2, Some(JingleCondition::UnknownSession));
+        assert_eq!(answer(JingleFault::UnsupportedInfo).2, Some(JingleCondition::UnsupportedInfo));
     }
 }

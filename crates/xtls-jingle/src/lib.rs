@@ -8,7 +8,7 @@
 //! tolerated.
 //!
 //! ```
-//! use xtls_jingle::{Action, Answer, Description, Event, Jingle, Offer, Session};
+//! use xtls_jingle::{Acceptance, Action, Description, Jingle, Offer, Session, SessionEvent};
 //! use xtls_stanza::{Element, Ids, Iq, Limits, Method, SecurityOffer, XtlsVersion, jid::FullJid};
 //!
 //! # fn carried(xml: &str) -> Result<Jingle, Box<dyn std::error::Error>> {
@@ -31,17 +31,17 @@
 //! // Juliet takes it up and accepts.
 //! let mut responder = Session::incoming(&carried(&stanza)?)?;
 //! assert_eq!(initiator.handle_result(sent.id.as_str()), Some(Action::SessionInitiate));
-//! responder.accept(Answer::new(FullJid::new(juliet)?, 4096, security))?;
+//! responder.accept(Acceptance::new(FullJid::new(juliet)?, 4096, security))?;
 //! stanza.clear();
 //! responder.poll(&mut ids, romeo, None, &mut stanza).ok_or("nothing to send")?;
 //!
 //! // Romeo sees her methods and chooses one.
 //! let event = initiator.handle_request(&carried(&stanza)?)?;
-//! assert!(matches!(event, Some(Event::Accepted { security: Some(_) })));
+//! assert!(matches!(event, Some(SessionEvent::Accepted { security: Some(_) })));
 //! initiator.choose(Method::X509)?;
 //! stanza.clear();
 //! initiator.poll(&mut ids, juliet, None, &mut stanza).ok_or("nothing to send")?;
-//! assert_eq!(responder.handle_request(&carried(&stanza)?)?, Some(Event::MethodChosen(Method::X509)));
+//! assert_eq!(responder.handle_request(&carried(&stanza)?)?, Some(SessionEvent::MethodChosen(Method::X509)));
 //! # Ok(())
 //! # }
 //! ```
@@ -65,12 +65,14 @@ pub use action::Action;
 pub use content::{Content, Creator, Security, Senders};
 pub use description::{Description, DescriptionError};
 pub use dialect::{Dialect, Profile};
-pub use error::{Fault, JingleCondition};
+pub use error::{JingleCondition, JingleFault};
 pub use jingle::{Jingle, Malformed, MalformedKind, Payload, Sent};
-pub use offer::{Answer, Offer, Refusal};
+pub use offer::{Acceptance, Offer, OfferRefusal};
 pub use reason::{Reason, ReasonCondition};
 pub use redirect::{Redirect, redirect_allowed};
-pub use session::{AcceptError, ChooseError, Event, InitiateError, PingError, Refused, Role, Session, State, Verdict};
+pub use session::{
+    AcceptError, ChooseError, InitiateError, PingError, Refused, Role, Session, SessionEvent, SessionState, Verdict,
+};
 pub use tie_break::{Winner, tie_break, tie_break_in_session};
 pub use transport::{IbbTransport, Transport};
 pub use version::{IbbVersion, JingleVersion};

@@ -5,8 +5,8 @@ use core::fmt;
 use xtls_stanza::{SecurityOffer, jid::FullJid};
 
 use crate::{
-    Action, Content, Creator, Description, Fault, IbbTransport, IbbVersion, Jingle, Reason, ReasonCondition, Security,
-    Senders, Transport,
+    Action, Content, Creator, Description, IbbTransport, IbbVersion, Jingle, JingleFault, Reason, ReasonCondition,
+    Security, Senders, Transport,
 };
 
 /// Bytes of one block where an offer of [`IbbVersion::Tmp`] does not say: what XEP-0047 § 5 recommends.
@@ -35,7 +35,7 @@ pub struct Offer {
 /// What a session-accept says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Answer {
+pub struct Acceptance {
     /// The own full JID.
     pub responder: FullJid,
     /// Bytes of one block, at least 1; what exceeds the offer is lowered to it.
@@ -48,9 +48,9 @@ pub struct Answer {
 /// Why no session came of a session-initiate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum OfferRefusal {
     /// It is answered with this fault's error.
-    Fault(Fault),
+    Fault(JingleFault),
     /// No content asks for XTLS: another Jingle implementation may want it.
     NotXtls,
     /// It is acknowledged, and then terminated with this reason (XEP-0166 § 6.3.1): see [`Jingle::terminate`] and
@@ -75,16 +75,16 @@ impl Offer {
     }
 
     /// Reads a session-initiate.
-    pub(crate) fn read(jingle: &Jingle) -> Result<Self, Refusal> {
-        let malformed = |what| Err(Refusal::Fault(Fault::Malformed(what)));
+    pub(crate) fn read(jingle: &Jingle) -> Result<Self, OfferRefusal> {
+        let malformed = |what| Err(OfferRefusal::Fault(JingleFault::Malformed(what)));
         if jingle.action != Action::SessionInitiate {
-            return Err(Refusal::Fault(Fault::UnknownSession));
+            return Err(OfferRefusal::Fault(JingleFault::UnknownSession));
         }
         if jingle.contents.is_empty() {
             return malformed("session-initiate without a content");
         }
         if jingle.contents.iter().all(|content| content.xtls().is_none()) {
-            return Err(Refusal::NotXtls);
+            return Err(OfferRefusal::NotXtls);
         }
         let [content] = jingle.contents.as_slice() else {
             return unsupported(ReasonCondition::UnsupportedApplications, "one content in a session");
@@ -116,7 +116,7 @@ impl Offer {
             return unsupported(ReasonCondition::UnsupportedTransports, "data in IQ stanzas only");
         }
         if description.is_too_large() {
-            return Err(Refusal::Fault(Fault::NotAcceptable("the description is too large")));
+            return Err(OfferRefusal::Fault(JingleFault::NotAcceptable("the description is too large")));
         }
         Ok(Self {
             description: description.clone(),
@@ -148,7 +148,7 @@ impl Offer {
     }
 }
 
-impl Answer {
+impl Acceptance {
     /// An answer.
     #[must_use]
     pub fn new(responder: FullJid, block_size: u16, security: SecurityOffer) -> Self {
@@ -156,11 +156,11 @@ impl Answer {
     }
 }
 
-fn unsupported<T>(condition: ReasonCondition, text: &str) -> Result<T, Refusal> {
-    Err(Refusal::Unsupported(Reason::new(condition).with_text(text)))
+fn unsupported<T>(condition: ReasonCondition, text: &str) -> Result<T, OfferRefusal> {
+    Err(OfferRefusal::Unsupported(Reason::new(condition).with_text(text)))
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for OfferRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(fault) => fault.fmt(f),
@@ -170,4 +170,4 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl core::error::Error for Refusal {}
+impl core::error::Error for OfferRefusal {}

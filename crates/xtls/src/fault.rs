@@ -6,7 +6,8 @@
 
 use core::fmt;
 
-use xtls_jingle::{Action, ReasonCondition};
+use xtls_ibb::BytestreamFault;
+use xtls_jingle::{Action, JingleFault, ReasonCondition};
 use xtls_stanza::{Fingerprint, Method, StanzaError, jid::Jid};
 use xtls_stream::StreamFault;
 use xtls_tls::{CertificateFault, TlsError, TlsErrorKind};
@@ -69,11 +70,11 @@ pub enum Fault {
     /// The XML stream in the tunnel failed.
     Stream(StreamFault),
     /// The peer broke a rule of in-band bytestreams.
-    Bytestream(xtls_ibb::Fault),
+    Bytestream(BytestreamFault),
     /// The peer closed the bytestream without ending TLS first.
     BytestreamClosed,
     /// The peer broke a rule of Jingle.
-    Jingle(xtls_jingle::Fault),
+    Jingle(JingleFault),
     /// The peer, or a server in its name, refused a request of the session.
     Refused {
         /// Which one.

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use jid::Jid;
 use xtls::{Element, LinkClosed, LinkEvent, LinkReason, LinkSendError};
-use xtls_ibb::{Acked, Bytestream, Config, Fault, Handled, Request, Role, State};
+use xtls_ibb::{
+    Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, Handled, Request,
+};
 use xtls_stanza::{Ids, Iq, IqType, Limits, StanzaError};
 
 use super::end::End;
@@ -81,7 +83,8 @@ struct Flow<'a> {
 
 impl<'a> Flow<'a> {
     fn new(end: &'a End, wire: Wire, peer: Jid, mut ids: Ids) -> Self {
-        let mut outgoing = Bytestream::new(Role::Opener, ids.next_id().as_str(), BLOCK, Config::default());
+        let mut outgoing =
+            Bytestream::new(BytestreamRole::Opener, ids.next_id().as_str(), BLOCK, BytestreamConfig::default());
         outgoing.open();
         Self {
             end,
@@ -185,7 +188,7 @@ impl<'a> Flow<'a> {
                 break;
             }
         }
-        let ours_is_over = self.outgoing.state() == State::Closed && self.input_ended;
+        let ours_is_over = self.outgoing.state() == BytestreamState::Closed && self.input_ended;
         if ours_is_over && (self.peer_finished || self.interrupted) && self.unsent.is_none() {
             self.close();
         }
@@ -231,10 +234,10 @@ impl<'a> Flow<'a> {
             return self.request_for_ours(id, request);
         }
         if let (None, Request::Open { sid, .. }) = (&self.incoming, request) {
-            self.incoming = Some(Bytestream::new(Role::Acceptor, *sid, BLOCK, Config::default()));
+            self.incoming = Some(Bytestream::new(BytestreamRole::Acceptor, *sid, BLOCK, BytestreamConfig::default()));
         }
         let incoming = self.incoming.as_mut().filter(|incoming| incoming.sid() == request.sid());
-        let Some(incoming) = incoming else { return self.refuse(id, Fault::UnknownSid) };
+        let Some(incoming) = incoming else { return self.refuse(id, BytestreamFault::UnknownSid) };
         match incoming.handle_request(id, request, &mut self.inbox) {
             Ok(Handled::Data { bytes }) => {
                 self.came = self.came.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
@@ -256,7 +259,7 @@ impl<'a> Flow<'a> {
 
     /// The peer has nothing to send there; it may close it, and that means that it takes no more.
     fn request_for_ours(&mut self, id: &str, request: &Request<'_>) {
-        let was_over = self.outgoing.state() == State::Closed;
+        let was_over = self.outgoing.state() == BytestreamState::Closed;
         match self.outgoing.handle_request(id, request, &mut Vec::new()) {
             Ok(Handled::Closed) if !was_over => {
                 self.fail(Failure::connection(format!("{} takes no more bytes", self.peer)));
@@ -282,8 +285,8 @@ impl<'a> Flow<'a> {
 
     fn refused(&mut self, id: &str, stanza: &Element) {
         let Some(error) = StanzaError::of_stanza(stanza) else { return };
-        let opens = self.outgoing.state() == State::Opening;
-        if self.outgoing.handle_error(id, &error).is_some() && self.outgoing.state() != State::Opening {
+        let opens = self.outgoing.state() == BytestreamState::Opening;
+        if self.outgoing.handle_error(id, &error).is_some() && self.outgoing.state() != BytestreamState::Opening {
             self.fail(Failure::connection(if opens {
                 format!("{} takes no bytes: {}; --pipe is for both ends", self.peer, error.condition.as_str())
             } else {
@@ -298,7 +301,7 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn refuse(&mut self, id: &str, fault: Fault) {
+    fn refuse(&mut self, id: &str, fault: BytestreamFault) {
         if self.answers.len() < MAX_ANSWERS {
             let mut text = String::new();
             Iq::write_error(&mut text, id, self.peer.as_str(), None, &fault.to_stanza_error());

@@ -9,36 +9,36 @@ mod values;
 
 use xtls_stanza::{Condition, ErrorType, Id, Ids, Iq, IqType, StanzaError};
 
-pub use self::values::{Acked, ErrorOutcome, Handled, Role, Sent, State};
+pub use self::values::{Acked, BytestreamRole, BytestreamState, ErrorOutcome, Handled, Sent};
 use self::{
     receiver::Receiver,
     sender::{Sender, Taken},
 };
-use crate::{Config, Fault, Request, acks::Acks, codec, wire};
+use crate::{BytestreamConfig, BytestreamFault, Request, acks::Acks, codec, wire};
 
 /// One end of one bytestream: both directions of it (XEP-0047 § 3), each with a seq of its own.
 ///
 /// | state | [`open`](Self::open) | `<open/>` comes | `<data/>` comes | `<close/>` comes |
 /// |---|---|---|---|---|
-/// | [`Idle`](State::Idle) | Opening | Open | refused | Closed |
-/// | [`AwaitingOpen`](State::AwaitingOpen) | | Open | refused | Closed |
-/// | [`Opening`](State::Opening) | | Open | refused | Closed |
-/// | [`Open`](State::Open) | | refused | taken | Closed |
-/// | [`Closing`](State::Closing) | | refused, unless it crosses ours | taken, unless a fault began it | Closed |
-/// | [`Closed`](State::Closed) | | refused | refused | refused |
+/// | [`Idle`](BytestreamState::Idle) | Opening | Open | refused | Closed |
+/// | [`AwaitingOpen`](BytestreamState::AwaitingOpen) | | Open | refused | Closed |
+/// | [`Opening`](BytestreamState::Opening) | | Open | refused | Closed |
+/// | [`Open`](BytestreamState::Open) | | refused | taken | Closed |
+/// | [`Closing`](BytestreamState::Closing) | | refused, unless it crosses ours | taken, unless a fault began it | Closed |
+/// | [`Closed`](BytestreamState::Closed) | | refused | refused | refused |
 ///
 /// A result to our `<open/>` leads from Opening to Open, an error to Closed. Any answer to our `<close/>` leads to Closed.
-/// A request that is refused is a [`Fault`].
+/// A request that is refused is a [`BytestreamFault`].
 ///
-/// In the role [`Negotiated`](Role::Negotiated), `open` leads from Idle to Open at once. The first `<open/>` that comes is
-/// taken although the bytestream is Open already. Closing sends nothing: Closed follows when all is acknowledged, or at once
-/// after a fault.
+/// In the role [`Negotiated`](BytestreamRole::Negotiated), `open` leads from Idle to Open at once. The first `<open/>`
+/// that comes is taken although the bytestream is Open already. Closing sends nothing: Closed follows when all is
+/// acknowledged, or at once after a fault.
 #[derive(Debug)]
 pub struct Bytestream {
-    role: Role,
+    role: BytestreamRole,
     sid: String,
     block_size: u16,
-    config: Config,
+    config: BytestreamConfig,
     phase: Phase,
     /// The peer has sent `<open/>`.
     opened_by_peer: bool,
@@ -81,15 +81,15 @@ impl Bytestream {
     /// One end of the bytestream `sid` with blocks of at most `block_size` bytes, the smaller one of what was offered and
     /// accepted (XEP-0261 § 2.2). A `block_size` of 0 counts as 1.
     #[must_use]
-    pub fn new(role: Role, sid: impl Into<String>, block_size: u16, config: Config) -> Self {
+    pub fn new(role: BytestreamRole, sid: impl Into<String>, block_size: u16, config: BytestreamConfig) -> Self {
         Self {
             role,
             sid: sid.into(),
             block_size: block_size.max(1),
             config,
             phase: match role {
-                Role::Opener | Role::Negotiated => Phase::Idle,
-                Role::Acceptor => Phase::AwaitingOpen,
+                BytestreamRole::Opener | BytestreamRole::Negotiated => Phase::Idle,
+                BytestreamRole::Acceptor => Phase::AwaitingOpen,
             },
             opened_by_peer: false,
             close: Close::No,
@@ -101,7 +101,7 @@ impl Bytestream {
 
     /// Which end this is.
     #[must_use]
-    pub fn role(&self) -> Role {
+    pub fn role(&self) -> BytestreamRole {
         self.role
     }
 
@@ -119,14 +119,14 @@ impl Bytestream {
 
     /// How far it has come.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BytestreamState {
         match (self.phase, self.close) {
-            (Phase::Closed, _) => State::Closed,
-            (_, Close::WhenAcked | Close::AtOnce | Close::Sent { .. }) => State::Closing,
-            (Phase::Idle, Close::No) => State::Idle,
-            (Phase::AwaitingOpen, Close::No) => State::AwaitingOpen,
-            (Phase::OpenQueued | Phase::OpenSent(_), Close::No) => State::Opening,
-            (Phase::Open, Close::No) => State::Open,
+            (Phase::Closed, _) => BytestreamState::Closed,
+            (_, Close::WhenAcked | Close::AtOnce | Close::Sent { .. }) => BytestreamState::Closing,
+            (Phase::Idle, Close::No) => BytestreamState::Idle,
+            (Phase::AwaitingOpen, Close::No) => BytestreamState::AwaitingOpen,
+            (Phase::OpenQueued | Phase::OpenSent(_), Close::No) => BytestreamState::Opening,
+            (Phase::Open, Close::No) => BytestreamState::Open,
         }
     }
 
@@ -144,7 +144,7 @@ impl Bytestream {
         self.sender.in_flight()
     }
 
-    /// Blocks that may be in flight at present, 1 to [`Config::window_max`].
+    /// Blocks that may be in flight at present, 1 to [`BytestreamConfig::window_max`].
     #[must_use]
     pub fn window(&self) -> u16 {
         self.sender.window()
@@ -175,7 +175,8 @@ impl Bytestream {
         self.sender.queued()
     }
 
-    /// How many bytes more may be queued until [`Config::outgoing_bytes`] is reached; 0 when it is closing or closed.
+    /// How many bytes more may be queued until [`BytestreamConfig::outgoing_bytes`] is reached; 0 when it is closing or
+    /// closed.
     #[must_use]
     pub fn writable(&self) -> usize {
         match self.close {
@@ -190,16 +191,17 @@ impl Bytestream {
         self.acks.withheld()
     }
 
-    /// Queues `<open/>`, or opens without one in the role [`Role::Negotiated`]. Does nothing unless the state is Idle.
+    /// Queues `<open/>`, or opens without one in the role [`BytestreamRole::Negotiated`]. Does nothing unless the state is
+    /// Idle.
     pub fn open(&mut self) {
-        if self.state() == State::Idle {
-            self.phase = if self.role == Role::Negotiated { Phase::Open } else { Phase::OpenQueued };
+        if self.state() == BytestreamState::Idle {
+            self.phase = if self.role == BytestreamRole::Negotiated { Phase::Open } else { Phase::OpenQueued };
         }
     }
 
     /// The session is accepted, perhaps otherwise than it was offered, and an `<open/>` of the peer may have come already:
     /// its role from now on, and the agreed block size, which counts if it is smaller. For before anything is sent.
-    pub fn agree(&mut self, role: Role, block_size: u16) {
+    pub fn agree(&mut self, role: BytestreamRole, block_size: u16) {
         self.role = role;
         self.block_size = self.block_size.min(block_size.max(1));
     }
@@ -279,15 +281,15 @@ impl Bytestream {
     ///
     /// # Errors
     ///
-    /// The fault that the peer made, to be answered with [`Fault::to_stanza_error`]; nothing was appended. After one that
-    /// [ends the bytestream](Fault::ends_bytestream) nothing more is taken, what was queued is dropped, withheld results
-    /// are released, and `<close/>` goes out (XEP-0047 § 2.2).
+    /// The fault that the peer made, to be answered with [`BytestreamFault::to_stanza_error`]; nothing was appended. After
+    /// one that [ends the bytestream](BytestreamFault::ends_bytestream) nothing more is taken, what was queued is dropped,
+    /// withheld results are released, and `<close/>` goes out (XEP-0047 § 2.2).
     pub fn handle_request(
         &mut self,
         id: &str,
         request: &Request<'_>,
         received: &mut Vec<u8>,
-    ) -> Result<Handled, Fault> {
+    ) -> Result<Handled, BytestreamFault> {
         let handled = self.request(id, request, received);
         if let Err(fault) = handled
             && fault.ends_bytestream()
@@ -418,22 +420,22 @@ impl Bytestream {
         Some(Sent::Close)
     }
 
-    fn request(&mut self, id: &str, request: &Request<'_>, received: &mut Vec<u8>) -> Result<Handled, Fault> {
+    fn request(&mut self, id: &str, request: &Request<'_>, received: &mut Vec<u8>) -> Result<Handled, BytestreamFault> {
         if request.sid() != self.sid {
-            return Err(Fault::UnknownSid);
+            return Err(BytestreamFault::UnknownSid);
         }
         if self.phase == Phase::Closed {
-            return Err(Fault::Closed);
+            return Err(BytestreamFault::Closed);
         }
         if id.len() > Self::MAX_REQUEST_ID {
-            return Err(Fault::IdTooLong);
+            return Err(BytestreamFault::IdTooLong);
         }
         match *request {
             Request::Open { block_size, .. } => self.opened(id, block_size),
             Request::Data { seq, payload, .. } => {
                 self.check_open()?;
                 if self.acks.withheld() >= self.config.withheld_max || self.acks.len() >= self.config.answers_max {
-                    return Err(Fault::Unacknowledged);
+                    return Err(BytestreamFault::Unacknowledged);
                 }
                 let bytes = self.receiver.block(seq, payload, self.block_size, &self.config, received)?;
                 self.acks.withhold(id);
@@ -445,19 +447,19 @@ impl Bytestream {
                 self.finish();
                 Ok(Handled::Closed)
             }
-            Request::Malformed { fault: Fault::Seq, .. } => self.check_open().and(Err(Fault::Seq)),
+            Request::Malformed { fault: BytestreamFault::Seq, .. } => self.check_open().and(Err(BytestreamFault::Seq)),
             Request::Malformed { fault, .. } => Err(fault),
         }
     }
 
     /// An `<open/>` from either side opens: the Jingle session has agreed to it. One that crosses ours answers it.
-    fn opened(&mut self, id: &str, block_size: u16) -> Result<Handled, Fault> {
-        if self.phase == Phase::Open && (self.role != Role::Negotiated || self.opened_by_peer) {
-            return Err(Fault::AlreadyOpen);
+    fn opened(&mut self, id: &str, block_size: u16) -> Result<Handled, BytestreamFault> {
+        if self.phase == Phase::Open && (self.role != BytestreamRole::Negotiated || self.opened_by_peer) {
+            return Err(BytestreamFault::AlreadyOpen);
         }
         // XEP-0261 § 2.2: a block size that was not agreed is answered resource-constraint; a smaller one does no harm.
         if block_size > self.block_size {
-            return Err(Fault::BlockSizeAboveAgreed { asked: block_size, agreed: self.block_size });
+            return Err(BytestreamFault::BlockSizeAboveAgreed { asked: block_size, agreed: self.block_size });
         }
         self.block_size = block_size;
         self.phase = Phase::Open;
@@ -467,19 +469,19 @@ impl Bytestream {
     }
 
     /// Whether data of the peer may come now.
-    fn check_open(&self) -> Result<(), Fault> {
+    fn check_open(&self) -> Result<(), BytestreamFault> {
         if self.receiving_is_over() {
-            Err(Fault::Closed)
+            Err(BytestreamFault::Closed)
         } else if self.phase == Phase::Open {
             Ok(())
         } else {
-            Err(Fault::NotOpen)
+            Err(BytestreamFault::NotOpen)
         }
     }
 
     /// XEP-0047 § 2.2: after a fault nothing that follows may be processed, and the bytestream MUST be closed.
     fn fail(&mut self) {
-        if self.phase != Phase::Open || self.role == Role::Negotiated {
+        if self.phase != Phase::Open || self.role == BytestreamRole::Negotiated {
             self.finish();
             return;
         }
@@ -493,7 +495,7 @@ impl Bytestream {
 
     /// Where no `<close/>` is sent, it is closed as soon as all is acknowledged: the end of the session says the rest.
     fn close_without_stanza(&mut self) {
-        if self.role == Role::Negotiated && self.close == Close::WhenAcked && self.sender.is_idle() {
+        if self.role == BytestreamRole::Negotiated && self.close == Close::WhenAcked && self.sender.is_idle() {
             self.finish();
         }
     }

@@ -1,6 +1,6 @@
 //! The direction from the peer: seq, block size, base64.
 
-use crate::{Config, Fault, Payload, codec};
+use crate::{BytestreamConfig, BytestreamFault, Payload, codec};
 
 /// What is known about the blocks of the peer.
 #[derive(Debug, Default)]
@@ -19,15 +19,15 @@ impl Receiver {
         seq: u16,
         payload: Payload<'_>,
         block_size: u16,
-        config: &Config,
+        config: &BytestreamConfig,
         received: &mut Vec<u8>,
-    ) -> Result<usize, Fault> {
+    ) -> Result<usize, BytestreamFault> {
         self.check_seq(seq)?;
         let size = codec::decode(payload, config.whitespace, block_size, received)?;
         if size > 0 {
             self.empty = 0;
         } else if self.empty >= config.empty_blocks_max {
-            return Err(Fault::EmptyBlocks);
+            return Err(BytestreamFault::EmptyBlocks);
         } else {
             self.empty += 1;
         }
@@ -36,14 +36,14 @@ impl Receiver {
     }
 
     /// XEP-0047 § 2.2: the data of an out-of-sequence packet MUST NOT be processed.
-    fn check_seq(&self, seq: u16) -> Result<(), Fault> {
+    fn check_seq(&self, seq: u16) -> Result<(), BytestreamFault> {
         let expected = u16::try_from(self.blocks & 0xFFFF).unwrap_or_default();
         // With a counter that wraps, what lies less than half a turn back was used, if there were so many blocks.
         let back = expected.wrapping_sub(seq);
         match back {
             0 => Ok(()),
-            1..=0x7FFF if u64::from(back) <= self.blocks => Err(Fault::SeqUsed { seq, expected }),
-            _ => Err(Fault::SeqAhead { seq, expected }),
+            1..=0x7FFF if u64::from(back) <= self.blocks => Err(BytestreamFault::SeqUsed { seq, expected }),
+            _ => Err(BytestreamFault::SeqAhead { seq, expected }),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use xtls_stanza::Id;
 
-use crate::Config;
+use crate::BytestreamConfig;
 
 /// Memory of the queue that is kept when it has run empty.
 const KEPT_BYTES: usize = 1024;
@@ -70,7 +70,7 @@ struct Window {
 }
 
 impl Sender {
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &BytestreamConfig) -> Self {
         Self {
             queue: Vec::new(),
             acked: 0,
@@ -280,7 +280,7 @@ impl Sender {
 }
 
 impl Window {
-    fn new(config: &Config) -> Self {
+    fn new(config: &BytestreamConfig) -> Self {
         let (size, max) = match config.window_fixed {
             Some(fixed) => (fixed, fixed),
             None => (config.window_initial.min(config.window_max), config.window_max),

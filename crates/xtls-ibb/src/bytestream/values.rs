@@ -1,12 +1,12 @@
 //! What a bytestream is and what it reports.
 
 #[cfg(doc)]
-use crate::{Bytestream, Fault};
+use crate::{Bytestream, BytestreamFault};
 
 /// Which end of the bytestream this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Role {
+pub enum BytestreamRole {
     /// It sends `<open/>`: under XEP-0261 the initiator of the Jingle session.
     Opener,
     /// It waits for `<open/>`.
@@ -19,7 +19,7 @@ pub enum Role {
 /// How far the bytestream has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum State {
+pub enum BytestreamState {
     /// Before [`Bytestream::open`].
     Idle,
     /// The acceptor before `<open/>`.
@@ -62,7 +62,7 @@ pub enum Acked {
         bytes: usize,
     },
     /// A block of ours, behind one that came back: the two contradict each other, and the first cannot be sent again. The
-    /// bytestream is Closing, or Closed in the role [`Role::Negotiated`].
+    /// bytestream is Closing, or Closed in the role [`BytestreamRole::Negotiated`].
     Gap {
         /// How many bytes it had.
         bytes: usize,
@@ -87,7 +87,7 @@ pub enum ErrorOutcome {
     /// way behind it must come back as well; if one of them is acknowledged it is [`Acked::Gap`], and the bytestream ends.
     Suspended,
     /// A block was refused, or lost for good; the bytestream is Closing and sends `<close/>` (XEP-0047 § 2.2). In the role
-    /// [`Role::Negotiated`] it is Closed.
+    /// [`BytestreamRole::Negotiated`] it is Closed.
     Ended {
         /// The error's type is wait: a new session may get through later.
         temporary: bool,

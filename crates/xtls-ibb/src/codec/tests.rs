@@ -6,7 +6,7 @@ use crate::Request;
 
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-fn decoded(text: &str, whitespace: Whitespace, block_size: u16) -> Result<Vec<u8>, Fault> {
+fn decoded(text: &str, whitespace: Whitespace, block_size: u16) -> Result<Vec<u8>, BytestreamFault> {
     // What was received before must stay as it was, whatever comes now.
     let mut out = b"before".to_vec();
     let size = decode(text.into(), whitespace, block_size, &mut out);
@@ -18,11 +18,11 @@ fn decoded(text: &str, whitespace: Whitespace, block_size: u16) -> Result<Vec<u8
     size.map(|_| out.split_off(6))
 }
 
-fn strict(text: &str) -> Result<Vec<u8>, Fault> {
+fn strict(text: &str) -> Result<Vec<u8>, BytestreamFault> {
     decoded(text, Whitespace::Strict, u16::MAX)
 }
 
-fn tolerant(text: &str) -> Result<Vec<u8>, Fault> {
+fn tolerant(text: &str) -> Result<Vec<u8>, BytestreamFault> {
     decoded(text, Whitespace::Tolerant, u16::MAX)
 }
 
@@ -98,10 +98,10 @@ fn m14_what_is_not_base64_is_rejected_and_not_ignored() {
         "AAB=",
         "Zh==",
     ] {
-        assert_eq!(strict(wrong), Err(Fault::NotBase64), "{wrong:?}");
-        assert_eq!(tolerant(wrong), Err(Fault::NotBase64), "{wrong:?}");
-        assert_eq!(tolerant(&format!(" {wrong}\n")), Err(Fault::NotBase64), "{wrong:?}");
-        assert_eq!(tolerant(&format!("AA\nAA{wrong}")), Err(Fault::NotBase64), "{wrong:?}");
+        assert_eq!(strict(wrong), Err(BytestreamFault::NotBase64), "{wrong:?}");
+        assert_eq!(tolerant(wrong), Err(BytestreamFault::NotBase64), "{wrong:?}");
+        assert_eq!(tolerant(&format!(" {wrong}\n")), Err(BytestreamFault::NotBase64), "{wrong:?}");
+        assert_eq!(tolerant(&format!("AA\nAA{wrong}")), Err(BytestreamFault::NotBase64), "{wrong:?}");
     }
 }
 
@@ -123,9 +123,9 @@ fn xep_0047_2_2_the_white_space_of_the_examples() {
                 WpdWpR0uQsuJe7+vh3NWn59/gTc5MDlX8dS9p0ovStmNcyLhxVgmqS8ZKhsblVeu\n      ";
     let run: String = text.split_whitespace().collect();
     assert_eq!(tolerant(text).unwrap(), reference(&run).unwrap());
-    assert_eq!(strict(text), Err(Fault::NotBase64));
-    assert_eq!(strict("QUJD\n"), Err(Fault::NotBase64));
-    assert_eq!(strict("QU JD"), Err(Fault::NotBase64));
+    assert_eq!(strict(text), Err(BytestreamFault::NotBase64));
+    assert_eq!(strict("QUJD\n"), Err(BytestreamFault::NotBase64));
+    assert_eq!(strict("QU JD"), Err(BytestreamFault::NotBase64));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn p05_the_size_is_computed_before_anything_is_decoded() {
     assert_eq!(decoded(&text, Whitespace::Tolerant, 4098).unwrap().len(), 4098);
     assert_eq!(decoded(&format!("A {}", &text[1..]), Whitespace::Tolerant, 4098).unwrap().len(), 4098);
     for size in [1, 4096, 4097] {
-        let fault = Err(Fault::BlockTooLarge { bytes: 4098, block_size: size });
+        let fault = Err(BytestreamFault::BlockTooLarge { bytes: 4098, block_size: size });
         assert_eq!(decoded(&text, Whitespace::Tolerant, size), fault);
         assert_eq!(decoded(&format!("A {}", &text[1..]), Whitespace::Tolerant, size), fault);
     }
@@ -158,9 +158,9 @@ fn a_block_in_several_pieces_is_one_block() {
     };
     assert_eq!(pieces("QU<![CDATA[JD]]>").unwrap(), b"ABC");
     assert_eq!(pieces("Q&#x55;JD").unwrap(), b"ABC");
-    assert_eq!(pieces("QUJD<x xmlns='urn:x'/>"), Err(Fault::NotBase64));
-    assert_eq!(pieces("QU<x xmlns='urn:x'/>JD"), Err(Fault::NotBase64));
-    assert_eq!(pieces("<x xmlns='urn:x'>QUJD</x>"), Err(Fault::NotBase64));
+    assert_eq!(pieces("QUJD<x xmlns='urn:x'/>"), Err(BytestreamFault::NotBase64));
+    assert_eq!(pieces("QU<x xmlns='urn:x'/>JD"), Err(BytestreamFault::NotBase64));
+    assert_eq!(pieces("<x xmlns='urn:x'>QUJD</x>"), Err(BytestreamFault::NotBase64));
 }
 
 proptest! {
@@ -197,7 +197,7 @@ proptest! {
             text.insert_str(at.index(text.len() + 1), &space);
         }
         prop_assert_eq!(tolerant(&text), Ok(bytes.clone()));
-        prop_assert_eq!(strict(&text), Err(Fault::NotBase64));
+        prop_assert_eq!(strict(&text), Err(BytestreamFault::NotBase64));
         if !bytes.is_empty() {
             let limit = u16::try_from(bytes.len() - 1).unwrap();
             let block_size = limit.max(1);

@@ -51,7 +51,7 @@ fn m25_a_block_size_that_is_no_number_is_a_bad_request() {
     ] {
         assert_eq!(parsed("open", &format!("sid='a' block-size='{wrong}'")), "malformed BlockSize", "{wrong:?}");
     }
-    assert_eq!(Fault::BlockSize.to_stanza_error().condition, Condition::BadRequest);
+    assert_eq!(BytestreamFault::BlockSize.to_stanza_error().condition, Condition::BadRequest);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn xep_0047_2_1_sid_is_required_and_an_nmtoken() {
             assert!(parsed(name, &format!("{numbers} sid='{right}'")).contains(" sid: "), "{right:?}");
         }
     }
-    let error = Fault::Sid.to_stanza_error();
+    let error = BytestreamFault::Sid.to_stanza_error();
     assert_eq!((error.condition, error.error_type), (Condition::BadRequest, ErrorType::Modify));
 }
 
@@ -87,7 +87,7 @@ fn xep_0047_2_1_stanza_is_optional_and_iq_by_default() {
 #[test]
 fn xep_0047_4_data_in_messages_is_refused() {
     assert_eq!(parsed("open", "sid='a' block-size='1' stanza='message'"), "malformed MessageStanzas");
-    let error = Fault::MessageStanzas.to_stanza_error();
+    let error = BytestreamFault::MessageStanzas.to_stanza_error();
     assert_eq!((error.condition, error.error_type), (Condition::FeatureNotImplemented, ErrorType::Cancel));
 }
 
@@ -114,7 +114,7 @@ fn attributes_and_children_that_are_not_known_are_ignored() {
 #[test]
 fn other_elements_and_namespaces() {
     assert_eq!(parsed("stream", "sid='a'"), "refused UnknownElement");
-    assert_eq!(Fault::UnknownElement.to_stanza_error().condition, Condition::FeatureNotImplemented);
+    assert_eq!(BytestreamFault::UnknownElement.to_stanza_error().condition, Condition::FeatureNotImplemented);
     assert!(Request::parse(element("<open xmlns='urn:x' sid='a' block-size='1'/>").root()).is_none());
     assert!(Request::parse(element("<open sid='a' block-size='1'/>").root()).is_none());
 }

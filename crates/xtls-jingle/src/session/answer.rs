@@ -2,7 +2,7 @@
 
 use xtls_stanza::{Condition, StanzaError};
 
-use super::{Session, State};
+use super::{Session, SessionState};
 use crate::{Action, JingleCondition};
 
 /// One of our requests was answered with an error.
@@ -21,7 +21,7 @@ pub struct Refused {
 pub enum Verdict {
     /// Nothing: the peer is alive, and does not know or does not want the request, which it need not.
     Tolerated,
-    /// The peer has no such session (any more): the state is [`State::Ended`], and nothing is left to be sent.
+    /// The peer has no such session (any more): the state is [`SessionState::Ended`], and nothing is left to be sent.
     Ended,
     /// The session cannot go on as it is; the driver terminates it, unless it knows better (a temporary error to a ping).
     Fatal,
@@ -50,7 +50,7 @@ impl Session {
             || JingleCondition::of(error) == Some(JingleCondition::UnknownSession);
         // A refused session-initiate has made no session (XEP-0166 § 6.3.2).
         let is_over = matches!(action, Action::SessionInitiate | Action::SessionTerminate);
-        if self.state == State::Ended || is_unknown || is_over {
+        if self.state == SessionState::Ended || is_unknown || is_over {
             return Verdict::Ended;
         }
         // Clients that do not know security-info (it is "not really necessary", draft § 3) or pings answer so.

@@ -13,7 +13,8 @@ pub use answer::{Refused, Verdict};
 pub use error::{AcceptError, ChooseError, InitiateError, PingError};
 
 use crate::{
-    Action, Answer, Content, Dialect, IbbVersion, Jingle, JingleVersion, Offer, Reason, Refusal, Security, Sent, sid,
+    Acceptance, Action, Content, Dialect, IbbVersion, Jingle, JingleVersion, Offer, OfferRefusal, Reason, Security,
+    Sent, sid,
 };
 
 /// The state machine of one Jingle session with one content, an in-band bytestream and XTLS.
@@ -35,7 +36,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Session {
     role: Role,
-    state: State,
+    state: SessionState,
     dialect: Dialect,
     version: JingleVersion,
     sid: String,
@@ -62,7 +63,7 @@ pub enum Role {
 /// The overall state of a session (XEP-0166 § 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum State {
+pub enum SessionState {
     /// Offered, not yet accepted.
     Pending,
     /// Accepted.
@@ -74,7 +75,7 @@ pub enum State {
 /// What a request of the peer brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Event {
+pub enum SessionEvent {
     /// To the initiator: the responder accepted. The negotiated values are there to be read.
     Accepted {
         /// The responder's `<security/>`. Without one, securing the transport has failed (draft § 3); with one that names
@@ -122,7 +123,7 @@ impl Session {
     /// # Errors
     ///
     /// When no session can come of it: the refusal says what is to be done instead.
-    pub fn incoming(initiate: &Jingle) -> Result<Self, Refusal> {
+    pub fn incoming(initiate: &Jingle) -> Result<Self, OfferRefusal> {
         Offer::read(initiate).map(|offer| Self::new(Role::Responder, initiate.version, &initiate.sid, offer))
     }
 
@@ -135,7 +136,7 @@ impl Session {
     fn new(role: Role, version: JingleVersion, sid: &str, offer: Offer) -> Self {
         Self {
             role,
-            state: State::Pending,
+            state: SessionState::Pending,
             dialect: Dialect::default(),
             version,
             sid: sid.to_owned(),
@@ -157,7 +158,7 @@ impl Session {
 
     /// The overall state.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> SessionState {
         self.state
     }
 
@@ -225,7 +226,7 @@ impl Session {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         let open = self.unanswered.iter().any(|sent| sent.action == Action::SessionTerminate);
-        self.state == State::Ended && self.queue.is_empty() && !open
+        self.state == SessionState::Ended && self.queue.is_empty() && !open
     }
 
     /// Whether an answer of the peer is due to anything but a session-terminate.
@@ -244,8 +245,8 @@ impl Session {
     /// # Errors
     ///
     /// When there is nothing to accept, or a value cannot be answered.
-    pub fn accept(&mut self, answer: Answer) -> Result<(), AcceptError> {
-        if self.role != Role::Responder || self.state != State::Pending {
+    pub fn accept(&mut self, answer: Acceptance) -> Result<(), AcceptError> {
+        if self.role != Role::Responder || self.state != SessionState::Pending {
             return Err(AcceptError::NotPending);
         }
         if answer.block_size == 0 {
@@ -264,7 +265,7 @@ impl Session {
         let request = self.request(Action::SessionAccept).with_responder(answer.responder).with_content(content);
         self.queue.push_back(request);
         self.answer = Some(security);
-        self.state = State::Active;
+        self.state = SessionState::Active;
         Ok(())
     }
 
@@ -274,7 +275,7 @@ impl Session {
     ///
     /// When there is nothing to choose (any more), or not both ends offered the method.
     pub fn choose(&mut self, method: Method) -> Result<(), ChooseError> {
-        let (Role::Initiator, State::Active, Some(answer)) = (self.role, self.state, &self.answer) else {
+        let (Role::Initiator, SessionState::Active, Some(answer)) = (self.role, self.state, &self.answer) else {
             return Err(ChooseError::NotAccepted);
         };
         if self.method.is_some() {
@@ -301,7 +302,7 @@ impl Session {
     ///
     /// When the session has ended, or the last ping is not answered yet.
     pub fn ping(&mut self) -> Result<(), PingError> {
-        if self.state == State::Ended {
+        if self.state == SessionState::Ended {
             return Err(PingError::Ended);
         }
         if self.is_open(Action::SessionInfo) {
@@ -311,13 +312,13 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session: queues a session-terminate, instead of what else was queued. The state is [`State::Ended`] at
-    /// once (XEP-0166 § 6.7).
+    /// Ends the session: queues a session-terminate, instead of what else was queued. The state is
+    /// [`SessionState::Ended`] at once (XEP-0166 § 6.7).
     ///
     /// Nothing is queued if the session has ended before, or was never offered because its session-initiate is still
     /// queued.
     pub fn terminate(&mut self, reason: Reason) {
-        if self.state == State::Ended {
+        if self.state == SessionState::Ended {
             return;
         }
         let is_unknown_to_peer = self.queue.iter().any(|request| request.action == Action::SessionInitiate);
@@ -353,7 +354,7 @@ impl Session {
     }
 
     fn end(&mut self) {
-        self.state = State::Ended;
+        self.state = SessionState::Ended;
         self.queue.clear();
     }
 

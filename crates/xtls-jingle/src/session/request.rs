@@ -1,37 +1,37 @@
 //! What a session does with the requests of its peer.
 
-use super::{Event, Role, Session, State};
-use crate::{Action, Content, Creator, Fault, IbbTransport, Jingle, Transport};
+use super::{Role, Session, SessionEvent, SessionState};
+use crate::{Action, Content, Creator, IbbTransport, Jingle, JingleFault, Transport};
 
 impl Session {
     /// Takes a request of the peer. It is acknowledged with an empty result; the event, if any, says what it brought.
     ///
     /// # Errors
     ///
-    /// When it cannot be taken: it is answered with [`Fault::stanza_error`], and the session is as it was before.
-    pub fn handle_request(&mut self, request: &Jingle) -> Result<Option<Event>, Fault> {
+    /// When it cannot be taken: it is answered with [`JingleFault::stanza_error`], and the session is as it was before.
+    pub fn handle_request(&mut self, request: &Jingle) -> Result<Option<SessionEvent>, JingleFault> {
         // XEP-0166 § 6.7: whatever comes after the end MUST be answered unknown-session.
         // What comes in another namespace is about another session: this one is carried on in its own.
-        if self.state == State::Ended || request.sid != self.sid || request.version != self.version {
-            return Err(Fault::UnknownSession);
+        if self.state == SessionState::Ended || request.sid != self.sid || request.version != self.version {
+            return Err(JingleFault::UnknownSession);
         }
         match request.action {
-            Action::SessionInitiate => Err(Fault::OutOfOrder("the session exists")),
+            Action::SessionInitiate => Err(JingleFault::OutOfOrder("the session exists")),
             Action::SessionAccept => self.session_accept(request).map(Some),
             Action::SecurityInfo => self.security_info(request),
             Action::SessionInfo if is_ping(request) => Ok(None),
             // XEP-0166 § 6.8: informational messages that are not understood MUST be answered so.
             // A session has one bytestream: one that XEP-0261 § 2.4 would let the peer add would only be refused when it is
             // opened.
-            Action::SessionInfo | Action::DescriptionInfo | Action::TransportInfo => Err(Fault::UnsupportedInfo),
+            Action::SessionInfo | Action::DescriptionInfo | Action::TransportInfo => Err(JingleFault::UnsupportedInfo),
             Action::SessionTerminate => {
                 self.end();
-                Ok(Some(Event::Terminated(request.reason.clone())))
+                Ok(Some(SessionEvent::Terminated(request.reason.clone())))
             }
             // They answer what a session never asks for.
-            Action::ContentAccept | Action::ContentReject => Err(Fault::OutOfOrder("no content-add was sent")),
+            Action::ContentAccept | Action::ContentReject => Err(JingleFault::OutOfOrder("no content-add was sent")),
             Action::TransportAccept | Action::TransportReject => {
-                Err(Fault::OutOfOrder("no transport-replace was sent"))
+                Err(JingleFault::OutOfOrder("no transport-replace was sent"))
             }
             Action::ContentAdd => self.content_add(request),
             Action::ContentModify => self.content_modify(request),
@@ -40,27 +40,27 @@ impl Session {
         }
     }
 
-    fn session_accept(&mut self, request: &Jingle) -> Result<Event, Fault> {
+    fn session_accept(&mut self, request: &Jingle) -> Result<SessionEvent, JingleFault> {
         if self.role != Role::Initiator {
-            return Err(Fault::OutOfOrder("only the responder accepts"));
+            return Err(JingleFault::OutOfOrder("only the responder accepts"));
         }
-        if self.state != State::Pending {
-            return Err(Fault::OutOfOrder("the session is accepted"));
+        if self.state != SessionState::Pending {
+            return Err(JingleFault::OutOfOrder("the session is accepted"));
         }
         let content = self.content_of(request)?;
         if content.name.is_none() {
-            return Err(Fault::Malformed("a content without a name"));
+            return Err(JingleFault::Malformed("a content without a name"));
         }
         // § 7.2.8: it accepts contents of the disposition "session" and no others.
         if !content.is_session() {
-            return Err(Fault::Malformed("a content whose disposition is not session"));
+            return Err(JingleFault::Malformed("a content whose disposition is not session"));
         }
         // § 7.2.8: each content MUST contain one description and one transport.
         let (Some(description), Some(transport)) = (&content.description, &content.transport) else {
-            return Err(Fault::Malformed("a content without description or transport"));
+            return Err(JingleFault::Malformed("a content without description or transport"));
         };
         if !description.is_same_application(&self.offer.description) {
-            return Err(Fault::NotAcceptable("another application than was offered"));
+            return Err(JingleFault::NotAcceptable("another application than was offered"));
         }
         let ibb = self.offered_transport(transport)?;
         // The namespace selects the behaviour, and the responder has the last word on what it can do.
@@ -68,57 +68,57 @@ impl Session {
         // XEP-0261 § 2.2: the responder may only lower it. Some raise it, and mean no harm.
         self.block_size = ibb.block_size.unwrap_or(self.offer.block_size).min(self.offer.block_size);
         self.answer = content.xtls().cloned();
-        self.state = State::Active;
-        Ok(Event::Accepted { security: self.answer.clone() })
+        self.state = SessionState::Active;
+        Ok(SessionEvent::Accepted { security: self.answer.clone() })
     }
 
-    fn offered_transport<'a>(&self, transport: &'a Transport) -> Result<&'a IbbTransport, Fault> {
+    fn offered_transport<'a>(&self, transport: &'a Transport) -> Result<&'a IbbTransport, JingleFault> {
         match transport {
-            Transport::Other { .. } => Err(Fault::NotAcceptable("another transport than was offered")),
+            Transport::Other { .. } => Err(JingleFault::NotAcceptable("another transport than was offered")),
             Transport::Ibb(ibb) if ibb.sid.as_ref().is_some_and(|sid| *sid != self.offer.ibb_sid) => {
-                Err(Fault::NotAcceptable("another bytestream than was offered"))
+                Err(JingleFault::NotAcceptable("another bytestream than was offered"))
             }
-            Transport::Ibb(ibb) if ibb.in_messages => Err(Fault::NotAcceptable("data in IQ stanzas was offered")),
+            Transport::Ibb(ibb) if ibb.in_messages => Err(JingleFault::NotAcceptable("data in IQ stanzas was offered")),
             Transport::Ibb(ibb) => Ok(ibb),
         }
     }
 
     /// The initiator's choice. The first that is acknowledged stands; the same again is harmless.
-    fn security_info(&mut self, request: &Jingle) -> Result<Option<Event>, Fault> {
+    fn security_info(&mut self, request: &Jingle) -> Result<Option<SessionEvent>, JingleFault> {
         if self.role != Role::Responder {
-            return Err(Fault::OutOfOrder("only the initiator chooses the method"));
+            return Err(JingleFault::OutOfOrder("only the initiator chooses the method"));
         }
         let Some(said) = self.content_of(request)?.xtls() else {
-            return Err(Fault::Malformed("security-info without a security precondition of XTLS"));
+            return Err(JingleFault::Malformed("security-info without a security precondition of XTLS"));
         };
         if said.is_empty() {
-            return Err(Fault::Malformed("security-info without a known method"));
+            return Err(JingleFault::Malformed("security-info without a known method"));
         }
         let mut possible = said.methods.iter().copied().filter(|method| self.is_offered_by_both(*method));
-        let method = possible.next().ok_or(Fault::OutOfOrder("a method that not both ends offered"))?;
+        let method = possible.next().ok_or(JingleFault::OutOfOrder("a method that not both ends offered"))?;
         if possible.next().is_some() {
             // It says no more than the offers did. Nothing is chosen: the first bytes of TLS will tell.
             return if self.dialect.several_methods {
                 Ok(None)
             } else {
-                Err(Fault::Malformed("security-info with several possible methods"))
+                Err(JingleFault::Malformed("security-info with several possible methods"))
             };
         }
         match self.method {
-            Some(chosen) if chosen != method => Err(Fault::OutOfOrder("another method was chosen already")),
+            Some(chosen) if chosen != method => Err(JingleFault::OutOfOrder("another method was chosen already")),
             Some(_) => Ok(None),
             None => {
                 self.method = Some(method);
                 // Before the session is accepted the choice is only noted: our own answer may still exclude it.
-                Ok((self.state == State::Active).then_some(Event::MethodChosen(method)))
+                Ok((self.state == SessionState::Active).then_some(SessionEvent::MethodChosen(method)))
             }
         }
     }
 
     /// The one content of a request, which must be that of the session. Where the dialect allows it, a name may be missing.
-    pub(super) fn content_of<'a>(&self, request: &'a Jingle) -> Result<&'a Content, Fault> {
+    pub(super) fn content_of<'a>(&self, request: &'a Jingle) -> Result<&'a Content, JingleFault> {
         let [content] = request.contents.as_slice() else {
-            return Err(Fault::Malformed("not exactly one content"));
+            return Err(JingleFault::Malformed("not exactly one content"));
         };
         let is_named = match &content.name {
             Some(name) => *name == self.offer.content_name,
@@ -126,7 +126,7 @@ impl Session {
         };
         // § 7.3: creator and name together identify a content, and the creator never changes.
         if content.creator != Creator::Initiator || !is_named {
-            return Err(Fault::Malformed("a content that is not part of the session"));
+            return Err(JingleFault::Malformed("a content that is not part of the session"));
         }
         Ok(content)
     }

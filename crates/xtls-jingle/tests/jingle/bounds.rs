@@ -1,8 +1,8 @@
 //! Every bound, at the limit and one past it.
 
 use xtls_jingle::{
-    Action, Answer, Content, Description, DescriptionError, Fault, InitiateError, Jingle, MAX_SID, MalformedKind,
-    PingError, Reason, ReasonCondition, Refusal, Session,
+    Acceptance, Action, Content, Description, DescriptionError, InitiateError, Jingle, JingleFault, MAX_SID,
+    MalformedKind, OfferRefusal, PingError, Reason, ReasonCondition, Session,
 };
 use xtls_stanza::{Element, Method};
 
@@ -98,7 +98,7 @@ fn a_description_has_at_most_16_kib() {
     let (_, initiate) = next(&mut initiator);
     assert!(Session::incoming(&initiate).is_ok());
     let longer = parse(&write(&initiate).replacen("xxx", "xxxx", 1));
-    assert!(matches!(Session::incoming(&longer), Err(Refusal::Fault(Fault::NotAcceptable(_)))));
+    assert!(matches!(Session::incoming(&longer), Err(OfferRefusal::Fault(JingleFault::NotAcceptable(_)))));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn at_most_four_requests_of_an_initiator_are_open() {
     let mut initiator = Session::initiate(SID, &jid(ROMEO), offer()).unwrap();
     let (first, initiate) = next(&mut initiator);
     let mut responder = Session::incoming(&initiate).unwrap();
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     initiator.handle_request(&next(&mut responder).1).unwrap();
     initiator.choose(Method::X509).unwrap();
     initiator.ping().unwrap();
@@ -151,7 +151,7 @@ fn at_most_seven_requests_are_open_with_the_answers_to_the_peers() {
     let mut initiator = Session::initiate(SID, &jid(ROMEO), offer()).unwrap();
     let (first, initiate) = next(&mut initiator);
     let mut responder = Session::incoming(&initiate).unwrap();
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     initiator.handle_request(&next(&mut responder).1).unwrap();
     initiator.choose(Method::X509).unwrap();
     initiator.ping().unwrap();

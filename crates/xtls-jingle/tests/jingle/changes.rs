@@ -1,7 +1,8 @@
 //! XEP-0166 § 7.2: requests to change what was negotiated, in a session that keeps its one content and its one transport.
 
 use xtls_jingle::{
-    Action, Event, Fault, JingleCondition, JingleVersion, Reason, ReasonCondition, Senders, Session, State, Verdict,
+    Action, JingleCondition, JingleFault, JingleVersion, Reason, ReasonCondition, Senders, Session, SessionEvent,
+    SessionState, Verdict,
 };
 use xtls_stanza::{Condition, ErrorType, StanzaError};
 
@@ -21,7 +22,7 @@ fn modify(senders: &str) -> xtls_jingle::Jingle {
 }
 
 /// The fault, and that it changed nothing.
-fn fault(session: &mut Session, request: &xtls_jingle::Jingle) -> Fault {
+fn fault(session: &mut Session, request: &xtls_jingle::Jingle) -> JingleFault {
     let before = picture(session);
     let fault = session.handle_request(request).unwrap_err();
     assert_eq!(picture(session), before);
@@ -61,7 +62,10 @@ fn xep_0166_7_2_2_a_content_add_of_nothing_new_is_malformed() {
         "<content creator='responder' name='voice'/><content creator='initiator' name='xmlstream'/>",
     ] {
         for mut session in sessions() {
-            assert!(matches!(fault(&mut session, &jingle(Action::ContentAdd, inner)), Fault::Malformed(_)), "{inner}");
+            assert!(
+                matches!(fault(&mut session, &jingle(Action::ContentAdd, inner)), JingleFault::Malformed(_)),
+                "{inner}"
+            );
         }
     }
     // Creator and name together identify a content (§ 7.3).
@@ -125,7 +129,7 @@ fn xep_0166_7_2_16_of_two_crossing_actions_the_initiators_wins() {
     assert_eq!(picture(&responder), before, "and not objected to again");
     let refused = responder.handle_error(sent.id.as_str(), &error).unwrap();
     assert_eq!((refused.action, refused.verdict), (Action::ContentModify, Verdict::Tolerated));
-    assert_eq!(responder.state(), State::Active);
+    assert_eq!(responder.state(), SessionState::Active);
 }
 
 #[test]
@@ -145,8 +149,8 @@ fn xep_0166_7_2_5_content_remove_leaves_a_void_session_which_is_terminated() {
     };
     for mut session in sessions() {
         let event = session.handle_request(&remove("<reason><decline/></reason>"));
-        assert_eq!(event, Ok(Some(Event::Terminated(Some(reason.clone())))));
-        assert_eq!((session.state(), session.is_finished()), (State::Ended, false));
+        assert_eq!(event, Ok(Some(SessionEvent::Terminated(Some(reason.clone())))));
+        assert_eq!((session.state(), session.is_finished()), (SessionState::Ended, false));
         let (sent, request) = next(&mut session);
         assert_eq!((request.action, request.reason), (Action::SessionTerminate, Some(ReasonCondition::Success.into())));
         assert_eq!(next_xml(&mut session), None, "no content-accept, nothing else");
@@ -154,7 +158,7 @@ fn xep_0166_7_2_5_content_remove_leaves_a_void_session_which_is_terminated() {
         assert!(session.is_finished());
     }
     let (mut initiator, _) = active();
-    assert_eq!(initiator.handle_request(&remove("")), Ok(Some(Event::Terminated(None))));
+    assert_eq!(initiator.handle_request(&remove("")), Ok(Some(SessionEvent::Terminated(None))));
 }
 
 #[test]
@@ -197,13 +201,13 @@ fn xep_0166_7_3_a_change_names_the_content_of_the_session() {
         for inner in bodies {
             for mut session in sessions() {
                 let fault = fault(&mut session, &jingle(action, inner));
-                assert!(matches!(fault, Fault::Malformed(_)), "{action} {inner}: {fault}");
+                assert!(matches!(fault, JingleFault::Malformed(_)), "{action} {inner}: {fault}");
             }
         }
     }
     let (mut initiator, _) = active();
     let no_transport = jingle(Action::TransportReplace, "<content creator='initiator' name='xmlstream'/>");
-    assert!(matches!(fault(&mut initiator, &no_transport), Fault::Malformed(_)));
+    assert!(matches!(fault(&mut initiator, &no_transport), JingleFault::Malformed(_)));
 }
 
 #[test]
@@ -228,7 +232,7 @@ fn one_answer_of_a_kind_is_open_and_a_second_request_is_refused() {
             assert_eq!((error.error_type, error.condition), (ErrorType::Wait, Condition::ResourceConstraint), "queued");
             let (sent, _) = next(&mut session);
             for _ in 0..100 {
-                assert!(matches!(fault(&mut session, request), Fault::Busy(_)), "sent");
+                assert!(matches!(fault(&mut session, request), JingleFault::Busy(_)), "sent");
             }
             assert!(session.waits_for_answer());
             assert_eq!(session.handle_result(sent.id.as_str()), Some(action));

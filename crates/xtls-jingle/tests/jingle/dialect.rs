@@ -1,7 +1,8 @@
 //! The options and the profiles: what each reads, offers and tolerates.
 
 use xtls_jingle::{
-    Action, Answer, Description, Dialect, Event, Fault, IbbVersion, JingleVersion, Offer, Profile, Session, Transport,
+    Acceptance, Action, Description, Dialect, IbbVersion, JingleFault, JingleVersion, Offer, Profile, Session,
+    SessionEvent, Transport,
 };
 use xtls_stanza::Method;
 
@@ -161,10 +162,10 @@ fn security_info_with_several_methods_chooses_nothing_where_it_is_tolerated() {
         let before = super::picture(&responder);
         let answer = responder.handle_request(&request);
         assert_eq!(super::picture(&responder), before, "nothing is chosen");
-        assert!(matches!(answer, Ok(None) | Err(Fault::Malformed(_))), "{answer:?}");
+        assert!(matches!(answer, Ok(None) | Err(JingleFault::Malformed(_))), "{answer:?}");
         // A later one that is clear still counts.
         let clear = info("creator='initiator' name='xmlstream'", &["x509"]);
-        assert_eq!(responder.handle_request(&clear), Ok(Some(Event::MethodChosen(Method::X509))));
+        assert_eq!(responder.handle_request(&clear), Ok(Some(SessionEvent::MethodChosen(Method::X509))));
         assert_eq!(responder.handle_request(&request).is_ok(), answer.is_ok(), "nor changed");
         assert_eq!(responder.method(), Some(Method::X509));
         answer.is_ok()
@@ -182,8 +183,8 @@ fn m7_no_dialect_makes_a_method_possible_that_not_both_offered() {
     for dialect in DIALECTS {
         let mut responder = super::active_with(&[Method::X509]).1.with_dialect(dialect);
         let name = "creator='initiator' name='xmlstream'";
-        assert!(matches!(responder.handle_request(&info(name, &["srp"])), Err(Fault::OutOfOrder(_))));
-        assert!(matches!(responder.handle_request(&info(name, &[])), Err(Fault::Malformed(_))));
+        assert!(matches!(responder.handle_request(&info(name, &["srp"])), Err(JingleFault::OutOfOrder(_))));
+        assert!(matches!(responder.handle_request(&info(name, &[])), Err(JingleFault::Malformed(_))));
         assert_eq!(responder.method(), None);
     }
 }
@@ -213,7 +214,7 @@ fn security_info_is_taken_before_and_after_the_accept_by_all() {
         let name = "creator='initiator' name='xmlstream'";
         let mut early = pending(offer()).1.with_dialect(dialect);
         assert_eq!(early.handle_request(&info(name, &["srp"])), Ok(None));
-        early.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+        early.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
         assert_eq!(early.method(), Some(Method::Srp));
         let mut late = active().1.with_dialect(dialect);
         late.tls_started(Method::Srp);
@@ -257,7 +258,7 @@ fn an_answer_has_the_dialect_of_nobody() {
             offer.ibb_version = version;
             let (_, initiate) = super::next_xml(&mut Session::initiate(SID, &jid(ROMEO), offer).unwrap()).unwrap();
             let mut responder = Session::incoming(&parse_with(&initiate, &dialect)).unwrap().with_dialect(dialect);
-            responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+            responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
             let (_, xml) = super::next_xml(&mut responder).unwrap();
             assert!(xml.contains(version.ns()), "{xml}");
         }

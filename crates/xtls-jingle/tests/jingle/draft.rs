@@ -3,7 +3,7 @@
 //! are understood.
 
 use xtls_jingle::{
-    Action, Description, Dialect, Event, IbbVersion, MalformedKind, Reason, ReasonCondition, Security, Session,
+    Action, Description, Dialect, IbbVersion, MalformedKind, Reason, ReasonCondition, Security, Session, SessionEvent,
     Transport,
 };
 use xtls_stanza::{Element, Limits, Method, XtlsVersion};
@@ -111,12 +111,17 @@ fn draft_3_the_examples_over_ibb_0_as_the_draft_has_them() {
     for dialect in [Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT] {
         let mut responder = Session::incoming(&parse_with(INITIATE, &dialect)).unwrap().with_dialect(dialect);
         assert_eq!((responder.ibb_version(), responder.ibb_sid()), (IbbVersion::Ibb0, "ch3d9s71"));
-        responder.accept(super::Answer::new(super::jid(super::JULIET), 4096, super::security(super::BOTH))).unwrap();
+        responder
+            .accept(super::Acceptance::new(super::jid(super::JULIET), 4096, super::security(super::BOTH)))
+            .unwrap();
         let info = parse_with(SECURITY_INFO, &dialect);
-        assert_eq!(responder.handle_request(&info), Ok(Some(Event::MethodChosen(Method::X509))));
+        assert_eq!(responder.handle_request(&info), Ok(Some(SessionEvent::MethodChosen(Method::X509))));
 
         let (mut initiator, _) = pending(super::offer());
-        assert!(matches!(initiator.handle_request(&parse_with(ACCEPT, &dialect)), Ok(Some(Event::Accepted { .. }))));
+        assert!(matches!(
+            initiator.handle_request(&parse_with(ACCEPT, &dialect)),
+            Ok(Some(SessionEvent::Accepted { .. }))
+        ));
         assert_eq!(initiator.ibb_version(), IbbVersion::Ibb0, "that of the accept");
     }
 }
@@ -125,7 +130,7 @@ fn draft_3_the_examples_over_ibb_0_as_the_draft_has_them() {
 fn draft_3_session_accept_corrected() {
     let (mut initiator, _) = pending(super::offer());
     let event = initiator.handle_request(&parse(ACCEPT)).unwrap();
-    let Some(Event::Accepted { security: Some(security) }) = event else { panic!("accepted with security") };
+    let Some(SessionEvent::Accepted { security: Some(security) }) = event else { panic!("accepted with security") };
     assert_eq!(security.methods, [Method::X509, Method::Srp]);
     let content = &parse(ACCEPT).contents[0];
     assert_eq!(
@@ -137,7 +142,7 @@ fn draft_3_session_accept_corrected() {
 #[test]
 fn draft_3_security_info_corrected() {
     let (_, mut responder) = active();
-    assert_eq!(responder.handle_request(&parse(SECURITY_INFO)), Ok(Some(Event::MethodChosen(Method::X509))));
+    assert_eq!(responder.handle_request(&parse(SECURITY_INFO)), Ok(Some(SessionEvent::MethodChosen(Method::X509))));
 }
 
 #[test]
@@ -163,14 +168,14 @@ fn draft_4_session_terminate_without_a_reason() {
     assert_eq!((jingle.action, jingle.sid.as_str(), &jingle.reason), (Action::SessionTerminate, "851ba2", &None));
     let (mut initiator, _) = active();
     let ours = parse(&TERMINATE_4.replace("851ba2", SID));
-    assert_eq!(initiator.handle_request(&ours), Ok(Some(Event::Terminated(None))));
+    assert_eq!(initiator.handle_request(&ours), Ok(Some(SessionEvent::Terminated(None))));
 }
 
 #[test]
 fn draft_6_session_terminate_with_security_error() {
     let (_, mut responder) = active();
     let reason = Reason::new(ReasonCondition::SecurityError);
-    assert_eq!(responder.handle_request(&parse(TERMINATE_6)), Ok(Some(Event::Terminated(Some(reason)))));
+    assert_eq!(responder.handle_request(&parse(TERMINATE_6)), Ok(Some(SessionEvent::Terminated(Some(reason)))));
 }
 
 #[test]

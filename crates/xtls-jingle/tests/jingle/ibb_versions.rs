@@ -1,6 +1,8 @@
 //! The generations of in-band bytestreams as a transport: the namespace selects how they begin and end.
 
-use xtls_jingle::{Action, Answer, Dialect, Event, Fault, IbbVersion, Offer, Reason, Refusal, Session, Transport};
+use xtls_jingle::{
+    Acceptance, Action, Dialect, IbbVersion, JingleFault, Offer, OfferRefusal, Reason, Session, SessionEvent, Transport,
+};
 
 use super::{BOTH, IBB_SID, JULIET, ROMEO, SID, ibb, jid, next_xml, offer, parse_with, security};
 
@@ -43,12 +45,12 @@ fn the_offered_version_is_written_and_echoed() {
 
         let mut responder = Session::incoming(&parse_with(&initiate, &Dialect::TOLERANT)).unwrap();
         assert_eq!((responder.ibb_version(), responder.offer()), (*version, &offer_over(*version)));
-        responder.accept(Answer::new(jid(JULIET), 2048, security(BOTH))).unwrap();
+        responder.accept(Acceptance::new(jid(JULIET), 2048, security(BOTH))).unwrap();
         let (_, accept) = next_xml(&mut responder).unwrap();
         let accept = parse_with(&accept, &Dialect::TOLERANT);
         let answered = ibb(Some(IBB_SID), Some(2048)).with_version(*version);
         assert_eq!(accept.contents[0].transport, Some(Transport::Ibb(answered)));
-        assert!(matches!(initiator.handle_request(&accept), Ok(Some(Event::Accepted { security: Some(_) }))));
+        assert!(matches!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { security: Some(_) }))));
         assert_eq!((initiator.ibb_version(), initiator.block_size()), (*version, 2048));
     }
 }
@@ -59,7 +61,7 @@ fn the_version_of_the_accept_is_followed() {
         for accepted in IbbVersion::ALL {
             let (mut initiator, _) = offered(*offered_version);
             let event = initiator.handle_request(&parse_with(&accept(*accepted), &Dialect::TOLERANT));
-            assert!(matches!(event, Ok(Some(Event::Accepted { security: Some(_) }))));
+            assert!(matches!(event, Ok(Some(SessionEvent::Accepted { security: Some(_) }))));
             assert_eq!(initiator.ibb_version(), *accepted);
             assert_eq!(initiator.offer().ibb_version, *offered_version, "what was offered stays known");
         }
@@ -78,7 +80,7 @@ fn a_version_that_is_not_read_is_not_followed() {
             let (mut initiator, _) = offered(IbbVersion::Ibb1);
             let answer = initiator.handle_request(&parse_with(&accept(*version), &dialect));
             assert_eq!(answer.is_ok(), is_followed, "{dialect:?} {version:?}");
-            assert!(is_followed || matches!(answer, Err(Fault::NotAcceptable(_))));
+            assert!(is_followed || matches!(answer, Err(JingleFault::NotAcceptable(_))));
         }
     }
 }
@@ -89,7 +91,8 @@ fn an_offer_in_a_version_that_is_not_read_is_unsupported() {
     without_ibb_0.ibb_0 = false;
     for (version, dialect) in [(IbbVersion::Ibb0, without_ibb_0), (IbbVersion::Tmp, Dialect::STRICT)] {
         let (_, initiate) = offered(version);
-        let Err(Refusal::Unsupported(Reason { condition, .. })) = Session::incoming(&parse_with(&initiate, &dialect))
+        let Err(OfferRefusal::Unsupported(Reason { condition, .. })) =
+            Session::incoming(&parse_with(&initiate, &dialect))
         else {
             panic!("{version:?} is not read")
         };
@@ -98,7 +101,7 @@ fn an_offer_in_a_version_that_is_not_read_is_unsupported() {
 }
 
 /// A session-initiate whose transport has these attributes.
-fn initiate(version: IbbVersion, attributes: &str) -> Result<Session, Refusal> {
+fn initiate(version: IbbVersion, attributes: &str) -> Result<Session, OfferRefusal> {
     let xml = format!(
         "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='{SID}'>\
          <content creator='initiator' name='xmlstream'><description xmlns='urn:xmpp:jingle:apps:xmlstream:0'/>\
@@ -121,7 +124,7 @@ fn an_offer_of_the_oldest_version_may_leave_out_sid_and_block_size() {
     for version in [IbbVersion::Ibb0, IbbVersion::Ibb1] {
         for attributes in ["", "sid='x'", "block-size='1'"] {
             let refusal = initiate(version, attributes).unwrap_err();
-            assert!(matches!(refusal, Refusal::Fault(Fault::Malformed(_))), "{version:?} {attributes}");
+            assert!(matches!(refusal, OfferRefusal::Fault(JingleFault::Malformed(_))), "{version:?} {attributes}");
         }
     }
 }
@@ -146,7 +149,7 @@ fn the_bounds_of_the_parameters_hold_in_every_version() {
         assert_eq!(read("stanza='message'"), Ok(()));
         assert_eq!(read("stanza='presence'"), Err(IbbStanza));
         let refusal = initiate(*version, "sid='x' block-size='1' stanza='message'").unwrap_err();
-        assert!(matches!(refusal, Refusal::Unsupported(_)));
+        assert!(matches!(refusal, OfferRefusal::Unsupported(_)));
     }
 }
 

@@ -2,8 +2,8 @@
 //! before any namespace was issued.
 
 use xtls_jingle::{
-    Action, Answer, Description, Dialect, Event, Fault, IbbVersion, Jingle, JingleVersion, Reason, ReasonCondition,
-    Refusal, Security, Session, State, Transport,
+    Acceptance, Action, Description, Dialect, IbbVersion, Jingle, JingleFault, JingleVersion, OfferRefusal, Reason,
+    ReasonCondition, Security, Session, SessionEvent, SessionState, Transport,
 };
 use xtls_stanza::{Element, Ids, Method};
 
@@ -60,10 +60,10 @@ fn inbox_2_the_examples_are_understood() {
     assert_eq!(responder.version(), JingleVersion::Jingle0);
     assert_eq!((responder.ibb_version(), responder.ibb_sid()), (IbbVersion::Ibb0, "ch3d9s71"));
     assert_eq!(responder.peer_security().unwrap().methods, [Method::X509, Method::Srp]);
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
-    assert_eq!(responder.handle_request(&tolerant(INBOX_INFO)), Ok(Some(Event::MethodChosen(Method::X509))));
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    assert_eq!(responder.handle_request(&tolerant(INBOX_INFO)), Ok(Some(SessionEvent::MethodChosen(Method::X509))));
     let reason = Reason::new(ReasonCondition::SecurityError);
-    assert_eq!(responder.handle_request(&tolerant(INBOX_TERMINATE)), Ok(Some(Event::Terminated(Some(reason)))));
+    assert_eq!(responder.handle_request(&tolerant(INBOX_TERMINATE)), Ok(Some(SessionEvent::Terminated(Some(reason)))));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn xep_0247_2_the_examples_have_no_precondition() {
     assert_eq!((&content.description, &content.security), (&Some(Description::xmlstream()), &Security::Absent));
     let offered = ibb(Some("vj3hs98y"), Some(4096)).with_version(IbbVersion::Ibb0);
     assert_eq!(content.transport, Some(Transport::Ibb(offered)));
-    assert_eq!(Session::incoming(&initiate).unwrap_err(), Refusal::NotXtls);
+    assert_eq!(Session::incoming(&initiate).unwrap_err(), OfferRefusal::NotXtls);
     let terminate = tolerant(
         "<jingle xmlns='urn:xmpp:jingle:0' action='session-terminate' initiator='romeo@montague.lit/orchard'
               sid='851ba2'/>",
@@ -107,7 +107,7 @@ fn every_request_is_in_the_namespace_of_the_session() {
                 version.ns()
             ))
         };
-        session.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+        session.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
         session.ping().unwrap();
         session.handle_request(&from_peer(Action::ContentAdd, "<content name='voice'/>")).unwrap();
         let modify = "<content name='xmlstream' senders='none'/>";
@@ -152,8 +152,8 @@ fn a_session_is_not_carried_on_in_another_namespace() {
         for other in JingleVersion::ALL.iter().filter(|other| *other != own) {
             let mut session = incoming(*own);
             let terminate = Jingle::terminate(session.sid(), ReasonCondition::Success.into()).with_version(*other);
-            assert_eq!(session.handle_request(&terminate), Err(Fault::UnknownSession));
-            assert_eq!(session.state(), State::Pending);
+            assert_eq!(session.handle_request(&terminate), Err(JingleFault::UnknownSession));
+            assert_eq!(session.state(), SessionState::Pending);
         }
     }
 }
@@ -169,7 +169,7 @@ fn an_application_of_before_the_registration_is_answered_by_its_name() {
         let mut responder = Session::incoming(&tolerant(&initiate)).unwrap();
         assert!(responder.offer().description.is_xmlstream());
         assert_eq!((responder.ibb_sid(), responder.block_size()), ("a73sjjvkla37jfea", 4096));
-        responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+        responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
         let (_, accept) = next(&mut responder);
         let content = &accept.contents[0];
         assert_eq!((accept.version, content.description.as_ref().unwrap().ns()), (JingleVersion::Tmp, name));

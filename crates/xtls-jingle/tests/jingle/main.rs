@@ -15,7 +15,7 @@ mod session_table;
 mod xep_0166;
 mod xep_0261;
 
-use xtls_jingle::{Action, Answer, Description, Dialect, IbbTransport, Jingle, Malformed, Offer, Sent, Session};
+use xtls_jingle::{Acceptance, Action, Description, Dialect, IbbTransport, Jingle, Malformed, Offer, Sent, Session};
 use xtls_stanza::{Element, Fingerprint, Ids, Iq, Limits, Method, SecurityOffer, XtlsVersion, jid::FullJid};
 
 const ROMEO: &str = "romeo@montague.lit/orchard";
@@ -83,7 +83,7 @@ fn pending(offer: Offer) -> (Session, Session) {
 /// A session that was accepted with these methods.
 fn active_with(methods: &[Method]) -> (Session, Session) {
     let (mut initiator, mut responder) = pending(offer());
-    responder.accept(Answer::new(jid(JULIET), 4096, security(methods))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(methods))).unwrap();
     let (_, accept) = next(&mut responder);
     initiator.handle_request(&accept).unwrap();
     (initiator, responder)

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use xtls_jingle::{
-    Action, Answer, Content, Dialect, Event, Jingle, JingleVersion, ReasonCondition, Redirect, Role, Session, State,
+    Acceptance, Action, Content, Dialect, Jingle, JingleVersion, ReasonCondition, Redirect, Role, Session,
+    SessionEvent, SessionState,
 };
 use xtls_stanza::{Condition, Element, Ids, Iq, Limits, Method, SecurityOffer, StanzaError};
 
@@ -271,15 +272,15 @@ proptest! {
             match operation {
                 Operation::Request(request) => {
                     let event = session.handle_request(&request);
-                    if let Ok(Some(Event::MethodChosen(chosen))) = event {
-                        prop_assert_eq!((session.role(), session.state()), (Role::Responder, State::Active));
+                    if let Ok(Some(SessionEvent::MethodChosen(chosen))) = event {
+                        prop_assert_eq!((session.role(), session.state()), (Role::Responder, SessionState::Active));
                         prop_assert_eq!(session.method(), Some(chosen));
                         prop_assert!(!has_tls);
                     }
                 }
                 Operation::Accept(size, is_empty) => {
                     let methods = if is_empty { &[][..] } else { BOTH };
-                    let _ = session.accept(Answer::new(jid(JULIET), size, security(methods)));
+                    let _ = session.accept(Acceptance::new(jid(JULIET), size, security(methods)));
                 }
                 Operation::Choose(method) => {
                     let _ = session.choose(method);
@@ -320,8 +321,8 @@ proptest! {
             prop_assert!(open.len() <= 7, "few requests are open");
             prop_assert!(session.block_size() >= 1 && session.block_size() <= 4096);
             match (state, session.state()) {
-                (State::Ended, now) => prop_assert_eq!(now, State::Ended, "the end is final"),
-                (State::Active, now) => prop_assert_ne!(now, State::Pending, "no way back"),
+                (SessionState::Ended, now) => prop_assert_eq!(now, SessionState::Ended, "the end is final"),
+                (SessionState::Active, now) => prop_assert_ne!(now, SessionState::Pending, "no way back"),
                 _ => {}
             }
             if is_peers && method.is_some() {

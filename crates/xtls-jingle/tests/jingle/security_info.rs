@@ -1,6 +1,6 @@
 //! The choice of the method (draft § 3), and row M7 of the attack table: what was injected changes nothing.
 
-use xtls_jingle::{Action, Answer, ChooseError, Dialect, Event, Fault, Jingle, Session};
+use xtls_jingle::{Acceptance, Action, ChooseError, Dialect, Jingle, JingleFault, Session, SessionEvent};
 use xtls_stanza::{Method, XtlsVersion};
 
 use super::{BOTH, JULIET, active, active_with, jid, jingle, next, offer, parse, pending, picture, security, write};
@@ -21,7 +21,7 @@ fn info(methods: &[&str]) -> Jingle {
 }
 
 /// The fault, and that it changed nothing.
-fn fault(session: &mut Session, request: &Jingle) -> Fault {
+fn fault(session: &mut Session, request: &Jingle) -> JingleFault {
     let before = picture(session);
     let fault = session.handle_request(request).unwrap_err();
     assert_eq!(picture(session), before);
@@ -34,7 +34,7 @@ fn draft_3_the_initiators_choice_reaches_the_responder() {
         let (mut initiator, mut responder) = active();
         initiator.choose(*method).unwrap();
         let (_, request) = next(&mut initiator);
-        assert_eq!(responder.handle_request(&request), Ok(Some(Event::MethodChosen(*method))));
+        assert_eq!(responder.handle_request(&request), Ok(Some(SessionEvent::MethodChosen(*method))));
         assert_eq!((initiator.method(), responder.method()), (Some(*method), Some(*method)));
     }
 }
@@ -54,13 +54,13 @@ fn draft_3_security_info_is_written_as_in_the_example() {
 #[test]
 fn the_version_of_the_answer_is_echoed() {
     let (mut initiator, mut responder) = pending(offer());
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let accept = write(&next(&mut responder).1).replace("xtls:0", "xtls:1");
     initiator.handle_request(&parse(&accept)).unwrap();
     initiator.choose(Method::X509).unwrap();
     let (_, request) = next(&mut initiator);
     assert_eq!(request.contents[0].xtls().unwrap().version, XtlsVersion::Xtls1);
-    assert_eq!(responder.handle_request(&request), Ok(Some(Event::MethodChosen(Method::X509))));
+    assert_eq!(responder.handle_request(&request), Ok(Some(SessionEvent::MethodChosen(Method::X509))));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_method_is_chosen_once_and_only_from_both_offers() {
 #[test]
 fn m7_security_info_from_the_responder_is_out_of_order() {
     for (mut initiator, _) in [pending(offer()), active()] {
-        assert!(matches!(fault(&mut initiator, &info(&["x509"])), Fault::OutOfOrder(_)));
+        assert!(matches!(fault(&mut initiator, &info(&["x509"])), JingleFault::OutOfOrder(_)));
         assert_eq!(initiator.method(), None);
     }
 }
@@ -86,19 +86,25 @@ fn m7_security_info_from_the_responder_is_out_of_order() {
 #[test]
 fn m7_a_method_that_not_both_offered_is_out_of_order() {
     let (_, mut responder) = active_with(&[Method::X509]);
-    assert!(matches!(fault(&mut responder, &info(&["srp"])), Fault::OutOfOrder(_)), "the responder did not offer it");
+    assert!(
+        matches!(fault(&mut responder, &info(&["srp"])), JingleFault::OutOfOrder(_)),
+        "the responder did not offer it"
+    );
     let mut x509_only = offer();
     x509_only.security = security(&[Method::X509]);
     let (_, mut responder) = pending(x509_only);
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
-    assert!(matches!(fault(&mut responder, &info(&["srp"])), Fault::OutOfOrder(_)), "the initiator did not offer it");
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    assert!(
+        matches!(fault(&mut responder, &info(&["srp"])), JingleFault::OutOfOrder(_)),
+        "the initiator did not offer it"
+    );
 }
 
 #[test]
 fn m7_a_second_choice_changes_nothing() {
     let (_, mut responder) = active();
     responder.handle_request(&info(&["x509"])).unwrap();
-    assert!(matches!(fault(&mut responder, &info(&["srp"])), Fault::OutOfOrder(_)));
+    assert!(matches!(fault(&mut responder, &info(&["srp"])), JingleFault::OutOfOrder(_)));
     assert_eq!(responder.handle_request(&info(&["x509"])), Ok(None), "the same again is harmless");
     assert_eq!(responder.method(), Some(Method::X509));
 }
@@ -107,7 +113,7 @@ fn m7_a_second_choice_changes_nothing() {
 fn m7_after_the_start_of_tls_the_method_stands() {
     let (_, mut responder) = active();
     responder.tls_started(Method::X509);
-    assert!(matches!(fault(&mut responder, &info(&["srp"])), Fault::OutOfOrder(_)));
+    assert!(matches!(fault(&mut responder, &info(&["srp"])), JingleFault::OutOfOrder(_)));
     assert_eq!(responder.handle_request(&info(&["x509"])), Ok(None), "late, but true");
     assert_eq!(responder.method(), Some(Method::X509));
 }
@@ -129,7 +135,7 @@ fn m7_security_info_without_one_clear_method_is_malformed() {
         ("a content of the responder's", info_as("creator='responder' name='xmlstream'", &["x509"])),
     ] {
         let mut responder = active().1.with_dialect(Dialect::STRICT);
-        assert!(matches!(fault(&mut responder, &request), Fault::Malformed(_)), "{label}");
+        assert!(matches!(fault(&mut responder, &request), JingleFault::Malformed(_)), "{label}");
     }
 }
 
@@ -138,13 +144,13 @@ fn of_several_methods_the_only_possible_one_is_taken() {
     let (_, mut responder) = active();
     assert_eq!(
         responder.handle_request(&info(&["openpgp", "srp", "srp"])),
-        Ok(Some(Event::MethodChosen(Method::Srp))),
+        Ok(Some(SessionEvent::MethodChosen(Method::Srp))),
         "unknown and repeated"
     );
     let (_, mut responder) = active_with(&[Method::X509]);
     assert_eq!(
         responder.handle_request(&info(&["srp", "x509"])),
-        Ok(Some(Event::MethodChosen(Method::X509))),
+        Ok(Some(SessionEvent::MethodChosen(Method::X509))),
         "not offered"
     );
 }
@@ -154,7 +160,7 @@ fn missing_content_attributes_are_tolerated_where_there_is_one_content() {
     for attributes in ["", "name='xmlstream'", "creator='initiator'"] {
         let (_, mut responder) = active();
         let event = responder.handle_request(&info_as(attributes, &["x509"]));
-        assert_eq!(event, Ok(Some(Event::MethodChosen(Method::X509))), "{attributes}");
+        assert_eq!(event, Ok(Some(SessionEvent::MethodChosen(Method::X509))), "{attributes}");
     }
 }
 
@@ -163,8 +169,8 @@ fn a_choice_before_the_answer_stands_if_the_answer_allows_it() {
     for (answered, expected) in [(BOTH, Some(Method::Srp)), (&[Method::X509][..], None)] {
         let (_, mut responder) = pending(offer());
         assert_eq!(responder.handle_request(&info(&["srp"])), Ok(None));
-        assert!(matches!(fault(&mut responder, &info(&["x509"])), Fault::OutOfOrder(_)), "m7: twice");
-        responder.accept(Answer::new(jid(JULIET), 4096, security(answered))).unwrap();
+        assert!(matches!(fault(&mut responder, &info(&["x509"])), JingleFault::OutOfOrder(_)), "m7: twice");
+        responder.accept(Acceptance::new(jid(JULIET), 4096, security(answered))).unwrap();
         assert_eq!(responder.method(), expected);
     }
 }

@@ -1,8 +1,8 @@
 //! Sessions from end to end: what is written, how answers are taken, how a session ends.
 
 use xtls_jingle::{
-    AcceptError, Action, Answer, Description, Event, Fault, InitiateError, Jingle, JingleCondition, JingleVersion,
-    Reason, ReasonCondition, Refusal, Refused, Role, Sent, Session, State, Verdict,
+    AcceptError, Acceptance, Action, Description, InitiateError, Jingle, JingleCondition, JingleFault, JingleVersion,
+    OfferRefusal, Reason, ReasonCondition, Refused, Role, Sent, Session, SessionEvent, SessionState, Verdict,
 };
 use xtls_stanza::{Condition, Element, ErrorType, Ids, Method, SecurityOffer, StanzaError, XtlsVersion};
 
@@ -50,18 +50,18 @@ fn who_is_not_stamped_by_a_server_passes_from() {
 fn both_ends_agree_on_what_was_negotiated() {
     let (mut initiator, mut responder) = pending(offer());
     assert_eq!((initiator.role(), responder.role()), (Role::Initiator, Role::Responder));
-    assert_eq!((initiator.state(), responder.state()), (State::Pending, State::Pending));
+    assert_eq!((initiator.state(), responder.state()), (SessionState::Pending, SessionState::Pending));
     assert!(!initiator.is_finished() && !responder.is_finished());
     assert_eq!(responder.local_security(), None);
     assert_eq!(initiator.peer_security(), None);
 
     let x509 = security(&[Method::X509]);
-    responder.accept(Answer::new(jid(JULIET), 2048, x509.clone())).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 2048, x509.clone())).unwrap();
     let (sent, accept) = next(&mut responder);
     assert_eq!(sent.action, Action::SessionAccept);
-    assert_eq!(initiator.handle_request(&accept), Ok(Some(Event::Accepted { security: Some(x509.clone()) })));
+    assert_eq!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { security: Some(x509.clone()) })));
     for session in [&initiator, &responder] {
-        assert_eq!(session.state(), State::Active);
+        assert_eq!(session.state(), SessionState::Active);
         assert!(!session.is_finished());
         assert_eq!((session.sid(), session.ibb_sid(), session.block_size()), (SID, IBB_SID, 2048));
         assert_eq!(session.offer(), &offer());
@@ -79,10 +79,10 @@ fn a_raw_bytes_session_keeps_its_description() {
     offer.content_name = "data".into();
     let (mut initiator, mut responder) = pending(offer);
     assert_eq!(responder.offer().description.element(), Some(&description));
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let (_, accept) = next(&mut responder);
     assert_eq!(accept.contents[0].description.as_ref().unwrap().element(), Some(&description));
-    assert!(matches!(initiator.handle_request(&accept), Ok(Some(Event::Accepted { .. }))));
+    assert!(matches!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { .. }))));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn the_accept_echoes_the_names_that_the_offer_used() {
     let mut first = Session::initiate(SID, &jid(ROMEO), offer()).unwrap();
     let initiate = write(&next(&mut first).1).replace("xmlstream:0", "xmlstream:1").replace("xtls:0", "xtls:1");
     let mut responder = Session::incoming(&parse(&initiate)).unwrap();
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let content = &next(&mut responder).1.contents[0];
     assert_eq!(content.description.as_ref().unwrap().ns(), "urn:xmpp:jingle:apps:xmlstream:1");
     assert_eq!(content.xtls().unwrap().version, XtlsVersion::Xtls1);
@@ -111,7 +111,7 @@ fn the_accept_repeats_who_sends() {
     let mut offer = offer();
     offer.senders = xtls_jingle::Senders::Initiator;
     let (_, mut responder) = pending(offer);
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     assert_eq!(next(&mut responder).1.contents[0].senders, xtls_jingle::Senders::Initiator);
 }
 
@@ -121,9 +121,9 @@ fn an_empty_security_element_is_never_written() {
     nothing.security = security(&[]);
     assert_eq!(Session::initiate(SID, &jid(ROMEO), nothing).unwrap_err(), InitiateError::NoMethod);
     let (_, mut responder) = pending(offer());
-    let nothing = Answer::new(jid(JULIET), 4096, security(&[]));
+    let nothing = Acceptance::new(jid(JULIET), 4096, security(&[]));
     assert_eq!(responder.accept(nothing), Err(AcceptError::NoMethod));
-    assert_eq!((responder.state(), responder.wants_to_send()), (State::Pending, false));
+    assert_eq!((responder.state(), responder.wants_to_send()), (SessionState::Pending, false));
 }
 
 #[test]
@@ -139,17 +139,17 @@ fn an_empty_security_element_is_read_for_the_driver_to_judge() {
 #[test]
 fn a_block_size_of_0_cannot_be_answered() {
     let (_, mut responder) = pending(offer());
-    let answer = Answer::new(jid(JULIET), 0, security(BOTH));
+    let answer = Acceptance::new(jid(JULIET), 0, security(BOTH));
     assert_eq!(responder.accept(answer), Err(AcceptError::BlockSize));
 }
 
 #[test]
 fn m2_an_accept_without_security_tells_so() {
     let (mut initiator, mut responder) = pending(offer());
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let (_, mut accept) = next(&mut responder);
     accept.contents[0].security = xtls_jingle::Security::Absent;
-    assert_eq!(initiator.handle_request(&accept), Ok(Some(Event::Accepted { security: None })));
+    assert_eq!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { security: None })));
     assert_eq!(initiator.choose(Method::X509), Err(xtls_jingle::ChooseError::NotAccepted));
     initiator.terminate(ReasonCondition::SecurityError.into());
     assert_eq!(next(&mut initiator).1.reason, Some(ReasonCondition::SecurityError.into()));
@@ -158,15 +158,15 @@ fn m2_an_accept_without_security_tells_so() {
 #[test]
 fn m2_the_precondition_of_another_specification_is_not_ours() {
     let (mut initiator, mut responder) = pending(offer());
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let accept = write(&next(&mut responder).1).replace("security:xtls:0", "security:stub:0");
-    assert_eq!(initiator.handle_request(&parse(&accept)), Ok(Some(Event::Accepted { security: None })));
+    assert_eq!(initiator.handle_request(&parse(&accept)), Ok(Some(SessionEvent::Accepted { security: None })));
 }
 
 #[test]
 fn m3_a_stripped_method_cannot_be_chosen() {
     let (mut initiator, mut responder) = pending(offer());
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let accept = write(&next(&mut responder).1).replace("<method name='x509'/>", "");
     initiator.handle_request(&parse(&accept)).unwrap();
     assert_eq!(initiator.choose(Method::X509), Err(xtls_jingle::ChooseError::NotOffered));
@@ -177,10 +177,10 @@ fn m1_an_offer_without_our_security_is_for_others() {
     let xml = write(&next(&mut Session::initiate(SID, &jid(ROMEO), offer()).unwrap()).1);
     let (start, end) = (xml.find("<security").unwrap(), xml.find("</content>").unwrap());
     let stripped = format!("{}{}", &xml[..start], &xml[end..]);
-    assert_eq!(Session::incoming(&parse(&stripped)).unwrap_err(), Refusal::NotXtls);
+    assert_eq!(Session::incoming(&parse(&stripped)).unwrap_err(), OfferRefusal::NotXtls);
     assert_eq!(
         Session::incoming(&parse(&xml.replace("security:xtls:0", "security:stub:0"))).unwrap_err(),
-        Refusal::NotXtls
+        OfferRefusal::NotXtls
     );
 }
 
@@ -201,10 +201,10 @@ fn an_offer_that_cannot_be_taken_up_says_why() {
         (" sid='ch3d9s71'", ""),
         (content, ""),
     ] {
-        assert!(matches!(refusal(from, to), Refusal::Fault(Fault::Malformed(_))), "{from} -> {to}");
+        assert!(matches!(refusal(from, to), OfferRefusal::Fault(JingleFault::Malformed(_))), "{from} -> {to}");
     }
     let unsupported = |refusal| match refusal {
-        Refusal::Unsupported(reason) => reason.condition,
+        OfferRefusal::Unsupported(reason) => reason.condition,
         other => panic!("{other}"),
     };
     assert_eq!(unsupported(refusal("ibb:1", "s5b:1")), ReasonCondition::UnsupportedTransports);
@@ -213,7 +213,7 @@ fn an_offer_that_cannot_be_taken_up_says_why() {
         ReasonCondition::UnsupportedTransports
     );
     assert_eq!(unsupported(refusal("</content>", "</content><content/>")), ReasonCondition::UnsupportedApplications);
-    assert_eq!(refusal("session-initiate", "session-info"), Refusal::Fault(Fault::UnknownSession));
+    assert_eq!(refusal("session-initiate", "session-info"), OfferRefusal::Fault(JingleFault::UnknownSession));
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_refused_offer_is_terminated_without_a_session() {
 fn a_session_that_was_never_offered_ends_in_silence() {
     let mut session = Session::initiate(SID, &jid(ROMEO), offer()).unwrap();
     session.terminate(ReasonCondition::Cancel.into());
-    assert_eq!((session.state(), next_xml(&mut session)), (State::Ended, None));
+    assert_eq!((session.state(), next_xml(&mut session)), (SessionState::Ended, None));
     assert!(session.is_finished());
 }
 
@@ -254,7 +254,7 @@ fn the_peers_end_leaves_nothing_to_send() {
     initiator.choose(Method::X509).unwrap();
     responder.terminate(ReasonCondition::Gone.into());
     let event = initiator.handle_request(&next(&mut responder).1);
-    assert_eq!(event, Ok(Some(Event::Terminated(Some(ReasonCondition::Gone.into())))));
+    assert_eq!(event, Ok(Some(SessionEvent::Terminated(Some(ReasonCondition::Gone.into())))));
     initiator.terminate(ReasonCondition::Success.into());
     assert_eq!(next_xml(&mut initiator), None);
     assert!(initiator.is_finished());
@@ -269,7 +269,7 @@ fn open(action: Action) -> (Session, Sent) {
     };
     match action {
         Action::SessionInitiate => {}
-        Action::SessionAccept => session.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap(),
+        Action::SessionAccept => session.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap(),
         Action::SecurityInfo => session.choose(Method::X509).unwrap(),
         Action::SessionInfo => session.ping().unwrap(),
         _ => session.terminate(ReasonCondition::Success.into()),
@@ -306,7 +306,7 @@ fn every_error_to_every_request_has_its_verdict() {
                 matches!(refused, Some(Refused { action: a, verdict: v, .. }) if a == action && v == verdict),
                 "{action} {error}: {refused:?}"
             );
-            let expected = if verdict == Ended { State::Ended } else { state };
+            let expected = if verdict == Ended { SessionState::Ended } else { state };
             assert_eq!(session.state(), expected, "{action} {error}");
             assert_eq!(session.handle_error(sent.id.as_str(), error), None, "answered once");
             assert!(!session.wants_to_send());
@@ -320,7 +320,7 @@ fn unsupported_info_is_the_answer_of_a_living_peer() {
     let refused = session
         .handle_error(sent.id.as_str(), &JingleCondition::UnsupportedInfo.stanza_error(JingleVersion::Jingle1))
         .unwrap();
-    assert_eq!((refused.verdict, session.state()), (Verdict::Tolerated, State::Active));
+    assert_eq!((refused.verdict, session.state()), (Verdict::Tolerated, SessionState::Active));
     assert_eq!(session.ping(), Ok(()));
 }
 
@@ -348,10 +348,10 @@ fn an_accept_may_overtake_the_acknowledgement_of_the_offer() {
     let mut initiator = Session::initiate(SID, &jid(ROMEO), offer()).unwrap();
     let (sent, initiate) = next(&mut initiator);
     let mut responder = Session::incoming(&initiate).unwrap();
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     initiator.handle_request(&next(&mut responder).1).unwrap();
     assert_eq!(initiator.handle_result(sent.id.as_str()), Some(Action::SessionInitiate));
-    assert_eq!(initiator.state(), State::Active);
+    assert_eq!(initiator.state(), SessionState::Active);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Every action in every state of either role.
 
-use xtls_jingle::{Action, Dialect, Event, Fault, Jingle, JingleVersion, Reason, ReasonCondition, Session, State};
+use xtls_jingle::{
+    Action, Dialect, Jingle, JingleFault, JingleVersion, Reason, ReasonCondition, Session, SessionEvent, SessionState,
+};
 use xtls_stanza::Method;
 
 use super::{active, jingle, next_xml, offer, pending, picture};
@@ -89,15 +91,15 @@ fn outcome(session: &mut Session, request: &Jingle) -> Outcome {
     }
 }
 
-fn judged(answer: Result<Option<Event>, Fault>) -> Outcome {
+fn judged(answer: Result<Option<SessionEvent>, JingleFault>) -> Outcome {
     match answer {
         Ok(None) => Acknowledged,
-        Ok(Some(Event::Accepted { .. })) => Accepted,
-        Ok(Some(Event::MethodChosen(_))) => Chosen,
-        Ok(Some(Event::Terminated(_))) => Terminated,
-        Err(Fault::OutOfOrder(_)) => OutOfOrder,
-        Err(Fault::UnsupportedInfo) => UnsupportedInfo,
-        Err(Fault::UnknownSession) => Unknown,
+        Ok(Some(SessionEvent::Accepted { .. })) => Accepted,
+        Ok(Some(SessionEvent::MethodChosen(_))) => Chosen,
+        Ok(Some(SessionEvent::Terminated(_))) => Terminated,
+        Err(JingleFault::OutOfOrder(_)) => OutOfOrder,
+        Err(JingleFault::UnsupportedInfo) => UnsupportedInfo,
+        Err(JingleFault::UnknownSession) => Unknown,
         Ok(Some(_)) | Err(_) => Outcome::Refused,
     }
 }
@@ -117,8 +119,8 @@ fn every_action_in_every_live_state_of_either_role() {
             let found = outcome(&mut session, &request(*action));
             assert_eq!(found, *expected, "{action} in column {column}");
             let after = match found {
-                Accepted => State::Active,
-                Terminated | Voided => State::Ended,
+                Accepted => SessionState::Active,
+                Terminated | Voided => SessionState::Ended,
                 _ => state,
             };
             assert_eq!(session.state(), after, "{action} in column {column}");
@@ -133,7 +135,7 @@ fn xep_0166_6_7_every_action_after_the_end_is_answered_unknown_session() {
     for action in Action::ALL {
         for (column, mut session) in sessions().into_iter().enumerate() {
             session.terminate(Reason::new(ReasonCondition::Cancel));
-            assert_eq!(session.state(), State::Ended, "before the acknowledgement");
+            assert_eq!(session.state(), SessionState::Ended, "before the acknowledgement");
             assert_eq!(judged(session.handle_request(&request(*action))), Unknown, "{action} in column {column}");
         }
         for (column, mut session) in sessions().into_iter().enumerate() {
@@ -172,10 +174,10 @@ fn every_action_in_another_namespace_is_answered_unknown_session() {
 
 #[test]
 fn commands_in_the_wrong_state_or_role_are_the_callers_slip() {
-    use super::{Answer, BOTH, JULIET, jid, security};
+    use super::{Acceptance, BOTH, JULIET, jid, security};
     use xtls_jingle::{AcceptError, ChooseError, PingError};
 
-    let answer = || Answer::new(jid(JULIET), 4096, security(BOTH));
+    let answer = || Acceptance::new(jid(JULIET), 4096, security(BOTH));
     // Columns as above: whether accept, choose and ping are possible.
     let possible = [(false, false, true), (false, true, true), (true, false, true), (false, false, true)];
     for (mut session, (accept, choose, ping)) in sessions().into_iter().zip(possible) {

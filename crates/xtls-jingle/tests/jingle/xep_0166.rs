@@ -1,8 +1,8 @@
 //! XEP-0166: examples and obligations, by section.
 
 use xtls_jingle::{
-    Action, Answer, Event, Fault, JingleCondition, JingleVersion, MalformedKind, Reason, ReasonCondition, Refusal,
-    Session, State,
+    Acceptance, Action, JingleCondition, JingleFault, JingleVersion, MalformedKind, OfferRefusal, Reason,
+    ReasonCondition, Session, SessionEvent, SessionState,
 };
 use xtls_stanza::{Condition, ErrorType};
 
@@ -16,7 +16,7 @@ const CONTENT: &str = "<content creator='initiator' name='xmlstream'>\
     <security xmlns='urn:xmpp:jingle:security:xtls:0'><method name='x509'/></security></content>";
 
 /// What becomes of a session-accept with this inside, in a session that waits for one.
-fn accept(inner: &str) -> Result<Option<Event>, Fault> {
+fn accept(inner: &str) -> Result<Option<SessionEvent>, JingleFault> {
     let (mut initiator, _) = pending(offer());
     let before = picture(&initiator);
     let answer = initiator.handle_request(&jingle(Action::SessionAccept, inner));
@@ -45,13 +45,13 @@ fn xep_0166_6_2_the_example_with_a_voice_content_is_not_for_us() {
     let content = &voice.contents[0];
     assert_eq!(content.description.as_ref().unwrap().ns(), "urn:xmpp:jingle:apps:rtp:1");
     assert_eq!(content.transport.as_ref().unwrap().ns(), "urn:xmpp:jingle:transports:ice-udp:1");
-    assert_eq!(Session::incoming(&voice).unwrap_err(), Refusal::NotXtls);
+    assert_eq!(Session::incoming(&voice).unwrap_err(), OfferRefusal::NotXtls);
 }
 
 #[test]
 fn xep_0166_6_3_2_a_malformed_initiation_is_answered_bad_request() {
     let empty = jingle(Action::SessionInitiate, "");
-    let Err(Refusal::Fault(fault)) = Session::incoming(&empty) else { panic!("no content") };
+    let Err(OfferRefusal::Fault(fault)) = Session::incoming(&empty) else { panic!("no content") };
     assert_eq!(fault.stanza_error(JingleVersion::Jingle1).condition, Condition::BadRequest);
 }
 
@@ -59,7 +59,7 @@ fn xep_0166_6_3_2_a_malformed_initiation_is_answered_bad_request() {
 fn xep_0166_6_7_a_terminated_session_is_over_before_the_acknowledgement() {
     let (mut initiator, _) = active();
     initiator.terminate(ReasonCondition::Success.into());
-    assert_eq!(initiator.state(), State::Ended);
+    assert_eq!(initiator.state(), SessionState::Ended);
     let fault = initiator.handle_request(&jingle(Action::SessionInfo, "")).unwrap_err();
     let error = fault.stanza_error(JingleVersion::Jingle1);
     assert_eq!((error.error_type, error.condition), (ErrorType::Cancel, Condition::ItemNotFound));
@@ -77,7 +77,10 @@ fn xep_0166_6_7_a_session_can_be_declined_or_cancelled_while_pending() {
             "<jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='{SID}'><reason><decline/></reason></jingle>"
         )
     );
-    assert_eq!(initiator.handle_request(&request), Ok(Some(Event::Terminated(Some(ReasonCondition::Decline.into())))));
+    assert_eq!(
+        initiator.handle_request(&request),
+        Ok(Some(SessionEvent::Terminated(Some(ReasonCondition::Decline.into()))))
+    );
     let (mut initiator, _) = pending(offer());
     initiator.terminate(ReasonCondition::Cancel.into());
     assert_eq!(next(&mut initiator).1.reason, Some(ReasonCondition::Cancel.into()));
@@ -134,7 +137,7 @@ fn xep_0166_7_1_initiator_and_responder_are_written_where_they_belong() {
     let (_, initiate) = next(&mut initiator);
     assert_eq!((initiate.initiator.clone().unwrap().as_str(), &initiate.responder), (ROMEO, &None));
     let mut responder = Session::incoming(&initiate).unwrap();
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let (_, accept) = next(&mut responder);
     assert_eq!((&accept.initiator, accept.responder.clone().unwrap().as_str()), (&None, JULIET));
     initiator.handle_request(&accept).unwrap();
@@ -151,9 +154,9 @@ fn xep_0166_7_1_initiator_and_responder_are_written_where_they_belong() {
 #[test]
 fn xep_0166_7_1_a_redirection_is_ignored() {
     let (mut initiator, mut responder) = pending(offer());
-    responder.accept(Answer::new(jid("mallory@example.org/x"), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid("mallory@example.org/x"), 4096, security(BOTH))).unwrap();
     let accept = next(&mut responder).1;
-    assert!(matches!(initiator.handle_request(&accept), Ok(Some(Event::Accepted { .. }))));
+    assert!(matches!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { .. }))));
     assert!(!picture(&initiator).contains("mallory"), "nothing of it is kept");
 }
 
@@ -169,7 +172,7 @@ fn xep_0166_7_2_an_unknown_action_is_answered_bad_request() {
 
 #[test]
 fn xep_0166_7_2_8_an_accept_has_description_and_transport_in_its_content() {
-    assert!(matches!(accept(CONTENT), Ok(Some(Event::Accepted { security: Some(_) }))));
+    assert!(matches!(accept(CONTENT), Ok(Some(SessionEvent::Accepted { security: Some(_) }))));
     let start = CONTENT.find("<description").unwrap();
     let middle = CONTENT.find("<transport").unwrap();
     let end = CONTENT.find("<security").unwrap();
@@ -182,7 +185,7 @@ fn xep_0166_7_2_8_an_accept_has_description_and_transport_in_its_content() {
     let early = CONTENT.replace("creator=", "disposition='early-session' creator=");
     for inner in ["", &no_description, &no_transport, &two, &other_name, &no_name, &of_responder, &early] {
         let fault = accept(inner).unwrap_err();
-        assert!(matches!(fault, Fault::Malformed(_)), "{inner}: {fault}");
+        assert!(matches!(fault, JingleFault::Malformed(_)), "{inner}: {fault}");
         assert_eq!(fault.stanza_error(JingleVersion::Jingle1).condition, Condition::BadRequest);
     }
 }
@@ -191,11 +194,11 @@ fn xep_0166_7_2_8_an_accept_has_description_and_transport_in_its_content() {
 fn xep_0166_7_2_8_an_accept_keeps_to_what_was_offered() {
     for (from, to) in [("xmlstream:0", "stub:0"), ("ibb:1", "s5b:1"), ("ibb:1", "ibb:2"), ("ch3d9s71", "vj3hs98y")] {
         let fault = accept(&CONTENT.replace(from, to)).unwrap_err();
-        assert!(matches!(fault, Fault::NotAcceptable(_)), "{to}: {fault}");
+        assert!(matches!(fault, JingleFault::NotAcceptable(_)), "{to}: {fault}");
         assert_eq!(fault.stanza_error(JingleVersion::Jingle1).condition, Condition::NotAcceptable);
     }
     let in_messages = CONTENT.replace("block-size", "stanza='message' block-size");
-    assert!(matches!(accept(&in_messages), Err(Fault::NotAcceptable(_))));
+    assert!(matches!(accept(&in_messages), Err(JingleFault::NotAcceptable(_))));
     let in_iqs = CONTENT.replace("block-size", "stanza='iq' block-size");
     assert!(accept(&in_iqs).is_ok());
     assert!(accept(&CONTENT.replace("xmlstream:0", "xmlstream:1")).is_ok(), "another name for the same");
@@ -219,7 +222,7 @@ fn xep_0166_7_3_name_and_creator_stay_those_of_the_offer() {
     let mut named = offer();
     named.content_name = "a 'name' of <its> own".into();
     let (mut initiator, mut responder) = pending(named.clone());
-    responder.accept(Answer::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let (_, accept) = next(&mut responder);
     assert_eq!(accept.contents[0].name.as_ref(), Some(&named.content_name));
     assert_eq!(accept.contents[0].creator, xtls_jingle::Creator::Initiator);
@@ -238,7 +241,7 @@ fn xep_0166_9_the_stub_precondition_is_not_ours() {
           </content>
         </jingle>",
     );
-    assert_eq!(Session::incoming(&stub).unwrap_err(), Refusal::NotXtls);
+    assert_eq!(Session::incoming(&stub).unwrap_err(), OfferRefusal::NotXtls);
 }
 
 #[test]
@@ -251,7 +254,7 @@ fn xep_0166_9_the_example_of_security_info() {
           </content>
         </jingle>"
     ));
-    assert_eq!(responder.handle_request(&example), Ok(Some(Event::MethodChosen(xtls_stanza::Method::X509))));
+    assert_eq!(responder.handle_request(&example), Ok(Some(SessionEvent::MethodChosen(xtls_stanza::Method::X509))));
 }
 
 #[test]

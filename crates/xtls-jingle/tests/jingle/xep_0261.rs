@@ -1,6 +1,6 @@
 //! XEP-0261: the parameters of the bytestream, by section.
 
-use xtls_jingle::{Action, Answer, Dialect, JingleCondition, JingleVersion, Transport};
+use xtls_jingle::{Acceptance, Action, Dialect, JingleCondition, JingleVersion, Transport};
 use xtls_stanza::{Condition, ErrorType};
 
 use super::{BOTH, IBB_SID, JULIET, active, ibb, jid, jingle, next, offer, parse, pending, picture, security};
@@ -44,7 +44,7 @@ fn xep_0261_2_2_what_an_answer_leaves_out_is_as_offered() {
 fn xep_0261_2_2_our_answer_never_exceeds_the_offer() {
     for (answered, written) in [(1, 1), (2048, 2048), (4096, 4096), (4097, 4096), (65_535, 4096)] {
         let (_, mut responder) = pending(offer());
-        responder.accept(Answer::new(jid(JULIET), answered, security(BOTH))).unwrap();
+        responder.accept(Acceptance::new(jid(JULIET), answered, security(BOTH))).unwrap();
         let (_, accept) = next(&mut responder);
         assert_eq!(accept.contents[0].transport, Some(Transport::Ibb(ibb(Some(IBB_SID), Some(written)))));
         assert_eq!(responder.block_size(), written);

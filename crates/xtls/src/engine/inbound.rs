@@ -4,7 +4,8 @@ use std::{borrow::Cow, time::Instant};
 
 use xtls_ibb::Request;
 use xtls_jingle::{
-    Action, Content, Description, Jingle, JingleCondition, Reason, ReasonCondition, Refusal, Session, Winner, tie_break,
+    Action, Content, Description, Jingle, JingleCondition, OfferRefusal, Reason, ReasonCondition, Session, Winner,
+    tie_break,
 };
 use xtls_stanza::{
     Caps, Condition, Element, ElementRef, ErrorType, Iq, IqType, PubkeysVariant, StanzaError,
@@ -15,7 +16,7 @@ use xtls_stanza::{
 use super::{Engine, offers::is_offer};
 use crate::{
     application::Application,
-    event::{Answer, Disposition, Refusal as Unclaimed},
+    event::{Answer, Disposition, Refusal},
     tunnel::Tunnel,
 };
 
@@ -228,7 +229,7 @@ impl Engine {
             Ok(session) => session.with_dialect(self.shared.dialect),
             // Without XTLS it may be for another Jingle stack. An end-to-end stream in the clear makes no sense
             // (draft-meyer-xmpp-e2e-encryption-02 § 3), so that one is ended with security-error if nobody takes it.
-            Err(Refusal::NotXtls) => {
+            Err(OfferRefusal::NotXtls) => {
                 let describes_stream =
                     |content: &Content| content.description.as_ref().is_some_and(Description::is_xmlstream);
                 let answer = if jingle.contents.iter().any(describes_stream) {
@@ -238,11 +239,11 @@ impl Engine {
                 };
                 return self.nobodys(&from, id, answer, false);
             }
-            Err(Refusal::Unsupported(reason)) => {
+            Err(OfferRefusal::Unsupported(reason)) => {
                 self.answers.push(&from, id, terminate(reason));
                 return Disposition::Consumed;
             }
-            Err(Refusal::Fault(fault)) => {
+            Err(OfferRefusal::Fault(fault)) => {
                 self.answers.push(&from, id, Answer::Error(fault.stanza_error(jingle.version)));
                 return Disposition::Consumed;
             }
@@ -322,7 +323,7 @@ impl Engine {
             self.answers.push(from, id, answer);
             return Disposition::Consumed;
         }
-        Disposition::Unclaimed(Unclaimed { to: from.to_owned(), id: id.to_owned(), answer })
+        Disposition::Unclaimed(Refusal { to: from.to_owned(), id: id.to_owned(), answer })
     }
 
     /// A stanza's `from` as RFC 7622 normalises it. It nearly always is already, and then costs nothing.

@@ -4,8 +4,8 @@
 //! acknowledged, session-terminate (draft-meyer-xmpp-e2e-encryption-02 § 4, XEP-0261 § 2.5, XEP-0166 § 6.7). The peer may
 //! leave out any of the first ones. After a fault only what tells the peer why still goes out, and the session-terminate.
 
-use xtls_ibb::{Bytestream, State as BytestreamState};
-use xtls_jingle::{Reason, ReasonCondition, State};
+use xtls_ibb::{Bytestream, BytestreamState};
+use xtls_jingle::{Reason, ReasonCondition, SessionState};
 use xtls_tls::TlsSession;
 
 use super::{Inside, Phase, Tunnel};
@@ -181,8 +181,10 @@ impl Tunnel {
         // Whoever began an end in order has ended the tunnel, whoever says the last word.
         let in_order = self.phase == Phase::Closing && matches!(reason, CloseReason::Done);
         let by = if in_order { self.closing_by } else { by };
-        let lingers =
-            self.session.as_ref().is_some_and(|session| session.state() == State::Ended && !session.is_finished());
+        let lingers = self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.state() == SessionState::Ended && !session.is_finished());
         self.ended = Some(Ended { by, truncated, reason, unacked: self.unacked(), told: false, lingers });
         self.phase = Phase::Ended;
         self.timers.clear_all();
@@ -219,7 +221,7 @@ impl Tunnel {
 
     /// Once the session-terminate is out, nothing else follows it.
     pub(super) fn after_farewell(&mut self) {
-        let terminated = self.session.as_ref().is_some_and(|s| s.state() == State::Ended && !s.wants_to_send());
+        let terminated = self.session.as_ref().is_some_and(|s| s.state() == SessionState::Ended && !s.wants_to_send());
         if terminated && let Some(bytestream) = &mut self.bytestream {
             bytestream.end();
         }

@@ -31,7 +31,7 @@ use core::fmt;
 use std::sync::Arc;
 
 use xtls_ibb::Bytestream;
-use xtls_jingle::{Role, Session, State};
+use xtls_jingle::{Role, Session, SessionState};
 use xtls_stanza::{Fingerprint, Id, StanzaError, jid::FullJid};
 use xtls_stream::TunnelStream;
 use xtls_tls::TlsSession;
@@ -282,7 +282,7 @@ impl Tunnel {
     pub(crate) fn poll_transmit(&mut self, shared: &mut Shared, out: &mut String) -> Option<Arc<str>> {
         // What a session needs first to begin (security-info before the bytestream opens) it needs last to end: the TLS
         // alert that says why is to arrive before the session-terminate.
-        let ends = self.session.as_ref().is_some_and(|session| session.state() == State::Ended);
+        let ends = self.session.as_ref().is_some_and(|session| session.state() == SessionState::Ended);
         let sent = if ends {
             self.poll_bytestream(shared, out) || self.poll_session(shared, out)
         } else {

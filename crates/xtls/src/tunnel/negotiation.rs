@@ -1,9 +1,9 @@
 //! Jingle up to an agreed method.
 
-use xtls_ibb::{Acked, Bytestream, ErrorOutcome, State as BytestreamState, Whitespace};
+use xtls_ibb::{Acked, Bytestream, BytestreamConfig, BytestreamRole, BytestreamState, ErrorOutcome, Whitespace};
 use xtls_jingle::{
-    Action, Answer as Acceptance, Event as SessionEvent, Fault as JingleFault, Jingle, JingleCondition, Offer, Reason,
-    ReasonCondition, Role, Session, Verdict,
+    Acceptance, Action, Jingle, JingleCondition, JingleFault, Offer, Reason, ReasonCondition, Role, Session,
+    SessionEvent, Verdict,
 };
 use xtls_stanza::{Condition, ElementRef, ErrorType, Method, SecurityOffer, StanzaError, jid::FullJid};
 
@@ -258,7 +258,7 @@ impl Tunnel {
     pub(super) fn make_bytestream(&mut self, shared: &Shared) {
         let Some(session) = &self.session else { return };
         let role = self.bytestream_role();
-        let mut config = xtls_ibb::Config::default();
+        let mut config = BytestreamConfig::default();
         config.outgoing_bytes = shared.config.send_buffer;
         config.window_fixed = match shared.config.window {
             Window::Adaptive => None,
@@ -269,12 +269,12 @@ impl Tunnel {
     }
 
     /// Who opens: the namespace of the transport says so.
-    fn bytestream_role(&self) -> xtls_ibb::Role {
+    fn bytestream_role(&self) -> BytestreamRole {
         let has_open = self.session.as_ref().is_none_or(|session| session.ibb_version().has_open());
         match self.role {
-            _ if !has_open => xtls_ibb::Role::Negotiated,
-            Role::Responder => xtls_ibb::Role::Acceptor,
-            Role::Initiator | _ => xtls_ibb::Role::Opener,
+            _ if !has_open => BytestreamRole::Negotiated,
+            Role::Responder => BytestreamRole::Acceptor,
+            Role::Initiator | _ => BytestreamRole::Opener,
         }
     }
 

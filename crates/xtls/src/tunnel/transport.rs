@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use xtls_ibb::{Bytestream, Handled, Request, Sent};
-use xtls_jingle::{JingleCondition, Role, State};
+use xtls_ibb::{Bytestream, BytestreamFault, Handled, Request, Sent};
+use xtls_jingle::{JingleCondition, Role, SessionState};
 use xtls_stanza::{Method, StanzaError};
 use xtls_tls::{TlsError, TlsErrorKind, TlsSession, WriteError, whole_records};
 
@@ -96,7 +96,7 @@ impl Tunnel {
         let accepted = self.phase > Phase::Password;
         let Some(bytestream) = self.bytestream.as_mut().filter(|_| accepted || is_early) else {
             // XEP-0047 § 2.2: there is no such bytestream before the session is accepted.
-            return Some(Answer::Error(xtls_ibb::Fault::UnknownSid.to_stanza_error()));
+            return Some(Answer::Error(BytestreamFault::UnknownSid.to_stanza_error()));
         };
         let mut block = core::mem::take(&mut shared.scratch);
         block.clear();
@@ -354,7 +354,7 @@ impl Tunnel {
 
     /// The peer closed the bytestream: in order only behind the end of TLS.
     fn bytestream_closed(&mut self, shared: &Shared) {
-        let session_ended = self.session.as_ref().is_none_or(|session| session.state() == State::Ended);
+        let session_ended = self.session.as_ref().is_none_or(|session| session.state() == SessionState::Ended);
         if self.ended.is_some() || session_ended || self.phase == Phase::Closing {
             return;
         }

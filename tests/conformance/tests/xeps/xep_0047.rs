@@ -1,7 +1,10 @@
 //! XEP-0047, played with one end of a bytestream.
 
 use xtls::Disposition;
-use xtls_ibb::{Acked, Bytestream, Config, ErrorOutcome, Fault, Handled, Request, Role, Sent, State, Whitespace};
+use xtls_ibb::{
+    Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, ErrorOutcome, Handled,
+    Request, Sent, Whitespace,
+};
 use xtls_stanza::{Element, Ids, Iq, StanzaError};
 
 use crate::common::{self, Stage, element, id, kinds, said};
@@ -53,14 +56,20 @@ struct End {
 
 impl End {
     fn romeo() -> Self {
-        Self::new(Role::Opener, ROMEO, JULIET, 4096, Config::default())
+        Self::new(BytestreamRole::Opener, ROMEO, JULIET, 4096, BytestreamConfig::default())
     }
 
     fn juliet(block_size: u16) -> Self {
-        Self::new(Role::Acceptor, JULIET, ROMEO, block_size, Config::default())
+        Self::new(BytestreamRole::Acceptor, JULIET, ROMEO, block_size, BytestreamConfig::default())
     }
 
-    fn new(role: Role, own: &'static str, peer: &'static str, block_size: u16, config: Config) -> Self {
+    fn new(
+        role: BytestreamRole,
+        own: &'static str,
+        peer: &'static str,
+        block_size: u16,
+        config: BytestreamConfig,
+    ) -> Self {
         let stream = Bytestream::new(role, SID, block_size, config);
         Self { stream, ids: Ids::new([7; 32]), own, peer, received: Vec::new() }
     }
@@ -75,15 +84,15 @@ impl End {
     }
 
     /// Juliet's end, which has taken Example 1.
-    fn juliet_open(config: Config) -> Self {
-        let mut juliet = Self::new(Role::Acceptor, JULIET, ROMEO, 4096, config);
+    fn juliet_open(config: BytestreamConfig) -> Self {
+        let mut juliet = Self::new(BytestreamRole::Acceptor, JULIET, ROMEO, 4096, config);
         assert_eq!(juliet.take(OPEN), Ok(Handled::Opened));
         assert_eq!(juliet.poll(), Some((Sent::Result, result("jn3h8g65"))));
         juliet
     }
 
     /// Takes a request.
-    fn take(&mut self, stanza: &str) -> Result<Handled, Fault> {
+    fn take(&mut self, stanza: &str) -> Result<Handled, BytestreamFault> {
         let stanza = element(stanza);
         let iq = Iq::parse(&stanza).unwrap().unwrap();
         let request = Request::parse(iq.payload.unwrap()).unwrap().unwrap();
@@ -104,7 +113,7 @@ impl End {
     }
 
     /// Our answer to a fault of the peer.
-    fn answer(&self, id: &str, fault: Fault) -> Element {
+    fn answer(&self, id: &str, fault: BytestreamFault) -> Element {
         let mut out = String::new();
         Iq::write_error(&mut out, id, self.peer, Some(self.own), &fault.to_stanza_error());
         element(&out)
@@ -124,13 +133,13 @@ fn xep_0047_example_1_is_what_is_sent_and_example_2_opens() {
     assert_eq!((sent, &open), (Sent::Open, &with_id(OPEN, "jn3h8g65", id(&open))));
     assert_eq!(romeo.stream.handle_result("jn3h8g65"), None, "the answer to something else");
     assert_eq!(romeo.stream.handle_result(id(&open)), Some(Acked::Open));
-    assert_eq!(romeo.stream.state(), State::Open);
+    assert_eq!(romeo.stream.state(), BytestreamState::Open);
 }
 
 #[test]
 fn xep_0047_example_2_is_the_answer_to_example_1() {
-    let juliet = End::juliet_open(Config::default());
-    assert_eq!((juliet.stream.state(), juliet.stream.block_size()), (State::Open, 4096));
+    let juliet = End::juliet_open(BytestreamConfig::default());
+    assert_eq!((juliet.stream.state(), juliet.stream.block_size()), (BytestreamState::Open, 4096));
 }
 
 #[test]
@@ -139,7 +148,7 @@ fn xep_0047_example_3_without_support_there_is_no_bytestream() {
     romeo.stream.open();
     let (_, open) = romeo.poll().unwrap();
     assert_eq!(romeo.refused(&open, "cancel", "service-unavailable"), Some(ErrorOutcome::OpenRefused));
-    assert_eq!((romeo.stream.state(), romeo.poll()), (State::Closed, None));
+    assert_eq!((romeo.stream.state(), romeo.poll()), (BytestreamState::Closed, None));
 }
 
 #[test]
@@ -155,7 +164,7 @@ fn xep_0047_example_4_smaller_chunks_are_asked_for_and_offered() {
     let mut juliet = End::juliet(2048);
     let fault = juliet.take(OPEN).unwrap_err();
     assert_eq!(said(&juliet.answer("jn3h8g65", fault)), said(&error("jn3h8g65", "modify", "resource-constraint")));
-    assert_eq!(juliet.stream.state(), State::AwaitingOpen, "she may try again");
+    assert_eq!(juliet.stream.state(), BytestreamState::AwaitingOpen, "she may try again");
 }
 
 #[test]
@@ -164,12 +173,12 @@ fn xep_0047_example_5_a_refusal_is_final() {
     romeo.stream.open();
     let (_, open) = romeo.poll().unwrap();
     assert_eq!(romeo.refused(&open, "cancel", "not-acceptable"), Some(ErrorOutcome::OpenRefused));
-    assert_eq!((romeo.stream.state(), romeo.poll()), (State::Closed, None));
+    assert_eq!((romeo.stream.state(), romeo.poll()), (BytestreamState::Closed, None));
 }
 
 #[test]
 fn xep_0047_example_6_is_taken_with_its_white_space_and_example_7_is_the_answer() {
-    let mut juliet = End::juliet_open(Config::default());
+    let mut juliet = End::juliet_open(BytestreamConfig::default());
     assert_eq!(juliet.take(&data_iq()), Ok(Handled::Data { bytes: 240 }));
     let run: String = element(DATA).text().split_whitespace().collect();
     assert_eq!(common::base64(&juliet.received), run);
@@ -180,7 +189,7 @@ fn xep_0047_example_6_is_taken_with_its_white_space_and_example_7_is_the_answer(
 
 #[test]
 fn xep_0047_example_6_is_not_base64_for_who_is_strict() {
-    let mut config = Config::default();
+    let mut config = BytestreamConfig::default();
     config.whitespace = Whitespace::Strict;
     let mut juliet = End::juliet_open(config);
     let fault = juliet.take(&data_iq()).unwrap_err();
@@ -190,7 +199,7 @@ fn xep_0047_example_6_is_not_base64_for_who_is_strict() {
 
 #[test]
 fn xep_0047_example_6_is_what_is_sent_but_for_the_white_space_and_example_7_acknowledges() {
-    let mut juliet = End::juliet_open(Config::default());
+    let mut juliet = End::juliet_open(BytestreamConfig::default());
     juliet.take(&data_iq()).unwrap();
     let mut romeo = End::romeo_open();
     romeo.stream.outgoing().extend_from_slice(&juliet.received);
@@ -211,16 +220,19 @@ fn xep_0047_example_8_is_what_is_sent_and_example_9_closes() {
     romeo.stream.close();
     let (sent, close) = romeo.poll().unwrap();
     assert_eq!((sent, &close), (Sent::Close, &with_id(CLOSE, "us71g45j", id(&close))));
-    assert_eq!(romeo.stream.state(), State::Closing);
+    assert_eq!(romeo.stream.state(), BytestreamState::Closing);
     assert_eq!(romeo.stream.handle_result(id(&close)), Some(Acked::Close));
-    assert_eq!(romeo.stream.state(), State::Closed);
+    assert_eq!(romeo.stream.state(), BytestreamState::Closed);
 }
 
 #[test]
 fn xep_0047_example_9_is_the_answer_to_example_8() {
-    let mut juliet = End::juliet_open(Config::default());
+    let mut juliet = End::juliet_open(BytestreamConfig::default());
     assert_eq!(juliet.take(CLOSE), Ok(Handled::Closed));
-    assert_eq!((juliet.poll(), juliet.stream.state()), (Some((Sent::Result, result("us71g45j"))), State::Closed));
+    assert_eq!(
+        (juliet.poll(), juliet.stream.state()),
+        (Some((Sent::Result, result("us71g45j"))), BytestreamState::Closed)
+    );
 }
 
 #[test]
@@ -229,9 +241,9 @@ fn xep_0047_example_10_an_unknown_bytestream_cannot_be_closed_and_is_closed_all_
     romeo.stream.close();
     let (_, close) = romeo.poll().unwrap();
     assert_eq!(romeo.refused(&close, "cancel", "item-not-found"), Some(ErrorOutcome::Closed));
-    assert_eq!(romeo.stream.state(), State::Closed);
+    assert_eq!(romeo.stream.state(), BytestreamState::Closed);
 
-    let mut juliet = End::juliet_open(Config::default());
+    let mut juliet = End::juliet_open(BytestreamConfig::default());
     juliet.take(CLOSE).unwrap();
     let fault = juliet.take(CLOSE).unwrap_err();
     assert_eq!(said(&juliet.answer("us71g45j", fault)), said(&error("us71g45j", "cancel", "item-not-found")));

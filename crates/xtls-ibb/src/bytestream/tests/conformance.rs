@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn xep_0261_2_2_open_carries_the_negotiated_sid_and_block_size() {
-    let mut end = End::new(Role::Opener, 2048, Config::default());
+    let mut end = End::new(BytestreamRole::Opener, 2048, BytestreamConfig::default());
     end.stream.open();
     let (sent, stanza) = end.poll().unwrap();
     assert_eq!(sent, Sent::Open);
@@ -23,7 +23,7 @@ fn xep_0261_2_2_open_carries_the_negotiated_sid_and_block_size() {
 
 #[test]
 fn xep_0261_2_2_a_larger_block_size_than_agreed_is_a_resource_constraint() {
-    let mut end = End::new(Role::Acceptor, 2048, Config::default());
+    let mut end = End::new(BytestreamRole::Acceptor, 2048, BytestreamConfig::default());
     let fault = end.request("a", &Request::Open { sid: SID, block_size: 2049 }).unwrap_err();
     let error = fault.to_stanza_error();
     assert_eq!((error.condition, error.error_type), (Condition::ResourceConstraint, ErrorType::Modify));
@@ -34,7 +34,7 @@ fn xep_0261_2_2_a_larger_block_size_than_agreed_is_a_resource_constraint() {
 
 #[test]
 fn xep_0047_2_1_an_open_is_answered_with_a_result() {
-    let mut end = End::new(Role::Acceptor, 4096, Config::default());
+    let mut end = End::new(BytestreamRole::Acceptor, 4096, BytestreamConfig::default());
     assert_eq!(end.request("jn3h8g65", &Request::Open { sid: SID, block_size: 4096 }), Ok(Handled::Opened));
     let mut out = String::new();
     let sent = end.stream.poll(&mut end.ids, ROMEO, Some(JULIET), &mut |bytes, _| bytes.len(), &mut out);
@@ -45,19 +45,19 @@ fn xep_0047_2_1_an_open_is_answered_with_a_result() {
 #[test]
 fn xep_0047_2_1_a_refused_open_closes() {
     for condition in [Condition::ServiceUnavailable, Condition::FeatureNotImplemented, Condition::NotAcceptable] {
-        let mut end = End::new(Role::Opener, 4096, Config::default());
+        let mut end = End::new(BytestreamRole::Opener, 4096, BytestreamConfig::default());
         end.write(b"never sent");
         end.stream.open();
         let (_, open) = end.poll().unwrap();
         let outcome = end.stream.handle_error(Parts::of(&open).id, &stanza_error(condition));
         assert_eq!(outcome, Some(ErrorOutcome::OpenRefused));
-        assert_eq!((end.stream.state(), end.poll(), end.stream.unacked()), (State::Closed, None, 10));
+        assert_eq!((end.stream.state(), end.poll(), end.stream.unacked()), (BytestreamState::Closed, None, 10));
     }
 }
 
 #[test]
 fn xep_0047_2_1_smaller_blocks_are_tried_down_to_1024_bytes() {
-    let mut end = End::new(Role::Opener, 4098, Config::default());
+    let mut end = End::new(BytestreamRole::Opener, 4098, BytestreamConfig::default());
     end.stream.open();
     for (size, outcome) in
         [(4098, ErrorOutcome::Retrying), (2048, ErrorOutcome::Retrying), (1024, ErrorOutcome::OpenRefused)]
@@ -68,12 +68,12 @@ fn xep_0047_2_1_smaller_blocks_are_tried_down_to_1024_bytes() {
         let error = stanza_error(Condition::ResourceConstraint);
         assert_eq!(end.stream.handle_error(Parts::of(&open).id, &error), Some(outcome));
     }
-    assert_eq!((end.stream.state(), end.poll()), (State::Closed, None));
+    assert_eq!((end.stream.state(), end.poll()), (BytestreamState::Closed, None));
 }
 
 #[test]
 fn xep_0047_2_2_nothing_is_sent_before_the_open_is_answered() {
-    let mut end = End::new(Role::Opener, 4096, Config::default());
+    let mut end = End::new(BytestreamRole::Opener, 4096, BytestreamConfig::default());
     end.write(b"early");
     assert_eq!(end.poll(), None);
     end.stream.open();
@@ -82,7 +82,7 @@ fn xep_0047_2_2_nothing_is_sent_before_the_open_is_answered() {
     assert_eq!(end.stream.handle_result(Parts::of(&open).id), Some(Acked::Open));
     assert_eq!(end.poll().unwrap().0, Sent::Data { bytes: 5 });
 
-    let mut end = End::new(Role::Acceptor, 4096, Config::default());
+    let mut end = End::new(BytestreamRole::Acceptor, 4096, BytestreamConfig::default());
     end.write(b"early");
     assert_eq!(end.poll(), None);
 }
@@ -152,7 +152,7 @@ fn xep_0047_2_2_the_seq_starts_at_0_and_goes_up_by_one() {
 
 #[test]
 fn xep_0047_3_the_two_directions_have_sequences_of_their_own() {
-    let (mut a, mut b) = pair(1, Config::default());
+    let (mut a, mut b) = pair(1, BytestreamConfig::default());
     a.write(b"0123");
     run(&mut a, &mut b);
     b.write(b"xy");
@@ -162,7 +162,7 @@ fn xep_0047_3_the_two_directions_have_sequences_of_their_own() {
 
 #[test]
 fn xep_0047_2_2_each_block_that_is_processed_is_answered_with_a_result() {
-    let (_, mut b) = pair(4096, Config::default());
+    let (_, mut b) = pair(4096, BytestreamConfig::default());
     for (seq, id) in [(0, "kr91n475"), (1, "a'b<c>"), (2, "7")] {
         assert_eq!(b.data(id, seq, "QUJD"), Ok(Handled::Data { bytes: 3 }));
     }
@@ -198,7 +198,7 @@ fn xep_0047_2_2_errors_about_the_packet() {
         (3, "QUJDQUJDQUJDQUJD", Condition::BadRequest),
     ];
     for (seq, text, condition) in cases {
-        let (_, mut b) = pair(9, Config::default());
+        let (_, mut b) = pair(9, BytestreamConfig::default());
         for seq in 0..3 {
             b.data("x", seq, "QQ==").unwrap();
         }
@@ -207,7 +207,7 @@ fn xep_0047_2_2_errors_about_the_packet() {
         assert_eq!((error.condition, error.error_type), (condition, ErrorType::Cancel), "{fault}");
         assert_eq!(error.text, Some(fault.to_string()));
     }
-    let (_, mut b) = pair(9, Config::default());
+    let (_, mut b) = pair(9, BytestreamConfig::default());
     let error = b.request("x", &Request::Close { sid: "unknown" }).unwrap_err().to_stanza_error();
     assert_eq!((error.condition, error.error_type), (Condition::ItemNotFound, ErrorType::Cancel));
 }
@@ -216,7 +216,7 @@ fn xep_0047_2_2_errors_about_the_packet() {
 fn xep_0047_2_2_on_an_error_about_a_packet_the_sender_closes() {
     for condition in Condition::ALL {
         for error_type in [ErrorType::Cancel, ErrorType::Modify, ErrorType::Wait] {
-            let (mut a, _) = pair(4, Config::default());
+            let (mut a, _) = pair(4, BytestreamConfig::default());
             a.write(b"one two three");
             let blocks = a.poll_all();
             a.write(b"more");
@@ -238,18 +238,18 @@ fn xep_0047_2_2_on_an_error_about_a_packet_the_sender_closes() {
             assert_eq!(a.stream.unacked(), 13);
             let id = Parts::of(&sent[0].1).id;
             assert_eq!(a.stream.handle_error(id, &stanza_error(Condition::ItemNotFound)), Some(ErrorOutcome::Closed));
-            assert_eq!(a.stream.state(), State::Closed);
+            assert_eq!(a.stream.state(), BytestreamState::Closed);
         }
     }
 }
 
 #[test]
 fn xep_0047_2_2_after_an_out_of_sequence_packet_nothing_is_processed_and_close_is_sent() {
-    let (_, mut b) = pair(9, Config::default());
+    let (_, mut b) = pair(9, BytestreamConfig::default());
     b.data("a", 0, "QQ==").unwrap();
-    assert_eq!(b.data("c", 2, "Qw=="), Err(Fault::SeqAhead { seq: 2, expected: 1 }));
-    assert_eq!(b.data("b", 1, "Qg=="), Err(Fault::Closed));
-    assert_eq!(b.data("c", 2, "Qw=="), Err(Fault::Closed));
+    assert_eq!(b.data("c", 2, "Qw=="), Err(BytestreamFault::SeqAhead { seq: 2, expected: 1 }));
+    assert_eq!(b.data("b", 1, "Qg=="), Err(BytestreamFault::Closed));
+    assert_eq!(b.data("c", 2, "Qw=="), Err(BytestreamFault::Closed));
     assert_eq!(b.received, b"A");
     let sent: Vec<Sent> = b.poll_all().into_iter().map(|(sent, _)| sent).collect();
     // The block that was processed is acknowledged.
@@ -261,7 +261,7 @@ fn xep_0047_2_3_close_waits_until_all_is_sent_and_acknowledged() {
     let (mut a, mut b) = pair(4, fixed(2));
     a.write(b"abcdefghij");
     a.stream.close();
-    assert_eq!((a.stream.state(), a.stream.writable()), (State::Closing, 0));
+    assert_eq!((a.stream.state(), a.stream.writable()), (BytestreamState::Closing, 0));
     let mut kinds = Vec::new();
     while let Some((sent, stanza)) = a.poll() {
         kinds.push(sent);
@@ -274,14 +274,14 @@ fn xep_0047_2_3_close_waits_until_all_is_sent_and_acknowledged() {
     assert_eq!(kinds, [4, 4, 2].map(|bytes| Sent::Data { bytes }).into_iter().chain([Sent::Close]).collect::<Vec<_>>());
     assert_eq!(
         (a.stream.state(), b.stream.state(), b.received),
-        (State::Closed, State::Closed, b"abcdefghij".to_vec())
+        (BytestreamState::Closed, BytestreamState::Closed, b"abcdefghij".to_vec())
     );
     assert_eq!(a.stream.unacked(), 0);
 }
 
 #[test]
 fn xep_0047_2_3_until_close_is_answered_the_data_of_the_peer_is_taken() {
-    let (mut a, mut b) = pair(4, Config::default());
+    let (mut a, mut b) = pair(4, BytestreamConfig::default());
     a.stream.close();
     let (_, close) = a.poll().unwrap();
     b.write(b"late");
@@ -290,28 +290,31 @@ fn xep_0047_2_3_until_close_is_answered_the_data_of_the_peer_is_taken() {
     assert_eq!(a.received, b"late");
     assert_eq!(b.take(&close), None);
     run(&mut a, &mut b);
-    assert_eq!((a.stream.state(), b.stream.state(), b.stream.unacked()), (State::Closed, State::Closed, 0));
+    assert_eq!(
+        (a.stream.state(), b.stream.state(), b.stream.unacked()),
+        (BytestreamState::Closed, BytestreamState::Closed, 0)
+    );
 }
 
 #[test]
 fn xep_0047_2_3_close_is_acknowledged_and_in_either_case_it_is_closed() {
-    let (mut a, mut b) = pair(4, Config::default());
+    let (mut a, mut b) = pair(4, BytestreamConfig::default());
     a.write(b"unsent");
     assert_eq!(a.request("us71g45j", &Request::Close { sid: SID }), Ok(Handled::Closed));
     assert_eq!(a.poll().map(|(_, stanza)| stanza), Some(format!("<iq type='result' id='us71g45j' to='{JULIET}'/>")));
-    assert_eq!((a.poll(), a.stream.state(), a.stream.unacked()), (None, State::Closed, 6));
+    assert_eq!((a.poll(), a.stream.state(), a.stream.unacked()), (None, BytestreamState::Closed, 6));
     // The other end learns item-not-found.
     b.stream.close();
     let (_, close) = b.poll().unwrap();
     let error = a.take(&close).unwrap();
     assert!(error.contains("<item-not-found "));
     assert_eq!(b.take(&error), None);
-    assert_eq!(b.stream.state(), State::Closed);
+    assert_eq!(b.stream.state(), BytestreamState::Closed);
 }
 
 #[test]
 fn xep_0047_2_3_acknowledgements_that_were_withheld_go_before_that_of_the_close() {
-    let (_, mut b) = pair(4, Config::default());
+    let (_, mut b) = pair(4, BytestreamConfig::default());
     b.data("first", 0, "QQ==").unwrap();
     b.stream.mark_ack(1000);
     b.stream.release_acks(0);
@@ -322,6 +325,6 @@ fn xep_0047_2_3_acknowledgements_that_were_withheld_go_before_that_of_the_close(
 }
 
 /// A window that does not change.
-fn fixed(window: u16) -> Config {
-    Config { window_fixed: Some(window), ..Config::default() }
+fn fixed(window: u16) -> BytestreamConfig {
+    BytestreamConfig { window_fixed: Some(window), ..BytestreamConfig::default() }
 }

@@ -11,7 +11,7 @@ const TEMPORARY: [Condition; 4] = [
 
 /// Two open ends, and four blocks of one byte on their way from the first, "0123".
 fn in_flight() -> (End, End, Vec<String>) {
-    let (mut a, b) = pair(1, Config::default());
+    let (mut a, b) = pair(1, BytestreamConfig::default());
     a.write(b"0123456789");
     let blocks: Vec<_> = a.poll_all().into_iter().map(|(_, stanza)| stanza).collect();
     assert_eq!(blocks.len(), 4);
@@ -89,7 +89,7 @@ fn xep_0047_2_2_a_block_that_was_overtaken_ends_the_bytestream() {
     assert_eq!(bounce(&mut a, &blocks[1], TEMPORARY[0]), Some(ErrorOutcome::Suspended));
     assert_eq!(ack(&mut a, &blocks[0]), Some(Acked::Data { bytes: 1 }), "what was before it is no matter");
     assert_eq!(ack(&mut a, &blocks[2]), Some(Acked::Gap { bytes: 1 }));
-    assert_eq!((a.stream.state(), a.stream.unacked()), (State::Closing, 8));
+    assert_eq!((a.stream.state(), a.stream.unacked()), (BytestreamState::Closing, 8));
     assert_eq!(a.poll_all().iter().map(|(sent, _)| *sent).collect::<Vec<_>>(), [Sent::Close]);
     assert_eq!(ack(&mut a, &blocks[3]), Some(Acked::Data { bytes: 1 }), "what is still on its way is counted");
     assert_eq!((a.stream.in_flight(), a.stream.unacked()), (0, 7));
@@ -97,13 +97,13 @@ fn xep_0047_2_2_a_block_that_was_overtaken_ends_the_bytestream() {
     let (mut a, _, blocks) = in_flight();
     assert_eq!(ack(&mut a, &blocks[2]), Some(Acked::Data { bytes: 1 }));
     assert_eq!(bounce(&mut a, &blocks[1], TEMPORARY[0]), Some(ErrorOutcome::Ended { temporary: true }));
-    assert_eq!((a.stream.state(), a.stream.unacked()), (State::Closing, 9));
+    assert_eq!((a.stream.state(), a.stream.unacked()), (BytestreamState::Closing, 9));
 }
 
 /// The block was processed, and the error was not true: the peer says so, and the bytestream ends.
 #[test]
 fn xep_0047_2_2_a_block_that_had_got_there_all_the_same_is_never_delivered_twice() {
-    let (mut a, mut b) = pair(1, Config::default());
+    let (mut a, mut b) = pair(1, BytestreamConfig::default());
     a.write(b"0");
     let (_, block) = a.poll().unwrap();
     assert_eq!(b.take(&block), None);
@@ -114,7 +114,7 @@ fn xep_0047_2_2_a_block_that_had_got_there_all_the_same_is_never_delivered_twice
     assert!(error.contains("unexpected-request"), "{error}");
     assert_eq!(b.received, b"0");
     a.take(&error);
-    assert_eq!(a.stream.state(), State::Closing);
+    assert_eq!(a.stream.state(), BytestreamState::Closing);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn wire_2_28_the_window_is_halved_once_for_each_suspension_and_grows_again() {
     assert!(a.stream.window() > 4);
     assert_eq!(b.received.len(), 110);
     // One that is fixed stays.
-    let config = Config { window_fixed: Some(3), ..Config::default() };
+    let config = BytestreamConfig { window_fixed: Some(3), ..BytestreamConfig::default() };
     let (mut a, _) = pair(1, config);
     a.write(b"012");
     for (_, block) in a.poll_all() {
@@ -163,7 +163,7 @@ fn wire_2_28_the_window_is_halved_once_for_each_suspension_and_grows_again() {
 /// What is kept for sending again is what is in flight, and that is bounded by the window and by the bytes.
 #[test]
 fn what_is_kept_is_bounded_by_the_window() {
-    let config = Config { window_fixed: Some(4), ..Config::default() };
+    let config = BytestreamConfig { window_fixed: Some(4), ..BytestreamConfig::default() };
     let (mut a, mut b) = pair(1000, config);
     for _ in 0..1000 {
         a.write(&[7; 1000]);
@@ -180,8 +180,8 @@ fn what_is_kept_is_bounded_by_the_window() {
 
 #[test]
 fn an_end_in_order_waits_for_what_is_to_be_sent_again() {
-    for role in [Role::Opener, Role::Negotiated] {
-        let (mut a, mut b) = pair(1, Config::default());
+    for role in [BytestreamRole::Opener, BytestreamRole::Negotiated] {
+        let (mut a, mut b) = pair(1, BytestreamConfig::default());
         a.stream.agree(role, 1);
         b.stream.agree(role, 1);
         a.write(b"ab");
@@ -189,10 +189,10 @@ fn an_end_in_order_waits_for_what_is_to_be_sent_again() {
         for (_, block) in a.poll_all() {
             assert_eq!(bounce(&mut a, &block, TEMPORARY[0]), Some(ErrorOutcome::Suspended));
         }
-        assert_eq!((a.stream.state(), a.poll()), (State::Closing, None));
+        assert_eq!((a.stream.state(), a.poll()), (BytestreamState::Closing, None));
         a.stream.resume();
         run(&mut a, &mut b);
-        assert_eq!((&*b.received, a.stream.state(), a.stream.unacked()), (&b"ab"[..], State::Closed, 0));
+        assert_eq!((&*b.received, a.stream.state(), a.stream.unacked()), (&b"ab"[..], BytestreamState::Closed, 0));
     }
 }
 

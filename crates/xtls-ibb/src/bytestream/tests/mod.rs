@@ -29,7 +29,7 @@ struct End {
 }
 
 impl End {
-    fn new(role: Role, block_size: u16, config: Config) -> Self {
+    fn new(role: BytestreamRole, block_size: u16, config: BytestreamConfig) -> Self {
         let stream = Bytestream::new(role, SID, block_size, config);
         Self { stream, ids: Ids::new([role_seed(role); 32]), received: Vec::new(), reads: true }
     }
@@ -76,17 +76,17 @@ impl End {
         }
     }
 
-    fn request(&mut self, id: &str, request: &Request<'_>) -> Result<Handled, Fault> {
+    fn request(&mut self, id: &str, request: &Request<'_>) -> Result<Handled, BytestreamFault> {
         self.stream.handle_request(id, request, &mut self.received)
     }
 
-    fn data(&mut self, id: &str, seq: u16, base64: &str) -> Result<Handled, Fault> {
+    fn data(&mut self, id: &str, seq: u16, base64: &str) -> Result<Handled, BytestreamFault> {
         self.request(id, &Request::Data { sid: SID, seq, payload: Payload::from(base64) })
     }
 }
 
-fn role_seed(role: Role) -> u8 {
-    u8::from(role == Role::Opener)
+fn role_seed(role: BytestreamRole) -> u8 {
+    u8::from(role == BytestreamRole::Opener)
 }
 
 /// What the tests need of a stanza that [`Bytestream::poll`] wrote, found without a parser so that long runs are fast.
@@ -148,12 +148,12 @@ fn run(a: &mut End, b: &mut End) {
 }
 
 /// An open bytestream: the opener and the acceptor.
-fn pair(block_size: u16, config: Config) -> (End, End) {
-    let mut opener = End::new(Role::Opener, block_size, config);
-    let mut acceptor = End::new(Role::Acceptor, block_size, config);
+fn pair(block_size: u16, config: BytestreamConfig) -> (End, End) {
+    let mut opener = End::new(BytestreamRole::Opener, block_size, config);
+    let mut acceptor = End::new(BytestreamRole::Acceptor, block_size, config);
     opener.stream.open();
     run(&mut opener, &mut acceptor);
-    assert_eq!((opener.stream.state(), acceptor.stream.state()), (State::Open, State::Open));
+    assert_eq!((opener.stream.state(), acceptor.stream.state()), (BytestreamState::Open, BytestreamState::Open));
     (opener, acceptor)
 }
 

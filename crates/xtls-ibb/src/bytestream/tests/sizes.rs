@@ -10,7 +10,7 @@ fn full_block(block_size: u16) -> String {
     assert_eq!((FROM.len(), TO.len()), (37, 37));
     let mut ids = Ids::new([1; 32]);
     let sid = ids.next_id().to_string();
-    let mut stream = Bytestream::new(Role::Acceptor, sid.as_str(), block_size, Config::default());
+    let mut stream = Bytestream::new(BytestreamRole::Acceptor, sid.as_str(), block_size, BytestreamConfig::default());
     let mut received = Vec::new();
     let open = Request::Open { sid: &sid, block_size };
     assert_eq!(stream.handle_request("open", &open, &mut received), Ok(Handled::Opened));
@@ -48,7 +48,7 @@ fn a_full_block_of_32760_bytes_costs_at_most_1_345_bytes_per_byte_of_plaintext()
 
 #[test]
 fn a_result_has_at_most_160_bytes() {
-    let (_, mut b) = pair(4, Config::default());
+    let (_, mut b) = pair(4, BytestreamConfig::default());
     let id = Ids::new([1; 32]).next_id();
     b.data(id.as_str(), 0, "QQ==").unwrap();
     b.stream.release_acks(0);
@@ -69,7 +69,8 @@ fn one_reservation_is_enough_for_a_block() {
 
 #[test]
 fn sending_moves_few_bytes_however_much_is_queued() {
-    let config = Config { window_fixed: Some(u16::MAX), max_unacked_bytes: u64::MAX, ..Config::default() };
+    let config =
+        BytestreamConfig { window_fixed: Some(u16::MAX), max_unacked_bytes: u64::MAX, ..BytestreamConfig::default() };
     let (mut a, _) = pair(16, config);
     a.write(&vec![7; 1 << 20]);
     let capacity = a.stream.outgoing().capacity();
@@ -87,7 +88,7 @@ fn sending_moves_few_bytes_however_much_is_queued() {
 
 #[test]
 fn memory_is_given_back_once_all_is_acknowledged() {
-    let (mut a, mut b) = pair(4096, Config::default());
+    let (mut a, mut b) = pair(4096, BytestreamConfig::default());
     a.write(&sample(256 * 1024));
     run(&mut a, &mut b);
     assert_eq!((b.received.len(), a.stream.unacked()), (256 * 1024, 0));
@@ -115,7 +116,7 @@ fn exchange(a: &mut End, b: &mut End, seq: u16, out: &mut String) {
 fn once_warm_neither_a_block_nor_its_acknowledgement_allocates() {
     // Small blocks, after each of which all is acknowledged; large ones behind which more are queued.
     for (length, ahead) in [(300, 0), (4096, 3)] {
-        let (mut a, mut b) = pair(4096, Config::default());
+        let (mut a, mut b) = pair(4096, BytestreamConfig::default());
         let (mut seq, mut out, text) = (0, String::new(), sample(length));
         let mut round = |a: &mut End, b: &mut End| {
             a.write(&text);

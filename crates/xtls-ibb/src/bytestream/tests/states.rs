@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The states that behave differently, finer than [`State`].
+/// The states that behave differently, finer than [`BytestreamState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Situation {
     Idle,
@@ -41,9 +41,9 @@ const SITUATIONS: [Situation; 13] = [
 
 /// An end in that situation; where it is or was open, it has processed one block of the peer.
 fn end_in(situation: Situation) -> End {
-    let opener = || End::new(Role::Opener, 8, Config::default());
+    let opener = || End::new(BytestreamRole::Opener, 8, BytestreamConfig::default());
     let open = || {
-        let (mut end, mut peer) = pair(8, Config::default());
+        let (mut end, mut peer) = pair(8, BytestreamConfig::default());
         peer.write(b"1");
         run(&mut end, &mut peer);
         end
@@ -55,10 +55,10 @@ fn end_in(situation: Situation) -> End {
     };
     let mut end = match situation {
         Idle | OpenQueued | OpenSent | OpenSentThenClose => opener(),
-        AwaitingOpen => End::new(Role::Acceptor, 8, Config::default()),
+        AwaitingOpen => End::new(BytestreamRole::Acceptor, 8, BytestreamConfig::default()),
         OpenAsOpener | CloseWaiting | CloseSent | Closed | Aborted => open(),
         OpenAsAcceptor => {
-            let (mut peer, mut end) = pair(8, Config::default());
+            let (mut peer, mut end) = pair(8, BytestreamConfig::default());
             peer.write(b"1");
             run(&mut peer, &mut end);
             end
@@ -96,26 +96,26 @@ fn end_in(situation: Situation) -> End {
     end
 }
 
-fn state_of(situation: Situation) -> State {
+fn state_of(situation: Situation) -> BytestreamState {
     match situation {
-        Idle => State::Idle,
-        AwaitingOpen => State::AwaitingOpen,
-        OpenQueued | OpenSent => State::Opening,
-        OpenAsOpener | OpenAsAcceptor => State::Open,
-        OpenSentThenClose | CloseWaiting | CloseSent | FaultBeforeClose | FaultAfterClose => State::Closing,
-        Closed | Aborted => State::Closed,
+        Idle => BytestreamState::Idle,
+        AwaitingOpen => BytestreamState::AwaitingOpen,
+        OpenQueued | OpenSent => BytestreamState::Opening,
+        OpenAsOpener | OpenAsAcceptor => BytestreamState::Open,
+        OpenSentThenClose | CloseWaiting | CloseSent | FaultBeforeClose | FaultAfterClose => BytestreamState::Closing,
+        Closed | Aborted => BytestreamState::Closed,
     }
 }
 
-type Cell = (Result<Handled, Fault>, State);
+type Cell = (Result<Handled, BytestreamFault>, BytestreamState);
 
-const OPENED: Cell = (Ok(Handled::Opened), State::Open);
-const CLOSED: Cell = (Ok(Handled::Closed), State::Closed);
-const DATA: Result<Handled, Fault> = Ok(Handled::Data { bytes: 1 });
-const TOO_LARGE: Fault = Fault::BlockTooLarge { bytes: 9, block_size: 8 };
-const USED: Fault = Fault::SeqUsed { seq: 0, expected: 1 };
-const AHEAD: Fault = Fault::SeqAhead { seq: 2, expected: 1 };
-const ABOVE: Fault = Fault::BlockSizeAboveAgreed { asked: 9, agreed: 8 };
+const OPENED: Cell = (Ok(Handled::Opened), BytestreamState::Open);
+const CLOSED: Cell = (Ok(Handled::Closed), BytestreamState::Closed);
+const DATA: Result<Handled, BytestreamFault> = Ok(Handled::Data { bytes: 1 });
+const TOO_LARGE: BytestreamFault = BytestreamFault::BlockTooLarge { bytes: 9, block_size: 8 };
+const USED: BytestreamFault = BytestreamFault::SeqUsed { seq: 0, expected: 1 };
+const AHEAD: BytestreamFault = BytestreamFault::SeqAhead { seq: 2, expected: 1 };
+const ABOVE: BytestreamFault = BytestreamFault::BlockSizeAboveAgreed { asked: 9, agreed: 8 };
 
 /// The requests, in the order of the columns below.
 fn requests() -> [(&'static str, Request<'static>); 13] {
@@ -125,12 +125,12 @@ fn requests() -> [(&'static str, Request<'static>); 13] {
         ("open", Request::Open { sid: SID, block_size: 8 }),
         ("open smaller", Request::Open { sid: SID, block_size: 1 }),
         ("open larger", Request::Open { sid: SID, block_size: 9 }),
-        ("open without size", malformed(Fault::BlockSize)),
-        ("open for messages", malformed(Fault::MessageStanzas)),
+        ("open without size", malformed(BytestreamFault::BlockSize)),
+        ("open for messages", malformed(BytestreamFault::MessageStanzas)),
         ("next block", data(1, "QQ==")),
         ("used seq", data(0, "QQ==")),
         ("seq ahead", data(2, "QQ==")),
-        ("no seq", malformed(Fault::Seq)),
+        ("no seq", malformed(BytestreamFault::Seq)),
         ("no base64", data(1, "Q===")),
         ("too large", data(1, "QUFBQUFBQUFB")),
         ("close", Request::Close { sid: SID }),
@@ -141,34 +141,34 @@ fn requests() -> [(&'static str, Request<'static>); 13] {
 fn expected(situation: Situation) -> [Cell; 13] {
     let state = state_of(situation);
     let refused = |fault| (Err(fault), state);
-    let ended = |fault| (Err(fault), State::Closing);
+    let ended = |fault| (Err(fault), BytestreamState::Closing);
     let above = refused(ABOVE);
-    let [size, messages] = [refused(Fault::BlockSize), refused(Fault::MessageStanzas)];
-    let other = refused(Fault::UnknownSid);
+    let [size, messages] = [refused(BytestreamFault::BlockSize), refused(BytestreamFault::MessageStanzas)];
+    let other = refused(BytestreamFault::UnknownSid);
     match situation {
         Idle | AwaitingOpen | OpenQueued | OpenSent => {
-            let early = refused(Fault::NotOpen);
+            let early = refused(BytestreamFault::NotOpen);
             [OPENED, OPENED, above, size, messages, early, early, early, early, early, early, CLOSED, other]
         }
         OpenSentThenClose => {
-            let early = refused(Fault::NotOpen);
-            let opened = (Ok(Handled::Opened), State::Closing);
+            let early = refused(BytestreamFault::NotOpen);
+            let opened = (Ok(Handled::Opened), BytestreamState::Closing);
             [opened, opened, above, size, messages, early, early, early, early, early, early, CLOSED, other]
         }
         OpenAsOpener | OpenAsAcceptor | CloseWaiting | CloseSent => {
-            let again = refused(Fault::AlreadyOpen);
-            let [used, ahead, no_seq] = [ended(USED), ended(AHEAD), ended(Fault::Seq)];
-            let [no_base64, large] = [ended(Fault::NotBase64), ended(TOO_LARGE)];
+            let again = refused(BytestreamFault::AlreadyOpen);
+            let [used, ahead, no_seq] = [ended(USED), ended(AHEAD), ended(BytestreamFault::Seq)];
+            let [no_base64, large] = [ended(BytestreamFault::NotBase64), ended(TOO_LARGE)];
             let next = (DATA, state);
             [again, again, again, size, messages, next, used, ahead, no_seq, no_base64, large, CLOSED, other]
         }
         FaultBeforeClose | FaultAfterClose => {
-            let again = refused(Fault::AlreadyOpen);
-            let late = refused(Fault::Closed);
+            let again = refused(BytestreamFault::AlreadyOpen);
+            let late = refused(BytestreamFault::Closed);
             [again, again, again, size, messages, late, late, late, late, late, late, CLOSED, other]
         }
         Closed | Aborted => {
-            let late = refused(Fault::Closed);
+            let late = refused(BytestreamFault::Closed);
             [late, late, late, late, late, late, late, late, late, late, late, late, other]
         }
     }
@@ -199,7 +199,7 @@ fn p08_after_a_fault_the_close_goes_out_exactly_once() {
         let mut end = end_in(situation);
         let already_sent = usize::from(situation == CloseSent);
         assert_eq!(end.data("x", 2, "QQ=="), Err(AHEAD));
-        assert_eq!(end.data("y", 1, "QQ=="), Err(Fault::Closed));
+        assert_eq!(end.data("y", 1, "QQ=="), Err(BytestreamFault::Closed));
         let sent = end.poll_all();
         let closes = sent.iter().filter(|(sent, _)| *sent == Sent::Close).count();
         assert_eq!(closes + already_sent, 1, "{situation:?}");
@@ -232,13 +232,16 @@ fn every_answer_in_every_state() {
             let Some(id) = id else { continue };
             let (acked, refused, after_result, after_error) = match name {
                 "open" => {
-                    let after = if situation == OpenSent { State::Open } else { State::Closing };
-                    (Acked::Open, ErrorOutcome::OpenRefused, after, State::Closed)
+                    let after = if situation == OpenSent { BytestreamState::Open } else { BytestreamState::Closing };
+                    (Acked::Open, ErrorOutcome::OpenRefused, after, BytestreamState::Closed)
                 }
-                "data" => {
-                    (Acked::Data { bytes: 8 }, ErrorOutcome::Ended { temporary: false }, State::Closing, State::Closing)
-                }
-                _ => (Acked::Close, ErrorOutcome::Closed, State::Closed, State::Closed),
+                "data" => (
+                    Acked::Data { bytes: 8 },
+                    ErrorOutcome::Ended { temporary: false },
+                    BytestreamState::Closing,
+                    BytestreamState::Closing,
+                ),
+                _ => (Acked::Close, ErrorOutcome::Closed, BytestreamState::Closed, BytestreamState::Closed),
             };
             let mut end = end_in(situation);
             assert_eq!(end.stream.handle_result(&id), Some(acked), "{situation:?}");
@@ -273,15 +276,15 @@ fn commands_in_every_state() {
     for situation in SITUATIONS {
         let mut end = end_in(situation);
         end.stream.open();
-        let opened = if situation == Idle { State::Opening } else { state_of(situation) };
+        let opened = if situation == Idle { BytestreamState::Opening } else { state_of(situation) };
         assert_eq!(end.stream.state(), opened, "open in {situation:?}");
 
         let mut end = end_in(situation);
         end.stream.close();
         let closed = match situation {
-            Idle | AwaitingOpen | OpenQueued | Closed | Aborted => State::Closed,
+            Idle | AwaitingOpen | OpenQueued | Closed | Aborted => BytestreamState::Closed,
             OpenSent | OpenSentThenClose | OpenAsOpener | OpenAsAcceptor | CloseWaiting | CloseSent
-            | FaultBeforeClose | FaultAfterClose => State::Closing,
+            | FaultBeforeClose | FaultAfterClose => BytestreamState::Closing,
         };
         assert_eq!(end.stream.state(), closed, "close in {situation:?}");
         assert_eq!(end.stream.writable(), 0, "{situation:?}");
@@ -290,7 +293,7 @@ fn commands_in_every_state() {
         end.write(b"lost");
         let unacked = end.stream.unacked();
         end.stream.abort();
-        assert_eq!(end.stream.state(), State::Closed, "abort in {situation:?}");
+        assert_eq!(end.stream.state(), BytestreamState::Closed, "abort in {situation:?}");
         assert_eq!(end.poll(), None, "abort in {situation:?}");
         assert_eq!(end.stream.unacked(), unacked, "abort in {situation:?}");
         assert_eq!((end.stream.in_flight(), end.stream.queued()), (0, 0));
@@ -299,8 +302,8 @@ fn commands_in_every_state() {
 
 #[test]
 fn a_close_before_the_open_is_answered_follows_it() {
-    let mut end = End::new(Role::Opener, 8, Config::default());
-    let mut peer = End::new(Role::Acceptor, 8, Config::default());
+    let mut end = End::new(BytestreamRole::Opener, 8, BytestreamConfig::default());
+    let mut peer = End::new(BytestreamRole::Acceptor, 8, BytestreamConfig::default());
     end.stream.open();
     let (_, open) = end.poll().unwrap();
     end.write(b"last words");
@@ -309,32 +312,32 @@ fn a_close_before_the_open_is_answered_follows_it() {
     assert_eq!(peer.take(&open), None);
     run(&mut peer, &mut end);
     assert_eq!(peer.received, b"last words");
-    assert_eq!((end.stream.state(), peer.stream.state()), (State::Closed, State::Closed));
+    assert_eq!((end.stream.state(), peer.stream.state()), (BytestreamState::Closed, BytestreamState::Closed));
     assert_eq!(end.stream.unacked(), 0);
 }
 
 #[test]
 fn an_open_that_crosses_ours_opens_and_the_smaller_block_size_counts() {
-    let mut end = End::new(Role::Opener, 4096, Config::default());
+    let mut end = End::new(BytestreamRole::Opener, 4096, BytestreamConfig::default());
     end.stream.open();
     let (_, ours) = end.poll().unwrap();
     assert_eq!(end.request("theirs", &Request::Open { sid: SID, block_size: 1024 }), Ok(Handled::Opened));
-    assert_eq!((end.stream.state(), end.stream.block_size()), (State::Open, 1024));
+    assert_eq!((end.stream.state(), end.stream.block_size()), (BytestreamState::Open, 1024));
     // The answer to ours says nothing new, whatever it is.
     assert_eq!(end.stream.handle_error(Parts::of(&ours).id, &stanza_error(Condition::NotAcceptable)), None);
-    assert_eq!(end.stream.state(), State::Open);
+    assert_eq!(end.stream.state(), BytestreamState::Open);
 }
 
 #[test]
 fn closes_that_cross_close_both_ends() {
-    let (mut a, mut b) = pair(8, Config::default());
+    let (mut a, mut b) = pair(8, BytestreamConfig::default());
     a.stream.close();
     b.stream.close();
     let (from_a, from_b) = (a.poll().unwrap().1, b.poll().unwrap().1);
     assert_eq!(a.take(&from_b), None);
     assert_eq!(b.take(&from_a), None);
     run(&mut a, &mut b);
-    assert_eq!((a.stream.state(), b.stream.state()), (State::Closed, State::Closed));
+    assert_eq!((a.stream.state(), b.stream.state()), (BytestreamState::Closed, BytestreamState::Closed));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn p06_the_seq_wraps_over_200_000_blocks() {
-    let (mut a, mut b) = pair(3, Config::default());
+    let (mut a, mut b) = pair(3, BytestreamConfig::default());
     let mut expected = 0_u64;
     let mut wraps = 0;
     for round in 0..4000_u64 {
@@ -35,7 +35,7 @@ fn p06_the_seq_wraps_over_200_000_blocks() {
 
 #[test]
 fn the_window_starts_at_4_and_grows_by_one_for_each_window_that_was_full() {
-    let (mut a, mut b) = pair(1, Config::default());
+    let (mut a, mut b) = pair(1, BytestreamConfig::default());
     a.write(&[0; 10_000]);
     let mut sizes = Vec::new();
     while a.stream.unacked() > 0 {
@@ -55,7 +55,7 @@ fn the_window_starts_at_4_and_grows_by_one_for_each_window_that_was_full() {
 
 #[test]
 fn a_window_that_nothing_presses_against_does_not_grow() {
-    let (mut a, mut b) = pair(1, Config::default());
+    let (mut a, mut b) = pair(1, BytestreamConfig::default());
     for _ in 0..100 {
         a.write(b"abc");
         run(&mut a, &mut b);
@@ -66,17 +66,22 @@ fn a_window_that_nothing_presses_against_does_not_grow() {
 #[test]
 fn windows_are_brought_into_range() {
     let window = |initial, max, fixed| {
-        let config = Config { window_initial: initial, window_max: max, window_fixed: fixed, ..Config::default() };
-        Bytestream::new(Role::Opener, SID, 1, config).window()
+        let config = BytestreamConfig {
+            window_initial: initial,
+            window_max: max,
+            window_fixed: fixed,
+            ..BytestreamConfig::default()
+        };
+        Bytestream::new(BytestreamRole::Opener, SID, 1, config).window()
     };
     assert_eq!([window(0, 0, None), window(9, 5, None), window(0, 5, None)], [1, 5, 1]);
     assert_eq!([window(4, 32, Some(0)), window(4, 32, Some(1)), window(4, 32, Some(99))], [1, 1, 99]);
-    assert_eq!(Bytestream::new(Role::Opener, SID, 0, Config::default()).block_size(), 1);
+    assert_eq!(Bytestream::new(BytestreamRole::Opener, SID, 0, BytestreamConfig::default()).block_size(), 1);
 }
 
 #[test]
 fn bytes_in_flight_are_bounded_and_one_block_always_goes() {
-    let config = Config { max_unacked_bytes: 10, ..fixed(100) };
+    let config = BytestreamConfig { max_unacked_bytes: 10, ..fixed(100) };
     let (mut a, _) = pair(4, config);
     a.write(&[0; 40]);
     assert_eq!(a.poll_all().len(), 2);
@@ -90,7 +95,7 @@ fn bytes_in_flight_are_bounded_and_one_block_always_goes() {
 
 #[test]
 fn writable_is_the_room_that_is_left() {
-    let config = Config { outgoing_bytes: 10, ..fixed(1) };
+    let config = BytestreamConfig { outgoing_bytes: 10, ..fixed(1) };
     let (mut a, mut b) = pair(4, config);
     assert_eq!(a.stream.writable(), 10);
     a.write(&[0; 7]);
@@ -115,8 +120,8 @@ fn results_may_come_in_any_order() {
     }
 }
 
-fn fixed(window: u16) -> Config {
-    Config { window_fixed: Some(window), ..Config::default() }
+fn fixed(window: u16) -> BytestreamConfig {
+    BytestreamConfig { window_fixed: Some(window), ..BytestreamConfig::default() }
 }
 
 /// What one end does in a random run.
@@ -144,9 +149,9 @@ proptest! {
         window in prop::option::of(0..6_u16),
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let config = Config { window_fixed: window, ..Config::default() };
+        let config = BytestreamConfig { window_fixed: window, ..BytestreamConfig::default() };
         let mut ends =
-            [End::new(Role::Opener, sizes.0.min(sizes.1), config), End::new(Role::Acceptor, sizes.1, config)];
+            [End::new(BytestreamRole::Opener, sizes.0.min(sizes.1), config), End::new(BytestreamRole::Acceptor, sizes.1, config)];
         let mut texts = [Vec::new(), Vec::new()];
         let mut at_cut = 1;
         ends[0].stream.open();
@@ -190,7 +195,7 @@ proptest! {
         prop_assert!(b.stream.block_size() <= sizes.0.min(sizes.1));
         a.stream.close();
         run(&mut a, &mut b);
-        prop_assert_eq!((a.stream.state(), b.stream.state()), (State::Closed, State::Closed));
+        prop_assert_eq!((a.stream.state(), b.stream.state()), (BytestreamState::Closed, BytestreamState::Closed));
     }
 }
 
@@ -199,11 +204,11 @@ proptest! {
     #[test]
     fn bytes_arrive_intact_whatever_comes_back(
         window in prop::option::of(1..6_u16),
-        role in prop::sample::select(&[Role::Opener, Role::Negotiated]),
+        role in prop::sample::select(&[BytestreamRole::Opener, BytestreamRole::Negotiated]),
         passes in prop::collection::vec(0..6_usize, 1..40),
         backwards in any::<bool>(),
     ) {
-        let (mut a, mut b) = pair(4, Config { window_fixed: window, ..Config::default() });
+        let (mut a, mut b) = pair(4, BytestreamConfig { window_fixed: window, ..BytestreamConfig::default() });
         a.stream.agree(role, 4);
         b.stream.agree(role, 4);
         let text = sample(600);
@@ -230,7 +235,7 @@ proptest! {
         a.stream.close();
         run(&mut a, &mut b);
         prop_assert_eq!(&b.received, &text);
-        prop_assert_eq!((a.stream.state(), a.stream.unacked()), (State::Closed, 0));
+        prop_assert_eq!((a.stream.state(), a.stream.unacked()), (BytestreamState::Closed, 0));
     }
 }
 
@@ -281,10 +286,10 @@ proptest! {
 
     #[test]
     fn nothing_that_comes_breaks_an_end(
-        role in prop::sample::select(&[Role::Opener, Role::Acceptor, Role::Negotiated]),
+        role in prop::sample::select(&[BytestreamRole::Opener, BytestreamRole::Acceptor, BytestreamRole::Negotiated]),
         operations in prop::collection::vec(operation(), 0..120),
     ) {
-        let mut end = End::new(role, 8, Config::default());
+        let mut end = End::new(role, 8, BytestreamConfig::default());
         let (mut seq, mut written, mut acked, mut wire) = (0_u16, 0_u64, 0_u64, Vec::new());
         for operation in operations {
             let (before, had) = (end.stream.state(), end.received.len());
@@ -297,7 +302,7 @@ proptest! {
                 Operation::NextData(text) => Some(end.data("n", seq, &text)),
                 Operation::Close => Some(end.request("c", &Request::Close { sid: SID })),
                 Operation::Malformed(data) => {
-                    let fault = if data { Fault::Seq } else { Fault::BlockSize };
+                    let fault = if data { BytestreamFault::Seq } else { BytestreamFault::BlockSize };
                     Some(end.request("m", &Request::Malformed { sid: SID, fault }))
                 }
                 Operation::Answer(which, error) if which < wire.len() => {
@@ -338,15 +343,15 @@ proptest! {
                 _ => prop_assert_eq!(end.received.len(), had),
             }
             let state = end.stream.state();
-            prop_assert!(before != State::Closed || state == State::Closed);
-            prop_assert!(before != State::Closing || state >= State::Closing);
+            prop_assert!(before != BytestreamState::Closed || state == BytestreamState::Closed);
+            prop_assert!(before != BytestreamState::Closing || state >= BytestreamState::Closing);
             prop_assert!(end.stream.withheld_acks() <= 32);
             prop_assert!(end.stream.in_flight() <= 32);
             prop_assert!(end.stream.unanswered().count() <= 33);
             prop_assert!(end.stream.block_size() <= 8);
             // Every byte written is acknowledged or not.
             prop_assert_eq!(end.stream.unacked(), written - acked);
-            prop_assert!(matches!(state, State::Closing | State::Closed) || end.stream.writable() > 0);
+            prop_assert!(matches!(state, BytestreamState::Closing | BytestreamState::Closed) || end.stream.writable() > 0);
         }
     }
 }
