@@ -1,0 +1,404 @@
+//! The secure channel: TLS from its first byte to its last, and whom it is with.
+//!
+//! It takes records and gives plaintext, records and [`Progress`]. It knows nothing of Jingle, bytestreams or stanzas; tunnels
+//! and links hand it the bytes that came for it, and send what it writes.
+//!
+//! - `trust`: what is known of the peer, and how it is judged;
+//! - `start`: how TLS begins, by each method;
+//! - `read`: what comes in, up to a peer that is accepted and has accepted us.
+
+mod read;
+mod start;
+mod trust;
+
+use core::fmt;
+
+use xtls_stanza::{Fingerprint, Method};
+use xtls_tls::{PeerCertificate, TlsParameters, TlsSession, WriteError};
+
+pub use self::start::{Listen, Start, TowardsServerTerms};
+use self::trust::Trust;
+use crate::{
+    environment::Environment,
+    fault::Fault,
+    judgement::{Announcements, Verified},
+    password::Password,
+    rules::{Choice, Peer, Unofferable},
+    security::{Authentication, Security},
+    store::StoreError,
+    terms::Terms,
+};
+use xtls_stanza::jid::BareJid;
+
+/// An end of a tunnel or of a link. The initiator is the client of TLS (draft-meyer-xmpp-e2e-encryption-02 § 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Side {
+    /// The one that offered the tunnel, or opened the connection.
+    Initiator,
+    /// The one that accepted it.
+    Responder,
+}
+
+/// One end of a secure channel.
+pub struct Channel {
+    side: Side,
+    /// Who the other end has to be. None for a server's client, who says so only inside.
+    trust: Option<Box<Trust>>,
+    state: State,
+}
+
+/// How far a channel has come; each state holds what only it needs.
+enum State {
+    /// No byte of TLS was sent.
+    Choosing {
+        secret: Option<Password>,
+        /// Responder: the first bytes of a handshake whose method is not known yet.
+        hello: Vec<u8>,
+    },
+    /// The handshake runs.
+    Handshake(Running),
+    /// It is complete, its last flight is held back, and the user judges the certificate.
+    Judging(Running),
+    /// Initiator in TLS 1.3: the peer is accepted, and has not shown yet that it has accepted us.
+    Confirming { tls: TlsSession, method: Method, verified: Verified },
+    /// A server's end: the handshake with a client is complete, and nobody is authenticated by that.
+    Encrypted(TlsSession),
+    /// The peer is authenticated. `unconfirmed` is what is to be remembered as soon as it has accepted us.
+    Secured { tls: TlsSession, security: Box<Security>, unconfirmed: Option<Verified> },
+    /// Nothing more comes or goes.
+    Closed { security: Option<Box<Security>>, peer_closed: bool },
+}
+
+/// A handshake that runs, or waits for the user.
+struct Running {
+    tls: TlsSession,
+    method: Method,
+    /// Records that wait for a judgement. During the handshake they go at once; its last flight may say that the peer was
+    /// accepted.
+    held: Vec<u8>,
+    /// Authenticated plaintext that came before the peer was judged. Whoever feeds the channel bounds it, by withholding input.
+    early: Vec<u8>,
+}
+
+/// What came of a call. The fields are in the order in which they are to be heeded.
+#[derive(Debug, Default)]
+#[must_use]
+#[non_exhaustive]
+pub struct Progress {
+    /// TLS has begun, by this method.
+    pub started: Option<Method>,
+    /// So many bytes were decrypted. They are in `plaintext`, unless the peer has to be judged first.
+    pub received: usize,
+    /// A flight of the handshake went out, and more is to come from the peer.
+    pub answered: bool,
+    /// The handshake is complete, and the user has to judge this certificate.
+    pub question: Option<Box<TrustQuestion>>,
+    /// The peer is accepted: plaintext can be written from here on.
+    pub accepted: bool,
+    /// A server's end: TLS towards the client is there.
+    pub encrypted: bool,
+    /// There is a [`Channel::security`] now.
+    pub secured: bool,
+    /// A peer that had not confirmed us when the channel was secured did so now.
+    pub confirmed: bool,
+    /// What the trust store could not write.
+    pub unsaved: Option<StoreError>,
+    /// The channel has failed. What is in `plaintext` came before that and is sound.
+    pub fault: Option<Box<Fault>>,
+}
+
+/// A certificate that the user has to judge.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TrustQuestion {
+    /// The certificate. The peer has proven that it holds its key.
+    pub certificate: PeerCertificate,
+    /// What the peer was known by until now; empty at a first meeting.
+    pub previous: Vec<Fingerprint>,
+    /// By which methods the peer was secured before; empty if it never was. With a password among them and no certificate, the
+    /// peer is not the stranger that it looks like.
+    pub secured_by: Vec<Method>,
+}
+
+/// The user's judgement of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrustDecision {
+    /// It is the peer's: go on, and pin it as soon as the peer confirms us.
+    Accept,
+    /// It is not, or nobody knows: end the session with security-error.
+    Refuse,
+}
+
+impl Channel {
+    /// A channel with the peer of this address, under these terms. The store is asked what is known of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Store`] when that cannot be read.
+    pub fn new(
+        side: Side,
+        peer: BareJid,
+        terms: Terms,
+        rule: Announcements,
+        env: &Environment,
+    ) -> Result<Self, Box<Fault>> {
+        let policy = terms.policy();
+        let said = terms.said();
+        let trust = Trust::new(side, peer, policy, said, rule, env)?;
+        let state = State::Choosing { secret: terms.password, hello: Vec::new() };
+        Ok(Self { side, trust: Some(Box::new(trust)), state })
+    }
+
+    /// What can be offered to the peer: see [`offerable`](crate::rules::offerable).
+    ///
+    /// # Errors
+    ///
+    /// Why there is nothing.
+    pub fn offerable(&self) -> Result<Vec<Method>, Unofferable> {
+        self.trust.as_ref().map_or(Err(Unofferable::NoMethod), |trust| trust.offerable())
+    }
+
+    /// Whether a certificate that could not be verified may be named: see [`takes_unknown`](crate::rules::takes_unknown).
+    #[must_use]
+    pub fn takes_unknown(&self) -> bool {
+        self.trust.as_ref().is_some_and(|trust| trust.takes_unknown())
+    }
+
+    /// Asks the store again what is known of the peer, before a method is chosen: others with the same peer may have guessed
+    /// at the password meanwhile, and the user may have pinned a certificate.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Store`] when that cannot be read.
+    pub fn refresh(&mut self, env: &Environment) -> Result<(), Box<Fault>> {
+        self.trust.as_mut().map_or(Ok(()), |trust| trust.refresh(env))
+    }
+
+    /// The fingerprints that the peer says are its certificate's.
+    pub fn announce(&mut self, fingerprints: Vec<Fingerprint>) {
+        if let Some(trust) = &mut self.trust {
+            trust.announced = fingerprints;
+        }
+    }
+
+    /// The digests that the peer was known by when this was last asked.
+    #[must_use]
+    pub fn pins(&self) -> &[Fingerprint] {
+        self.trust.as_ref().map_or(&[], |trust| trust.pins())
+    }
+
+    /// The announcement that a certificate contradicts.
+    #[must_use]
+    pub fn contradicted_by(&self, certificate: &PeerCertificate) -> Option<Fingerprint> {
+        self.trust.as_ref().and_then(|trust| trust.contradicted_by(certificate))
+    }
+
+    /// Whether one of the announced fingerprints is pinned.
+    #[must_use]
+    pub fn announces_pinned(&self) -> bool {
+        self.trust.as_ref().is_some_and(|trust| trust.announced.iter().any(|one| trust.pins().contains(one)))
+    }
+
+    /// Chooses among the peer's methods: see [`choose`](crate::rules::choose).
+    #[must_use]
+    pub fn choose(&self, methods: &[Method]) -> Choice {
+        match &self.trust {
+            Some(trust) => trust.choose(Peer { methods, announced: &trust.announced }),
+            None => Choice::Refuse(Fault::Internal("a client has no methods to choose from")),
+        }
+    }
+
+    /// The user has answered: this is the password, or there is none.
+    pub fn provide_password(&mut self, password: Option<Password>) {
+        if let (Some(trust), State::Choosing { secret, .. }) = (&mut self.trust, &mut self.state) {
+            trust.told(password.is_some());
+            *secret = password;
+        }
+    }
+
+    /// Whether TLS has begun: a byte of the peer's has come, or one of ours is out.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !matches!(&self.state, State::Choosing { hello, .. } if hello.is_empty())
+    }
+
+    /// Whether the handshake runs.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        matches!(self.state, State::Handshake(_))
+    }
+
+    /// Whether the user judges the certificate.
+    #[must_use]
+    pub fn is_judging(&self) -> bool {
+        matches!(self.state, State::Judging(_))
+    }
+
+    /// Whether the peer is accepted and has not shown yet that it has accepted us.
+    #[must_use]
+    pub fn is_confirming(&self) -> bool {
+        matches!(self.state, State::Confirming { .. })
+    }
+
+    /// Whether TLS towards a client is there, and nobody is authenticated.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.state, State::Encrypted(_))
+    }
+
+    /// How the channel is secured; `None` until the peer is authenticated.
+    #[must_use]
+    pub fn security(&self) -> Option<&Security> {
+        match &self.state {
+            State::Secured { security, .. } | State::Closed { security: Some(security), .. } => Some(security),
+            State::Choosing { .. } | State::Handshake(_) | State::Judging(_) => None,
+            State::Confirming { .. } | State::Encrypted(_) | State::Closed { security: None, .. } => None,
+        }
+    }
+
+    /// The certificate that the peer has proven to hold the key of.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<&PeerCertificate> {
+        self.tls().and_then(TlsSession::peer_certificate)
+    }
+
+    /// Whether authorities vouch for that certificate.
+    #[must_use]
+    pub fn is_vouched_for(&self) -> bool {
+        self.tls().is_some_and(TlsSession::is_vouched_for)
+    }
+
+    /// Version, cipher suite and key exchange group, once the handshake is complete.
+    #[must_use]
+    pub fn parameters(&self) -> Option<TlsParameters> {
+        self.tls().and_then(TlsSession::parameters)
+    }
+
+    /// Whether the peer has ended its direction with a close_notify.
+    #[must_use]
+    pub fn peer_closed(&self) -> bool {
+        if let State::Closed { peer_closed, .. } = self.state {
+            return peer_closed;
+        }
+        self.tls().is_some_and(TlsSession::peer_closed)
+    }
+
+    /// Plaintext bytes that wait for a judgement.
+    #[must_use]
+    pub fn early(&self) -> usize {
+        if let State::Handshake(running) | State::Judging(running) = &self.state { running.early.len() } else { 0 }
+    }
+
+    /// Encrypts plaintext into records. Nothing is written before the peer is accepted.
+    ///
+    /// # Errors
+    ///
+    /// As [`TlsSession::write`].
+    pub fn write(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), WriteError> {
+        let is_closed = matches!(self.state, State::Closed { .. });
+        let refused = if is_closed { WriteError::Closed } else { WriteError::NotSecured };
+        self.open_tls().map_or(Err(refused), |tls| tls.write(plaintext, out))
+    }
+
+    /// Ends our direction with a close_notify; before the peer is accepted there is nothing to end. A second call does
+    /// nothing.
+    pub fn close_write(&mut self, out: &mut Vec<u8>) {
+        if let Some(tls) = self.open_tls() {
+            tls.close(out);
+        }
+    }
+
+    /// Nothing more is to come or go: what is held back is dropped, and so is the password.
+    pub fn abandon(&mut self) {
+        let peer_closed = self.peer_closed();
+        let state = core::mem::replace(&mut self.state, State::Closed { security: None, peer_closed });
+        if let State::Secured { security, .. } | State::Closed { security: Some(security), .. } = state {
+            self.state = State::Closed { security: Some(security), peer_closed };
+        }
+    }
+
+    /// Keying material that both ends share (RFC 5705, RFC 8446 § 7.5): `None` before the channel is secured (from a client:
+    /// encrypted), after its end, or for a length that TLS cannot derive.
+    #[must_use]
+    pub fn export_keying_material(&self, length: usize, label: &[u8], context: Option<&[u8]>) -> Option<Vec<u8>> {
+        let mut out = vec![0; length];
+        self.bindable()?.export_keying_material(&mut out, label, context).ok()?;
+        Some(out)
+    }
+
+    /// Channel-binding data of the type `tls-exporter` (RFC 9266 § 2): `None` as with
+    /// [`Channel::export_keying_material`].
+    #[must_use]
+    pub fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.bindable()?.channel_binding().ok()
+    }
+
+    /// A server's end: the client is authenticated inside, by this. Tells whether it was not before.
+    pub fn identify(&mut self, by: Authentication, env: &Environment) -> bool {
+        if !self.is_encrypted() {
+            return false;
+        }
+        let peer_closed = self.peer_closed();
+        let state = core::mem::replace(&mut self.state, State::Closed { security: None, peer_closed });
+        if let State::Encrypted(tls) = state
+            && let Some(mut security) = read::security_of(&tls, Method::X509, by, Vec::new(), true, env)
+        {
+            if by == Authentication::Sasl {
+                // A certificate that has proven nothing does not stand where it could be taken for a proof.
+                security.certificate = None;
+                security.out_of_date = false;
+            }
+            self.state = State::Secured { tls, security: Box::new(security), unconfirmed: None };
+        }
+        true
+    }
+
+    /// What keys can be derived from: a channel that is secured, or towards a client, since SASL binds its keys to TLS before
+    /// the client is known.
+    fn bindable(&self) -> Option<&TlsSession> {
+        if let State::Secured { tls, .. } | State::Encrypted(tls) = &self.state { Some(tls) } else { None }
+    }
+
+    fn tls(&self) -> Option<&TlsSession> {
+        match &self.state {
+            State::Handshake(Running { tls, .. })
+            | State::Judging(Running { tls, .. })
+            | State::Confirming { tls, .. }
+            | State::Encrypted(tls)
+            | State::Secured { tls, .. } => Some(tls),
+            State::Choosing { .. } | State::Closed { .. } => None,
+        }
+    }
+
+    /// What plaintext can be written through.
+    fn open_tls(&mut self) -> Option<&mut TlsSession> {
+        match &mut self.state {
+            State::Confirming { tls, .. } | State::Encrypted(tls) | State::Secured { tls, .. } => Some(tls),
+            State::Choosing { .. } | State::Handshake(_) | State::Judging(_) | State::Closed { .. } => None,
+        }
+    }
+}
+
+impl State {
+    /// Its name, for logs.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Choosing { .. } => "choosing",
+            Self::Handshake(_) => "handshake",
+            Self::Judging(_) => "judging",
+            Self::Confirming { .. } => "confirming",
+            Self::Encrypted(_) => "encrypted",
+            Self::Secured { .. } => "secured",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}
+
+/// Keys, passwords and plaintext stay out of it.
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("side", &self.side).field("state", &self.state.name()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! What is known of the peer, and how it is judged.
+
+use xtls_stanza::{Fingerprint, Method, jid::BareJid};
+use xtls_tls::{PeerCertificate, TlsSession};
+
+use super::Side;
+use crate::{
+    environment::Environment,
+    fault::Fault,
+    judgement::{Announcements, Judgement, Verified, judge},
+    record::{Confirmation, Confirmed, TrustRecord},
+    rules::{self, Choice, Peer, Policy, Said, Standing, Unofferable},
+    store::StoreError,
+};
+
+/// Who the other end has to be.
+pub(super) struct Trust {
+    pub(super) peer: BareJid,
+    /// Whose bare JID is the user name of TLS-SRP: computed here at both ends, and never taken from what the peer says
+    /// (XEP-0250 § 2.3).
+    pub(super) initiator: BareJid,
+    pub(super) policy: Policy,
+    pub(super) standing: Standing,
+    /// Fingerprints that the peer announced.
+    pub(super) announced: Vec<Fingerprint>,
+    rule: Announcements,
+}
+
+impl Trust {
+    pub(super) fn new(
+        side: Side,
+        peer: BareJid,
+        policy: Policy,
+        said: Said,
+        rule: Announcements,
+        env: &Environment,
+    ) -> Result<Self, Box<Fault>> {
+        let initiator = match side {
+            Side::Initiator => env.own().clone(),
+            Side::Responder => peer.clone(),
+        };
+        let standing = env.standing(&peer, &initiator, said).map_err(|error| Box::new(Fault::Store(error)))?;
+        Ok(Self { peer, initiator, policy, standing, announced: Vec::new(), rule })
+    }
+
+    pub(super) fn refresh(&mut self, env: &Environment) -> Result<(), Box<Fault>> {
+        self.standing = env
+            .standing(&self.peer, &self.initiator, self.standing.said)
+            .map_err(|error| Box::new(Fault::Store(error)))?;
+        Ok(())
+    }
+
+    pub(super) fn told(&mut self, has_password: bool) {
+        self.standing.said = if has_password { Said::Password } else { Said::NoPassword };
+    }
+
+    pub(super) fn offerable(&self) -> Result<Vec<Method>, Unofferable> {
+        rules::offerable(&self.policy, &self.standing)
+    }
+
+    pub(super) fn takes_unknown(&self) -> bool {
+        rules::takes_unknown(&self.policy, &self.standing)
+    }
+
+    pub(super) fn choose(&self, theirs: Peer<'_>) -> Choice {
+        rules::choose(theirs, &self.policy, &self.standing)
+    }
+
+    pub(super) fn pins(&self) -> &[Fingerprint] {
+        &self.standing.pins
+    }
+
+    pub(super) fn contradicted_by(&self, certificate: &PeerCertificate) -> Option<Fingerprint> {
+        self.rule.contradicted_by(&self.announced, certificate)
+    }
+
+    /// The handshake is complete, so the peer knows the password, or holds the key of the certificate it showed.
+    pub(super) fn judge(&self, tls: &TlsSession, method: Method, env: &Environment) -> Judgement {
+        let record = match env.record(&self.peer) {
+            Ok(record) => record,
+            Err(error) => return Judgement::Refuse(Fault::Store(error)),
+        };
+        if method == Method::Srp {
+            let pins = record.fingerprints();
+            let fits = rules::announcement_fits(&self.announced, &pins);
+            return Judgement::Accept(Verified::by_password(if fits { Vec::new() } else { pins }));
+        }
+        let Some(certificate) = tls.peer_certificate() else {
+            return Judgement::Refuse(Fault::NotTrusted { fingerprint: None });
+        };
+        if let Some(announced) = self.contradicted_by(certificate) {
+            let presented = certificate.fingerprint_sha256();
+            return Judgement::Refuse(Fault::FingerprintMismatch { announced, presented });
+        }
+        self.judge_by(&record, certificate, tls, env)
+    }
+
+    /// Remembers that both ends have accepted one another. Pins that have changed since the judgement are judged by anew: of
+    /// two leaps of faith side by side only one counts.
+    ///
+    /// # Errors
+    ///
+    /// When the certificate is not the peer's any more. What the store could not write ends nothing, and is told.
+    pub(super) fn remember(
+        &self,
+        tls: &TlsSession,
+        method: Method,
+        verified: &mut Verified,
+        env: &mut Environment,
+    ) -> Result<Option<StoreError>, Box<Fault>> {
+        /// Each turn needs somebody else to have written in between.
+        const TURNS: usize = 4;
+        for _ in 0..TURNS {
+            let confirmed = Confirmed::new(method, verified.judged_by.clone(), verified.learn);
+            match env.confirm(&self.peer, &confirmed) {
+                Ok(Confirmation::Remembered) => {
+                    verified.learn = None;
+                    return Ok(None);
+                }
+                Err(error) => return Ok(Some(error)),
+                Ok(Confirmation::PinsChanged) => {}
+            }
+            let record = env.record(&self.peer).map_err(|error| Box::new(Fault::Store(error)))?;
+            let Some(certificate) = tls.peer_certificate() else {
+                return Err(Fault::NotTrusted { fingerprint: None }.into());
+            };
+            *verified = match self.judge_by(&record, certificate, tls, env) {
+                Judgement::Accept(verified) => verified,
+                Judgement::Refuse(fault) => return Err(fault.into()),
+                // The user was asked about another peer, as it were, and is not asked again.
+                Judgement::Ask { previous: pinned } => {
+                    let presented = Some(certificate.fingerprint_sha256());
+                    return Err(Fault::CertificateChanged { presented, pinned }.into());
+                }
+            };
+        }
+        Err(Fault::Store(StoreError::new("the pins of the peer change all the time")).into())
+    }
+
+    fn judge_by(
+        &self,
+        record: &TrustRecord,
+        certificate: &PeerCertificate,
+        tls: &TlsSession,
+        env: &Environment,
+    ) -> Judgement {
+        judge(certificate, record, self.policy.trust, tls.is_vouched_for(), env.clock().unix_time())
+    }
+}

@@ -1,0 +1,368 @@
+//! What can go wrong behind either door, and what follows from it.
+//!
+//! [`Fault::row`] is the one place that decides what a fault means on the wire. The answer to the very request that was
+//! at fault is given by the layer that refused it (an in-band bytestream's error, a Jingle error), as is the TLS alert
+//! (`xtls-tls`) and the stream error inside a tunnel (`xtls-stream`); the table adds how a session or a link ends.
+
+use core::fmt;
+
+use xtls_ibb::BytestreamFault;
+use xtls_jingle::{Action, JingleFault, ReasonCondition};
+use xtls_stanza::{Fingerprint, Method, StanzaError, jid::Jid};
+use xtls_stream::{DirectFault, StartTlsFault, StreamCondition, StreamFault};
+use xtls_tls::{CertificateFault, TlsError, TlsErrorKind};
+
+use crate::{stage::Stage, store::StoreError, timer::Timer};
+
+/// What went wrong with a tunnel or a link.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The peer offers or answers without `<security/>`, or does not tell of XTLS in its features.
+    PeerLacksXtls,
+    /// The peer's methods and ours have none in common.
+    NoCommonMethod {
+        /// Those of the peer that are known; empty for an empty `<security/>`.
+        offered: Vec<Method>,
+    },
+    /// The peer was secured before, and what it was secured by is missing now: it has been taken out on the way, or the
+    /// peer has lost it (draft § 8.3). Nothing weaker was tried.
+    Downgraded {
+        /// What is missing.
+        missing: Missing,
+    },
+    /// The policy wants a certificate that is trusted, and the peer has none.
+    NotTrusted {
+        /// The certificate it announced or presented, if any.
+        fingerprint: Option<Fingerprint>,
+    },
+    /// The peer presented another certificate than the ones it is known by.
+    CertificateChanged {
+        /// What it presented.
+        presented: Option<Fingerprint>,
+        /// What it is known by.
+        pinned: Vec<Fingerprint>,
+    },
+    /// The certificate is outside of its dates, and nobody is there to judge that.
+    OutOfDate {
+        /// What was presented.
+        fingerprint: Fingerprint,
+    },
+    /// The peer announced another certificate than it presented: somebody in between changed the announcement, or the
+    /// peer is mistaken.
+    FingerprintMismatch {
+        /// What was announced.
+        announced: Fingerprint,
+        /// What was presented.
+        presented: Fingerprint,
+    },
+    /// The password is wrong, or somebody is in between: the two cannot be told apart.
+    WrongPassword,
+    /// Too many wrong passwords were tried with the peer.
+    PasswordLocked {
+        /// Until when, in Unix time.
+        until: u64,
+    },
+    /// A person said no to the certificate, or did not say anything in time.
+    TrustRefused,
+    /// TLS failed.
+    Tls(TlsError),
+    /// The XML stream in the tunnel failed.
+    Stream(StreamFault),
+    /// The peer broke a rule of in-band bytestreams.
+    Bytestream(BytestreamFault),
+    /// The peer closed the bytestream without ending TLS first.
+    BytestreamClosed,
+    /// The peer broke a rule of Jingle.
+    Jingle(JingleFault),
+    /// The peer, or a server in its name, refused a request of the session.
+    Refused {
+        /// Which one.
+        action: Action,
+        /// The error that came back.
+        error: StanzaError,
+    },
+    /// Asking the peer for something brought an error.
+    Unreachable {
+        /// What it was asked for.
+        asked: &'static str,
+        /// The error that came back.
+        error: StanzaError,
+    },
+    /// A block, or the opening of the bytestream, came back.
+    Undelivered {
+        /// The error that came back.
+        error: StanzaError,
+    },
+    /// The peer, or a server in its name, wants the offer to be made to somebody else (XEP-0166 § 13.5). Whom to talk to is
+    /// not theirs to say.
+    Redirected {
+        /// To whom.
+        to: Jid,
+    },
+    /// Both ends began at once and the peer's offer goes first (XEP-0166 § 7.2.16). It comes as an offer of its own.
+    TieBreak,
+    /// Something took too long.
+    Timeout {
+        /// What was waited for.
+        timer: Timer,
+        /// How far a link had come; none for a tunnel.
+        stage: Option<Stage>,
+    },
+    /// The peer is gone: it went offline or gives no sign of life.
+    Gone,
+    /// The outer connection broke.
+    Disconnected,
+    /// What is known of the peer could not be read, or a guess at the password could not be counted.
+    Store(StoreError),
+    /// What came first over a link was no XML stream: the peer speaks another protocol on this port.
+    NotXmpp {
+        /// What it looks like, such as `TLS` or `HTTP`, where the first bytes tell.
+        looks_like: Option<&'static str>,
+    },
+    /// TLS is required on a link and the peer does not offer it, or somebody in between has taken the offer away.
+    NoTls,
+    /// The negotiation of TLS on a link was refused or tampered with.
+    StartTls(StartTlsFault),
+    /// The header names our own address as its sender.
+    OwnAddress,
+    /// The peer ended the link after the handshake, without a word: it may not have accepted us.
+    NotAccepted,
+    /// A client sent a stanza before it was authenticated, or more while that was being decided.
+    NotAuthenticated,
+    /// A client tried SASL EXTERNAL more often than it may.
+    TooManyAttempts,
+    /// The connection under a link ended before the stream did.
+    EndedEarly {
+        /// How far the link had come.
+        stage: Stage,
+        /// Whether the bytes broke off, without an authenticated end: what came may be a part of what was sent.
+        truncated: bool,
+    },
+    /// The stream of a link failed: the peer broke its rules, or reported an error.
+    Link(DirectFault),
+    /// A fault of this library.
+    Internal(&'static str),
+}
+
+/// What a peer has lost since it was secured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// Its features do not tell of XTLS any more.
+    Support,
+    /// Its answer has no `<security/>`.
+    Security,
+    /// None of these methods, which it was secured by, is in its offer or its answer.
+    Methods(Vec<Method>),
+    /// An authority has vouched for it, or a password was shared with it, and now nothing would but its own word.
+    Proof,
+}
+
+/// Who is to blame for a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Blame {
+    /// The peer, or a server in its name, misbehaved or could not prove who it is.
+    Misbehaved,
+    /// The peer cannot do what is needed.
+    Incompatible,
+    /// The network, or somebody's patience.
+    Network,
+    /// Nobody: the user decided, or an offer gave way.
+    Nobody,
+    /// This end: its trust store, or this library.
+    Ourselves,
+}
+
+/// What a fault means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Row {
+    /// Who is to blame.
+    pub blame: Blame,
+    /// Why the session of a tunnel is terminated; `None` when there is no session any more that the peer knows of, or nobody
+    /// to tell.
+    pub reason: Option<ReasonCondition>,
+    /// What the peer of a link is told, where the stream can still carry it and has not told it already.
+    pub condition: StreamCondition,
+    /// Whether somebody could not be authenticated, or tried to get around that.
+    pub security: bool,
+    /// Whether what waits to be sent in a tunnel may still go: it ends with the alert or the stream error that tells the peer
+    /// why.
+    pub farewell: bool,
+}
+
+impl Fault {
+    /// Who is to blame.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        self.row().blame
+    }
+
+    /// Whether somebody could not be authenticated, or tried to get around it.
+    #[must_use]
+    pub fn is_security(&self) -> bool {
+        self.row().security
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        use Blame::{Incompatible, Misbehaved, Network, Nobody, Ourselves};
+        use ReasonCondition::{
+            ConnectivityError, FailedTransport, GeneralError, Gone, IncompatibleParameters, SecurityError, Timeout,
+        };
+        use StreamCondition::{
+            ConnectionTimeout, InternalServerError, InvalidFrom, NotAuthorized, PolicyViolation as Policy,
+        };
+        let row = |blame, reason, condition, security, farewell| Row { blame, reason, condition, security, farewell };
+        match self {
+            // draft-meyer-xmpp-e2e-encryption-02 § 6: whoever cannot verify the peer, or gets an invalid TLS message,
+            // MUST terminate the session at once with security-error.
+            Self::PeerLacksXtls | Self::NoCommonMethod { .. } => {
+                row(Incompatible, Some(SecurityError), Policy, true, false)
+            }
+            // Draft § 8.3: what was left out on the way must not lead to less than there was before.
+            Self::Downgraded { .. } => row(Misbehaved, Some(SecurityError), Policy, true, false),
+            Self::NotTrusted { .. } | Self::OutOfDate { .. } | Self::TrustRefused | Self::PasswordLocked { .. } => {
+                row(Nobody, Some(SecurityError), Policy, true, false)
+            }
+            Self::CertificateChanged { .. } => row(Misbehaved, Some(SecurityError), Policy, true, true),
+            Self::FingerprintMismatch { .. } => row(Misbehaved, Some(SecurityError), Policy, true, false),
+            Self::Tls(_) | Self::WrongPassword => row(Misbehaved, Some(SecurityError), Policy, true, true),
+            Self::Stream(fault) if fault.is_security() => row(Misbehaved, Some(SecurityError), Policy, true, true),
+            Self::Stream(_) => row(Misbehaved, Some(GeneralError), Policy, false, true),
+            // XEP-0047 § 2.2: the bytestream is closed, and with it the session has no transport.
+            Self::Bytestream(_) => row(Misbehaved, Some(FailedTransport), Policy, false, true),
+            Self::BytestreamClosed => row(Misbehaved, Some(FailedTransport), Policy, false, false),
+            Self::Jingle(_) => row(Misbehaved, Some(IncompatibleParameters), Policy, false, false),
+            Self::Refused { .. } => row(Incompatible, Some(GeneralError), Policy, false, false),
+            Self::Unreachable { .. } => row(Network, None, Policy, false, false),
+            Self::Undelivered { .. } => row(Network, Some(ConnectivityError), Policy, false, true),
+            Self::Redirected { .. } => row(Misbehaved, None, Policy, true, false),
+            Self::TieBreak => row(Nobody, None, Policy, false, false),
+            Self::Timeout { timer: Timer::Question, stage: Some(_) } => {
+                row(Nobody, Some(Timeout), ConnectionTimeout, false, false)
+            }
+            Self::Timeout { .. } => row(Network, Some(Timeout), ConnectionTimeout, false, false),
+            Self::Gone => row(Network, Some(Gone), Policy, false, false),
+            Self::Disconnected => row(Network, None, Policy, false, false),
+            // RFC 6120 § 5.4.2.2, XEP-0250 § 3.3.3.
+            Self::NotXmpp { .. } => row(Incompatible, None, Policy, false, false),
+            Self::NoTls | Self::StartTls(StartTlsFault::Refused) => row(Incompatible, None, Policy, true, false),
+            Self::StartTls(_) | Self::TooManyAttempts => row(Misbehaved, None, Policy, true, false),
+            Self::OwnAddress => row(Misbehaved, None, InvalidFrom, true, false),
+            Self::NotAccepted => row(Nobody, None, Policy, true, false),
+            // RFC 6120 § 4.9.3.12.
+            Self::NotAuthenticated => row(Misbehaved, None, NotAuthorized, true, false),
+            Self::EndedEarly { .. } => row(Network, None, Policy, false, false),
+            Self::Link(fault) => row(Misbehaved, None, Policy, fault.is_security(), false),
+            Self::Store(_) | Self::Internal(_) => row(Ourselves, Some(GeneralError), InternalServerError, false, false),
+        }
+    }
+
+    /// Sorts a TLS fault: a certificate that is not the expected one deserves words of its own.
+    #[must_use]
+    pub fn of_tls(error: TlsError, pinned: &[Fingerprint]) -> Self {
+        if *error.kind() == TlsErrorKind::AuthenticationFailed {
+            return Self::WrongPassword;
+        }
+        let TlsErrorKind::BadCertificate { presented, fault: CertificateFault::NotPinned } = error.kind() else {
+            return Self::Tls(error);
+        };
+        let presented = *presented;
+        if pinned.is_empty() {
+            Self::NotTrusted { fingerprint: presented }
+        } else {
+            Self::CertificateChanged { presented, pinned: pinned.to_vec() }
+        }
+    }
+
+    /// A tunnel waited for too long.
+    #[must_use]
+    pub fn timeout(timer: Timer) -> Self {
+        Self::Timeout { timer, stage: None }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PeerLacksXtls => f.write_str("the peer does not support XTLS, or somebody hides that it does"),
+            Self::NoCommonMethod { offered } if offered.is_empty() => {
+                f.write_str("the peer offers no method to authenticate by")
+            }
+            Self::NoCommonMethod { offered } => {
+                write!(f, "the peer only offers")?;
+                offered.iter().try_for_each(|method| write!(f, " {method}"))
+            }
+            Self::Downgraded { missing } => write!(f, "the peer was secured before, and now {missing}"),
+            Self::OutOfDate { fingerprint } => {
+                write!(f, "the peer's certificate is outside of its dates: {fingerprint}")
+            }
+            Self::NotTrusted { fingerprint: Some(fingerprint) } => {
+                write!(f, "the peer's certificate is not trusted: {fingerprint}")
+            }
+            Self::NotTrusted { fingerprint: None } => f.write_str("the peer is not trusted and showed no certificate"),
+            Self::CertificateChanged { presented, pinned } => {
+                f.write_str("the peer's certificate changed:")?;
+                pinned.iter().try_for_each(|pin| write!(f, " was {pin},"))?;
+                match presented {
+                    Some(presented) => write!(f, " is {presented}"),
+                    None => f.write_str(" is none"),
+                }
+            }
+            Self::FingerprintMismatch { announced, presented } => {
+                write!(f, "the peer announced the certificate {announced} and presented {presented}")
+            }
+            Self::WrongPassword => f.write_str("the password is wrong, or somebody is in between"),
+            Self::PasswordLocked { .. } => f.write_str("too many wrong passwords were tried with the peer"),
+            Self::TrustRefused => f.write_str("the peer's certificate was not accepted"),
+            Self::Tls(error) => write!(f, "TLS: {error}"),
+            Self::Stream(fault) => write!(f, "the stream in the tunnel: {fault}"),
+            Self::Bytestream(fault) => write!(f, "the bytestream: {fault}"),
+            Self::BytestreamClosed => f.write_str("the peer closed the bytestream without ending TLS"),
+            Self::Jingle(fault) => write!(f, "Jingle: {fault}"),
+            Self::Refused { action, error } => write!(f, "the peer refused {action}: {error}"),
+            Self::Unreachable { asked, error } => write!(f, "the peer could not be asked for {asked}: {error}"),
+            Self::Undelivered { error } => write!(f, "data did not get through: {error}"),
+            Self::Redirected { to } => write!(f, "the offer was redirected to somebody else: {to}"),
+            Self::TieBreak => f.write_str("both ends began at once, and the peer's offer goes first"),
+            Self::Timeout { timer, stage: None } => write!(f, "no {timer} in time"),
+            Self::Timeout { timer, stage: Some(stage) } => write!(f, "no {timer} in time, {stage}"),
+            Self::Gone => f.write_str("the peer is gone"),
+            Self::Disconnected => f.write_str("the connection to the server broke"),
+            Self::Store(error) => write!(f, "the trust store failed: {error}"),
+            Self::NotXmpp { looks_like: Some(name) } => {
+                write!(f, "the peer does not speak XMPP on this port (looks like {name})")
+            }
+            Self::NotXmpp { looks_like: None } => f.write_str("the peer does not speak XMPP on this port"),
+            Self::NoTls => {
+                f.write_str("TLS is required and not offered: the peer lacks it, or the offer was taken away")
+            }
+            Self::StartTls(fault) => write!(f, "TLS was not negotiated: {fault}"),
+            Self::OwnAddress => f.write_str("the peer claims our own address"),
+            Self::NotAccepted => f.write_str("the peer ended the link after the handshake: it did not accept us"),
+            Self::NotAuthenticated => f.write_str("the client sent what has to wait until it is authenticated"),
+            Self::TooManyAttempts => f.write_str("the client tried to authenticate too often"),
+            Self::EndedEarly { stage, .. } => write!(f, "the peer closed the connection {stage}"),
+            Self::Link(fault) => write!(f, "the stream: {fault}"),
+            Self::Internal(what) => write!(f, "internal fault: {what}"),
+        }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Support => f.write_str("its features do not tell of XTLS"),
+            Self::Security => f.write_str("it answers without <security/>"),
+            Self::Methods(methods) => {
+                f.write_str("it speaks none of the methods it was secured by:")?;
+                methods.iter().try_for_each(|method| write!(f, " {method}"))
+            }
+            Self::Proof => f.write_str("nothing vouches for it but its own word"),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The secure channel of XTLS, sans-IO: what tunnels and links share.
+//!
+//! Everything that decides on security stands here once, and both doors go by it:
+//!
+//! - [`rules`] says which method authenticates a peer, as pure functions of what the caller allows and what is known;
+//! - [`Terms`] is what the caller wants, [`TrustStore`] the memory of peers, [`Password`] what is shared with one;
+//! - [`Channel`] runs TLS from its first byte to its last and judges the peer: records in, plaintext out;
+//! - [`Security`] tells how it is secured, [`Fault`] what went wrong and what follows from that.
+//!
+//! An embedder uses it through `xtls` and need not name this crate.
+
+mod channel;
+mod clock;
+mod environment;
+mod error;
+mod fault;
+mod judgement;
+mod password;
+mod reason;
+mod record;
+pub mod rules;
+mod security;
+mod stage;
+mod store;
+mod terms;
+mod timer;
+
+pub use channel::{Channel, Listen, Progress, Side, Start, TowardsServerTerms, TrustDecision, TrustQuestion};
+pub use clock::Clock;
+pub use environment::{Environment, Local, SecurityLimits};
+pub use error::{ConfigError, NotAsked, TermsError};
+pub use fault::{Blame, Fault, Missing, Row};
+pub use judgement::Announcements;
+pub use password::{Password, PasswordError};
+pub use reason::{CloseReason, EndedBy};
+pub use record::{Attempts, Confirmation, Confirmed, Guess, Learned, Permit, Pin, TrustRecord};
+pub use security::{Authentication, Security};
+pub use stage::Stage;
+pub use store::{MemoryTrustStore, StoreError, TrustStore};
+pub use terms::{Terms, TrustPolicy};
+pub use timer::{Deadline, Timer, Timers};

@@ -1,0 +1,189 @@
+//! What tunnels and links wait for, and how long.
+
+use core::{fmt, time::Duration};
+use std::time::Instant;
+
+/// What a tunnel or a link may be waiting for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Timer {
+    /// The user, here or at the other end: to accept an offer or a link, for a password, about a certificate.
+    Question,
+    /// The end of the TLS handshake.
+    Handshake,
+    /// The peer's next step: the answer to an IQ that is not data; on a link a header, features, what negotiates TLS.
+    Answer,
+    /// An acknowledgement of data.
+    Stall,
+    /// The way to the peer to be free again, after data came back.
+    Retry,
+    /// Any sign of life, after which the peer is asked for one.
+    LivenessIdle,
+    /// The answer to that question.
+    LivenessAnswer,
+    /// A sign that an unavailable presence was a mistake.
+    Gone,
+    /// The responder's first authenticated byte.
+    Confirm,
+    /// The peer's part in an orderly end.
+    Close,
+    /// The application's reading of what came before the end.
+    Drain,
+    /// The peer's stream header.
+    Stream,
+    /// Another stream, after one was closed.
+    Reuse,
+    /// The peer's certificates, which it was asked for inside the tunnel.
+    Certificates,
+    /// The moment for white space on a link.
+    KeepAlive,
+    /// Any sign of life on a link.
+    Silence,
+}
+
+/// The next deadline and what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deadline {
+    /// When `handle_timeout` is to be called.
+    pub at: Instant,
+    /// Why.
+    pub timer: Timer,
+}
+
+/// How long things may take, each in the caller's time. None may be zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timers {
+    /// Every question to the user: whether to accept, for a password, about a certificate; and the peer's user's time from an
+    /// offer to its acceptance. An initiator that offers the password method cannot see whether the responder's user is asked
+    /// for the password, and so waits twice as long. Default 300 s.
+    pub question: Duration,
+    /// From the first TLS byte to a finished handshake; it stands still while the user judges a certificate.
+    ///
+    /// An end that cannot see whether the other user judges a certificate adds `question` after its own part of the handshake:
+    /// the responder, and in TLS 1.2 the initiator too. Before the first TLS byte a tunnel's responder waits `question`, plus
+    /// `handshake` if the initiator's user may still be asked for a password. Default 60 s.
+    pub handshake: Duration,
+    /// Each step of the peer's: the answer to an IQ but data, and what comes on a link before it is open. Where the peer's
+    /// user may be asked something first, `question` is added: so too for the stream header in a tunnel until the peer has
+    /// confirmed us. Default 30 s.
+    pub answer: Duration,
+    /// The initiator's wait for the responder's first authenticated byte in a tunnel. Default 3 s.
+    pub confirm: Duration,
+    /// An orderly end that is not answered; in a tunnel once all that was written before it is acknowledged. Default 5 s.
+    pub close: Duration,
+    /// Tunnels: data without an acknowledgement while the peer is alive. Default 600 s.
+    pub stall: Duration,
+    /// Tunnels: the wait before blocks that came back with a temporary delivery error are sent again (XEP-0047 § 2.2). It
+    /// doubles as long as none gets through, and `stall` ends it. Default 2 s.
+    pub retry: Duration,
+    /// Tunnels: silence until the peer is asked for a sign of life (XEP-0166 § 6.8). Default 30 s.
+    pub liveness_idle: Duration,
+    /// Tunnels: the wait for that sign. Default 30 s.
+    pub liveness_answer: Duration,
+    /// Tunnels: silence after the peer's unavailable presence (XEP-0166 § 6.7). Default 8 s.
+    pub gone: Duration,
+    /// Tunnels: received data that nobody reads after the end. Default 60 s.
+    pub drain: Duration,
+    /// Tunnels: the time without a stream after one was closed. Default 30 s.
+    pub reuse: Duration,
+    /// Links: nothing was sent on an open link for so long, so white space is (RFC 6120 § 4.6.1). `None` sends none. Default
+    /// 60 s.
+    pub keep_alive: Option<Duration>,
+    /// Links: nothing came over an open link for so long, so the peer is taken for gone (RFC 6120 § 4.6). Only for peers that
+    /// are known to send white space, as this library does. Default `None`: as long as the connection stands.
+    pub silence: Option<Duration>,
+}
+
+impl Timers {
+    /// The first field that is outside of its bounds, if there is one.
+    #[must_use]
+    pub fn fault(&self) -> Option<&'static str> {
+        let fields = [
+            ("timers.question", Some(self.question)),
+            ("timers.handshake", Some(self.handshake)),
+            ("timers.answer", Some(self.answer)),
+            ("timers.confirm", Some(self.confirm)),
+            ("timers.close", Some(self.close)),
+            ("timers.stall", Some(self.stall)),
+            ("timers.retry", Some(self.retry)),
+            ("timers.liveness_idle", Some(self.liveness_idle)),
+            ("timers.liveness_answer", Some(self.liveness_answer)),
+            ("timers.gone", Some(self.gone)),
+            ("timers.drain", Some(self.drain)),
+            ("timers.reuse", Some(self.reuse)),
+            ("timers.keep_alive", self.keep_alive),
+            ("timers.silence", self.silence),
+        ];
+        fields.into_iter().find(|(_, wait)| wait.is_some_and(|wait| wait.is_zero())).map(|(field, _)| field)
+    }
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            question: Duration::from_secs(300),
+            handshake: Duration::from_secs(60),
+            answer: Duration::from_secs(30),
+            confirm: Duration::from_secs(3),
+            close: Duration::from_secs(5),
+            stall: Duration::from_secs(600),
+            retry: Duration::from_secs(2),
+            liveness_idle: Duration::from_secs(30),
+            liveness_answer: Duration::from_secs(30),
+            gone: Duration::from_secs(8),
+            drain: Duration::from_secs(60),
+            reuse: Duration::from_secs(30),
+            keep_alive: Some(Duration::from_secs(60)),
+            silence: None,
+        }
+    }
+}
+
+impl Deadline {
+    /// A deadline.
+    #[must_use]
+    pub fn new(at: Instant, timer: Timer) -> Self {
+        Self { at, timer }
+    }
+}
+
+impl fmt::Display for Timer {
+    /// What was waited for, as in "no … in time".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Question => "decision",
+            Self::Handshake => "end of the TLS handshake",
+            Self::Answer => "answer",
+            Self::Stall | Self::Retry => "acknowledgement of data",
+            Self::LivenessIdle | Self::LivenessAnswer | Self::Gone | Self::KeepAlive | Self::Silence => "sign of life",
+            Self::Confirm => "confirmation",
+            Self::Close => "answer to the end",
+            Self::Drain => "reading of what came",
+            Self::Stream => "stream header",
+            Self::Reuse => "new stream",
+            Self::Certificates => "certificates",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timer_may_be_zero() {
+        let fault = |change: fn(&mut Timers)| {
+            let mut timers = Timers::default();
+            change(&mut timers);
+            timers.fault()
+        };
+        assert_eq!(fault(|_| {}), None);
+        assert_eq!(fault(|timers| timers.gone = Duration::ZERO), Some("timers.gone"));
+        assert_eq!(fault(|timers| timers.answer = Duration::ZERO), Some("timers.answer"));
+        assert_eq!(fault(|timers| timers.keep_alive = None), None);
+        assert_eq!(fault(|timers| timers.keep_alive = Some(Duration::ZERO)), Some("timers.keep_alive"));
+        assert_eq!(fault(|timers| timers.silence = Some(Duration::ZERO)), Some("timers.silence"));
+    }
+}
