@@ -7,10 +7,10 @@ use xtls_stream::{OpenError, SendError as StreamSendError, StreamEvent, TunnelSt
 use super::{Inside, Phase, Tunnel, certificates::Taken};
 use crate::{
     certificates::CertificatesFault,
-    engine::{Shared, Weight},
     error::{SendError, StreamError},
     event::{EndedBy, Event},
     fault::Fault,
+    shared::{Shared, Weight},
     timer::Timer,
 };
 
