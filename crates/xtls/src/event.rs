@@ -2,11 +2,12 @@
 
 use core::fmt;
 
-use xtls_jingle::{JingleVersion, Reason};
+use xtls_jingle::Reason;
 use xtls_stanza::{Element, Fingerprint, ParseError, SecurityOffer, StanzaError, TlsOffer, jid::FullJid};
 use xtls_tls::PeerCertificate;
 
 use crate::{
+    answer::Answer,
     application::Application,
     certificates::{CertificatesFault, ReceivedCertificate},
     fault::Fault,
@@ -68,19 +69,6 @@ pub struct Refusal {
     pub(crate) to: String,
     pub(crate) id: String,
     pub(crate) answer: Answer,
-}
-
-/// How a request is answered.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// An empty result.
-    Result,
-    /// An error.
-    Error(StanzaError),
-    /// What we are ready for, of what the peer is (XEP-0250 § 3.2).
-    Offer(TlsOffer),
-    /// An empty result, and then the session is ended (XEP-0166 § 6.3.1), in the version that it was offered in.
-    Terminate { sid: String, version: JingleVersion, reason: Reason },
 }
 
 /// An offered tunnel, to be passed to [`Engine::accept`](crate::Engine::accept) or

@@ -5,18 +5,20 @@
 //! one another, and talk over an XML stream, or raw bytes, inside the tunnel. [`Engine`] does all of that and no I/O:
 //! stanzas and time go in, stanzas and events come out.
 
+mod answer;
 mod application;
+mod capabilities;
 mod certificates;
 mod config;
 mod engine;
 mod error;
 mod event;
 mod fault;
-mod handle;
 mod judgement;
 mod link;
 mod password;
 mod security;
+mod shared;
 mod timer;
 mod trust;
 mod tunnel;
@@ -25,7 +27,7 @@ mod wall;
 pub use application::{Application, BYTES_NS, TunnelOptions};
 pub use certificates::{CertificatesFault, ReceivedCertificate};
 pub use config::{AnswerOffers, Config, ConfigError, Local, Timers, Window};
-pub use engine::{Engine, Transmit};
+pub use engine::{Engine, Transmit, Tunnel};
 pub use error::{
     AcceptError, EngineError, FinishError, InitiateError, ProbeError, ProvidePasswordError, RejectError,
     RequestCertificatesError, SendError, StreamStateError, TrustError, WriteError,
@@ -34,7 +36,6 @@ pub use event::{
     CloseReason, Closed, Disposition, EndedBy, Event, Incoming, ProbeFault, ProbeId, Refusal, Side, TunnelId,
 };
 pub use fault::{Blame, Fault, Missing};
-pub use handle::{TrustDecision, Tunnel};
 pub use link::{
     ClientTerms, Link, LinkAnswerError, LinkClosed, LinkConfig, LinkDeadline, LinkError, LinkEvent, LinkFault,
     LinkLocal, LinkReason, LinkSendError, LinkSetup, LinkStage, LinkTerms, LinkTermsError, LinkTimer, LinkTimers,
@@ -44,7 +45,8 @@ pub use password::{Password, PasswordError};
 pub use security::{Authentication, Security};
 pub use timer::{Deadline, Timer};
 pub use trust::{
-    Attempts, Confirmed, Learned, MemoryTrustStore, PasswordOutcome, Pin, TrustPolicy, TrustRecord, TrustStore,
+    Attempts, Confirmed, Learned, MemoryTrustStore, PasswordOutcome, Pin, TrustDecision, TrustPolicy, TrustRecord,
+    TrustStore,
 };
 
 pub use xtls_jingle::{Description, Profile, Reason, ReasonCondition};

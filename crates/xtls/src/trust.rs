@@ -33,6 +33,16 @@ pub enum TrustPolicy {
     Authorities,
 }
 
+/// A person's judgement of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrustDecision {
+    /// It is the peer's: go on, and pin it as soon as the peer confirms us.
+    Accept,
+    /// It is not, or nobody knows: end the session with security-error.
+    Refuse,
+}
+
 /// How a pin came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -5,8 +5,10 @@ use std::{collections::VecDeque, sync::Arc};
 use xtls_jingle::{Jingle, JingleVersion, Reason};
 use xtls_stanza::{Id, Iq, IqType, TlsOffer};
 
-use super::Shared;
-use crate::event::Answer;
+use crate::{
+    answer::Answer,
+    shared::{Shared, address},
+};
 
 /// Answers that wait to be polled.
 ///
@@ -37,7 +39,7 @@ impl Answers {
         if self.waiting.len() >= Self::WAITING {
             return;
         }
-        let to: Arc<str> = super::shared::address(to);
+        let to: Arc<str> = address(to);
         let id = id.to_owned();
         match answer {
             Answer::Result => self.waiting.push_back(Waiting::Reply { to, id, error: None }),

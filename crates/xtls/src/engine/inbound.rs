@@ -13,10 +13,11 @@ use xtls_stanza::{
     ns,
 };
 
-use super::{Engine, offers::is_offer};
+use super::{Engine, probing::is_offer};
 use crate::{
+    answer::Answer,
     application::Application,
-    event::{Answer, Disposition, Refusal},
+    event::{Disposition, Refusal},
     tunnel::Tunnel,
 };
 

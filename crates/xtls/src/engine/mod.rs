@@ -1,11 +1,10 @@
 //! The engine: every tunnel of one full JID.
 
 mod answers;
-mod capabilities;
 mod commands;
+mod handle;
 mod inbound;
-mod offers;
-mod shared;
+mod probing;
 
 use core::{fmt, time::Duration};
 use std::{
@@ -19,15 +18,13 @@ use std::{
 
 use xtls_stanza::{DiscoIdentity, DiscoInfo, ns};
 
-use self::answers::Answers;
-pub(crate) use self::capabilities::supports_xtls;
-use self::offers::Offers;
-pub(crate) use self::shared::{Shared, Weight};
+pub use self::handle::Tunnel;
+use self::{answers::Answers, probing::Probing};
 use crate::{
     config::{Config, Local},
     error::EngineError,
     event::{Event, TunnelId},
-    handle::Tunnel,
+    shared::{Shared, Weight},
     timer::{Deadline, Timer},
     trust::TrustStore,
     tunnel,
@@ -58,7 +55,7 @@ pub struct Engine {
     /// Tunnels that may have something to send, each at most once.
     ready: VecDeque<u64>,
     answers: Answers,
-    offers: Offers,
+    probing: Probing,
     next_number: u64,
     id: u64,
 }
@@ -97,7 +94,7 @@ impl Engine {
             tunnels: BTreeMap::new(),
             ready: VecDeque::new(),
             answers: Answers::default(),
-            offers: Offers::default(),
+            probing: Probing::default(),
             next_number: 0,
             id: ENGINES.fetch_add(1, Ordering::Relaxed),
         })
@@ -125,7 +122,7 @@ impl Engine {
     /// Passes time on. An extra call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.shared.clock.advance(now);
-        self.expire_offers();
+        self.expire_questions();
         let numbers: Vec<u64> = self.tunnels.keys().copied().collect();
         for number in numbers {
             self.with_tunnel(number, |tunnel, shared| {
@@ -140,7 +137,7 @@ impl Engine {
     pub fn handle_disconnect(&mut self, now: Instant) {
         self.shared.clock.advance(now);
         self.answers.clear();
-        self.lose_offers();
+        self.lose_questions();
         self.shared.capabilities.forget_all();
         let numbers: Vec<u64> = self.tunnels.keys().copied().collect();
         for number in numbers {
@@ -157,7 +154,7 @@ impl Engine {
         if let Some(to) = self.answers.poll(&mut self.shared, out) {
             return Some(Transmit { to });
         }
-        if let Some(to) = self.offers.poll(&mut self.shared, out) {
+        if let Some(to) = self.probing.poll(&mut self.shared, out) {
             return Some(Transmit { to });
         }
         while let Some(&number) = self.ready.front() {
@@ -192,7 +189,7 @@ impl Engine {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, and why; `None` when nothing waits.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        let asked = self.offers.deadline().map(|at| Deadline { at, timer: Timer::Answer });
+        let asked = self.probing.deadline().map(|at| Deadline { at, timer: Timer::Answer });
         self.tunnels.values().filter_map(|tunnel| tunnel.timers.next()).chain(asked).min_by_key(|deadline| deadline.at)
     }
 

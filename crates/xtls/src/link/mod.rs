@@ -29,8 +29,12 @@ pub(crate) use method::fingerprints;
 pub use server::{ServerTerms, ServerTls};
 
 use crate::{
-    event::EndedBy, handle::TrustDecision, judgement::Verified, password::Password, security::Security,
-    trust::TrustStore, wall::Clock,
+    event::EndedBy,
+    judgement::Verified,
+    password::Password,
+    security::Security,
+    trust::{TrustDecision, TrustStore},
+    wall::Clock,
 };
 use client::Client;
 use method::Secret;

@@ -8,10 +8,9 @@ use xtls_tls::{Authorities, PeerCertificate, ServerVerification, TlsSession, Tls
 use super::{Link, LinkEvent, LinkStage};
 use crate::{
     fault::Fault,
-    handle::TrustDecision,
     judgement::{Judgement, Verified, judge, only_pins},
     security::Security,
-    trust::{Confirmed, PasswordOutcome, TrustPolicy},
+    trust::{Confirmed, PasswordOutcome, TrustDecision, TrustPolicy},
 };
 
 impl Link {

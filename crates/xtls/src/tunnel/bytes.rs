@@ -5,9 +5,9 @@ use xtls_tls::TlsVersion;
 
 use super::{Inside, Tunnel, stream::Slip};
 use crate::{
-    engine::Shared,
     error::{FinishError, WriteError},
     event::{EndedBy, Event},
+    shared::Shared,
 };
 
 /// The state of a tunnel that carries raw bytes.

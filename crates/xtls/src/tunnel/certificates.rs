@@ -12,9 +12,9 @@ use xtls_tls::PeerCertificate;
 use super::{Tunnel, stream::Slip};
 use crate::{
     certificates::{CertificatesFault, ReceivedCertificate},
-    engine::Shared,
     error::{RequestCertificatesError, SendError},
     event::Event,
+    shared::Shared,
     timer::Timer,
 };
 

@@ -10,9 +10,9 @@ use xtls_tls::TlsSession;
 
 use super::{Inside, Phase, Tunnel};
 use crate::{
-    engine::Shared,
     event::{CloseReason, EndedBy},
     fault::Fault,
+    shared::Shared,
     timer::Timer,
 };
 

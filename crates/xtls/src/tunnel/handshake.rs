@@ -8,7 +8,7 @@ use xtls_tls::{
 };
 
 use super::{Phase, Tunnel, method::Secret};
-use crate::{engine::Shared, fault::Fault, timer::Timer, trust::TrustPolicy};
+use crate::{fault::Fault, shared::Shared, timer::Timer, trust::TrustPolicy};
 
 impl Tunnel {
     /// Begins TLS by the method that was chosen.

@@ -6,11 +6,11 @@ use xtls_tls::{SrpCredentials, TlsSession};
 
 use super::{Phase, Tunnel};
 use crate::{
-    engine::Shared,
     error::ProvidePasswordError,
     event::{Event, Side},
     fault::{Fault, Missing},
     password::{Password, is_user_name},
+    shared::Shared,
     timer::Timer,
     trust::{PasswordOutcome, TrustPolicy},
 };

@@ -45,11 +45,11 @@ use self::{
 };
 use crate::{
     application::{Application, TunnelOptions},
-    engine::Shared,
     event::{Closed, EndedBy, Event, TunnelId},
     fault::Fault,
     judgement::Verified,
     security::Security,
+    shared::Shared,
     timer::{Table, Timer},
 };
 

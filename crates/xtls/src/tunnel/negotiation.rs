@@ -9,11 +9,12 @@ use xtls_stanza::{Condition, ElementRef, ErrorType, Method, SecurityOffer, Stanz
 
 use super::{Phase, Tunnel, method::Secret};
 use crate::{
+    answer::Answer,
     application::{Application, TunnelOptions},
     config::Window,
-    engine::Shared,
-    event::{Answer, CloseReason, EndedBy, Event, Incoming, TunnelId},
+    event::{CloseReason, EndedBy, Event, Incoming, TunnelId},
     fault::{Fault, Missing},
+    shared::Shared,
     timer::Timer,
 };
 

@@ -4,7 +4,7 @@ use xtls_jingle::Role;
 use xtls_stanza::{KeyName, Method, TlsOffer, jid::FullJid};
 
 use super::{Tunnel, method::Choice};
-use crate::{application::TunnelOptions, engine::Shared, event::TunnelId, fault::Fault, link, trust::TrustPolicy};
+use crate::{application::TunnelOptions, event::TunnelId, fault::Fault, link, shared::Shared, trust::TrustPolicy};
 
 impl Tunnel {
     /// One that is only thought of: it goes by the same rules as others, and nothing is ever sent or told for it.

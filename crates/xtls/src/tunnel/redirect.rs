@@ -9,7 +9,7 @@ use xtls_stanza::{
 };
 
 use super::Tunnel;
-use crate::{engine::Shared, event::Event, fault::Fault};
+use crate::{event::Event, fault::Fault, shared::Shared};
 
 impl Tunnel {
     /// The offer was answered with a redirect (XEP-0166 § 6.3.2). It is followed once, and to another resource of the same

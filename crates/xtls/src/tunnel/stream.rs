@@ -7,10 +7,10 @@ use xtls_stream::{OpenError, StreamEvent, StreamRole, StreamSendError, TunnelStr
 use super::{Inside, Phase, Tunnel, certificates::Taken};
 use crate::{
     certificates::CertificatesFault,
-    engine::{Shared, Weight},
     error::{SendError, StreamStateError},
     event::{EndedBy, Event},
     fault::Fault,
+    shared::{Shared, Weight},
     timer::Timer,
 };
 

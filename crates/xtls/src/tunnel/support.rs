@@ -4,8 +4,9 @@ use xtls_stanza::{Caps, DiscoInfo, ElementRef, Id, StanzaError};
 
 use super::{Phase, Tunnel};
 use crate::{
-    engine::{Shared, supports_xtls},
+    capabilities::supports_xtls,
     fault::{Fault, Missing},
+    shared::Shared,
     timer::Timer,
 };
 

@@ -9,9 +9,10 @@ use xtls_tls::{TlsError, TlsErrorKind, TlsSession, WriteError, whole_records};
 
 use super::{Inside, Phase, Tunnel, trust::proves_acceptance};
 use crate::{
-    engine::Shared,
-    event::{Answer, CloseReason, EndedBy},
+    answer::Answer,
+    event::{CloseReason, EndedBy},
     fault::Fault,
+    shared::Shared,
     timer::Timer,
 };
 

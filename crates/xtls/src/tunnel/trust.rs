@@ -8,15 +8,14 @@ use xtls_tls::{Authorities, PeerCertificate, TlsParameters, TlsSession, Verifica
 
 use super::{Phase, Tunnel};
 use crate::{
-    engine::Shared,
     error::TrustError,
     event::Event,
     fault::Fault,
-    handle::TrustDecision,
     judgement::{Judgement, Verified, judge, only_pins},
     security::Security,
+    shared::Shared,
     timer::Timer,
-    trust::{Confirmed, PasswordOutcome, TrustPolicy, TrustRecord},
+    trust::{Confirmed, PasswordOutcome, TrustDecision, TrustPolicy, TrustRecord},
 };
 
 impl Tunnel {

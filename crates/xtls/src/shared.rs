@@ -6,8 +6,8 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use xtls_jingle::Dialect;
 use xtls_stanza::{Ids, jid::BareJid};
 
-use super::capabilities::Capabilities;
 use crate::{
+    capabilities::Capabilities,
     config::{Config, Local},
     error::EngineError,
     event::{Event, TunnelId},

@@ -17,23 +17,25 @@ use xtls_stanza::{
     ns,
 };
 
-use super::{Engine, Shared};
+use super::Engine;
 use crate::{
+    answer::Answer,
     application::TunnelOptions,
     config::AnswerOffers,
     error::ProbeError,
-    event::{Answer, Event, ProbeFault, ProbeId},
+    event::{Event, ProbeFault, ProbeId},
     fault::Fault,
     password::is_user_name,
+    shared::{Shared, address},
     tunnel::Tunnel,
 };
 
 /// Questions of ours and those of others.
 #[derive(Debug, Default)]
-pub(super) struct Offers {
+pub(super) struct Probing {
     /// Ours that wait to be sent or answered, in the order in which they were asked; so their times are over in that order.
     asked: VecDeque<Asked>,
-    /// Whose questions were answered within the last [`Offers::SPAN`], and when. It is as long as [`Offers::OVERALL`] at most.
+    /// Whose questions were answered within the last [`Probing::SPAN`], and when. It is as long as [`Probing::OVERALL`] at most.
     answered: VecDeque<(Instant, BareJid)>,
     /// To whom the embedder lets answers go.
     allowed: BTreeSet<BareJid>,
@@ -50,7 +52,7 @@ struct Asked {
     until: Instant,
 }
 
-impl Offers {
+impl Probing {
     /// Questions of ours at once.
     const ASKED: usize = 32;
     /// How far back answers count.
@@ -110,7 +112,7 @@ impl Engine {
         if peer == self.shared.local.jid {
             return Err(ProbeError::OwnAddress);
         }
-        if self.offers.asked.len() >= Offers::ASKED {
+        if self.probing.asked.len() >= Probing::ASKED {
             return Err(ProbeError::TooMany);
         }
         let offer = Tunnel::imagined(peer.clone(), options.clone(), &self.shared).probing_offer(&self.shared);
@@ -119,8 +121,8 @@ impl Engine {
         }
         let id = ProbeId(self.new_id());
         let until = self.shared.after(self.shared.config.timers.answer);
-        let to = super::shared::address(peer.as_str());
-        self.offers.asked.push_back(Asked { id, peer, to, offer, sent: None, until });
+        let to = address(peer.as_str());
+        self.probing.asked.push_back(Asked { id, peer, to, offer, sent: None, until });
         Ok(id)
     }
 
@@ -144,9 +146,9 @@ impl Engine {
     /// [`Config::answer_offers`](crate::Config::answer_offers) is not [`AnswerOffers::Never`].
     pub fn allow_offers(&mut self, peer: BareJid, allow: bool) {
         if allow {
-            self.offers.allowed.insert(peer);
+            self.probing.allowed.insert(peer);
         } else {
-            self.offers.allowed.remove(&peer);
+            self.probing.allowed.remove(&peer);
         }
     }
 
@@ -158,7 +160,7 @@ impl Engine {
         if !self.answers_offers_of(&peer) {
             return None;
         }
-        let answer = if self.offers.admit(self.shared.clock.now(), &peer) {
+        let answer = if self.probing.admit(self.shared.clock.now(), &peer) {
             Answer::Offer(self.answering_offer(&peer, &theirs))
         } else {
             Answer::Error(StanzaError::new(Condition::ResourceConstraint).with_type(ErrorType::Wait))
@@ -170,7 +172,7 @@ impl Engine {
     /// An answer to a question of ours, by its id and its sender.
     pub(super) fn handle_offer_answer(&mut self, iq: &Iq<'_>, from: &str) -> bool {
         let is_it = |asked: &Asked| asked.sent.is_some_and(|sent| sent.as_str() == iq.id) && *asked.to == *from;
-        let Some(asked) = self.offers.take_if(is_it) else { return false };
+        let Some(asked) = self.probing.take_if(is_it) else { return false };
         let offer = iq.payload.and_then(TlsOffer::parse);
         let result = match iq.error() {
             Some(error) => Err(ProbeFault::Refused(error)),
@@ -181,9 +183,9 @@ impl Engine {
     }
 
     /// Gives up questions that were not answered in time.
-    pub(super) fn expire_offers(&mut self) {
+    pub(super) fn expire_questions(&mut self) {
         let now = self.shared.clock.now();
-        while let Some(asked) = self.offers.take_if(|asked| asked.until <= now) {
+        while let Some(asked) = self.probing.take_if(|asked| asked.until <= now) {
             // It may still be answered, and that belongs to nobody else.
             if let Some(sent) = asked.sent {
                 self.answers.expect(sent, &asked.to);
@@ -192,8 +194,8 @@ impl Engine {
         }
     }
 
-    pub(super) fn lose_offers(&mut self) {
-        while let Some(asked) = self.offers.asked.pop_front() {
+    pub(super) fn lose_questions(&mut self) {
+        while let Some(asked) = self.probing.asked.pop_front() {
             self.probed(asked, Err(ProbeFault::Disconnected));
         }
     }
@@ -213,8 +215,8 @@ impl Engine {
         };
         match self.shared.config.answer_offers {
             AnswerOffers::Never => false,
-            AnswerOffers::Allowed => self.offers.allowed.contains(peer),
-            AnswerOffers::Known => self.offers.allowed.contains(peer) || knows(),
+            AnswerOffers::Allowed => self.probing.allowed.contains(peer),
+            AnswerOffers::Known => self.probing.allowed.contains(peer) || knows(),
         }
     }
 

@@ -23,7 +23,7 @@ impl Capabilities {
 
     /// The peer announced this in its presence. What cannot be checked takes the place of what it announced before, and is
     /// as good as nothing (XEP-0115 § 5.4, 2).
-    pub(super) fn announce(&mut self, peer: FullJid, caps: Caps) {
+    pub(crate) fn announce(&mut self, peer: FullJid, caps: Caps) {
         if caps.algo().is_some() {
             self.announced.insert(peer, caps);
         } else {
@@ -32,12 +32,12 @@ impl Capabilities {
     }
 
     /// The peer is gone.
-    pub(super) fn forget(&mut self, peer: &FullJid) {
+    pub(crate) fn forget(&mut self, peer: &FullJid) {
         self.announced.remove(peer);
     }
 
     /// Everybody's presence is gone. What was verified stays true (XEP-0115 § 8.2).
-    pub(super) fn forget_all(&mut self) {
+    pub(crate) fn forget_all(&mut self) {
         self.announced = Recent::new(Self::PEERS);
     }
 

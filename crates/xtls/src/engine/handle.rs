@@ -5,27 +5,19 @@ use std::time::Instant;
 use xtls_jingle::Reason;
 use xtls_stanza::{Element, jid::FullJid};
 
+use super::Engine;
 use crate::{
     application::Application,
-    engine::Engine,
     error::{
         FinishError, ProvidePasswordError, RequestCertificatesError, SendError, StreamStateError, TrustError,
         WriteError,
     },
     password::Password,
     security::Security,
+    shared::Shared,
+    trust::TrustDecision,
     tunnel,
 };
-
-/// A person's judgement of a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TrustDecision {
-    /// It is the peer's: go on, and pin it as soon as the peer confirms us.
-    Accept,
-    /// It is not, or nobody knows: end the session with security-error.
-    Refuse,
-}
 
 /// A tunnel that has not ended, borrowed from its engine for the moment.
 #[derive(Debug)]
@@ -169,12 +161,7 @@ impl<'e> Tunnel<'e> {
         self.engine.tunnel_ref(self.number)
     }
 
-    fn act<R>(
-        &mut self,
-        now: Instant,
-        gone: R,
-        action: impl FnOnce(&mut tunnel::Tunnel, &mut crate::engine::Shared) -> R,
-    ) -> R {
+    fn act<R>(&mut self, now: Instant, gone: R, action: impl FnOnce(&mut tunnel::Tunnel, &mut Shared) -> R) -> R {
         self.engine.advance_clock(now);
         self.engine.with_tunnel(self.number, action).unwrap_or(gone)
     }
