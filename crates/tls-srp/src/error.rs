@@ -86,7 +86,7 @@ pub enum PeerIncompatible {
     Group,
 }
 
-/// How authentication failed. All of them mean the same to a person: the name or the password is wrong, or someone
+/// How authentication failed. All of them mean the same to a user: the name or the password is wrong, or someone
 /// interferes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -22,9 +22,10 @@ pub struct Clock {
 struct Wall(AtomicU64);
 
 impl Clock {
-    /// A clock that shows this wall time, since 1970-01-01 UTC, at `now`.
+    /// A clock that shows this time of day at `now`.
     #[must_use]
-    pub fn new(now: Instant, unix_time: Duration) -> Self {
+    pub fn new(now: Instant, time: UnixTime) -> Self {
+        let unix_time = Duration::from_secs(time.as_secs());
         let wall = Arc::new(Wall(AtomicU64::new(unix_time.as_secs())));
         Self { start: now, start_unix: unix_time, now, wall }
     }
@@ -42,10 +43,10 @@ impl Clock {
         self.now
     }
 
-    /// Wall time in seconds of Unix time.
+    /// The time of day.
     #[must_use]
-    pub fn unix_time(&self) -> u64 {
-        self.wall.0.load(Ordering::Relaxed)
+    pub fn unix_time(&self) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(self.wall.0.load(Ordering::Relaxed)))
     }
 
     /// The moment that lies `wait` ahead. One that cannot be represented is as far ahead as a day from now.
@@ -76,7 +77,7 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "an arbitrary starting point")]
     fn l4_time_never_goes_backwards() {
         let start = Instant::now();
-        let mut clock = Clock::new(start, Duration::from_secs(1000));
+        let mut clock = Clock::new(start, UnixTime::since_unix_epoch(Duration::from_secs(1000)));
         clock.advance(start + Duration::from_secs(5));
         clock.advance(start);
         assert_eq!(clock.now(), start + Duration::from_secs(5));

@@ -86,7 +86,7 @@ impl Default for SecurityLimits {
 }
 
 impl SecurityLimits {
-    /// The first field that is outside of its bounds, if there is one.
+    /// The first field that is out of bounds, if there is one.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
         match self {
@@ -170,7 +170,7 @@ impl Environment {
     #[must_use]
     pub fn guess(&self) -> Guess {
         let SecurityLimits { password_tries, password_cooldown, .. } = self.limits;
-        Guess::new(self.clock.unix_time(), password_tries, password_cooldown.as_secs())
+        Guess::new(self.clock.unix_time(), password_tries, password_cooldown)
     }
 
     /// The authorities whose word decides on a peer without a pin.

@@ -1,4 +1,4 @@
-//! What commands refuse behind both doors: slips of the caller.
+//! What commands of tunnels and links refuse: mistakes of the caller.
 
 use core::fmt;
 
@@ -14,7 +14,7 @@ pub struct ConfigError {
 
 /// The answer to a question that was not asked, or was answered already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs, reason = "there is nothing more to say")]
 pub struct NotAsked;
 
 /// Why terms cannot be met with a peer.
@@ -31,10 +31,40 @@ pub enum TermsError {
     /// The policy is [`TrustPolicy::Authorities`](crate::TrustPolicy::Authorities), the store has no pin for the peer, and
     /// there are no authorities.
     NoAuthorities,
+    /// Only a leap of faith would do, and the peer was secured by something better before
+    /// ([`Terms::allow_downgrade`](crate::Terms::allow_downgrade)).
+    Downgraded,
     /// The policy wants a pinned certificate, and the store has none for the peer.
     NotPinned,
     /// The store could not be read.
     Store,
+}
+
+/// Why nothing was sent, over a tunnel or a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The tunnel is not secured yet.
+    NotSecured,
+    /// No XML stream is open.
+    NoStream,
+    /// The tunnel carries raw bytes.
+    NotXml,
+    /// The tunnel is ending.
+    Closing,
+    /// The send buffer is full; `Writable` tells when it is not.
+    Full,
+    /// Neither message, presence nor IQ in `jabber:client`.
+    NotAStanza,
+    /// The stanza's `from` or `to` is neither absent nor that of the two ends. Or a client is said to be no account of the
+    /// domain.
+    ForeignAddress,
+    /// It is larger than the limits allow.
+    TooLarge,
+    /// It is the stream's or the link's own to send.
+    Reserved,
+    /// SASL EXTERNAL on a link that does not present your certificate.
+    NoCertificate,
 }
 
 impl ConfigError {
@@ -52,6 +82,7 @@ impl From<Unofferable> for TermsError {
             Unofferable::UserName => Self::UserName,
             Unofferable::PasswordLocked { .. } => Self::PasswordLocked,
             Unofferable::NoAuthorities => Self::NoAuthorities,
+            Unofferable::Downgraded => Self::Downgraded,
             Unofferable::NotPinned => Self::NotPinned,
         }
     }
@@ -59,7 +90,7 @@ impl From<Unofferable> for TermsError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is outside of its documented bounds", self.field)
+        write!(f, "`{}` is outside its documented bounds", self.field)
     }
 }
 
@@ -76,8 +107,26 @@ impl fmt::Display for TermsError {
             Self::UserName => "the initiator's address cannot be used with a password",
             Self::PasswordLocked => "too many wrong passwords were tried with the peer; wait",
             Self::NoAuthorities => "no certificate of the peer is trusted, and no authorities are given",
+            Self::Downgraded => "the peer was secured before, and by something better than a leap of faith",
             Self::NotPinned => "no certificate of the peer is trusted",
             Self::Store => "what is known of the peer cannot be read",
+        })
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSecured => "it is not secured yet",
+            Self::NoStream => "no XML stream is open",
+            Self::NotXml => "the tunnel carries raw bytes",
+            Self::Closing => "it is ending",
+            Self::Full => "as much is waiting to be sent as the configuration allows",
+            Self::NotAStanza => "the element is not a stanza",
+            Self::ForeignAddress => "the stanza is not between the two ends",
+            Self::TooLarge => "the element is larger than the configuration allows",
+            Self::Reserved => "it is for the stream itself to send",
+            Self::NoCertificate => "no certificate is presented to the server",
         })
     }
 }
@@ -85,3 +134,4 @@ impl fmt::Display for TermsError {
 impl core::error::Error for ConfigError {}
 impl core::error::Error for NotAsked {}
 impl core::error::Error for TermsError {}
+impl core::error::Error for SendError {}

@@ -1,4 +1,4 @@
-//! What can go wrong behind either door, and what follows from it.
+//! What can go wrong in a tunnel or a link, and what follows from it.
 //!
 //! [`Fault::row`] is the one place that decides what a fault means on the wire. The answer to the very request that was
 //! at fault is given by the layer that refused it (an in-band bytestream's error, a Jingle error), as is the TLS alert
@@ -10,7 +10,7 @@ use xtls_ibb::BytestreamFault;
 use xtls_jingle::{Action, JingleFault, ReasonCondition};
 use xtls_stanza::{Fingerprint, Method, StanzaError, jid::Jid};
 use xtls_stream::{DirectFault, StartTlsFault, StreamCondition, StreamFault};
-use xtls_tls::{CertificateFault, TlsError, TlsErrorKind};
+use xtls_tls::{CertificateFault, TlsError, TlsErrorKind, UnixTime};
 
 use crate::{stage::Stage, store::StoreError, timer::Timer};
 
@@ -43,12 +43,12 @@ pub enum Fault {
         /// What it is known by.
         pinned: Vec<Fingerprint>,
     },
-    /// The certificate is outside of its dates, and nobody is there to judge that.
+    /// The certificate is outside its dates, and no user is there to judge that.
     OutOfDate {
         /// What was presented.
         fingerprint: Fingerprint,
     },
-    /// The peer announced another certificate than it presented: somebody in between changed the announcement, or the
+    /// The peer announced another certificate than it presented: the announcement was changed on the way, or the
     /// peer is mistaken.
     FingerprintMismatch {
         /// What was announced.
@@ -56,14 +56,14 @@ pub enum Fault {
         /// What was presented.
         presented: Fingerprint,
     },
-    /// The password is wrong, or somebody is in between: the two cannot be told apart.
+    /// The password is wrong, or the connection is intercepted: the two cannot be told apart.
     WrongPassword,
     /// Too many wrong passwords were tried with the peer.
     PasswordLocked {
-        /// Until when, in Unix time.
-        until: u64,
+        /// Until when.
+        until: UnixTime,
     },
-    /// A person said no to the certificate, or did not say anything in time.
+    /// The user said no to the certificate, or did not say anything in time.
     TrustRefused,
     /// TLS failed.
     Tls(TlsError),
@@ -120,7 +120,7 @@ pub enum Fault {
         /// What it looks like, such as `TLS` or `HTTP`, where the first bytes tell.
         looks_like: Option<&'static str>,
     },
-    /// TLS is required on a link and the peer does not offer it, or somebody in between has taken the offer away.
+    /// TLS is required on a link and the peer does not offer it, or an attacker has taken the offer away.
     NoTls,
     /// The negotiation of TLS on a link was refused or tampered with.
     StartTls(StartTlsFault),
@@ -193,7 +193,74 @@ pub struct Row {
     pub farewell: bool,
 }
 
+/// What a fault means, by the table.
+#[must_use]
+pub fn row(fault: &Fault) -> Row {
+    fault.row()
+}
+
+impl From<StoreError> for Box<Fault> {
+    fn from(error: StoreError) -> Self {
+        Self::new(Fault::Store(error))
+    }
+}
+
+impl Blame {
+    /// A short and stable name, for logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Misbehaved => "misbehaved",
+            Self::Incompatible => "incompatible",
+            Self::Network => "network",
+            Self::Nobody => "nobody",
+            Self::Ourselves => "ourselves",
+        }
+    }
+}
+
 impl Fault {
+    /// A short and stable name, for logs: that of the variant. `Display` has words for users.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::PeerLacksXtls => "peer-lacks-xtls",
+            Self::NoCommonMethod { .. } => "no-common-method",
+            Self::Downgraded { .. } => "downgraded",
+            Self::NotTrusted { .. } => "not-trusted",
+            Self::CertificateChanged { .. } => "certificate-changed",
+            Self::OutOfDate { .. } => "out-of-date",
+            Self::FingerprintMismatch { .. } => "fingerprint-mismatch",
+            Self::WrongPassword => "wrong-password",
+            Self::PasswordLocked { .. } => "password-locked",
+            Self::TrustRefused => "trust-refused",
+            Self::Tls(_) => "tls",
+            Self::Stream(_) => "stream",
+            Self::Bytestream(_) => "bytestream",
+            Self::BytestreamClosed => "bytestream-closed",
+            Self::Jingle(_) => "jingle",
+            Self::Refused { .. } => "refused",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Undelivered { .. } => "undelivered",
+            Self::Redirected { .. } => "redirected",
+            Self::TieBreak => "tie-break",
+            Self::Timeout { .. } => "timeout",
+            Self::Gone => "gone",
+            Self::Disconnected => "disconnected",
+            Self::Store(_) => "store",
+            Self::NotXmpp { .. } => "not-xmpp",
+            Self::NoTls => "no-tls",
+            Self::StartTls(_) => "starttls",
+            Self::OwnAddress => "own-address",
+            Self::NotAccepted => "not-accepted",
+            Self::NotAuthenticated => "not-authenticated",
+            Self::TooManyAttempts => "too-many-attempts",
+            Self::EndedEarly { .. } => "ended-early",
+            Self::Link(_) => "link",
+            Self::Internal(_) => "internal",
+        }
+    }
+
     /// Who is to blame.
     #[must_use]
     pub fn blame(&self) -> Blame {
@@ -207,8 +274,7 @@ impl Fault {
     }
 
     /// The table.
-    #[must_use]
-    pub fn row(&self) -> Row {
+    fn row(&self) -> Row {
         use Blame::{Incompatible, Misbehaved, Network, Nobody, Ourselves};
         use ReasonCondition::{
             ConnectivityError, FailedTransport, GeneralError, Gone, IncompatibleParameters, SecurityError, Timeout,
@@ -299,7 +365,7 @@ impl fmt::Display for Fault {
             }
             Self::Downgraded { missing } => write!(f, "the peer was secured before, and now {missing}"),
             Self::OutOfDate { fingerprint } => {
-                write!(f, "the peer's certificate is outside of its dates: {fingerprint}")
+                write!(f, "the peer's certificate is outside its dates: {fingerprint}")
             }
             Self::NotTrusted { fingerprint: Some(fingerprint) } => {
                 write!(f, "the peer's certificate is not trusted: {fingerprint}")
@@ -316,7 +382,7 @@ impl fmt::Display for Fault {
             Self::FingerprintMismatch { announced, presented } => {
                 write!(f, "the peer announced the certificate {announced} and presented {presented}")
             }
-            Self::WrongPassword => f.write_str("the password is wrong, or somebody is in between"),
+            Self::WrongPassword => f.write_str("the password is wrong, or the connection is intercepted"),
             Self::PasswordLocked { .. } => f.write_str("too many wrong passwords were tried with the peer"),
             Self::TrustRefused => f.write_str("the peer's certificate was not accepted"),
             Self::Tls(error) => write!(f, "TLS: {error}"),
@@ -364,5 +430,69 @@ impl fmt::Display for Missing {
             }
             Self::Proof => f.write_str("nothing vouches for it but its own word"),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use xtls_stanza::Condition;
+    use xtls_tls::{SrpConfig, SrpCredentials, TlsSession, default_provider};
+
+    use super::*;
+
+    fn tls_error() -> TlsError {
+        let credentials = SrpCredentials::new("romeo@montague.lit", "a rose").unwrap();
+        let mut session = TlsSession::srp_server(&SrpConfig::new(credentials, default_provider())).unwrap();
+        session.read(b"no TLS", &mut Vec::new(), &mut Vec::new()).unwrap_err()
+    }
+
+    #[test]
+    fn each_fault_and_each_blame_has_a_name_of_its_own() {
+        let fingerprint = Fingerprint::sha256(b"certificate");
+        let error = StanzaError::from(Condition::ItemNotFound);
+        let faults = [
+            Fault::PeerLacksXtls,
+            Fault::NoCommonMethod { offered: Vec::new() },
+            Fault::Downgraded { missing: Missing::Proof },
+            Fault::NotTrusted { fingerprint: None },
+            Fault::CertificateChanged { presented: None, pinned: Vec::new() },
+            Fault::OutOfDate { fingerprint },
+            Fault::FingerprintMismatch { announced: fingerprint, presented: fingerprint },
+            Fault::WrongPassword,
+            Fault::PasswordLocked { until: UnixTime::since_unix_epoch(core::time::Duration::ZERO) },
+            Fault::TrustRefused,
+            Fault::Tls(tls_error()),
+            Fault::Stream(StreamFault::Version),
+            Fault::Bytestream(BytestreamFault::NotOpen),
+            Fault::BytestreamClosed,
+            Fault::Jingle(JingleFault::UnknownSession),
+            Fault::Refused { action: Action::SessionInitiate, error: error.clone() },
+            Fault::Unreachable { asked: "its features", error: error.clone() },
+            Fault::Undelivered { error },
+            Fault::Redirected { to: "juliet@capulet.lit".parse().unwrap() },
+            Fault::TieBreak,
+            Fault::timeout(Timer::Question),
+            Fault::Gone,
+            Fault::Disconnected,
+            Fault::Store(StoreError::new("the disk is full")),
+            Fault::NotXmpp { looks_like: None },
+            Fault::NoTls,
+            Fault::StartTls(StartTlsFault::Refused),
+            Fault::OwnAddress,
+            Fault::NotAccepted,
+            Fault::NotAuthenticated,
+            Fault::TooManyAttempts,
+            Fault::EndedEarly { stage: Stage::Greeting, truncated: true },
+            Fault::Link(DirectFault::Unexpected),
+            Fault::Internal("nothing"),
+        ];
+        let names: BTreeSet<_> = faults.iter().map(Fault::as_str).collect();
+        assert_eq!(names.len(), faults.len());
+        let blames = [Blame::Misbehaved, Blame::Incompatible, Blame::Network, Blame::Nobody, Blame::Ourselves];
+        assert_eq!(blames.map(Blame::as_str).into_iter().collect::<BTreeSet<_>>().len(), blames.len());
+        assert_eq!(faults.iter().map(|fault| fault.blame().as_str()).collect::<BTreeSet<_>>().len(), blames.len());
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a certificate is the peer's: the one rule of tunnels and links.
 
 use xtls_stanza::{Fingerprint, HashAlgo};
-use xtls_tls::PeerCertificate;
+use xtls_tls::{PeerCertificate, UnixTime};
 
 use crate::{
     fault::Fault,
@@ -37,6 +37,7 @@ pub(crate) enum Judgement {
     Accept(Verified),
     /// The user has to say; the peer was known by these until now.
     Ask {
+        certificate: PeerCertificate,
         previous: Vec<Fingerprint>,
     },
     Refuse(Fault),
@@ -45,7 +46,12 @@ pub(crate) enum Judgement {
 impl Verified {
     /// The password proved right. The announcement is all there is to tell a change by: no certificate is presented.
     pub(crate) fn by_password(changed_from: Vec<Fingerprint>) -> Self {
-        Self { by: Authentication::Password, changed_from, judged_by: None, learn: None }
+        Self { changed_from, ..Self::by_itself(Authentication::Password) }
+    }
+
+    /// A client is authenticated inside TLS, by this.
+    pub(crate) fn by_itself(by: Authentication) -> Self {
+        Self { by, changed_from: Vec::new(), judged_by: None, learn: None }
     }
 
     /// The user has accepted this certificate; the peer was known by these until now.
@@ -86,7 +92,7 @@ pub(crate) fn judge(
     record: &TrustRecord,
     policy: TrustPolicy,
     is_vouched_for: bool,
-    unix_time: u64,
+    now: UnixTime,
 ) -> Judgement {
     let presented = certificate.fingerprint_sha256();
     let pinned = record.fingerprints();
@@ -101,8 +107,8 @@ pub(crate) fn judge(
         return accept(Authentication::Pinned, learn);
     }
     match policy {
-        TrustPolicy::Ask => Judgement::Ask { previous: pinned },
-        TrustPolicy::LeapOfFaith if pinned.is_empty() && certificate.is_expired(unix_time) => {
+        TrustPolicy::Ask => Judgement::Ask { certificate: certificate.clone(), previous: pinned },
+        TrustPolicy::LeapOfFaith if pinned.is_empty() && certificate.is_expired(now) => {
             Judgement::Refuse(Fault::OutOfDate { fingerprint: presented })
         }
         TrustPolicy::LeapOfFaith if pinned.is_empty() => {

@@ -51,6 +51,12 @@ impl Password {
     pub(crate) fn credentials(&self, initiator: &BareJid) -> Option<SrpCredentials> {
         SrpCredentials::new(initiator.as_str(), self.0.expose()).ok()
     }
+
+    /// How many hold the same secret; the last one wipes it.
+    #[cfg(test)]
+    pub(crate) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
 }
 
 /// Whether an initiator's bare JID can be the user name of TLS-SRP.

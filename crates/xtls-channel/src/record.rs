@@ -1,6 +1,9 @@
 //! What is known of one peer, and what changes it.
 
+use core::{fmt, str::FromStr, time::Duration};
+
 use xtls_stanza::{Fingerprint, Method};
+use xtls_tls::UnixTime;
 
 /// How a pin came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,8 +15,17 @@ pub enum Learned {
     LeapOfFaith,
 }
 
+/// Why a text is not the name of a [`Learned`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LearnedError {
+    /// Nothing has this name. Names are compared as they are: case and white space count.
+    Unknown,
+}
+
 /// A certificate that a peer is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Pin {
     /// The digest of the DER certificate. The library itself only ever stores SHA-256.
@@ -24,6 +36,8 @@ pub struct Pin {
 
 /// What is known of one peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct TrustRecord {
     /// Its certificates, one for each device perhaps.
@@ -35,26 +49,29 @@ pub struct TrustRecord {
     pub attempts: Attempts,
 }
 
-/// Guesses at a password that were not right, or did not get to their end. Somebody in between may have made each of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Guesses at a password that were not right, or did not get to their end. An attacker may have made each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
 #[non_exhaustive]
 pub struct Attempts {
     /// How many since the last right one.
     pub failed: u32,
-    /// When the last one began, in seconds of Unix time.
-    pub last_unix: u64,
+    /// When the last one began; without any, 1970.
+    #[cfg_attr(feature = "serde", serde(with = "seconds"))]
+    pub last: UnixTime,
 }
 
 /// A guess that is about to be made, and the bounds it is under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Guess {
-    /// Now, in seconds of Unix time.
-    pub unix_time: u64,
+    /// When it is made.
+    pub time: UnixTime,
     /// Wrong guesses until no more may be made.
     pub tries: u32,
-    /// For how many seconds; after that one more may be made for each time as long, until one is right.
-    pub cooldown: u64,
+    /// For how long; after that one more may be made for each time as long, until one is right.
+    pub cooldown: Duration,
 }
 
 /// Whether a guess may be made.
@@ -66,8 +83,8 @@ pub enum Permit {
     Granted,
     /// It may not.
     Locked {
-        /// Until when, in seconds of Unix time.
-        until: u64,
+        /// Until when.
+        until: UnixTime,
     },
 }
 
@@ -100,6 +117,67 @@ pub(crate) struct Learn {
     pub(crate) replaces: Option<Fingerprint>,
 }
 
+impl Default for Attempts {
+    fn default() -> Self {
+        Self { failed: 0, last: UnixTime::since_unix_epoch(Duration::ZERO) }
+    }
+}
+
+impl Learned {
+    /// A short and stable name, for storing: `manual` or `leap-of-faith`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "manual",
+            Self::LeapOfFaith => "leap-of-faith",
+        }
+    }
+}
+
+/// The name of [`Learned::as_str`], which [`FromStr`] reads back.
+impl fmt::Display for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Reads the name of [`Learned::as_str`].
+impl FromStr for Learned {
+    type Err = LearnedError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        [Self::Manual, Self::LeapOfFaith]
+            .into_iter()
+            .find(|learned| learned.as_str() == name)
+            .ok_or(LearnedError::Unknown)
+    }
+}
+
+impl fmt::Display for LearnedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("a pin is learned by `manual` or `leap-of-faith`"),
+        }
+    }
+}
+
+impl core::error::Error for LearnedError {}
+
+/// As its text.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Learned {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        xtls_stanza::serde::write(self, serializer)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Learned {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        xtls_stanza::serde::read(deserializer)
+    }
+}
+
 impl Pin {
     /// A pin that the user vouches for.
     #[must_use]
@@ -115,10 +193,10 @@ impl Pin {
 }
 
 impl Guess {
-    /// A guess at this Unix time, where `tries` wrong ones are allowed until a cool-down of so many seconds.
+    /// A guess at this time, where `tries` wrong ones are allowed until a cool-down.
     #[must_use]
-    pub fn new(unix_time: u64, tries: u32, cooldown: u64) -> Self {
-        Self { unix_time, tries, cooldown }
+    pub fn new(time: UnixTime, tries: u32, cooldown: Duration) -> Self {
+        Self { time, tries, cooldown }
     }
 }
 
@@ -167,7 +245,7 @@ impl TrustRecord {
         if let Some(until) = self.locked_until(guess) {
             return Permit::Locked { until };
         }
-        self.attempts = Attempts { failed: self.attempts.failed.saturating_add(1), last_unix: guess.unix_time };
+        self.attempts = Attempts { failed: self.attempts.failed.saturating_add(1), last: guess.time };
         Permit::Granted
     }
 
@@ -176,11 +254,12 @@ impl TrustRecord {
         self.attempts = Attempts::default();
     }
 
-    /// Until when, in Unix time, a guess like this one may not be made.
+    /// Until when a guess like this one may not be made.
     #[must_use]
-    pub fn locked_until(&self, guess: &Guess) -> Option<u64> {
-        let until = self.attempts.last_unix.saturating_add(guess.cooldown);
-        (self.attempts.failed >= guess.tries && guess.unix_time < until).then_some(until)
+    pub fn locked_until(&self, guess: &Guess) -> Option<UnixTime> {
+        let last = Duration::from_secs(self.attempts.last.as_secs());
+        let until = UnixTime::since_unix_epoch(last.saturating_add(guess.cooldown));
+        (self.attempts.failed >= guess.tries && guess.time < until).then_some(until)
     }
 
     /// The digests of its pins.
@@ -220,9 +299,62 @@ impl Confirmed {
     }
 }
 
+/// Time of day in seconds since 1970.
+#[cfg(feature = "serde")]
+mod seconds {
+    use core::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+    use xtls_tls::UnixTime;
+
+    pub(super) fn serialize<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(time.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
+        u64::deserialize(deserializer).map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn how_a_pin_was_learned_reads_back_and_nothing_else_does() {
+        for learned in [Learned::Manual, Learned::LeapOfFaith] {
+            assert_eq!(learned.to_string().parse(), Ok(learned));
+            assert_eq!(learned.to_string(), learned.as_str());
+        }
+        for name in ["", "manua", "manually", "Manual", " manual", "leap-of-faith\n", "leap of faith", "leap_of_faith"]
+        {
+            assert_eq!(name.parse::<Learned>(), Err(LearnedError::Unknown), "{name:?}");
+        }
+        assert_eq!(LearnedError::Unknown.to_string(), "a pin is learned by `manual` or `leap-of-faith`");
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn a_record_is_written_in_words_and_read_back() {
+        let mut record = TrustRecord::default();
+        record.add(Pin::new(Fingerprint::sha256(b"certificate"), Learned::LeapOfFaith));
+        record.note_secured(Method::Srp);
+        let _ = record.begin_guess(&Guess::new(at(1000), 3, Duration::from_secs(600)));
+        let text = serde_json::to_string(&record).expect("it can be written");
+        for word in ["\"sha-256:", "\"leap-of-faith\"", "\"srp\"", "\"failed\":1", "1000"] {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+        assert_eq!(serde_json::from_str::<TrustRecord>(&text).ok(), Some(record));
+        // What was added since is as good as absent.
+        assert_eq!(serde_json::from_str::<TrustRecord>("{}").ok(), Some(TrustRecord::default()));
+        for broken in ["\"leap\"", "1", "null"] {
+            assert!(serde_json::from_str::<Learned>(broken).is_err(), "{broken}");
+        }
+    }
 
     #[test]
     fn a_users_word_replaces_a_leap_of_faith_and_not_the_other_way_round() {
@@ -268,21 +400,21 @@ mod tests {
 
     #[test]
     fn p14_three_guesses_and_then_one_for_each_cool_down() {
-        let at = |unix_time| Guess::new(unix_time, 3, 600);
+        let guess = |time| Guess::new(at(time), 3, Duration::from_secs(600));
         let mut record = TrustRecord::default();
         for guesses in 0..3 {
             assert_eq!(record.attempts.failed, guesses);
-            assert_eq!(record.begin_guess(&at(1000)), Permit::Granted);
+            assert_eq!(record.begin_guess(&guess(1000)), Permit::Granted);
         }
         for time in [1000, 1599] {
-            assert_eq!(record.begin_guess(&at(time)), Permit::Locked { until: 1600 });
+            assert_eq!(record.begin_guess(&guess(time)), Permit::Locked { until: at(1600) });
         }
-        assert_eq!(record.attempts, Attempts { failed: 3, last_unix: 1000 });
-        assert_eq!(record.begin_guess(&at(1600)), Permit::Granted);
-        assert_eq!(record.begin_guess(&at(1601)), Permit::Locked { until: 2200 });
-        assert_eq!(record.begin_guess(&at(2200)), Permit::Granted);
+        assert_eq!(record.attempts, Attempts { failed: 3, last: at(1000) });
+        assert_eq!(record.begin_guess(&guess(1600)), Permit::Granted);
+        assert_eq!(record.begin_guess(&guess(1601)), Permit::Locked { until: at(2200) });
+        assert_eq!(record.begin_guess(&guess(2200)), Permit::Granted);
         record.guess_was_right();
-        assert_eq!(record.locked_until(&at(2200)), None);
+        assert_eq!(record.locked_until(&guess(2200)), None);
         assert_eq!(record.attempts, Attempts::default());
     }
 }

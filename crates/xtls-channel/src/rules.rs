@@ -5,23 +5,13 @@
 //! said anything, and [`choose`], once it has. Everything else about methods follows from these two.
 
 use xtls_stanza::{Fingerprint, Method};
+use xtls_tls::UnixTime;
 
+pub use crate::policy::{Policy, Said};
 use crate::{
     fault::{Fault, Missing},
     terms::TrustPolicy,
 };
-
-/// What the caller allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "the rules are whole, and so is what they go by")]
-pub struct Policy {
-    /// The TLS methods.
-    pub methods: Vec<Method>,
-    /// What makes a certificate acceptable.
-    pub trust: TrustPolicy,
-    /// Go on with a peer that lacks what secured it before.
-    pub allow_downgrade: bool,
-}
 
 /// What is known of a peer when a method is chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +21,8 @@ pub struct Standing {
     pub pins: Vec<Fingerprint>,
     /// The methods by which it was secured and confirmed before.
     pub secured_by: Vec<Method>,
-    /// Until when, in Unix time, no password may be tried with it: wrong guesses were made.
-    pub locked_until: Option<u64>,
+    /// Until when no password may be tried with it: wrong guesses were made.
+    pub locked_until: Option<UnixTime>,
     /// Whether the initiator's bare JID can be the user name of TLS-SRP (RFC 5054 § 2.8.1).
     pub has_user_name: bool,
     /// Whether there are authorities whose word counts.
@@ -41,22 +31,10 @@ pub struct Standing {
     pub said: Said,
 }
 
-/// What the user said about a password that is shared with the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "the rules are whole, and so is what they go by")]
-pub enum Said {
-    /// Nothing: nobody has asked.
-    Nothing,
-    /// There is one, and it is known.
-    Password,
-    /// There is none.
-    NoPassword,
-}
-
 /// What the peer said of itself. All of it is a hint until TLS has proven it.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::exhaustive_structs, reason = "the rules are whole, and so is what they go by")]
-pub struct Peer<'p> {
+pub struct Offered<'p> {
     /// Its methods.
     pub methods: &'p [Method],
     /// The fingerprints of its certificate.
@@ -83,13 +61,15 @@ pub enum Unofferable {
     NoMethod,
     /// Only a password would do, and the initiator's address cannot be the user name.
     UserName,
-    /// Only a password would do, and it is locked until this Unix time.
+    /// Only a password would do, and it is locked.
     PasswordLocked {
         /// When the lock ends.
-        until: u64,
+        until: UnixTime,
     },
     /// Only a certificate that authorities vouch for would do, and there are none.
     NoAuthorities,
+    /// Only a leap of faith would do, and the peer was secured by something better before (draft § 8.3).
+    Downgraded,
     /// Only a pinned certificate would do, and none is.
     NotPinned,
 }
@@ -120,16 +100,7 @@ pub fn offerable(policy: &Policy, standing: &Standing) -> Result<Vec<Method>, Un
     let srp = may_share_password(policy, standing);
     let locked = standing.locked_until.filter(|_| srp);
     let pinned = x509 && !standing.pins.is_empty();
-    let unknown = x509
-        && !pinned
-        && match unknown_certificate(policy, standing) {
-            Unknown::Accept => true,
-            // Whoever locks the password by wrong guesses must not get a leap of faith for it.
-            Unknown::AcceptWithoutPassword => locked.is_none(),
-            // The user may still say that there is no password any more.
-            Unknown::RefuseLess => locked.is_none() && policy.trust == TrustPolicy::LeapOfFaith,
-            Unknown::Refuse => false,
-        };
+    let unknown = x509 && !pinned && takes_unknown(policy, standing);
     let mut methods = Vec::new();
     methods.extend(pinned.then_some(Method::X509));
     methods.extend((srp && locked.is_none()).then_some(Method::Srp));
@@ -141,17 +112,26 @@ pub fn offerable(policy: &Policy, standing: &Standing) -> Result<Vec<Method>, Un
         Some(until) => Unofferable::PasswordLocked { until },
         None if policy.methods.contains(&Method::Srp) => Unofferable::UserName,
         None if x509 && policy.trust == TrustPolicy::Authorities => Unofferable::NoAuthorities,
+        None if x509 && unknown_certificate(policy, standing) == Unknown::RefuseLess => Unofferable::Downgraded,
         None if x509 => Unofferable::NotPinned,
         None => Unofferable::NoMethod,
     })
 }
 
-/// Whether an offer may name a certificate that could not be verified (`<insecure/>` of XEP-0250 § 3.1).
+/// Whether an offer names a certificate that the peer could not be verified by (`<insecure/>` of XEP-0250 § 3.1).
+///
+/// A leap of faith is named whatever the user may say of a password, so that the offer gives nothing away; but not while wrong
+/// guesses lock the password, since whoever made them must not get a leap for it.
 #[must_use]
 pub fn takes_unknown(policy: &Policy, standing: &Standing) -> bool {
+    let may_share = may_share_password(policy, standing);
+    let may_leap = policy.trust == TrustPolicy::LeapOfFaith && standing.pins.is_empty();
+    let is_locked = may_share && standing.locked_until.is_some();
     match unknown_certificate(policy, standing) {
-        Unknown::Accept | Unknown::AcceptWithoutPassword => true,
-        Unknown::Refuse | Unknown::RefuseLess => false,
+        Unknown::Accept => !(may_leap && is_locked),
+        Unknown::AcceptWithoutPassword | Unknown::Refuse => may_leap && !is_locked,
+        // The user may still say that there is no password any more, where one may be asked for and nothing else is missed.
+        Unknown::RefuseLess => may_leap && !is_locked && may_share && was_by_password_alone(standing),
     }
 }
 
@@ -160,7 +140,7 @@ pub fn takes_unknown(policy: &Policy, standing: &Standing) -> bool {
 /// What the peer announced decides which method is tried, and proves nothing: a pin that does not fit the announcement is
 /// still a pin, and TLS shows whether the certificate really changed.
 #[must_use]
-pub fn choose(peer: Peer<'_>, policy: &Policy, standing: &Standing) -> Choice {
+pub fn choose(peer: Offered<'_>, policy: &Policy, standing: &Standing) -> Choice {
     let locked = standing.locked_until.filter(|_| may_share_password(policy, standing));
     if let Some(missing) = stripped(peer.methods, policy, standing) {
         // While we are locked ourselves, the password is not the peer's to bring: what is missing is missed on our side.
@@ -226,13 +206,18 @@ fn may_share_password(policy: &Policy, standing: &Standing) -> bool {
     policy.methods.contains(&Method::Srp) && standing.has_user_name
 }
 
+/// Whether the peer was secured before, and never by a certificate.
+fn was_by_password_alone(standing: &Standing) -> bool {
+    !standing.secured_by.is_empty() && !standing.secured_by.contains(&Method::X509)
+}
+
 /// What the policy makes of a certificate that is not pinned.
 ///
-/// A leap of faith is for a first meeting (draft § 5 discourages it): somebody in between can bring one about by leaving out
+/// A leap of faith is for a first meeting (draft § 5 discourages it): an attacker can bring one about by leaving out
 /// the password method, or by locking it with wrong guesses, so none is taken where a password may be shared.
 fn unknown_certificate(policy: &Policy, standing: &Standing) -> Unknown {
     let has_pins = !standing.pins.is_empty();
-    let by_password_alone = !standing.secured_by.is_empty() && !standing.secured_by.contains(&Method::X509);
+    let by_password_alone = was_by_password_alone(standing);
     let may_share_password = may_share_password(policy, standing);
     // Three broken handshakes lock the password: that must not turn an old acquaintance into a first meeting.
     if may_share_password
@@ -259,7 +244,7 @@ fn unknown_certificate(policy: &Policy, standing: &Standing) -> Unknown {
                 _ if !may_share_password => Unknown::Accept,
                 Said::NoPassword => Unknown::Accept,
                 Said::Nothing => Unknown::AcceptWithoutPassword,
-                Said::Password => Unknown::Refuse,
+                Said::Password | Said::NoAnswer => Unknown::Refuse,
             }
         }
     }

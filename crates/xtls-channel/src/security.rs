@@ -22,7 +22,8 @@ pub struct Security {
     /// The certificates the peer was known by, when the one presented is none of them and was accepted all the same; with
     /// a password, when the ones it announced are none of them. Empty when nothing changed.
     pub changed_from: Vec<Fingerprint>,
-    /// Whether the certificate was outside of its dates when it was accepted. Expired certificates pass only by a pin or the user's decision.
+    /// Whether the certificate was outside its dates when it was accepted. Expired certificates pass only by a pin or the user's
+    /// decision.
     pub out_of_date: bool,
     /// Whether the peer has shown that it accepted us: in TLS 1.3 an initiator is done before its responder has judged
     /// it.
@@ -91,7 +92,7 @@ impl fmt::Display for Security {
             f.write_str("; the certificate CHANGED")?;
         }
         if self.out_of_date {
-            f.write_str("; the certificate is outside of its dates")?;
+            f.write_str("; the certificate is outside its dates")?;
         }
         Ok(())
     }

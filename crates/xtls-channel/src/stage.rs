@@ -39,7 +39,7 @@ impl fmt::Display for Stage {
             Self::Asking => "before TLS was agreed on",
             Self::Handshake => "during the TLS handshake",
             Self::Judging => "while its certificate was judged",
-            Self::Restarting => "before the stream inside of TLS was open",
+            Self::Restarting => "before the stream inside TLS was open",
             Self::Offering => "before the features were told",
             Self::Open => "without closing the stream",
             Self::Closing => "while the link was being closed",

@@ -2,10 +2,7 @@
 
 use xtls_stanza::Method;
 
-use crate::{
-    password::Password,
-    rules::{Policy, Said},
-};
+use crate::password::Password;
 
 /// What makes a peer's certificate acceptable. There is no default: the embedder chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +16,9 @@ pub enum TrustPolicy {
     /// A pinned certificate; from a peer without any pin, whatever certificate it shows first, which is then pinned.
     /// draft-meyer-xmpp-e2e-encryption-02 § 5 discourages this: a server in the middle may be the one that shows it.
     ///
-    /// - A certificate that differs from the pin is refused, and so is one outside of its dates.
+    /// - A certificate that differs from the pin is refused, and so is one outside its dates.
     /// - Where the password method is allowed too, no leap is taken until the user has said that there is no password
-    ///   (`PasswordRequired`). A user who has a password gets no leap: somebody in between may have left the method out.
+    ///   (`PasswordRequired`). A user who has a password gets no leap: an attacker may have left the method out.
     /// - A leap is for a first meeting. None is taken with a peer that has no pin but was secured before, unless
     ///   [`Terms::allow_downgrade`] is on, or it was secured by a password and the user says that there is none any more.
     LeapOfFaith,
@@ -43,8 +40,8 @@ pub struct Terms {
     pub password: Option<Password>,
     /// What makes a certificate acceptable.
     pub trust: TrustPolicy,
-    /// Go on with a peer that was secured before and now speaks none of the methods it was secured by (draft § 8.3: somebody
-    /// in between may have left them out). All other rules hold as with a peer that was never met. Default off: such a peer
+    /// Go on with a peer that was secured before and now speaks none of the methods it was secured by (draft § 8.3: an
+    /// attacker may have left them out). All other rules hold as with a peer that was never met. Default off: such a peer
     /// is refused with [`Fault::Downgraded`](crate::Fault::Downgraded).
     pub allow_downgrade: bool,
 }
@@ -69,17 +66,5 @@ impl Terms {
             self.methods.push(Method::Srp);
         }
         self
-    }
-
-    /// The part that the rules go by.
-    #[must_use]
-    pub fn policy(&self) -> Policy {
-        Policy { methods: self.methods.clone(), trust: self.trust, allow_downgrade: self.allow_downgrade }
-    }
-
-    /// What these terms say about a password, before anybody was asked.
-    #[must_use]
-    pub fn said(&self) -> Said {
-        if self.password.is_some() { Said::Password } else { Said::Nothing }
     }
 }

@@ -19,8 +19,6 @@ pub enum Timer {
     Retry,
     /// Any sign of life, after which the peer is asked for one.
     LivenessIdle,
-    /// The answer to that question.
-    LivenessAnswer,
     /// A sign that an unavailable presence was a mistake.
     Gone,
     /// The responder's first authenticated byte.
@@ -37,8 +35,10 @@ pub enum Timer {
     Certificates,
     /// The moment for white space on a link.
     KeepAlive,
-    /// Any sign of life on a link.
+    /// Any sign of life, after which the peer is taken for gone.
     Silence,
+    /// The return of the outer stream, which is away and is to be resumed (XEP-0198).
+    Suspended,
 }
 
 /// The next deadline and what it is for.
@@ -67,27 +67,29 @@ pub struct Timers {
     pub handshake: Duration,
     /// Each step of the peer's: the answer to an IQ but data, and what comes on a link before it is open. Where the peer's
     /// user may be asked something first, `question` is added: so too for the stream header in a tunnel until the peer has
-    /// confirmed us. Default 30 s.
+    /// confirmed us. Once a tunnel is secured, a peer that is merely silent is asked for a sign of life then, and has `stall`.
+    /// Default 30 s.
     pub answer: Duration,
     /// The initiator's wait for the responder's first authenticated byte in a tunnel. Default 3 s.
     pub confirm: Duration,
     /// An orderly end that is not answered; in a tunnel once all that was written before it is acknowledged. Default 5 s.
     pub close: Duration,
-    /// Tunnels: data without an acknowledgement while the peer is alive. Default 600 s.
+    /// Tunnels: data without an acknowledgement, and silence of the peer altogether: for so long a server may be holding the
+    /// stanzas of a peer that will be back (XEP-0198). Default 600 s.
     pub stall: Duration,
     /// Tunnels: the wait before blocks that came back with a temporary delivery error are sent again (XEP-0047 § 2.2). It
     /// doubles as long as none gets through, and `stall` ends it. Default 2 s.
     pub retry: Duration,
     /// Tunnels: silence until the peer is asked for a sign of life (XEP-0166 § 6.8). Default 30 s.
     pub liveness_idle: Duration,
-    /// Tunnels: the wait for that sign. Default 30 s.
-    pub liveness_answer: Duration,
-    /// Tunnels: silence after the peer's unavailable presence (XEP-0166 § 6.7). Default 8 s.
+    /// Tunnels: silence after the peer's unavailable presence (XEP-0166 § 6.7), although it is asked at once. Default 8 s.
     pub gone: Duration,
     /// Tunnels: received data that nobody reads after the end. Default 60 s.
     pub drain: Duration,
     /// Tunnels: the time without a stream after one was closed. Default 30 s.
     pub reuse: Duration,
+    /// Tunnels: from `handle_suspended` until the outer stream counts as lost. Default 1 h.
+    pub suspended: Duration,
     /// Links: nothing was sent on an open link for so long, so white space is (RFC 6120 § 4.6.1). `None` sends none. Default
     /// 60 s.
     pub keep_alive: Option<Duration>,
@@ -96,8 +98,33 @@ pub struct Timers {
     pub silence: Option<Duration>,
 }
 
+impl Timer {
+    /// A short and stable name, for logs. `Display` has words for users.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Question => "question",
+            Self::Handshake => "handshake",
+            Self::Answer => "answer",
+            Self::Stall => "stall",
+            Self::Retry => "retry",
+            Self::LivenessIdle => "liveness-idle",
+            Self::Gone => "gone",
+            Self::Confirm => "confirm",
+            Self::Close => "close",
+            Self::Drain => "drain",
+            Self::Stream => "stream",
+            Self::Reuse => "reuse",
+            Self::Certificates => "certificates",
+            Self::KeepAlive => "keep-alive",
+            Self::Silence => "silence",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
 impl Timers {
-    /// The first field that is outside of its bounds, if there is one.
+    /// The first field that is out of bounds, if there is one.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
         let fields = [
@@ -109,10 +136,10 @@ impl Timers {
             ("timers.stall", Some(self.stall)),
             ("timers.retry", Some(self.retry)),
             ("timers.liveness_idle", Some(self.liveness_idle)),
-            ("timers.liveness_answer", Some(self.liveness_answer)),
             ("timers.gone", Some(self.gone)),
             ("timers.drain", Some(self.drain)),
             ("timers.reuse", Some(self.reuse)),
+            ("timers.suspended", Some(self.suspended)),
             ("timers.keep_alive", self.keep_alive),
             ("timers.silence", self.silence),
         ];
@@ -131,10 +158,10 @@ impl Default for Timers {
             stall: Duration::from_secs(600),
             retry: Duration::from_secs(2),
             liveness_idle: Duration::from_secs(30),
-            liveness_answer: Duration::from_secs(30),
             gone: Duration::from_secs(8),
             drain: Duration::from_secs(60),
             reuse: Duration::from_secs(30),
+            suspended: Duration::from_secs(60 * 60),
             keep_alive: Some(Duration::from_secs(60)),
             silence: None,
         }
@@ -157,7 +184,8 @@ impl fmt::Display for Timer {
             Self::Handshake => "end of the TLS handshake",
             Self::Answer => "answer",
             Self::Stall | Self::Retry => "acknowledgement of data",
-            Self::LivenessIdle | Self::LivenessAnswer | Self::Gone | Self::KeepAlive | Self::Silence => "sign of life",
+            Self::LivenessIdle | Self::Gone | Self::KeepAlive | Self::Silence => "sign of life",
+            Self::Suspended => "return of the connection",
             Self::Confirm => "confirmation",
             Self::Close => "answer to the end",
             Self::Drain => "reading of what came",
@@ -170,7 +198,33 @@ impl fmt::Display for Timer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn each_timer_has_a_name_of_its_own() {
+        let timers = [
+            Timer::Question,
+            Timer::Handshake,
+            Timer::Answer,
+            Timer::Stall,
+            Timer::Retry,
+            Timer::LivenessIdle,
+            Timer::Gone,
+            Timer::Confirm,
+            Timer::Close,
+            Timer::Drain,
+            Timer::Stream,
+            Timer::Reuse,
+            Timer::Certificates,
+            Timer::KeepAlive,
+            Timer::Silence,
+            Timer::Suspended,
+        ];
+        let names: BTreeSet<_> = timers.into_iter().map(Timer::as_str).collect();
+        assert_eq!(names.len(), timers.len());
+    }
 
     #[test]
     fn no_timer_may_be_zero() {

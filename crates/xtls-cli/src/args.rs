@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jid::{BareJid, FullJid, Jid};
-use xtls::Profile;
+use xtls::jingle::Profile;
 
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use probe::ProbeArgs;
@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Show a whole tunnel inside this process: no account, no server, no network
     Demo(DemoArgs),
 
-    /// Show the own certificate and its fingerprints; create it the first time
+    /// Show your certificate and its fingerprints; create it the first time
     Identity(IdentityArgs),
 
     /// Show and change which certificates are trusted
@@ -63,8 +63,8 @@ pub(crate) enum Command {
 
     /// Wait for tunnels from trusted peers, print messages and send lines of standard input
     ///
-    /// Lines of standard input go to the first peer whose tunnel is open. The end of input closes in order; input
-    /// that ends before any line and any tunnel only means that nothing will be typed.
+    /// Lines of standard input go to the first peer whose tunnel is open. The end of input closes in order; empty
+    /// standard input just means that there is nothing to send.
     Listen(ListenArgs),
 
     /// Open a tunnel to a peer: lines of standard input are messages, the end of input closes in order
@@ -83,7 +83,7 @@ pub(crate) enum Command {
     /// those that they know), and by what a tunnel would be secured, without opening one. All of that went through the servers
     /// and proves nothing.
     ///
-    /// Anything else is a server. It is connected to without logging in, for everything that RFC 7590 says people should be
+    /// Anything else is a server. It is connected to without logging in, for everything that RFC 7590 says users should be
     /// able to learn: whether the connection is encrypted and the server authenticated, by what, with which certificate, and
     /// whether that is the one of last time.
     Probe(Box<ProbeArgs>),
@@ -127,7 +127,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "bytes")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Write a line of JSON for each stanza and each event to a new file, without what is said in them
+    /// Write a line of JSON for each stanza and each event to a new file, without message content
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
@@ -184,7 +184,7 @@ pub(crate) enum TrustCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct AccountArgs {
-    /// The own full address, such as juliet@capulet.example/xtls
+    /// Your full address, such as juliet@capulet.example/xtls
     #[arg(long, value_name = "FULLJID")]
     pub(crate) jid: FullJid,
 
@@ -204,7 +204,7 @@ pub(crate) struct AccountArgs {
     #[arg(long)]
     pub(crate) insecure_plaintext: bool,
 
-    /// Write a line of JSON for each stanza and each event to a new file, without what is said in them
+    /// Write a line of JSON for each stanza and each event to a new file, without message content
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 

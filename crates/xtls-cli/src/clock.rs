@@ -1,6 +1,8 @@
 //! The only place that reads the clocks.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use xtls::tls::UnixTime;
 
 /// The monotonic clock.
 #[allow(clippy::disallowed_methods, reason = "the command is where time enters")]
@@ -8,10 +10,10 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The time since the Unix epoch; zero if the clock stands before it.
+/// The time of day; 1970 if the clock stands before that.
 #[allow(clippy::disallowed_methods, reason = "the command is where time enters")]
-pub(crate) fn unix() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+pub(crate) fn unix() -> UnixTime {
+    UnixTime::since_unix_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Seconds since the Unix epoch as RFC 3339 writes them, in UTC.

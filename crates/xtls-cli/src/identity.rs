@@ -1,7 +1,7 @@
-//! `xtls identity`: the own certificate.
+//! `xtls identity`: your certificate.
 
 use jid::Jid;
-use xtls::{HashAlgo, Identity, KeyAlgorithm};
+use xtls::{Identity, tls::KeyAlgorithm, trust::HashAlgo};
 
 use crate::args::{IdentityArgs, Key};
 use crate::clock;
@@ -35,7 +35,7 @@ const fn kind(key: Key) -> KeyAlgorithm {
     }
 }
 
-/// Tells of an own certificate.
+/// Shows one of your certificates.
 pub(crate) fn report(output: Output, jid: &str, identity: &Identity) -> Result<(), Failure> {
     let certificate = identity.as_peer_certificate();
     let sha1 = certificate.fingerprint(HashAlgo::Sha1).map(|sha1| sha1.hex()).unwrap_or_default();

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
-use xtls::{Application, Event, Incoming, Reason, ReasonCondition};
+use xtls::{
+    Application, Event, Incoming,
+    jingle::{Reason, ReasonCondition},
+};
 
 use crate::args::ListenArgs;
 use crate::clock;
@@ -133,7 +136,7 @@ fn answer(
         return Ok(false);
     }
     session.report(&Report::Incoming { peer: peer.as_str() })?;
-    let accepted = session.engine.accept(now, incoming, conversation.rules.options());
+    let accepted = session.engine.accept(now, incoming, conversation.rules.options(Application::XmlStream));
     Ok(match accepted {
         Ok(id) => {
             conversation.add(id, peer);

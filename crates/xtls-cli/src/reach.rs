@@ -1,8 +1,14 @@
 //! Getting a tunnel to a peer that the command line names.
 
 use jid::{BareJid, FullJid, Jid};
-use xtls::{Application, Config, Description, Event, Incoming, InitiateError, Reason, ReasonCondition, TunnelId};
-use xtls::{BYTES_NS, TrustRecord, TrustStore};
+use xtls::tls::UnixTime;
+use xtls::{
+    Application, Event, Incoming, TunnelId,
+    config::SecurityLimits,
+    error::{InitiateError, TermsError},
+    jingle::{BYTES_NS, Description, Reason, ReasonCondition},
+    trust::{Guess, TrustRecord, TrustStore},
+};
 
 use crate::clock;
 use crate::data::TrustFile;
@@ -30,9 +36,9 @@ pub(crate) fn is_for(incoming: &Incoming, application: &Application) -> bool {
 ///
 /// # Errors
 ///
-/// A security failure that says what is missing.
+/// A security failure that says what is missing; another one when the trust file cannot be read.
 pub(crate) fn check(rules: &Rules, trust: &TrustFile, peer: &BareJid) -> Result<(), Failure> {
-    let known = trust.record(peer);
+    let known = known(trust, peer)?;
     if !rules.may_trust(&known) {
         return Err(Failure::security(format!(
             "no certificate of {peer} is trusted: get its fingerprint from its owner (xtls identity), then: \
@@ -43,6 +49,21 @@ pub(crate) fn check(rules: &Rules, trust: &TrustFile, peer: &BareJid) -> Result<
         Some(failure) if !rules.may_trust_certificate(&known) => Err(failure),
         _ => Ok(()),
     }
+}
+
+/// What is known of a peer.
+///
+/// # Errors
+///
+/// When the trust file cannot be read.
+pub(crate) fn known(trust: &TrustFile, peer: &BareJid) -> Result<TrustRecord, Failure> {
+    trust.record(peer).map_err(|e| Failure::other(e.to_string()))
+}
+
+/// Why the trust file could not be read just now. The libraries only say that it could not.
+pub(crate) fn unreadable(trust: &TrustFile, peer: &BareJid) -> Failure {
+    let why = known(trust, peer).err();
+    why.unwrap_or_else(|| Failure::other(format!("what is known of {peer} could not be read: try again")))
 }
 
 /// Offers a tunnel to the peer, or takes the peer's own offer if it was quicker. `None` after Ctrl-C.
@@ -66,14 +87,13 @@ pub(crate) async fn reach(
             }
         }
     };
-    let mut options = rules.options();
-    options.application = application.clone();
+    let mut options = rules.options(application.clone());
     // A search has asked already.
     options.check_support = !is_known;
     let id = session
         .engine
         .initiate(clock::now(), peer.clone(), options)
-        .map_err(|e| cannot_initiate(e, &peer, &session.trust().record(&peer.to_bare())))?;
+        .map_err(|e| cannot_initiate(e, &peer, &session.trust()))?;
     Ok(Some(Reached { id, peer }))
 }
 
@@ -85,8 +105,7 @@ pub(crate) async fn reach(
 pub(crate) fn accept(session: &mut Session, rules: &Rules, incoming: Incoming) -> Result<Reached, Failure> {
     let peer = incoming.peer.clone();
     session.report(&Report::Incoming { peer: peer.as_str() })?;
-    let mut options = rules.options();
-    options.application = incoming.application.clone();
+    let options = rules.options(incoming.application.clone());
     let id = session
         .engine
         .accept(clock::now(), incoming, options)
@@ -157,20 +176,26 @@ fn locked(known: &TrustRecord, peer: &BareJid) -> Option<Failure> {
 }
 
 /// Until when no password is tried with the peer of whom this is known, in Unix time; as the engine counts them.
-pub(crate) fn locked_until(known: &TrustRecord) -> Option<u64> {
-    let Config { password_tries, password_cooldown, .. } = Config::default();
-    known.locked_until(password_tries, password_cooldown.as_secs(), clock::unix().as_secs())
+pub(crate) fn locked_until(known: &TrustRecord) -> Option<UnixTime> {
+    let SecurityLimits { password_tries, password_cooldown, .. } = SecurityLimits::default();
+    known.locked_until(&Guess::new(clock::unix(), password_tries, password_cooldown))
 }
 
-fn cannot_initiate(e: InitiateError, peer: &FullJid, known: &TrustRecord) -> Failure {
+fn cannot_initiate(e: InitiateError, peer: &FullJid, trust: &TrustFile) -> Failure {
+    let bare = peer.to_bare();
     match e {
-        InitiateError::PasswordLocked => {
-            let bare = peer.to_bare();
-            locked(known, &bare).unwrap_or_else(|| Failure::security(format!("no tunnel to {peer} can be opened: {e}")))
+        InitiateError::Terms(TermsError::PasswordLocked) => {
+            let locked = known(trust, &bare).ok().and_then(|known| locked(&known, &bare));
+            locked.unwrap_or_else(|| Failure::security(format!("no tunnel to {peer} can be opened: {e}")))
         }
-        InitiateError::UserName => Failure::usage(format!("{e}: it has more than 255 bytes, or unusual characters")),
+        InitiateError::Terms(TermsError::Store) => unreadable(trust, &bare),
+        InitiateError::Terms(TermsError::UserName) => {
+            Failure::usage(format!("{e}: it has more than 255 bytes, or unusual characters"))
+        }
+        InitiateError::Terms(TermsError::NotPinned) => {
+            Failure::security(format!("no certificate of {peer} is trusted: xtls trust add"))
+        }
         InitiateError::OwnAddress => Failure::usage(format!("{peer} is this very login: name another address")),
-        InitiateError::NotPinned => Failure::security(format!("no certificate of {peer} is trusted: xtls trust add")),
         e => Failure::other(format!("no tunnel to {peer} can be opened: {e}")),
     }
 }

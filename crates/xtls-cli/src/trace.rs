@@ -132,6 +132,7 @@ impl Trace {
             Event::TrustRequired { .. } => ("trust_required", None, None),
             Event::Secured { .. } => ("secured", None, None),
             Event::Confirmed { .. } => ("confirmed", None, None),
+            Event::StoreFailed { .. } => ("store_failed", None, None),
             Event::StreamOpened { .. } => ("stream_opened", None, None),
             Event::StreamClosed { .. } => ("stream_closed", None, None),
             Event::Stanza { stanza, .. } => ("stanza", Some(Stanza::of(stanza)), None),
@@ -201,6 +202,7 @@ fn peer_of(engine: &mut Engine, event: &Event) -> Option<String> {
         | Event::TrustRequired { id, .. }
         | Event::Secured { id, .. }
         | Event::Confirmed { id }
+        | Event::StoreFailed { id, .. }
         | Event::StreamOpened { id }
         | Event::StreamClosed { id }
         | Event::Stanza { id, .. }

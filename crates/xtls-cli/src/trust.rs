@@ -5,7 +5,10 @@ use std::path::Path;
 use jid::BareJid;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use xtls::{Fingerprint, Learned, PeerCertificate, Pin};
+use xtls::{
+    tls::PeerCertificate,
+    trust::{Fingerprint, Pin},
+};
 
 use crate::args::TrustCommand;
 use crate::clock;
@@ -32,13 +35,13 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
         TrustCommand::Show { jid } => {
             let found = trust.iter().find(|(known, _)| *known == jid);
             let (_, record) = found.ok_or_else(|| unknown(jid))?;
-            let date = |unix: u64| clock::rfc3339(i64::try_from(unix).unwrap_or(i64::MAX));
+            let date = |time: xtls::tls::UnixTime| clock::rfc3339(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
             let peer = Peer {
                 jid: jid.as_str(),
                 pins: record.pins.iter().map(pinned).collect(),
                 secured_by: record.secured_by.iter().map(|method| method.as_str()).collect(),
                 wrong_passwords: record.attempts.failed,
-                last_wrong: (record.attempts.failed > 0).then(|| date(record.attempts.last_unix)),
+                last_wrong: (record.attempts.failed > 0).then(|| date(record.attempts.last)),
                 locked_until: reach::locked_until(record).map(date),
             };
             session::tell(output, &Report::Peer(peer))?;
@@ -60,8 +63,7 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
 }
 
 fn pinned(pin: &Pin) -> Pinned {
-    let learned = if pin.learned == Learned::LeapOfFaith { "leap-of-faith" } else { "manual" };
-    Pinned { fingerprint: pin.fingerprint.to_string(), learned }
+    Pinned { fingerprint: pin.fingerprint.to_string(), learned: pin.learned.as_str() }
 }
 
 fn unknown(jid: &BareJid) -> Failure {
@@ -88,7 +90,7 @@ fn fingerprint_or_pem(text: &str) -> Result<Fingerprint, Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::{Identity, KeyAlgorithm};
+    use xtls::{Identity, tls::KeyAlgorithm};
 
     use super::*;
     use crate::exit::Code;
@@ -97,7 +99,7 @@ mod tests {
     fn a_pem_file_stands_for_its_certificate() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("peer.pem");
-        let identity = Identity::generate(&"a@b".parse().unwrap(), KeyAlgorithm::default(), 1_700_000_000).unwrap();
+        let identity = Identity::generate(&"a@b".parse().unwrap(), KeyAlgorithm::default(), clock::unix()).unwrap();
         std::fs::write(&path, identity.to_pem().certificate).unwrap();
         assert_eq!(fingerprint_or_pem(path.to_str().unwrap()).unwrap(), identity.fingerprint_sha256());
         std::fs::write(&path, "no PEM").unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use xtls::{Link, LinkEvent};
+use xtls::link::{Kind, Link, LinkEvent};
 
 use crate::clock;
 
@@ -17,8 +17,8 @@ const MAX_OUTPUT: usize = 64 * 1024;
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A connection with a link on it.
-pub(crate) struct Wire {
-    pub(crate) link: Link,
+pub(crate) struct Wire<K: Kind> {
+    pub(crate) link: Link<K>,
     stream: TcpStream,
     /// What has come and the link has not taken.
     input: Vec<u8>,
@@ -30,14 +30,14 @@ pub(crate) struct Wire {
     broken: bool,
 }
 
-impl Wire {
-    pub(crate) fn new(stream: TcpStream, link: Link) -> Self {
+impl<K: Kind> Wire<K> {
+    pub(crate) fn new(stream: TcpStream, link: Link<K>) -> Self {
         // A line is to be seen when it is typed. If that cannot be had, it comes a little later.
         let _ = stream.set_nodelay(true);
         Self { link, stream, input: Vec::new(), ended: false, told: false, output: Vec::new(), broken: false }
     }
 
-    /// The next event of the link. Dropping this loses nothing. Behind [`LinkEvent::Closed`] it never comes back.
+    /// The next event of the link. Dropping this loses nothing. After [`LinkEvent::Closed`] it never comes back.
     pub(crate) async fn event(&mut self) -> LinkEvent {
         loop {
             if let Some(event) = self.link.poll_event() {
@@ -112,7 +112,7 @@ impl Wire {
         match self.stream.try_write(&self.output) {
             Ok(count) => drop(self.output.drain(..count)),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            // What the peer has sent before may still be read; the end comes behind it.
+            // What the peer has sent before may still be read; the end comes after it.
             Err(_) => self.broken = true,
         }
     }

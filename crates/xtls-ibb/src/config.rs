@@ -33,7 +33,7 @@ pub struct BytestreamConfig {
 
 /// What becomes of XML white space around and inside a block's base64.
 ///
-/// XEP-0047 § 6 wants every character outside of the base64 alphabet rejected, yet its own examples have line breaks and
+/// XEP-0047 § 6 wants every character outside the base64 alphabet rejected, yet its own examples have line breaks and
 /// indentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -36,7 +36,7 @@ pub struct Offer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Acceptance {
-    /// The own full JID.
+    /// Your full JID.
     pub responder: FullJid,
     /// Bytes of one block, at least 1; what exceeds the offer is lowered to it.
     pub block_size: u16,

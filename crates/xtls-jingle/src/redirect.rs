@@ -37,7 +37,7 @@ impl Redirect {
     }
 }
 
-/// The JID in an `xmpp:` URI, behind the colon: up to a query or a fragment, percent-decoded. One with an authority (`//`,
+/// The JID in an `xmpp:` URI, after the colon: up to a query or a fragment, percent-decoded. One with an authority (`//`,
 /// the account that is to be used) makes no JID: a peer has no say in that.
 fn jid_of_path(path: &str) -> Option<String> {
     let path = path.split(['?', '#']).next()?;

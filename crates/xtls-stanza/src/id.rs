@@ -50,7 +50,7 @@ impl PartialEq<str> for Id {
 pub struct Ids(ChaCha20Rng);
 
 impl Ids {
-    /// Starts from `seed`, which outside of tests and simulations is 32 bytes from the operating system.
+    /// Starts from `seed`, which outside tests and simulations is 32 bytes from the operating system.
     #[must_use]
     pub fn new(seed: [u8; 32]) -> Self {
         Self(ChaCha20Rng::from_seed(seed))

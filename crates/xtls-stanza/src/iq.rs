@@ -26,7 +26,7 @@ pub struct Iq<'a> {
     pub iq_type: IqType,
     /// What its answer is matched by, together with the sender.
     pub id: &'a str,
-    /// The sender as the server stamped it; absent means the own account.
+    /// The sender as the server stamped it; absent means your account.
     pub from: Option<&'a str>,
     /// The addressee.
     pub to: Option<&'a str>,

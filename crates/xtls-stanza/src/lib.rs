@@ -18,6 +18,8 @@ pub mod ns;
 mod pubkeys;
 mod reader;
 mod security;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod shown;
 mod stanza_error;
 pub mod write;
@@ -33,7 +35,7 @@ pub use iq::{Iq, IqError, IqType};
 pub use limits::Limits;
 pub use pubkeys::{KeyInfo, Pubkeys, PubkeysVariant};
 pub use reader::{StreamHeader, StreamItem, StreamReader};
-pub use security::{Method, SecurityOffer, XtlsVersion};
+pub use security::{Method, MethodError, SecurityOffer, XtlsVersion};
 pub use shown::Shown;
 pub use stanza_error::{Condition, ErrorType, StanzaError};
 

@@ -31,7 +31,7 @@ use crate::{Element, Limits, ParseError, ParseErrorKind, Scope, element, ns};
 /// ```
 ///
 /// How the bytes are cut makes no difference. Each is scanned once. No more is kept than the beginning of one stanza,
-/// at most [`Limits::stanza_bytes`]; what lies behind it stays with the caller until the next call. White space between
+/// at most [`Limits::stanza_bytes`]; what comes after it stays with the caller until the next call. White space between
 /// stanzas, which keeps connections alive (RFC 6120 § 4.6.1), is skipped and not kept.
 pub struct StreamReader {
     limits: Limits,
@@ -90,7 +90,7 @@ impl StreamReader {
         }
     }
 
-    /// Reads on to the end of the next item and moves `input` behind it. `None` means that all of `input` was used and
+    /// Reads on to the end of the next item and moves `input` past it. `None` means that all of `input` was used and
     /// more is needed, or that the stream has ended and what is left belongs to something else: once
     /// [`StreamItem::Close`] has been returned, nothing is taken from `input` until [`StreamReader::reset`].
     ///
@@ -235,7 +235,7 @@ impl StreamReader {
                 self.place = Place::Closed;
                 Ok(Some(StreamItem::Close))
             }
-            // The lexer knows children and an end only inside of the stream, and `scan` keeps first tags to itself.
+            // The lexer knows children and an end only inside the stream, and `scan` keeps first tags to itself.
             (Piece::Child | Piece::Close | Piece::FirstTag, _) => Ok(None),
         }
     }

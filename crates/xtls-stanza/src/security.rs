@@ -1,6 +1,7 @@
 //! The security precondition: what `<security/>` says (draft-meyer-xmpp-e2e-encryption-02 § 3).
 
 use core::fmt;
+use core::str::FromStr;
 
 use crate::{ElementRef, Fingerprint, ns, write};
 
@@ -12,6 +13,14 @@ pub enum Method {
     X509,
     /// TLS with a secure remote password (RFC 5054).
     Srp,
+}
+
+/// Why a text is not the name of a [`Method`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MethodError {
+    /// No method that is known has this name. Names are compared as they are: case and white space count.
+    Unknown,
 }
 
 /// The content of a `<security/>` element: fingerprints of the sender's certificate and the methods it is ready for, in
@@ -111,18 +120,38 @@ impl Method {
         }
     }
 
-    /// The method of this name.
+    /// The method of this name, as [`FromStr`] has it.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::X509, Self::Srp].into_iter().find(|method| method.as_str() == name)
+        name.parse().ok()
     }
 }
 
+/// The name in the registry, which [`FromStr`] reads back.
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
+
+/// Reads the name in the registry.
+impl FromStr for Method {
+    type Err = MethodError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        [Self::X509, Self::Srp].into_iter().find(|method| method.as_str() == name).ok_or(MethodError::Unknown)
+    }
+}
+
+impl fmt::Display for MethodError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("an unknown method: `x509` and `srp` are known"),
+        }
+    }
+}
+
+impl core::error::Error for MethodError {}
 
 impl XtlsVersion {
     /// The namespace.
@@ -157,6 +186,19 @@ mod tests {
             offer.write(&mut out);
             assert_eq!(parse(&out), Some(offer));
         }
+    }
+
+    #[test]
+    fn names_of_methods_read_back_and_nothing_else_is_one() {
+        for method in [Method::X509, Method::Srp] {
+            assert_eq!(method.to_string().parse(), Ok(method));
+            assert_eq!(Method::parse(method.as_str()), Some(method));
+        }
+        for name in ["", "x50", "x5099", "X509", " srp", "srp\n", "srp\0", "openpgp", "\u{ff53}rp"] {
+            assert_eq!(name.parse::<Method>(), Err(MethodError::Unknown), "{name:?}");
+            assert_eq!(Method::parse(name), None, "{name:?}");
+        }
+        assert_eq!(MethodError::Unknown.to_string(), "an unknown method: `x509` and `srp` are known");
     }
 
     #[test]

@@ -69,7 +69,7 @@ use crate::{StreamError, address::End, queue::Queue, write};
 /// sent.clear();
 /// assert_eq!(client.handle_bytes(&answered, &mut ids, &mut sent), answered.len());
 /// assert!(matches!(client.poll_event(), Some(DirectEvent::StartTls { .. })));
-/// // The handshake comes here. Then the stream begins anew, inside of TLS:
+/// // The handshake comes here. Then the stream begins anew, inside TLS:
 /// client.secured(&mut sent)?;
 /// assert!(sent.starts_with(b"<stream:stream"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -115,7 +115,7 @@ pub enum DirectStage {
     Asked,
     /// Bytes are TLS's.
     Tls,
-    /// This end's end was sent, the peer's has not come.
+    /// We have sent `</stream:stream>`, the peer has not.
     Closing,
     /// Both ends were sent.
     Closed,
@@ -219,7 +219,7 @@ impl DirectStream {
     }
 
     /// Begins the stream anew, as after SASL (RFC 6120 § 4.3.3): initiating, the header is appended; receiving, another
-    /// header is waited for. Both sides call it behind the last nonza.
+    /// header is waited for. Both sides call it after the last nonza.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What comes out of a stream: events, faults of the peer, slips of the caller.
+//! What comes out of a stream: events, faults of the peer, mistakes of the caller.
 
 use core::fmt;
 
@@ -157,8 +157,8 @@ impl fmt::Display for StreamSendError {
         f.write_str(match self {
             Self::NotOpen => "the stream is not open",
             Self::NotAStanza => "not a message, presence or IQ",
-            Self::From => "the stanza is from somebody else than this end",
-            Self::To => "the stanza is to somebody else than the peer",
+            Self::From => "the stanza's `from` is not this end",
+            Self::To => "the stanza's `to` is not the peer",
             Self::TooLarge => "the stanza is too large",
             Self::TlsRequired => "it has to wait for TLS",
             Self::Reserved => "it is for the stream itself to send",

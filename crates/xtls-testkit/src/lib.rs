@@ -17,8 +17,16 @@
 mod link;
 pub mod provider;
 mod relay;
+mod store;
 mod world;
 
-pub use link::{LinkPair, SIDES};
+pub use link::{AnyLink, LinkPair, SIDES};
+/// The time of day so many seconds after 1970-01-01 UTC.
+#[must_use]
+pub fn unix(seconds: u64) -> xtls::tls::UnixTime {
+    xtls::tls::UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds))
+}
+
 pub use relay::{Delivery, Fate, Passed, Relay};
+pub use store::{FailingStore, StoreCall};
 pub use world::{EntityId, EntityOptions, World};

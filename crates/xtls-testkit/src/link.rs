@@ -1,16 +1,27 @@
 //! Two ends of a link, a wire between them, and whoever is on it.
 
 use std::{
+    any::Any,
     fmt,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use jid::Jid;
-use xtls::{
-    Authorities, ClientTerms, Identity, Link, LinkConfig, LinkEvent, LinkLocal, LinkSetup, LinkTerms, LinkTermsError,
-    MemoryTrustStore, Pin, ServerTerms, Side, TrustStore as _,
+use xtls::link::{
+    ClientLink, ClientTerms, Kind, Link, LinkAcceptError, LinkConfig, LinkEvent, LinkSetup, PeerLink, ServerLink,
+    ServerTerms,
 };
+use xtls::{
+    Deadline, Local, Security, Terms,
+    error::SendError,
+    event::Side,
+    link::Stage,
+    trust::{MemoryTrustStore, Pin, TrustRecord, TrustStore},
+};
+use xtls_stanza::Element;
+use xtls_stream::StartTlsDialect;
+use xtls_tls::{Authorities, Identity};
 
 use crate::provider::{self, Entity};
 
@@ -26,26 +37,109 @@ type Middle = Box<dyn FnMut(&mut Vec<u8>)>;
 /// Two ends of a link with a wire between them. Everything follows from the seed.
 ///
 /// ```
-/// use xtls::{LinkEvent, LinkTerms, Side, TrustPolicy};
+/// use xtls::{Terms, TrustPolicy, event::Side};
+/// use xtls::link::LinkEvent;
 /// use xtls_testkit::LinkPair;
 ///
 /// let mut pair = LinkPair::new(1);
 /// pair.trust(Side::Initiator);
 /// pair.trust(Side::Responder);
-/// pair.connect(LinkTerms::new(TrustPolicy::Pinned));
+/// pair.connect(Terms::new(TrustPolicy::Pinned));
 /// let message = xtls_stanza::Element::builder("message", "jabber:client").build().expect("a stanza");
-/// pair.with(Side::Initiator, |link, now| link.send(now, &message)).expect("it is open");
+/// pair.send(Side::Initiator, &message).expect("it is open");
 /// pair.run();
-/// assert!(pair.take_events(Side::Responder).iter().any(|event| matches!(event, LinkEvent::Stanza(_))));
+/// assert!(pair.take_events(Side::Responder).iter().any(|event| matches!(event, LinkEvent::Stanza { .. })));
 /// ```
 pub struct LinkPair {
     now: Instant,
     ends: [End; 2],
     /// How many bytes are handed over at a time; all there are if it is 0.
     pub cut: usize,
-    /// What has come out behind whoever is in the middle.
+    /// What has come out after whoever is in the middle.
     on_wire: [Vec<u8>; 2],
     middle: [Option<Middle>; 2],
+}
+
+/// What can be done with a link whatever its type.
+pub trait AnyLink: Any + fmt::Debug {
+    /// [`Link::stage`].
+    fn stage(&self) -> Stage;
+    /// [`Link::peer`].
+    fn peer(&self) -> Option<&Jid>;
+    /// [`Link::security`].
+    fn security(&self) -> Option<&Security>;
+    /// [`Link::channel_binding`].
+    fn channel_binding(&self) -> Option<[u8; 32]>;
+    /// [`Link::send`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn send(&mut self, now: Instant, stanza: &Element) -> Result<(), SendError>;
+    /// [`Link::close`].
+    fn close(&mut self, now: Instant);
+    /// [`Link::handle_bytes`].
+    fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) -> usize;
+    /// [`Link::handle_end`].
+    fn handle_end(&mut self, now: Instant);
+    /// [`Link::handle_timeout`].
+    fn handle_timeout(&mut self, now: Instant);
+    /// [`Link::poll_timeout`].
+    fn poll_timeout(&self) -> Option<Deadline>;
+    /// [`Link::poll_transmit`].
+    fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool;
+    /// [`Link::poll_event`].
+    fn poll_event(&mut self) -> Option<LinkEvent>;
+}
+
+impl<K: Kind + 'static> AnyLink for Link<K> {
+    fn stage(&self) -> Stage {
+        self.stage()
+    }
+
+    fn peer(&self) -> Option<&Jid> {
+        self.peer()
+    }
+
+    fn security(&self) -> Option<&Security> {
+        self.security()
+    }
+
+    fn channel_binding(&self) -> Option<[u8; 32]> {
+        self.channel_binding()
+    }
+
+    fn send(&mut self, now: Instant, stanza: &Element) -> Result<(), SendError> {
+        self.send(now, stanza)
+    }
+
+    fn close(&mut self, now: Instant) {
+        self.close(now);
+    }
+
+    fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) -> usize {
+        self.handle_bytes(now, bytes)
+    }
+
+    fn handle_end(&mut self, now: Instant) {
+        self.handle_end(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        self.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        self.poll_transmit(now, out)
+    }
+
+    fn poll_event(&mut self) -> Option<LinkEvent> {
+        self.poll_event()
+    }
 }
 
 struct End {
@@ -53,12 +147,14 @@ struct End {
     identity: Identity,
     seed: [u8; 32],
     store: Arc<Mutex<MemoryTrustStore>>,
+    /// What its links ask in the place of `store`.
+    trust_store: Option<Box<dyn Fn() -> Box<dyn TrustStore>>>,
     config: LinkConfig,
     authorities: Option<Arc<Authorities>>,
     tls12: bool,
     random: Entity,
-    link: Option<Link>,
-    accepts: Option<LinkTerms>,
+    link: Option<Box<dyn AnyLink>>,
+    accepts: Option<Terms>,
     events: Vec<LinkEvent>,
     ignores_events: bool,
     /// What the other end has sent and this one has not taken.
@@ -74,6 +170,7 @@ impl End {
             jid,
             seed: [seed; 32],
             store: Arc::default(),
+            trust_store: None,
             config: LinkConfig::default(),
             authorities: None,
             tls12: false,
@@ -89,10 +186,13 @@ impl End {
 
     fn setup(&self) -> LinkSetup {
         let provider = if self.tls12 { provider::tls12() } else { provider::deterministic() };
-        let mut local = LinkLocal::new(self.jid.clone(), self.identity.clone()).with_provider(provider);
+        let mut local = Local::new(self.jid.clone(), self.identity.clone()).with_provider(provider);
         local.authorities.clone_from(&self.authorities);
-        let store = Box::new(Arc::clone(&self.store));
-        LinkSetup::new(local, store, self.seed, Duration::from_secs(START_UNIX)).with_config(self.config.clone())
+        let store: Box<dyn TrustStore> = match &self.trust_store {
+            Some(make) => make(),
+            None => Box::new(Arc::clone(&self.store)),
+        };
+        LinkSetup::new(local, store, self.seed, crate::unix(START_UNIX)).with_config(self.config.clone())
     }
 }
 
@@ -185,14 +285,32 @@ impl LinkPair {
         action(&mut self.ends[at(side)].store.lock().expect("nothing panicked before"))
     }
 
-    /// What an end knows of the other one.
-    #[must_use]
-    pub fn record(&self, side: Side) -> xtls::TrustRecord {
-        let peer = self.ends[1 - at(side)].jid.to_bare();
-        self.with_store(side, |store| store.record(&peer))
+    /// Lets an end's next links ask this store in the place of its own, such as a [`FailingStore`](crate::FailingStore) over
+    /// that one. The pair itself looks into its own.
+    pub fn use_store(&mut self, side: Side, store: impl TrustStore + Clone + 'static) {
+        self.ends[at(side)].trust_store = Some(Box::new(move || Box::new(store.clone())));
     }
 
-    /// Puts somebody on the wire behind one end. Each call gets what that end has sent since the last one.
+    /// An end's own store, to be shared.
+    #[must_use]
+    pub fn store(&self, side: Side) -> Arc<Mutex<MemoryTrustStore>> {
+        Arc::clone(&self.ends[at(side)].store)
+    }
+
+    /// What an end needs for a link that the pair does not make.
+    #[must_use]
+    pub fn setup(&self, side: Side) -> LinkSetup {
+        self.ends[at(side)].setup()
+    }
+
+    /// What an end knows of the other one.
+    #[must_use]
+    pub fn record(&self, side: Side) -> TrustRecord {
+        let peer = self.ends[1 - at(side)].jid.to_bare();
+        self.with_store(side, |store| store.record(&peer).expect("it is in memory"))
+    }
+
+    /// Puts somebody on the wire after one end. Each call gets what that end has sent since the last one.
     pub fn tamper(&mut self, side: Side, middle: impl FnMut(&mut Vec<u8>) + 'static) {
         self.middle[at(side)] = Some(Box::new(middle));
     }
@@ -203,22 +321,22 @@ impl LinkPair {
     /// # Panics
     ///
     /// When the terms or the configuration make no sense.
-    pub fn start(&mut self, initiating: LinkTerms, receiving: Option<LinkTerms>) {
+    pub fn start(&mut self, initiating: Terms, receiving: Option<Terms>) {
         let expected = self.ends[0].jid.clone();
-        let legacy = self.ends[1].config.dialect == xtls::StartTlsDialect::Xep0035;
+        let legacy = self.ends[1].config.dialect == StartTlsDialect::Xep0035;
         self.start_with(initiating, receiving, legacy.then_some(expected));
     }
 
-    fn start_with(&mut self, initiating: LinkTerms, receiving: Option<LinkTerms>, expected: Option<Jid>) {
+    fn start_with(&mut self, initiating: Terms, receiving: Option<Terms>, expected: Option<Jid>) {
         self.reset();
         let (now, peer) = (self.now, self.ends[1].jid.clone());
         let [first, second] = &mut self.ends;
         let setup = first.setup();
-        let link = first.random.enter(|| Link::to_peer(setup, peer, initiating, now));
-        first.link = Some(link.expect("the terms make sense"));
+        let link = first.random.enter(|| PeerLink::connect(setup, peer, initiating, now));
+        first.link = Some(Box::new(link.expect("the terms make sense")));
         let setup = second.setup();
-        let link = second.random.enter(|| Link::from_peer(setup, expected, now));
-        second.link = Some(link.expect("the configuration makes sense"));
+        let link = second.random.enter(|| PeerLink::listen(setup, expected, now));
+        second.link = Some(Box::new(link.expect("the configuration makes sense")));
         second.accepts = receiving;
     }
 
@@ -232,8 +350,8 @@ impl LinkPair {
         let (now, domain) = (self.now, self.ends[1].jid.clone());
         let [first, second] = &mut self.ends;
         let setup = first.setup();
-        let link = first.random.enter(|| Link::to_server(setup, domain, terms, now));
-        first.link = Some(link.expect("the terms make sense"));
+        let link = first.random.enter(|| ClientLink::connect(setup, domain, terms, now));
+        first.link = Some(Box::new(link.expect("the terms make sense")));
         second.link = None;
     }
 
@@ -247,8 +365,8 @@ impl LinkPair {
         let now = self.now;
         let [first, second] = &mut self.ends;
         let setup = second.setup();
-        let link = second.random.enter(|| Link::from_client(setup, terms, now));
-        second.link = Some(link.expect("the terms make sense"));
+        let link = second.random.enter(|| ServerLink::listen(setup, terms, now));
+        second.link = Some(Box::new(link.expect("the terms make sense")));
         first.link = None;
     }
 
@@ -274,20 +392,63 @@ impl LinkPair {
     }
 
     /// Makes both links on the same terms and lets things happen until nothing is on its way.
-    pub fn connect(&mut self, terms: LinkTerms) {
+    pub fn connect(&mut self, terms: Terms) {
         self.start(terms.clone(), Some(terms));
         self.run();
     }
 
-    /// Does something with an end's link; what follows happens in [`LinkPair::run`].
+    /// Does something with an end of a link between peers; what follows happens in [`LinkPair::run`].
     ///
     /// # Panics
     ///
-    /// When there is no link yet.
-    pub fn with<R>(&mut self, side: Side, action: impl FnOnce(&mut Link, Instant) -> R) -> R {
+    /// When there is no such link.
+    pub fn with<R>(&mut self, side: Side, action: impl FnOnce(&mut PeerLink, Instant) -> R) -> R {
+        self.with_link(side, action)
+    }
+
+    /// Does something with the client's link to its server.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn with_client<R>(&mut self, action: impl FnOnce(&mut ClientLink, Instant) -> R) -> R {
+        self.with_link(Side::Initiator, action)
+    }
+
+    /// Does something with the server's link from its client.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn with_server<R>(&mut self, action: impl FnOnce(&mut ServerLink, Instant) -> R) -> R {
+        self.with_link(Side::Responder, action)
+    }
+
+    /// Does something with an end's link of any type.
+    ///
+    /// # Panics
+    ///
+    /// When there is none yet.
+    pub fn with_any<R>(&mut self, side: Side, action: impl FnOnce(&mut dyn AnyLink, Instant) -> R) -> R {
         let End { link, random, .. } = &mut self.ends[at(side)];
         let link = link.as_mut().expect("the pair was started");
-        random.enter(|| action(link, self.now))
+        random.enter(|| action(link.as_mut(), self.now))
+    }
+
+    fn with_link<K: Kind + 'static, R>(&mut self, side: Side, action: impl FnOnce(&mut Link<K>, Instant) -> R) -> R {
+        self.with_any(side, |link, now| {
+            let link: &mut dyn Any = link;
+            action(link.downcast_mut().expect("a link of this type"), now)
+        })
+    }
+
+    /// Sends a stanza over an end's link of any type.
+    ///
+    /// # Errors
+    ///
+    /// As [`Link::send`].
+    pub fn send(&mut self, side: Side, stanza: &Element) -> Result<(), SendError> {
+        self.with_any(side, |link, now| link.send(now, stanza))
     }
 
     /// An end's link.
@@ -296,8 +457,19 @@ impl LinkPair {
     ///
     /// When there is none yet.
     #[must_use]
-    pub fn link(&self, side: Side) -> &Link {
-        self.ends[at(side)].link.as_ref().expect("the pair was started")
+    pub fn link(&self, side: Side) -> &dyn AnyLink {
+        self.ends[at(side)].link.as_deref().expect("the pair was started")
+    }
+
+    /// The client's link to its server.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn client(&self) -> &ClientLink {
+        let link: &dyn Any = self.link(Side::Initiator);
+        link.downcast_ref().expect("a client's link")
     }
 
     /// Takes the events that an end has had so far.
@@ -335,7 +507,7 @@ impl LinkPair {
 
     /// Tells an end that its connection has ended.
     pub fn cut_off(&mut self, side: Side) {
-        self.with(side, Link::handle_end);
+        self.with_any(side, |link, now| link.handle_end(now));
         self.run();
     }
 
@@ -346,7 +518,7 @@ impl LinkPair {
     /// When that takes more than a million turns: something goes round in circles.
     pub fn run(&mut self) {
         for _ in 0..TURNS {
-            let moved = SIDES.map(|side| self.send(side) | self.receive(side));
+            let moved = SIDES.map(|side| self.take_out(side) | self.receive(side));
             if moved == [false, false] {
                 return;
             }
@@ -373,7 +545,7 @@ impl LinkPair {
                 if self.ends[at(side)].link.is_none() {
                     continue;
                 }
-                self.with(side, Link::handle_timeout);
+                self.with_any(side, |link, now| link.handle_timeout(now));
                 let next = self.link(side).poll_timeout();
                 assert!(next.is_none_or(|next| next.at > self.now), "a timer does not move forward: {next:?}");
             }
@@ -382,7 +554,7 @@ impl LinkPair {
     }
 
     /// Takes everything out of an end; whether there was anything.
-    fn send(&mut self, side: Side) -> bool {
+    fn take_out(&mut self, side: Side) -> bool {
         let index = at(side);
         let End { link: Some(link), random, events, accepts, ignores_events, sent, .. } = &mut self.ends[index] else {
             return false;
@@ -394,9 +566,11 @@ impl LinkPair {
         while !*ignores_events && let Some(event) = random.enter(|| link.poll_event()) {
             moved = true;
             if let (LinkEvent::Incoming { .. }, Some(terms)) = (&event, accepts.take()) {
-                let accepted = random.enter(|| link.accept(now, terms));
+                let peer: &mut dyn Any = link.as_mut();
+                let peer: &mut PeerLink = peer.downcast_mut().expect("nobody else is asked");
+                let accepted = random.enter(|| peer.accept(now, terms));
                 // The link may have ended since it was offered.
-                assert!(matches!(accepted, Ok(()) | Err(LinkTermsError::NotAsked)), "{accepted:?}");
+                assert!(matches!(accepted, Ok(()) | Err(LinkAcceptError::NotAsked)), "{accepted:?}");
             }
             events.push(event);
         }

@@ -18,6 +18,8 @@ pub struct Relay {
     /// When the line of each sender is free again.
     busy_until: BTreeMap<String, Instant>,
     on_the_way: BTreeMap<(Instant, u64), Delivery>,
+    /// Whose streams are away, and what waits for each: what it sent itself, and what is for it.
+    held: BTreeMap<String, Held>,
     sent: u64,
     passed: Option<Vec<Passed>>,
     meddler: Option<Meddler>,
@@ -33,6 +35,12 @@ pub enum Fate {
     Replace(Vec<String>),
     /// It comes back to its sender with this error, in the addressee's name.
     Bounce(StanzaError),
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    sent: Vec<String>,
+    received: Vec<Delivery>,
 }
 
 struct Meddler(Box<dyn FnMut(&Passed) -> Fate>);
@@ -78,13 +86,26 @@ impl Relay {
         self.bytes_per_second = bytes_per_second.filter(|rate| *rate > 0);
     }
 
-    /// Connects or disconnects an entity.
+    /// Connects or disconnects an entity. What is held for one that is disconnected is lost.
     pub fn set_online(&mut self, jid: &str, online: bool) {
         if online {
             self.online.insert(jid.to_owned());
         } else {
             self.online.remove(jid);
+            self.held.remove(jid);
         }
+    }
+
+    /// The stream of an entity is away (XEP-0198): what is for it waits here, and what it sends waits with it.
+    pub fn hold(&mut self, jid: &str) {
+        self.held.entry(jid.to_owned()).or_default();
+    }
+
+    /// The stream is resumed: everything that waited goes on its way, in order.
+    pub fn release(&mut self, now: Instant, jid: &str) {
+        let Some(Held { sent, received }) = self.held.remove(jid) else { return };
+        received.into_iter().for_each(|delivery| self.schedule(now, delivery));
+        sent.iter().for_each(|stanza| self.handle_stanza(now, jid, stanza));
     }
 
     /// Keeps a log of everything that passes from now on.
@@ -115,6 +136,9 @@ impl Relay {
     ///
     /// When the stanza is not well-formed or has no addressee: the entity under test sent what no server takes.
     pub fn handle_stanza(&mut self, now: Instant, from: &str, stanza: &str) {
+        if let Some(held) = self.held.get_mut(from) {
+            return held.sent.push(stanza.to_owned());
+        }
         let element = Element::parse(stanza, &Limits::default()).expect("an entity sends well-formed stanzas");
         let to = element.attribute("to").expect("an entity addresses its stanzas").to_owned();
         let stanza = stamp(stanza, &element, from);
@@ -163,7 +187,9 @@ impl Relay {
     pub fn poll_delivery(&mut self, now: Instant) -> Option<Delivery> {
         while self.poll_timeout().is_some_and(|at| at <= now) {
             let (_, delivery) = self.on_the_way.pop_first()?;
-            if self.online.contains(&delivery.to) {
+            if let Some(held) = self.held.get_mut(&delivery.to) {
+                held.received.push(delivery);
+            } else if self.online.contains(&delivery.to) {
                 return Some(delivery);
             }
         }
@@ -277,6 +303,25 @@ mod tests {
         relay.stop_meddling();
         relay.handle_stanza(now, "a@x/1", "<message to='b@x/2'/>");
         assert!(relay.poll_delivery(later).is_some());
+    }
+
+    #[test]
+    fn what_is_held_waits_in_order_in_both_directions() {
+        let (mut relay, now) = relay();
+        let message = |text: &str, to: &str| format!("<message to='{to}'><body>{text}</body></message>");
+        relay.handle_stanza(now, "a@x/1", &message("1", "b@x/2"));
+        relay.hold("b@x/2");
+        relay.handle_stanza(now, "a@x/1", &message("2", "b@x/2"));
+        relay.handle_stanza(now, "b@x/2", &message("3", "a@x/1"));
+        let later = now + Duration::from_secs(100);
+        assert_eq!((relay.poll_delivery(later), relay.poll_timeout()), (None, None));
+        relay.release(later, "b@x/2");
+        relay.handle_stanza(later, "a@x/1", &message("4", "b@x/2"));
+        let delivered = core::iter::from_fn(|| relay.poll_delivery(later + Duration::from_secs(1)));
+        let delivered: Vec<_> = delivered.map(|it| it.stanza).collect();
+        let number =
+            |at: usize| ["1", "2", "3", "4"].iter().find(|number| delivered[at].contains(&format!(">{number}<")));
+        assert_eq!((0..delivered.len()).filter_map(number).collect::<Vec<_>>(), [&"1", &"2", &"3", &"4"]);
     }
 
     #[test]

@@ -5,12 +5,16 @@ use std::{sync::Arc, time::Instant};
 
 use jid::FullJid;
 use rustls::crypto::CryptoProvider;
+use xtls::Setup;
 use xtls::{
-    Authorities, Config, Disposition, Engine, Event, Local, MemoryTrustStore, Pin, TrustPolicy, TunnelId, TunnelOptions,
+    Config, Disposition, Engine, Event, Local, TrustPolicy, TunnelId, TunnelOptions,
+    trust::{Authorities, MemoryTrustStore, Pin, TrustStore},
 };
 use xtls_stanza::{Disco, DiscoIdentity, Element, Iq, Limits};
 
 use crate::{provider, relay::Relay};
+
+mod suspension;
 
 /// Engines that talk through a [`Relay`], under a clock that only moves when nothing is left to do.
 ///
@@ -42,12 +46,15 @@ pub struct EntityOptions {
     pub real_cryptography: bool,
     /// A provider of its own instead of either.
     pub provider: Option<Arc<CryptoProvider>>,
-    /// Whose word counts for the certificates of its peers.
+    /// The authorities trusted for the certificates of its peers.
     pub authorities: Option<Arc<Authorities>>,
     /// The features it tells when it is asked by disco#info, instead of the engine's.
     pub features: Option<Vec<String>>,
     /// What it knows of its peers, if it shares that with somebody; else it begins with nothing.
     pub store: Option<Arc<std::sync::Mutex<MemoryTrustStore>>>,
+    /// What its engine asks in the place of `store`, such as a [`FailingStore`](crate::FailingStore) over that one. The world
+    /// itself looks into `store`.
+    pub trust_store: Option<Box<dyn TrustStore>>,
 }
 
 #[derive(Debug)]
@@ -85,6 +92,7 @@ impl EntityOptions {
             authorities: None,
             features: None,
             store: None,
+            trust_store: None,
         }
     }
 }
@@ -133,9 +141,10 @@ impl World {
         }
         local.authorities = options.authorities;
         let store = options.store.unwrap_or_default();
-        let unix = Duration::from_secs(EPOCH) + (self.now - self.start);
-        let engine = Engine::new(options.config, local, Box::new(Arc::clone(&store)), seed, self.now, unix)
-            .expect("a sound configuration");
+        let trust_store = options.trust_store.unwrap_or_else(|| Box::new(Arc::clone(&store)));
+        let unix = crate::unix(EPOCH + (self.now - self.start).as_secs());
+        let setup = Setup::new(local, trust_store, seed, unix).with_config(options.config);
+        let engine = Engine::new(setup, self.now).expect("a sound configuration");
         self.relay.set_online(jid.as_str(), true);
         let features = options.features;
         self.entities.push(Entity {

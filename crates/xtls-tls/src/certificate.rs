@@ -7,7 +7,7 @@ mod report;
 use std::fmt;
 
 use jid::{BareJid, DomainRef};
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
@@ -133,11 +133,11 @@ impl PeerCertificate {
         self.not_after
     }
 
-    /// Whether `now_unix`, in seconds since 1970-01-01 UTC, lies outside the validity. A pin outlives the dates of the
+    /// Whether `now` lies outside the validity. A pin outlives the dates of the
     /// certificate, so this is for showing, never a reason to refuse a pinned certificate.
     #[must_use]
-    pub fn is_expired(&self, now_unix: u64) -> bool {
-        let now = i64::try_from(now_unix).unwrap_or(i64::MAX);
+    pub fn is_expired(&self, now: UnixTime) -> bool {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
         now < self.not_before || now > self.not_after
     }
 

@@ -70,7 +70,7 @@ pub struct TlsConfig {
     pub minimum: TlsVersion,
     /// As a server, send one session ticket after a TLS 1.3 handshake; default on. It can never be redeemed: it tells
     /// the client at once that its certificate was accepted ([`TlsSession::tickets_received`]), so switch it off while
-    /// a person still has to judge that certificate.
+    /// a user still has to judge that certificate.
     ///
     /// [`TlsSession::tickets_received`]: crate::TlsSession::tickets_received
     pub send_ticket: bool,

@@ -38,7 +38,7 @@ pub enum TlsErrorKind {
         /// Why it was refused.
         fault: CertificateFault,
     },
-    /// With a password: the peer does not know it, or says that we do not, or somebody is in between. These look alike on
+    /// With a password: the peer does not know it, or says that we do not, or the connection is intercepted. These look alike on
     /// purpose, and nothing more can be told: not even that a peer's alert was the peer's.
     AuthenticationFailed,
     /// More than [`MAX_HANDSHAKE`] bytes came before the handshake was complete.
@@ -88,7 +88,7 @@ impl fmt::Display for TlsErrorKind {
                 write!(f, "the peer's certificate was refused: {fault}")
             }
             Self::AuthenticationFailed => f.write_str(
-                "authentication failed: the password is not the same on both sides, or somebody is in between",
+                "authentication failed: the password is not the same on both sides, or the connection is intercepted",
             ),
             Self::HandshakeTooLong => write!(f, "the TLS handshake is longer than {MAX_HANDSHAKE} bytes"),
             Self::Internal(what) => write!(f, "TLS failed on our side: {what}"),

@@ -12,7 +12,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
 use xtls_stanza::{Fingerprint, HashAlgo};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -81,7 +81,7 @@ impl fmt::Display for KeyAlgorithm {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct IdentityPem {
-    /// The certificate, as `CERTIFICATE`, and behind it those of the authorities that vouch for it, if there are any.
+    /// The certificate, as `CERTIFICATE`, and after it those of the authorities that vouch for it, if there are any.
     pub certificate: String,
     /// The private key, as `PRIVATE KEY` (PKCS #8), or `EC PRIVATE KEY` or `RSA PRIVATE KEY` if it was imported so.
     pub key: Secret,
@@ -92,7 +92,7 @@ impl Identity {
     ///
     /// The certificate is X.509 version 3 and self-signed. It names `jid` as id-on-xmppAddr (RFC 6120 § 13.7.1.4) and
     /// nothing else about its owner: the common name is always `XTLS`. Its serial number is random. It is valid from a
-    /// day before `now_unix`, in seconds since 1970-01-01 UTC, for ten years.
+    /// day before `now` for ten years.
     ///
     /// The key and the serial number come from the random number generator of aws-lc, which seeds itself from the
     /// operating system. This is the one place where randomness is not passed in; [`Identity::from_key`] takes it.
@@ -100,7 +100,7 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError::Generation`] if there are no random numbers, [`IdentityError::DateOutOfRange`].
-    pub fn generate(jid: &BareJid, algorithm: KeyAlgorithm, now_unix: u64) -> Result<Self, IdentityError> {
+    pub fn generate(jid: &BareJid, algorithm: KeyAlgorithm, now: UnixTime) -> Result<Self, IdentityError> {
         let mut serial = [0; 16];
         let random = aws_lc_rs::default_provider().secure_random;
         random.fill(&mut serial).map_err(|_| IdentityError::Generation)?;
@@ -111,7 +111,7 @@ impl Identity {
         };
         let mut pair = pair.map_err(|_| IdentityError::Generation)?;
         let key = Zeroizing::new(PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.serialize_der())));
-        let certificate = issue(jid, &pair, serial, now_unix);
+        let certificate = issue(jid, &pair, serial, now.as_secs());
         pair.zeroize();
         Self::assemble(vec![certificate?], key)
     }
@@ -123,17 +123,17 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError::NoKey`] and the other errors about keys; [`IdentityError::DateOutOfRange`].
-    pub fn from_key(jid: &BareJid, key_pem: &str, serial: [u8; 16], now_unix: u64) -> Result<Self, IdentityError> {
+    pub fn from_key(jid: &BareJid, key_pem: &str, serial: [u8; 16], now: UnixTime) -> Result<Self, IdentityError> {
         let key = read_key(key_pem)?;
         let mut pair = KeyPair::try_from(&*key).map_err(|_| IdentityError::UnsupportedKey)?;
-        let certificate = issue(jid, &pair, serial, now_unix);
+        let certificate = issue(jid, &pair, serial, now.as_secs());
         pair.zeroize();
         Self::assemble(vec![certificate?], key)
     }
 
     /// Reads an identity that was stored or issued. Each text may hold other sections too, so both may be the same file.
     ///
-    /// The first certificate is the own one; behind it may stand those of the authorities that vouch for it, each one
+    /// The first certificate is yours; after it may stand those of the authorities that vouch for it, each one
     /// followed by that of its issuer: at most [`MAX_CHAIN`] in all. They are presented with it. Nothing is verified but
     /// that they follow one another: peers do that.
     ///
@@ -183,7 +183,7 @@ impl Identity {
         self.inner.certificate.der()
     }
 
-    /// The certificates that are presented: the own one, and those of the authorities that vouch for it.
+    /// The certificates that are presented: yours, and those of the authorities that vouch for it.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.inner.certified.cert

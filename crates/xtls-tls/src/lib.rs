@@ -14,12 +14,12 @@
 //! - [`client_hello_method`] tells which method a client asks for, before there is a session to read its first bytes.
 //!
 //! Nothing here reads a clock or a socket. Wall time comes from the `TimeProvider` and randomness from the
-//! `CryptoProvider` that the caller passes in. What a peer does wrong is a [`TlsError`]; the caller's own slips are
+//! `CryptoProvider` that the caller passes in. What a peer does wrong is a [`TlsError`]; the caller's own mistakes are
 //! [`WriteError`], [`ExportError`], [`IdentityError`], [`SrpCredentialsError`] and [`TlsConfigError`].
 //!
 //! ```
 //! use std::sync::Arc;
-//! use xtls_tls::{default_provider, Identity, KeyAlgorithm, TlsConfig, TlsSession, Verification};
+//! use xtls_tls::{default_provider, Identity, KeyAlgorithm, TlsConfig, TlsSession, UnixTime, Verification};
 //!
 //! # #[derive(Debug)] struct Noon;
 //! # impl rustls::time_provider::TimeProvider for Noon {
@@ -28,8 +28,9 @@
 //! #     }
 //! # }
 //! # let time = Arc::new(Noon);
-//! let juliet = Identity::generate(&"juliet@capulet.lit".parse()?, KeyAlgorithm::EcdsaP256, 1_760_000_000)?;
-//! let romeo = Identity::generate(&"romeo@montague.lit".parse()?, KeyAlgorithm::EcdsaP256, 1_760_000_000)?;
+//! let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_760_000_000));
+//! let juliet = Identity::generate(&"juliet@capulet.lit".parse()?, KeyAlgorithm::EcdsaP256, now)?;
+//! let romeo = Identity::generate(&"romeo@montague.lit".parse()?, KeyAlgorithm::EcdsaP256, now)?;
 //! let pin = |identity: &Identity| Verification::Pinned(vec![identity.fingerprint_sha256()]);
 //! let client = TlsConfig::new(romeo.clone(), default_provider(), time.clone(), pin(&juliet));
 //! let server = TlsConfig::new(juliet.clone(), default_provider(), time, pin(&romeo));
@@ -118,6 +119,8 @@ pub use config::{TlsConfig, TlsConfigError, TlsVersion, default_provider, record
 pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};
 pub use identity::{Identity, IdentityError, IdentityPem, KeyAlgorithm, MAX_CHAIN_BYTES};
 pub use records::whole_records;
+/// Time of day: seconds since 1970-01-01 UTC.
+pub use rustls::pki_types::UnixTime;
 pub use secret::Secret;
 pub use session::{MAX_HANDSHAKE, TlsParameters, TlsSession};
 pub use session_cache::{MAX_TICKETS, SessionCache};

@@ -26,7 +26,7 @@ pub const MAX_TICKETS: usize = 8;
 /// A client's cache of TLS sessions with a server: at most [`MAX_TICKETS`] of them, in memory alone. Clones share it.
 ///
 /// It is kept from one session with a server to the next ([`TowardsServer::sessions`]), and holds those with one server. A
-/// session with another domain, another own certificate or another oldest version forgets what there is and begins anew.
+/// session with another domain, another certificate of yours or another oldest version forgets what there is and begins anew.
 /// While one session's handshake is going on, others neither use the cache nor add to it.
 ///
 /// Only TLS 1.3 is resumed, with a new exchange of keys. The server's certificate is judged by the session's own
@@ -35,7 +35,7 @@ pub const MAX_TICKETS: usize = 8;
 #[derive(Clone, Default)]
 pub struct SessionCache(Arc<Mutex<Option<Memory>>>);
 
-/// What belongs to one server and one own certificate.
+/// What belongs to one server and one certificate of yours.
 struct Memory {
     key: Key,
     front: Arc<Front>,

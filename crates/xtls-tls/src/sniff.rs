@@ -37,7 +37,7 @@ pub enum ClientHelloMethod {
 ///
 /// `bytes` is everything that came so far, with nothing before it taken away; a ClientHello may be spread over records in
 /// any way, and what follows it does not matter. The answer is [`ClientHelloMethod::NeedMore`] until it is final: with
-/// more bytes behind, it stays the same.
+/// more bytes after it, it stays the same.
 ///
 /// The judgement is about the method alone. Whether the handshake can succeed is the engine's to say, which is given the
 /// same bytes.

@@ -22,6 +22,11 @@ use crate::{
     Verification, default_provider,
 };
 
+/// A time of day, so many seconds after 1970.
+pub(crate) fn at(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+}
+
 /// 2025-10-09.
 pub(crate) const NOW: u64 = 1_760_000_000;
 
@@ -36,19 +41,20 @@ impl TimeProvider for Noon {
 
 pub(crate) fn romeo() -> Identity {
     static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    let make = || Identity::generate(&"romeo@montague.lit".parse().unwrap(), KeyAlgorithm::EcdsaP256, NOW).unwrap();
+    let make = || Identity::generate(&"romeo@montague.lit".parse().unwrap(), KeyAlgorithm::EcdsaP256, at(NOW)).unwrap();
     IDENTITY.get_or_init(make).clone()
 }
 
 pub(crate) fn juliet() -> Identity {
     static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    let make = || Identity::generate(&"juliet@capulet.lit".parse().unwrap(), KeyAlgorithm::EcdsaP256, NOW).unwrap();
+    let make = || Identity::generate(&"juliet@capulet.lit".parse().unwrap(), KeyAlgorithm::EcdsaP256, at(NOW)).unwrap();
     IDENTITY.get_or_init(make).clone()
 }
 
 pub(crate) fn mallory() -> Identity {
     static IDENTITY: OnceLock<Identity> = OnceLock::new();
-    let make = || Identity::generate(&"mallory@example.org".parse().unwrap(), KeyAlgorithm::EcdsaP256, NOW).unwrap();
+    let make =
+        || Identity::generate(&"mallory@example.org".parse().unwrap(), KeyAlgorithm::EcdsaP256, at(NOW)).unwrap();
     IDENTITY.get_or_init(make).clone()
 }
 

@@ -22,7 +22,7 @@ use crate::verify::{PeerVerifier, Rule};
 const ALPN: &[u8] = b"xmpp-client";
 
 /// How a server's certificate is judged. In every case the server has to present one and to prove that it holds the key.
-/// At most [`MAX_CHAIN`](crate::MAX_CHAIN) certificates are taken; those behind the server's own are looked at only where
+/// At most [`MAX_CHAIN`](crate::MAX_CHAIN) certificates are taken; those after the server's own are looked at only where
 /// authorities count.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

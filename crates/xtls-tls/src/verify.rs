@@ -20,7 +20,7 @@ use crate::towards::{ClientVerification, ServerVerification};
 
 /// How the peer's certificate is judged. In every case the peer has to present one, the handshake fails unless the peer
 /// proves that it holds the key, and there is no second way if the first one says no. Certificates of authorities that the
-/// peer presents behind its own, at most [`MAX_CHAIN`] in all, are looked at only where authorities count.
+/// peer presents after its own, at most [`MAX_CHAIN`] in all, are looked at only where authorities count.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Verification {
@@ -35,7 +35,7 @@ pub enum Verification {
     /// id-on-xmppAddr in it, of which the first 16 are looked at, must be the address as RFC 7622 normalises it; a common
     /// name or a DNS name is no address. Revocation is not checked.
     Authorities {
-        /// Whose word counts.
+        /// The authorities that are trusted.
         authorities: Arc<Authorities>,
         /// Who the peer must be.
         address: BareJid,
@@ -248,7 +248,7 @@ fn in_words(fault: CertificateFault, purposes: Purposes, certificate: &PeerCerti
     }
 }
 
-/// The bounds of what the peer presents behind its own certificate.
+/// The bounds of what the peer presents after its own certificate.
 fn check_sizes(others: &[CertificateDer<'_>]) -> Result<(), CertificateFault> {
     if others.len() >= MAX_CHAIN {
         return Err(CertificateFault::ChainTooLong { certificates: others.len() + 1 });

@@ -1,9 +1,8 @@
 //! What runs inside a tunnel, and under which conditions.
 
+use xtls_channel::{Password, Terms, TrustPolicy};
 use xtls_jingle::Description;
-use xtls_stanza::{Element, Method};
-
-use crate::{password::Password, trust::TrustPolicy};
+use xtls_stanza::Element;
 
 /// The description of a tunnel that carries raw bytes and says nothing more about them.
 pub const BYTES_NS: &str = "urn:xtls:apps:bytes:0";
@@ -18,35 +17,27 @@ pub enum Application {
     Bytes(Description),
 }
 
-/// The conditions of one tunnel.
+/// What a tunnel is for, and under which terms.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TunnelOptions {
     /// What runs inside.
     pub application: Application,
-    /// The TLS methods that are allowed. Default X.509 alone. Which of them is taken follows from what is known: a pinned
-    /// certificate, then a password, then what the trust policy makes of an unknown certificate.
-    pub methods: Vec<Method>,
-    /// The password that is shared with the peer, if it is known already. Without one, and with [`Method::Srp`] among
-    /// the methods, [`Event::PasswordRequired`](crate::Event::PasswordRequired) asks for it where it is needed.
-    pub password: Option<Password>,
-    /// Whom to believe.
-    pub trust: TrustPolicy,
+    /// Which methods, which password, whom to trust.
+    pub terms: Terms,
     /// Ask the peer by service discovery whether it supports XTLS before offering a tunnel (draft § 7). Default on; only
     /// an initiator asks.
     pub check_support: bool,
-    /// Go on with a peer that was secured before and now speaks none of the methods it was secured by (draft § 8.3:
-    /// somebody in between may have left them out). The rest of the rules holds as it does with a peer that was never
-    /// met. Default off: such a tunnel fails with [`Fault::Downgraded`](crate::Fault::Downgraded).
-    pub allow_downgrade: bool,
 }
 
 impl Application {
     /// Raw bytes under the description [`BYTES_NS`].
     #[must_use]
     pub fn bytes() -> Self {
-        let element = Element::builder("description", BYTES_NS).build().ok();
-        element.and_then(|element| Description::new(&element).ok()).map_or(Self::XmlStream, Self::Bytes)
+        let element = Element::builder("description", BYTES_NS).build();
+        let description = element.ok().and_then(|element| Description::new(&element).ok());
+        // A constant: it can be built, or no test passes.
+        Self::Bytes(description.expect("the description of raw bytes is sound"))
     }
 
     /// What is offered for it.
@@ -82,28 +73,18 @@ impl TunnelOptions {
     /// The given application between peers that are trusted by this policy.
     #[must_use]
     pub fn new(application: Application, trust: TrustPolicy) -> Self {
-        Self {
-            application,
-            methods: vec![Method::X509],
-            password: None,
-            trust,
-            check_support: true,
-            allow_downgrade: false,
-        }
+        Self { application, terms: Terms::new(trust), check_support: true }
     }
 
     /// The same with the password method allowed too, and this password for it.
     #[must_use]
     pub fn with_password(self, password: Password) -> Self {
-        Self { password: Some(password), ..self.asking_password() }
+        Self { terms: self.terms.with_password(password), ..self }
     }
 
-    /// The same with the password method allowed too; the password is asked for where it is needed.
+    /// The same with the password method allowed too; the user is asked for the password where it is needed.
     #[must_use]
-    pub fn asking_password(mut self) -> Self {
-        if !self.methods.contains(&Method::Srp) {
-            self.methods.push(Method::Srp);
-        }
-        self
+    pub fn asking_password(self) -> Self {
+        Self { terms: self.terms.asking_password(), ..self }
     }
 }

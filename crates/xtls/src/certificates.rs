@@ -13,7 +13,7 @@ pub struct ReceivedCertificate {
     /// The certificate.
     pub certificate: PeerCertificate,
     /// Whether the peer says that it holds the private key. Else it is one of the same account, such as the certificate of
-    /// a person that signs those of devices (XEP-0189 v0.9 § 5).
+    /// a user that signs those of devices (XEP-0189 v0.9 § 5).
     pub held: bool,
 }
 
@@ -23,7 +23,7 @@ pub struct ReceivedCertificate {
 pub enum CertificatesFault {
     /// The peer will not give them, or does not know the question.
     Refused(StanzaError),
-    /// No answer came within [`Timers::answer`](crate::Timers::answer).
+    /// No answer came within [`Timers::answer`](crate::config::Timers::answer).
     Timeout,
     /// The answer is none to this question.
     Malformed,

@@ -1,8 +1,9 @@
-//! What commands refuse: slips of the caller, one small enum for each command.
+//! What commands refuse: slips of the caller, one small enum for each command. And who is to blame for a
+//! [`Fault`](crate::Fault), which is never the caller's slip.
 
 use core::fmt;
 
-use crate::config::ConfigError;
+pub use xtls_channel::{Blame, Missing, NotAsked, SendError, SetupError, TermsError};
 
 macro_rules! error {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $words:literal,)* }) => {
@@ -23,27 +24,36 @@ macro_rules! error {
     };
 }
 
-error! {
-    /// Why [`Engine::initiate`](crate::Engine::initiate) did nothing.
-    InitiateError {
-        /// The peer is the engine's own address.
-        OwnAddress = "the peer is this very entity",
-        /// The policy is [`TrustPolicy::Pinned`](crate::TrustPolicy::Pinned) and the store has no pin for the peer.
-        NotPinned = "no certificate of the peer is trusted",
-        /// The policy is [`TrustPolicy::Authorities`](crate::TrustPolicy::Authorities), the store has no pin for the peer,
-        /// and [`Local::authorities`](crate::Local::authorities) has none.
-        NoAuthorities = "no certificate of the peer is trusted, and no authorities are given",
-        /// [`Config::tunnels_per_peer`](crate::Config::tunnels_per_peer) is reached.
-        TooManyWithPeer = "as many tunnels with this peer as the configuration allows",
-        /// [`Config::tunnels`](crate::Config::tunnels) is reached.
-        TooMany = "as many tunnels as the configuration allows",
-        /// The options leave no TLS method.
-        NoMethod = "the options allow no TLS method",
-        /// A password is all there is, and too many wrong ones were tried with the peer
-        /// ([`Config::password_tries`](crate::Config::password_tries)).
-        PasswordLocked = "too many wrong passwords were tried with the peer; wait",
-        /// The own bare address cannot be the user name of TLS-SRP: it has more than 255 bytes, or SASLprep refuses it.
-        UserName = "the own address cannot be used with a password",
+/// Why [`Engine::initiate`](crate::Engine::initiate) did nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InitiateError {
+    /// The peer is the engine's own address.
+    OwnAddress,
+    /// [`Config::tunnels_per_peer`](crate::Config::tunnels_per_peer) is reached.
+    TooManyWithPeer,
+    /// [`Config::tunnels`](crate::Config::tunnels) is reached.
+    TooMany,
+    /// The terms cannot be met with the peer.
+    Terms(TermsError),
+}
+
+impl fmt::Display for InitiateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnAddress => f.write_str("the peer is our own address"),
+            Self::TooManyWithPeer => f.write_str("as many tunnels with this peer as the configuration allows"),
+            Self::TooMany => f.write_str("as many tunnels as the configuration allows"),
+            Self::Terms(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for InitiateError {}
+
+impl From<TermsError> for InitiateError {
+    fn from(error: TermsError) -> Self {
+        Self::Terms(error)
     }
 }
 
@@ -51,19 +61,13 @@ error! {
     /// Why [`Engine::probe`](crate::Engine::probe) did nothing.
     ProbeError {
         /// The peer is the engine's own address.
-        OwnAddress = "the peer is this very entity",
+        OwnAddress = "the peer is our own address",
         /// 32 questions are open.
         TooMany = "as many questions as can be open at once",
         /// The options leave no TLS method that could be used with the peer, so that there is nothing to ask.
         NoMethod = "the options allow no TLS method with this peer",
-    }
-}
-
-error! {
-    /// Why a password was not taken.
-    ProvidePasswordError {
-        /// Nobody asked for one.
-        NotAsked = "no password is waited for",
+        /// What is known of the peer cannot be read.
+        Store = "what is known of the peer cannot be read",
     }
 }
 
@@ -88,29 +92,6 @@ error! {
         OtherEngine = "the offer belongs to another engine",
         /// The initiator took the offer back, or it rang for too long.
         Gone = "the offer does not stand any more",
-    }
-}
-
-error! {
-    /// Why a stanza was not sent.
-    SendError {
-        /// The tunnel is not secured yet.
-        NotSecured = "the tunnel is not secured yet",
-        /// No stream is open in the tunnel.
-        NoStream = "no XML stream is open in the tunnel",
-        /// The tunnel carries raw bytes.
-        NotXml = "the tunnel carries raw bytes",
-        /// The tunnel is ending.
-        Closing = "the tunnel is ending",
-        /// [`Config::send_buffer`](crate::Config::send_buffer) is full; [`Event::Writable`](crate::Event::Writable) tells
-        /// when it is not.
-        Full = "as much is waiting to be sent as the configuration allows",
-        /// Neither message, presence nor IQ in `jabber:client`.
-        NotAStanza = "the element is not a stanza",
-        /// The stanza's `from` or `to` is neither absent nor that of the tunnel's ends.
-        ForeignAddress = "the stanza is not between the tunnel's two ends",
-        /// The stanza is larger than [`Config::tunnel_limits`](crate::Config::tunnel_limits) allows.
-        TooLarge = "the stanza is larger than the configuration allows",
     }
 }
 
@@ -159,7 +140,7 @@ error! {
     RequestCertificatesError {
         /// The tunnel is not secured yet.
         NotSecured = "the tunnel is not secured yet",
-        /// The tunnel carries raw bytes (draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates travel in XML streams alone).
+        /// The tunnel carries raw bytes (draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates travel in XML streams only).
         NotXml = "the tunnel carries raw bytes",
         /// No stream is open in the tunnel.
         NoStream = "no XML stream is open in the tunnel",
@@ -172,32 +153,3 @@ error! {
         Full = "as much is waiting to be sent as the configuration allows",
     }
 }
-
-error! {
-    /// Why a trust decision was not taken.
-    TrustError {
-        /// Nobody asked.
-        NotAsked = "no certificate waits for a decision",
-    }
-}
-
-/// Why there is no engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EngineError {
-    /// The configuration has a field outside of its bounds.
-    Config(ConfigError),
-    /// The cryptography provider cannot do what TLS needs here.
-    Provider,
-}
-
-impl fmt::Display for EngineError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Provider => f.write_str("the cryptography provider cannot do TLS 1.2 or 1.3 here"),
-        }
-    }
-}
-
-impl core::error::Error for EngineError {}

@@ -2,23 +2,43 @@
 
 use core::fmt;
 
-use xtls_jingle::Reason;
-use xtls_stanza::{Element, Fingerprint, ParseError, SecurityOffer, StanzaError, TlsOffer, jid::FullJid};
-use xtls_tls::PeerCertificate;
+pub use xtls_channel::Side;
 
-use crate::{
-    answer::Answer,
-    application::Application,
-    certificates::{CertificatesFault, ReceivedCertificate},
-    fault::Fault,
-    security::Security,
-};
+use xtls_channel::{CloseReason, EndedBy, Security, StoreError, TrustQuestion};
+use xtls_stanza::{Element, ParseError, SecurityOffer, StanzaError, TlsOffer, jid::FullJid};
+
+pub use crate::certificates::{CertificatesFault, ReceivedCertificate};
+use crate::{answer::Answer, application::Application};
 
 /// A tunnel, named by the engine that holds it. It is never used twice, and those of another engine name nothing.
+///
+/// It converts to a number and back, for interfaces that carry nothing else: [`TunnelId::to_u64`],
+/// [`TunnelId::from_u64`]. The number says nothing by itself, and differs from one run to the next.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TunnelId {
-    pub(crate) engine: u64,
+    pub(crate) engine: u32,
     pub(crate) number: u64,
+}
+
+impl TunnelId {
+    /// How many bits of the number count the tunnels of one engine; the others tell engines apart.
+    const NUMBER_BITS: u32 = 40;
+
+    /// The highest number of an engine, after which they begin again.
+    pub(crate) const MAX_ENGINE: u32 = (1 << 24) - 1;
+
+    /// This id as a number.
+    #[must_use]
+    pub fn to_u64(self) -> u64 {
+        (u64::from(self.engine) << Self::NUMBER_BITS) | self.number
+    }
+
+    /// The id that [`TunnelId::to_u64`] made this number of. Any other number names no tunnel.
+    #[must_use]
+    pub fn from_u64(id: u64) -> Self {
+        let engine = u32::try_from(id >> Self::NUMBER_BITS).unwrap_or(u32::MAX);
+        Self { engine, number: id & ((1 << Self::NUMBER_BITS) - 1) }
+    }
 }
 
 impl fmt::Debug for TunnelId {
@@ -31,13 +51,27 @@ impl fmt::Debug for TunnelId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProbeId(pub(crate) TunnelId);
 
+impl ProbeId {
+    /// This id as a number: see [`TunnelId::to_u64`].
+    #[must_use]
+    pub fn to_u64(self) -> u64 {
+        self.0.to_u64()
+    }
+
+    /// The id that [`ProbeId::to_u64`] made this number of.
+    #[must_use]
+    pub fn from_u64(id: u64) -> Self {
+        Self(TunnelId::from_u64(id))
+    }
+}
+
 /// Why a peer's offer did not come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProbeFault {
     /// The peer, or a server in its name, does not answer this: service-unavailable also from one that answers others.
     Refused(StanzaError),
-    /// No answer came within [`Timers::answer`](crate::Timers::answer).
+    /// No answer came within [`Timers::answer`](crate::config::Timers::answer).
     Timeout,
     /// The answer is no offer.
     Malformed,
@@ -89,9 +123,9 @@ pub struct Incoming {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Somebody offers a tunnel. Decide within the ring time.
+    /// Somebody offers a tunnel. Decide within the question time.
     Incoming(Incoming),
-    /// The initiator took its offer back, or it rang too long, before it was decided on.
+    /// The initiator took its offer back, or nobody decided in time, before it was decided on.
     IncomingGone {
         /// The id that [`Incoming::id`] gave.
         id: TunnelId,
@@ -105,8 +139,8 @@ pub enum Event {
         peer: FullJid,
     },
     /// The method depends on whether a password is shared with the peer: answer with
-    /// [`Tunnel::provide_password`](crate::Tunnel::provide_password) within the ring time. A no goes on without one, if the
-    /// trust policy allows that.
+    /// [`Tunnel::provide_password`](crate::Tunnel::provide_password) within the question time. Without one it goes on by a
+    /// certificate, if the trust policy allows that; a leap of faith needs a no, and silence is none.
     PasswordRequired {
         /// The tunnel.
         id: TunnelId,
@@ -114,14 +148,12 @@ pub enum Event {
         side: Side,
     },
     /// The peer proved that it holds the key of this certificate, which is not pinned: answer with
-    /// [`Tunnel::trust`](crate::Tunnel::trust) within the ring time. Nothing is sent or delivered meanwhile.
+    /// [`Tunnel::trust`](crate::Tunnel::trust) within the question time. Nothing is sent or delivered meanwhile.
     TrustRequired {
         /// The tunnel.
         id: TunnelId,
-        /// The certificate, for showing to a person.
-        certificate: PeerCertificate,
-        /// What the peer was known by until now; empty at a first meeting.
-        previous: Vec<Fingerprint>,
+        /// The certificate, for showing to the user, and what the peer was known by until now.
+        question: Box<TrustQuestion>,
     },
     /// The peer is authenticated and the tunnel can be used.
     Secured {
@@ -134,6 +166,14 @@ pub enum Event {
     Confirmed {
         /// The tunnel.
         id: TunnelId,
+    },
+    /// The trust store could not write what there is to remember: that the tunnel was secured and its new pin, or that the
+    /// password was right. The tunnel goes on.
+    StoreFailed {
+        /// The tunnel.
+        id: TunnelId,
+        /// What the store says.
+        error: StoreError,
     },
     /// The XML stream is open in both directions.
     StreamOpened {
@@ -188,7 +228,7 @@ pub enum Event {
         /// The tunnel.
         id: TunnelId,
     },
-    /// There is room again after a short write or [`SendError::Full`](crate::SendError::Full).
+    /// There is room again after a short write or [`SendError::Full`](crate::error::SendError::Full).
     Writable {
         /// The tunnel.
         id: TunnelId,
@@ -220,16 +260,46 @@ pub struct Closed {
     pub unacked: u64,
 }
 
-/// Who ended a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EndedBy {
-    /// The embedder.
-    Local,
-    /// The peer, or a server in its name.
-    Remote,
-    /// The engine, because of a fault, or because nothing runs in the tunnel any more.
-    Engine,
+impl Event {
+    /// The tunnel that this is about; none for [`Event::Probed`].
+    #[must_use]
+    pub fn tunnel(&self) -> Option<TunnelId> {
+        match self {
+            Self::Incoming(incoming) => Some(incoming.id),
+            Self::Closed(closed) => Some(closed.id),
+            Self::Probed { .. } => None,
+            Self::IncomingGone { id }
+            | Self::Redirected { id, .. }
+            | Self::PasswordRequired { id, .. }
+            | Self::TrustRequired { id, .. }
+            | Self::Secured { id, .. }
+            | Self::Confirmed { id }
+            | Self::StoreFailed { id, .. }
+            | Self::StreamOpened { id }
+            | Self::StreamClosed { id }
+            | Self::Stanza { id, .. }
+            | Self::Impersonation { id, .. }
+            | Self::Misaddressed { id, .. }
+            | Self::CertificatesReceived { id, .. }
+            | Self::Readable { id }
+            | Self::Writable { id }
+            | Self::PeerFinished { id } => Some(*id),
+        }
+    }
+}
+
+impl Disposition {
+    /// A short and stable name, for logs.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Consumed => "consumed",
+            Self::Observed => "observed",
+            Self::NotOurs => "not-ours",
+            Self::Unclaimed(_) => "unclaimed",
+            Self::Malformed(_) => "malformed",
+        }
+    }
 }
 
 impl fmt::Display for ProbeFault {
@@ -245,67 +315,49 @@ impl fmt::Display for ProbeFault {
 
 impl core::error::Error for ProbeFault {}
 
-impl EndedBy {
-    /// A short name, as the command prints it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Remote => "remote",
-            Self::Engine => "engine",
-        }
-    }
-}
-
-/// An end of a tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Side {
-    /// The one that offered it.
-    Initiator,
-    /// The one that accepted it.
-    Responder,
-}
-
-/// Why a tunnel ended.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// In order.
-    Done,
-    /// Somebody ended the session for a reason of XEP-0166 § 7.4: the peer if [`Closed::by`] is remote, the embedder if
-    /// it is local. A session-terminate without a reason is [`CloseReason::Done`].
-    Terminated(Reason),
-    /// A fault.
-    Fault(Box<Fault>),
-}
-
-impl CloseReason {
-    /// Whether the tunnel failed because somebody could not be authenticated or tried to get around it.
-    #[must_use]
-    pub fn is_security(&self) -> bool {
-        match self {
-            Self::Done => false,
-            Self::Terminated(reason) => reason.condition == xtls_jingle::ReasonCondition::SecurityError,
-            Self::Fault(fault) => fault.is_security(),
-        }
-    }
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done => f.write_str("done"),
-            Self::Terminated(reason) => reason.fmt(f),
-            Self::Fault(fault) => fault.fmt(f),
-        }
-    }
-}
-
 impl Incoming {
     /// The tunnel that it will be if it is accepted.
     #[must_use]
     pub fn id(&self) -> TunnelId {
         self.id
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use xtls_stanza::Limits;
+
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_stanza_has_names_of_its_own() {
+        let refusal = Refusal { to: String::new(), id: String::new(), answer: Answer::Result };
+        let malformed = Element::parse("", &Limits::default()).unwrap_err();
+        let dispositions = [
+            Disposition::Consumed,
+            Disposition::Observed,
+            Disposition::NotOurs,
+            Disposition::Unclaimed(refusal),
+            Disposition::Malformed(malformed),
+        ];
+        let names: BTreeSet<_> = dispositions.iter().map(Disposition::as_str).collect();
+        assert_eq!(names.len(), dispositions.len());
+    }
+
+    #[test]
+    fn ids_convert_to_numbers_and_back() {
+        let most = (1 << 24) - 1;
+        let last = (1 << 40) - 1;
+        let mut seen = BTreeSet::new();
+        for (engine, number) in [(0, 0), (0, 1), (1, 0), (7, 1234), (most, last)] {
+            let id = TunnelId { engine, number };
+            assert_eq!(TunnelId::from_u64(id.to_u64()), id);
+            assert_eq!(ProbeId::from_u64(ProbeId(id).to_u64()), ProbeId(id));
+            assert!(seen.insert(id.to_u64()));
+        }
+        assert_eq!(TunnelId::from_u64(u64::MAX), TunnelId { engine: most, number: last });
     }
 }

@@ -1,18 +1,16 @@
 //! What all tunnels of an engine share.
 
 use core::time::Duration;
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use xtls_channel::{Environment, Setup, SetupError};
 use xtls_jingle::Dialect;
-use xtls_stanza::{Ids, jid::BareJid};
+use xtls_stanza::{Ids, jid::FullJid};
 
 use crate::{
     capabilities::Capabilities,
-    config::{Config, Local},
-    error::EngineError,
+    config::Config,
     event::{Event, TunnelId},
-    trust::TrustStore,
-    wall::Clock,
 };
 
 /// What all tunnels of an engine share; each of their methods that changes anything gets it.
@@ -20,21 +18,37 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// That of the configured profile.
     pub(crate) dialect: Dialect,
-    pub(crate) local: Local,
-    pub(crate) store: Box<dyn TrustStore>,
+    /// The address that the engine speaks for.
+    pub(crate) jid: FullJid,
+    /// What every secure channel goes by.
+    pub(crate) env: Environment,
     pub(crate) ids: Ids,
-    pub(crate) clock: Clock,
+    /// Since when the outer stream is away, if it is to be resumed.
+    pub(crate) suspended_since: Option<Instant>,
     pub(crate) events: Events,
     pub(crate) capabilities: Capabilities,
     /// Scratch for what a block decodes to, kept for its capacity.
     pub(crate) scratch: Vec<u8>,
 }
 
+/// A moment ahead, by each of two clocks: the caller's, and the one that stands still while the outer stream is away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ahead {
+    pub(crate) real: Instant,
+    pub(crate) protocol: Instant,
+}
+
 /// Events in order. Those that a peer can cause again and again, which are the ones of the XML stream, weigh the bytes
 /// that led to them, and each tunnel bounds the weight of its own by withholding acknowledgements. Of the others, a tunnel
 /// has no more than one of a kind waiting.
 #[derive(Default)]
-pub(crate) struct Events(VecDeque<(Event, Option<Weight>)>);
+pub(crate) struct Events {
+    /// By the order in which they happened.
+    waiting: BTreeMap<u64, (Event, Option<Weight>)>,
+    next: u64,
+    /// Where the offers are among them.
+    offers: BTreeMap<TunnelId, u64>,
+}
 
 /// What is taken from a tunnel when an event is.
 #[derive(Clone, Copy)]
@@ -45,65 +59,65 @@ pub(crate) struct Weight {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        config: Config,
-        local: Local,
-        store: Box<dyn TrustStore>,
-        seed: [u8; 32],
-        now: Instant,
-        unix_time: Duration,
-    ) -> Result<Self, EngineError> {
-        if local.provider.cipher_suites.is_empty() || local.provider.kx_groups.is_empty() {
-            return Err(EngineError::Provider);
-        }
+    pub(crate) fn new(setup: Setup<FullJid, Config>, now: Instant) -> Result<Self, SetupError> {
+        setup.config.check()?;
+        let security = setup.config.security;
+        let (jid, env, ids, config) = Environment::open(setup, security, now)?;
         Ok(Self {
             dialect: config.profile.into(),
             config,
-            local,
-            store,
-            ids: Ids::new(seed),
-            clock: Clock::new(now, unix_time),
+            jid,
+            env,
+            ids,
+            suspended_since: None,
             events: Events::default(),
             capabilities: Capabilities::default(),
             scratch: Vec::new(),
         })
     }
 
+    /// The moment that lies `wait` ahead.
+    pub(crate) fn after(&self, wait: Duration) -> Ahead {
+        let real = self.env.after(wait);
+        let protocol = self.suspended_since.and_then(|since| since.checked_add(wait)).unwrap_or(real);
+        Ahead { real, protocol }
+    }
+
     /// What is written into `from`, where anything is.
     pub(crate) fn from(&self) -> Option<&str> {
-        self.config.stamp_from.then(|| self.local.jid.as_str())
-    }
-
-    /// Until when, in Unix time, no password may be tried with a peer.
-    pub(crate) fn password_locked_until(&self, peer: &BareJid) -> Option<u64> {
-        let Config { password_tries, password_cooldown, .. } = self.config;
-        self.store.record(peer).locked_until(password_tries, password_cooldown.as_secs(), self.clock.unix_time())
-    }
-
-    pub(crate) fn after(&self, wait: Duration) -> Instant {
-        self.clock.after(wait)
+        self.config.stamp_from.then(|| self.jid.as_str())
     }
 }
 
 impl Events {
     pub(crate) fn push(&mut self, event: Event) {
-        self.0.push_back((event, None));
+        if let Event::Incoming(incoming) = &event {
+            self.offers.insert(incoming.id, self.next);
+        }
+        self.append(event, None);
     }
 
     pub(crate) fn push_weighing(&mut self, event: Event, weight: Weight) {
-        self.0.push_back((event, Some(weight)));
+        self.append(event, Some(weight));
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Event, Option<Weight>)> {
-        self.0.pop_front()
+        let (_, first) = self.waiting.pop_first()?;
+        if let Event::Incoming(incoming) = &first.0 {
+            self.offers.remove(&incoming.id);
+        }
+        Some(first)
     }
 
-    /// Takes back an offer that nobody has heard of yet: a peer that goes on offering and taking back leaves nothing
-    /// behind. Tells whether there was one.
+    /// Takes back an offer that nobody has heard of yet: a peer that goes on offering and taking back leaves nothing.
+    /// Tells whether there was one.
     pub(crate) fn retract(&mut self, id: TunnelId) -> bool {
-        let is_offer = |event: &Event| matches!(event, Event::Incoming(incoming) if incoming.id == id);
-        let found = self.0.iter().position(|(event, _)| is_offer(event));
-        found.and_then(|at| self.0.remove(at)).is_some()
+        self.offers.remove(&id).and_then(|at| self.waiting.remove(&at)).is_some()
+    }
+
+    fn append(&mut self, event: Event, weight: Option<Weight>) {
+        self.waiting.insert(self.next, (event, weight));
+        self.next += 1;
     }
 }
 

@@ -19,12 +19,15 @@ use tokio_xmpp::connect::{DnsConfig, StartTlsServerConnector};
 use tokio_xmpp::minidom::Element as Tree;
 use tokio_xmpp::xmlstream::Timeouts;
 use tokio_xmpp::{Client, Stanza};
+use xtls::Setup;
 use xtls::jid::{BareJid, FullJid};
+use xtls::tls::UnixTime;
+use xtls::xml::{Disco, DiscoIdentity, DiscoInfo, Iq, IqType, Limits, ns};
 use xtls::{
-    Config, Disposition, Element, Engine, Event, Fingerprint, Identity, KeyAlgorithm, Local, MemoryTrustStore, Pin,
-    TrustPolicy, TunnelOptions,
+    Config, Disposition, Element, Engine, Event, Identity, Local, TrustPolicy, TunnelOptions,
+    tls::KeyAlgorithm,
+    trust::{Fingerprint, MemoryTrustStore, Pin},
 };
-use xtls_stanza::{Disco, DiscoIdentity, DiscoInfo, Iq, IqType, Limits, ns};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -34,7 +37,7 @@ const NODE: &str = "urn:xtls:examples:echo-client";
 /// What is decided once and outlives every login.
 struct Settings {
     identity: Identity,
-    /// Where a bot that is meant to stay would read and write a file: see `xtls::TrustStore`.
+    /// Where a bot that is meant to stay would read and write a file: see `xtls::trust::TrustStore`.
     trust: MemoryTrustStore,
 }
 
@@ -53,10 +56,10 @@ async fn main() -> Result<(), Failure> {
     let account: FullJid = account.parse()?;
     let peer: BareJid = peer.parse()?;
     let password = std::env::var("XTLS_PASSWORD")?;
-    rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| "TLS has a provider already")?;
+    xtls::rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| "TLS has a provider already")?;
 
     // A client that people use keeps its identity: `Identity::to_pem` and `Identity::from_pem`.
-    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, unix_time()?.as_secs())?;
+    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, time_of_day()?)?;
     println!("{}", identity.fingerprint_sha256());
     let mut trust = MemoryTrustStore::default();
     trust.pin(&peer, Pin::manual(Fingerprint::parse(None, fingerprint)?));
@@ -124,7 +127,8 @@ impl Online {
         // Nothing else here speaks Jingle or in-band bytestreams.
         config.sole_handler = true;
         let store = Box::new(settings.trust.clone());
-        let engine = Engine::new(config, local, store, seed()?, Instant::now(), unix_time()?)?;
+        let setup = Setup::new(local, store, seed()?, time_of_day()?).with_config(config);
+        let engine = Engine::new(setup, Instant::now())?;
         let info = DiscoInfo::new(DiscoIdentity::new("client", "bot")).with_features(engine.features().iter().copied());
         let disco = Disco::new(info, NODE)?;
         Ok(Self { engine, disco })
@@ -150,7 +154,7 @@ impl Online {
         let (Some(from), IqType::Get | IqType::Set) = (iq.from, iq.iq_type) else { return Ok(None) };
         let mut answer = String::new();
         if !self.disco.answer(&iq, from, None, &mut answer) {
-            let error = xtls_stanza::StanzaError::new(xtls_stanza::Condition::ServiceUnavailable);
+            let error = xtls::xml::StanzaError::new(xtls::xml::Condition::ServiceUnavailable);
             Iq::write_error(&mut answer, iq.id, from, None, &error);
         }
         Ok(Some(answer))
@@ -213,13 +217,13 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-fn unix_time() -> Result<std::time::Duration, Failure> {
-    Ok(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?)
+fn time_of_day() -> Result<UnixTime, Failure> {
+    Ok(UnixTime::since_unix_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?))
 }
 
 /// Identifiers are made from this: 32 bytes from the operating system.
 fn seed() -> Result<[u8; 32], Failure> {
     let mut seed = [0; 32];
-    rustls::crypto::aws_lc_rs::default_provider().secure_random.fill(&mut seed).map_err(|_| "no randomness")?;
+    xtls::rustls::crypto::aws_lc_rs::default_provider().secure_random.fill(&mut seed).map_err(|_| "no randomness")?;
     Ok(seed)
 }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The link is the connection of RFC 6120: header, STARTTLS, the server's certificate, which the platform's authorities have
-//! to vouch for, and the streams inside of TLS. What it leaves to the embedder is here: a socket, the clock, SASL by a crate
+//! to vouch for, and the streams inside TLS. What it leaves to the embedder is here: a socket, the clock, SASL by a crate
 //! of its own, bound to the TLS session where the server can do that, and the resource.
 
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
@@ -24,11 +24,11 @@ use sasl::client::mechanisms::{Plain, Scram};
 use sasl::common::scram::{Sha1, Sha256};
 use sasl::common::{ChannelBinding, Credentials};
 use xtls::jid::{FullJid, Jid};
-use xtls::{
-    Authorities, Element, Features, Identity, KeyAlgorithm, Link, LinkEvent, LinkLocal, LinkReason, LinkSetup,
-    MemoryTrustStore, ServerTerms, TrustPolicy,
-};
-use xtls_stanza::ns;
+use xtls::link::{ClientLink, Features, LinkEvent, LinkSetup, ServerTerms};
+use xtls::tls::{KeyAlgorithm, UnixTime};
+use xtls::trust::{Authorities, MemoryTrustStore};
+use xtls::xml::ns;
+use xtls::{CloseReason, Element, Identity, Local, TrustPolicy};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -38,7 +38,7 @@ const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 
 /// A link, and the connection that it is on.
 struct Connection {
-    link: Link,
+    link: ClientLink,
     socket: TcpStream,
     /// What has come and the link has not taken.
     input: Vec<u8>,
@@ -72,19 +72,19 @@ fn main() -> Result<(), Failure> {
 }
 
 /// The client's end of a connection to the server of this account.
-fn link(account: &FullJid) -> Result<Link, Failure> {
-    let unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+fn link(account: &FullJid) -> Result<ClientLink, Failure> {
+    let time = UnixTime::since_unix_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
     // No server gets to see it: that would take `ServerTerms::present_certificate`.
-    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, unix_time.as_secs())?;
+    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, time)?;
     let certificates = rustls_native_certs::load_native_certs().certs;
     let usable = certificates.into_iter().filter(|certificate| Authorities::from_der([certificate]).is_ok());
-    let local = LinkLocal::new(account.clone().into(), identity);
+    let local = Local::new(account.clone().into(), identity);
     let local = local.with_authorities(Arc::new(Authorities::from_der(usable)?));
     let mut seed = [0; 32];
     local.provider.secure_random.fill(&mut seed).map_err(|_| "no randomness")?;
-    let setup = LinkSetup::new(local, Box::new(MemoryTrustStore::default()), seed, unix_time);
+    let setup = LinkSetup::new(local, Box::new(MemoryTrustStore::default()), seed, time);
     let domain = Jid::new(account.domain().as_str())?;
-    Ok(Link::to_server(setup, domain, &ServerTerms::new(TrustPolicy::Authorities), Instant::now())?)
+    Ok(ClientLink::connect(setup, domain, &ServerTerms::new(TrustPolicy::Authorities), Instant::now())?)
 }
 
 /// Speaks SASL (RFC 6120 § 6) with the best mechanism that the server offers, and tells which.
@@ -108,7 +108,7 @@ fn login(
     } else if scram("SHA-1") {
         Box::new(Scram::<Sha1>::from_credentials(credentials)?)
     } else if offers("PLAIN") {
-        // The link is inside of TLS, and the server is authenticated.
+        // The link is inside TLS, and the server is authenticated.
         Box::new(Plain::from_credentials(credentials)?)
     } else {
         return Err(format!("none of these mechanisms is known here: {:?}", features.mechanisms).into());
@@ -188,7 +188,7 @@ impl Connection {
 
     fn stanza(&mut self) -> Result<Element, Failure> {
         loop {
-            if let LinkEvent::Stanza(stanza) = self.event()? {
+            if let LinkEvent::Stanza { stanza } = self.event()? {
                 return Ok(stanza);
             }
         }
@@ -200,7 +200,7 @@ impl Connection {
         loop {
             if let LinkEvent::Closed(closed) = self.next()? {
                 return match closed.reason {
-                    LinkReason::Done => Ok(()),
+                    CloseReason::Done => Ok(()),
                     reason => Err(reason.to_string().into()),
                 };
             }

@@ -6,7 +6,7 @@ mod common;
 use core::time::Duration;
 
 use common::{JULIET, ROMEO, blocks_of, decoded, element, is_data, is_request, kinds, message};
-use xtls::{Application, Identity, KeyAlgorithm, TrustPolicy, TunnelId, TunnelOptions};
+use xtls::{Application, Identity, TrustPolicy, TunnelId, TunnelOptions, tls::KeyAlgorithm};
 use xtls_stanza::ns;
 use xtls_testkit::{EntityId, EntityOptions, Passed, World};
 
@@ -23,7 +23,8 @@ fn pair(real: bool, block_size: u16, names: [&str; 2]) -> (World, EntityId, Enti
         options.real_cryptography = real;
         if real {
             let bare = jid.parse::<jid::FullJid>().unwrap().to_bare();
-            options.identity = Some(Identity::generate(&bare, KeyAlgorithm::EcdsaP256, 1_767_225_600).unwrap());
+            options.identity =
+                Some(Identity::generate(&bare, KeyAlgorithm::EcdsaP256, xtls_testkit::unix(1_767_225_600)).unwrap());
         }
         world.add(jid, options)
     };

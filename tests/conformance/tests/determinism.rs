@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use common::{JULIET, ROMEO, kinds, message};
 use proptest::prelude::*;
-use xtls::{Application, Event, TrustPolicy, TunnelOptions, Window};
+use xtls::{Application, Event, TrustPolicy, TunnelOptions, config::Window};
 use xtls_stanza::ns;
 use xtls_testkit::{EntityId, EntityOptions, World};
 

@@ -1,4 +1,4 @@
-//! Links that must not come about: between strangers, with somebody in between, with something that is no peer.
+//! Links that must not come about: between strangers, with a man in the middle, with something that is no peer.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -27,8 +27,8 @@ fn a_wrong_password_is_refused_at_both_ends() {
     let (right, wrong) = (juliet.file("password", "a rose"), romeo.file("password", "a thorn"));
     let (mut listening, port) = juliet.listen(&["--srp-password-file", &right]);
     let ended = romeo.connect(&juliet, port, &["--srp-password-file", &wrong]).wait();
-    assert_failed(&ended, 3, "the password is wrong, or somebody is in between");
-    assert_told(&mut listening, "the password is wrong, or somebody is in between");
+    assert_failed(&ended, 3, "the password is wrong, or the connection is intercepted");
+    assert_told(&mut listening, "the password is wrong, or the connection is intercepted");
     for (machine, peer) in [(&romeo, &juliet), (&juliet, &romeo)] {
         let shown = Xtls::run(&machine.data_dir(), None, &["trust", "show", peer.jid]);
         assert_eq!(shown.named("peer").next().expect("it is known")["wrong_passwords"], 1);
@@ -157,7 +157,7 @@ fn a_peer_that_has_no_tls_is_refused() {
     });
     let mut connected = romeo.connect(&juliet, port, &[]);
     connected.line("a secret");
-    assert_failed(&connected.wait(), 3, "the peer refuses TLS; somebody may be in between");
+    assert_failed(&connected.wait(), 3, "the peer refuses TLS; the connection may be intercepted");
     let told = plain.join().expect("it was asked for TLS");
     assert!(!told.contains("secret") && !told.contains("<message"), "{told}");
 }
@@ -183,10 +183,10 @@ fn impostor(says: &'static [u8], closes: bool) -> (u16, mpsc::Receiver<String>) 
 #[test]
 fn what_is_no_peer_is_told_of_and_is_told_nothing() {
     for (says, closes, words) in [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), true, "speaks something else than XMPP (it looks like HTTP)"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(), true, "does not speak XMPP (it looks like HTTP)"),
         (b"\x15\x03\x01\x00\x02\x02\x46", false, "(it looks like TLS)"),
         (b"220 mail.example.com ESMTP\r\n", false, "(it looks like SMTP or FTP)"),
-        (b"how do you do\r\n", false, "speaks something else than XMPP"),
+        (b"how do you do\r\n", false, "does not speak XMPP"),
         (b"", true, "closed the connection before it said what it offers"),
         (b"<?xml version='1.0'?><stream:stream ", true, "closed the connection before it said what it offers"),
         (b"", false, "does not answer"),

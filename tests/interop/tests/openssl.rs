@@ -7,11 +7,13 @@ use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use xtls::jid::Jid;
+use xtls::link::{LinkEvent, LinkSetup, PeerLink};
 use xtls::{
-    Authentication, Identity, KeyAlgorithm, Link, LinkEvent, LinkLocal, LinkReason, LinkSetup, LinkTerms,
-    MemoryTrustStore, Pin, TrustPolicy,
+    CloseReason, Local, Terms, TrustPolicy,
+    trust::{Authentication, MemoryTrustStore, Pin},
 };
+use xtls_stanza::jid::Jid;
+use xtls_tls::{Identity, KeyAlgorithm};
 
 const OWN: &str = "juliet@pronto";
 const PEER: &str = "romeo@forza";
@@ -20,9 +22,10 @@ const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://
     from='romeo@forza' to='juliet@pronto' version='1.0'>";
 const REST: &str = "<message><body>It is my lady</body></message></stream:stream>";
 
-fn unix_time() -> Duration {
+fn time_of_day() -> xtls::tls::UnixTime {
     #[allow(clippy::disallowed_methods, reason = "these tests run in real time")]
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock that is set")
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock that is set");
+    xtls::tls::UnixTime::since_unix_epoch(since_epoch)
 }
 
 #[allow(clippy::disallowed_methods, reason = "these tests run in real time")]
@@ -36,7 +39,7 @@ fn jid(text: &str) -> Jid {
 
 fn identity(address: &str) -> Identity {
     let key = KeyAlgorithm::EcdsaP256;
-    Identity::generate(&jid(address).to_bare(), key, unix_time().as_secs()).expect("a certificate")
+    Identity::generate(&jid(address).to_bare(), key, time_of_day()).expect("a certificate")
 }
 
 /// Takes one connection, from the peer whose certificate is pinned, and gives everything that the link tells.
@@ -45,17 +48,17 @@ fn receive(own: Identity, pinned: &Identity) -> (u16, JoinHandle<Vec<LinkEvent>>
     let port = listener.local_addr().expect("an address").port();
     let mut store = MemoryTrustStore::default();
     store.pin(&jid(PEER).to_bare(), Pin::manual(pinned.fingerprint_sha256()));
-    let setup = LinkSetup::new(LinkLocal::new(jid(OWN), own), Box::new(store), [7; 32], unix_time());
+    let setup = LinkSetup::new(Local::new(jid(OWN), own), Box::new(store), [7; 32], time_of_day());
     let serving = thread::spawn(move || {
         let (socket, _) = listener.accept().expect("a connection");
         // s_client does not say in clear who it is.
-        let link = Link::from_peer(setup, Some(jid(PEER)), now()).expect("a link");
+        let link = PeerLink::listen(setup, Some(jid(PEER)), now()).expect("a link");
         serve(link, socket)
     });
     (port, serving)
 }
 
-fn serve(mut link: Link, mut socket: TcpStream) -> Vec<LinkEvent> {
+fn serve(mut link: PeerLink, mut socket: TcpStream) -> Vec<LinkEvent> {
     let (mut told, mut input, mut output) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         if link.poll_transmit(now(), &mut output) {
@@ -65,7 +68,7 @@ fn serve(mut link: Link, mut socket: TcpStream) -> Vec<LinkEvent> {
         }
         if let Some(event) = link.poll_event() {
             if let LinkEvent::Incoming { .. } = event {
-                link.accept(now(), LinkTerms::new(TrustPolicy::Pinned)).expect("the terms make sense");
+                link.accept(now(), Terms::new(TrustPolicy::Pinned)).expect("the terms make sense");
             }
             let is_over = matches!(event, LinkEvent::Closed(_));
             told.push(event);
@@ -139,13 +142,13 @@ fn s_client_opens_a_link_by_starttls_and_is_answered_inside_of_tls() {
         let told = serving.join().expect("the link ends without a panic");
         let [incoming, secured, opened, message, closed] = &told[..] else { panic!("{told:?}\n{said}") };
         assert!(matches!(incoming, LinkEvent::Incoming { peer } if peer.as_str() == PEER));
-        let LinkEvent::Secured(security) = secured else { panic!("{secured:?}") };
+        let LinkEvent::Secured { security } = secured else { panic!("{secured:?}") };
         assert_eq!((security.authenticated_by, security.confirmed), (Authentication::Pinned, true));
         assert_eq!(security.tls.version.to_string(), if version == "-tls1_3" { "TLS 1.3" } else { "TLS 1.2" });
-        assert!(matches!(opened, LinkEvent::Opened));
-        let LinkEvent::Stanza(message) = message else { panic!("{message:?}") };
+        assert!(matches!(opened, LinkEvent::StreamOpened));
+        let LinkEvent::Stanza { stanza: message } = message else { panic!("{message:?}") };
         assert!(message.to_xml("jabber:client").contains("<body>It is my lady</body>"));
-        assert!(matches!(closed, LinkEvent::Closed(closed) if matches!(closed.reason, LinkReason::Done)));
+        assert!(matches!(closed, LinkEvent::Closed(closed) if matches!(closed.reason, CloseReason::Done)));
         assert!(said.contains("<stream:stream") && said.contains("from='juliet@pronto'"), "{said}");
         assert!(said.contains("<stream:features/>") && said.ends_with("</stream:stream>"), "{said}");
     }

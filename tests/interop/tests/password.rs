@@ -4,7 +4,7 @@ use std::fs;
 
 use xtls_interop::{Ended, Person, Stage, Tap, Transport, Xtls};
 
-const WRONG: &str = "the password is wrong, or somebody is in between";
+const WRONG: &str = "the password is wrong, or the connection is intercepted";
 
 /// Writes a password file of this person, and gives its name.
 fn password_file(person: &Person, text: &str) -> String {

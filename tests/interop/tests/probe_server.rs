@@ -158,7 +158,7 @@ fn a_pin_goes_without_authorities_and_dates() {
     let ended = prober.probe(&server.address(), &["--trust", &pin]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(only(&ended, "server")["authenticated_by"], "pinned");
-    assert!(ended.stderr.contains("warning: the certificate of localhost is outside of its dates"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("warning: the certificate of localhost is outside its dates"), "{}", ended.stderr);
     let other = prober.probe(&server.address(), &["--trust", &"ab".repeat(32)]);
     assert_fails(&other, 3, &["it is none of those that were given with --trust", &pin]);
     assert_eq!(only(&other, "certificate")["sha256"], pin);

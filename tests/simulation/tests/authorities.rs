@@ -13,8 +13,9 @@ use common::{
     raw, sent_data,
 };
 use xtls::{
-    Authentication, Authorities, Event, Fault, Fingerprint, Identity, InitiateError, Method, Pin, TrustDecision,
-    TrustPolicy, TrustStore as _, TunnelOptions,
+    Event, Fault, Identity, TrustDecision, TrustPolicy, TunnelOptions,
+    error::{InitiateError, TermsError},
+    trust::{Authentication, Authorities, Fingerprint, Method, Pin, TrustStore as _},
 };
 use xtls_testkit::{EntityId, EntityOptions, World};
 
@@ -53,7 +54,7 @@ fn refused(world: &mut World, ends: [EntityId; 2]) -> [common::Ended; 2] {
     world.run_for(10 * SECOND);
     for (id, peer) in [(ends[0], ends[1]), (ends[1], ends[0])] {
         let peer = world.jid(peer).to_bare();
-        assert!(!world.with_store(id, |store| store.record(&peer).secured_before()));
+        assert!(!world.with_store(id, |store| store.record(&peer).unwrap().secured_before()));
     }
     ends.map(|id| {
         let end = closed(world, id);
@@ -72,7 +73,7 @@ fn rfc_6120_13_7_whoever_an_authority_vouches_for_is_secured_and_not_pinned() {
         assert_eq!((security.method, security.authenticated_by), (Method::X509, Authentication::Authority));
         assert!(security.confirmed && !security.out_of_date && security.changed_from.is_empty());
         let peer = world.jid(peer).to_bare();
-        let record = world.with_store(id, |store| store.record(&peer));
+        let record = world.with_store(id, |store| store.record(&peer).unwrap());
         assert!(record.pins.is_empty() && record.secured_by == [Method::X509], "{record:?}");
     }
 }
@@ -151,7 +152,7 @@ fn a_pin_that_is_taken_away_during_the_handshake_is_not_made_up_for_by_the_polic
     let (peer, full) = (world.jid(ends[1]).to_bare(), world.jid(ends[1]).clone());
     world.trust(ends[1], ends[0]);
     // A weak pin leaves the judgement to the engine: TLS follows no chain.
-    let weak = world.identity(ends[1]).fingerprint(xtls::HashAlgo::Sha1).unwrap();
+    let weak = world.identity(ends[1]).fingerprint(xtls::trust::HashAlgo::Sha1).unwrap();
     world.with_store(ends[0], |store| store.pin(&peer, Pin::manual(weak)));
     let tunnel = world.with(ends[0], |engine, now| engine.initiate(now, full, by_authority())).unwrap();
     world.run();
@@ -202,8 +203,8 @@ fn a_leap_of_faith_is_not_taken_to_an_expired_certificate_and_a_person_may_take_
     second.accept(ends[1], raw(TrustPolicy::Pinned));
     second.run();
     let events = second.take_events(ends[0]);
-    let [Event::TrustRequired { certificate, .. }] = &*events else { panic!("{events:?}") };
-    assert!(certificate.is_expired(1_767_225_600), "the person sees it");
+    let [Event::TrustRequired { question, .. }] = &*events else { panic!("{events:?}") };
+    assert!(question.certificate.is_expired(xtls_testkit::unix(1_767_225_600)), "the user sees it");
     second.with(ends[0], |engine, now| engine.tunnel(tunnel).unwrap().trust(now, TrustDecision::Accept)).unwrap();
     second.run();
     let security = secured(&mut second, ends[0]);
@@ -221,5 +222,5 @@ fn a_password_goes_before_the_authorities_and_nothing_is_offered_without_any() {
     let romeo = world.add(ROMEO, EntityOptions::seeded(3));
     let juliet = JULIET.parse().unwrap();
     let slip = world.with(romeo, |engine, now| engine.initiate(now, juliet, by_authority()));
-    assert_eq!(slip.unwrap_err(), InitiateError::NoAuthorities);
+    assert_eq!(slip.unwrap_err(), InitiateError::Terms(TermsError::NoAuthorities));
 }

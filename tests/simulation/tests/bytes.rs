@@ -5,8 +5,11 @@ mod common;
 
 use common::{JULIET, ROMEO, SECOND, close, closed, noise, piping, raw, read, write};
 use xtls::{
-    Application, Config, EndedBy, Event, Fault, FinishError, Reason, ReasonCondition, SendError, StreamStateError,
-    TlsVersion, TrustPolicy, TunnelId, Window, WriteError,
+    Application, Config, EndedBy, Event, Fault, TrustPolicy, TunnelId,
+    config::Window,
+    error::{FinishError, SendError, StreamStateError, WriteError},
+    jingle::{Reason, ReasonCondition},
+    tls::TlsVersion,
 };
 use xtls_testkit::{EntityId, EntityOptions, Fate, World, provider};
 

@@ -8,7 +8,10 @@ use common::{
     password::{meet, secured, strangers, word},
     xml,
 };
-use xtls::{CertificatesFault, Event, ReceivedCertificate, TrustPolicy, TunnelId};
+use xtls::{
+    Event, TrustPolicy, TunnelId,
+    event::{CertificatesFault, ReceivedCertificate},
+};
 use xtls_testkit::{EntityId, Fate, World};
 
 /// Two strangers with an XML stream by a word that both know, under this meddler.
@@ -60,8 +63,8 @@ fn both_ends_of_a_tunnel_by_password_give_the_one_they_announced() {
         assert!(is_of(&world, &received, peer));
         let peer = world.jid(peer).to_bare();
         world.with_store(end, |store| {
-            use xtls::TrustStore as _;
-            assert!(store.record(&peer).pins.is_empty());
+            use xtls::trust::TrustStore as _;
+            assert!(store.record(&peer).unwrap().pins.is_empty());
         });
     }
 }

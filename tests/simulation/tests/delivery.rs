@@ -167,7 +167,7 @@ fn wire_2_28_the_stall_time_bounds_the_retries() {
     assert!(tries.windows(2).all(|two| two[0] == two[1]));
     world.run_for(SECOND * 2);
     let ended = closed(&mut world, romeo);
-    assert!(matches!(ended.fault, Some(Fault::Timeout(Timer::Stall))), "{ended:?}");
+    assert!(matches!(ended.fault, Some(Fault::Timeout { timer: Timer::Stall, .. })), "{ended:?}");
     assert_eq!(ended.unacked, 5);
 }
 
@@ -194,7 +194,10 @@ fn answers_that_come_after_the_end_are_consumed() {
     write(&mut world, romeo, here, &noise(12_000, 1));
     world.run();
     world.with(juliet, |engine, now| {
-        engine.tunnel(there).unwrap().abort(now, xtls::Reason::new(xtls::ReasonCondition::GeneralError));
+        engine
+            .tunnel(there)
+            .unwrap()
+            .abort(now, xtls::jingle::Reason::new(xtls::jingle::ReasonCondition::GeneralError));
     });
     world.run();
     closed(&mut world, romeo);
@@ -230,7 +233,7 @@ fn a_record_in_several_blocks_survives_a_suspension() {
         let [romeo, juliet] = [(ROMEO, 60), (JULIET, 61)].map(|(jid, seed)| {
             let mut options = EntityOptions::seeded(seed);
             options.config.block_size = 256;
-            options.config.window = xtls::Window::Fixed(2);
+            options.config.window = xtls::config::Window::Fixed(2);
             world.add(jid, options)
         });
         world.introduce(romeo, juliet);

@@ -267,6 +267,6 @@ fn p25_a_peer_that_answers_and_never_opens_the_stream_is_not_waited_for_without_
     }
     assert_eq!(waited, 30);
     let end = closed(&mut script.world, script.juliet);
-    assert!(matches!(end.fault, Some(Fault::Timeout(Timer::Stream))) && !end.security, "{end:?}");
+    assert!(matches!(end.fault, Some(Fault::Timeout { timer: Timer::Stream, .. })) && !end.security, "{end:?}");
     assert_eq!(terminations(&script.world, JULIET, MALLORY), ["timeout"]);
 }

@@ -120,7 +120,7 @@ fn m05_a_man_in_the_middle_with_certificates_of_his_own_reaches_nobody() {
     let false_romeo = far.add(ROMEO, EntityOptions::seeded(67));
     let juliet = far.add(JULIET, EntityOptions::seeded(10));
     // The real two know one another, and the false ones know everybody.
-    let pin = |world: &World, id| xtls::Pin::manual(world.identity(id).fingerprint_sha256());
+    let pin = |world: &World, id| xtls::trust::Pin::manual(world.identity(id).fingerprint_sha256());
     let (jid, known) = (far.jid(juliet).to_bare(), pin(&far, juliet));
     near.with_store(romeo, |store| store.pin(&jid, known));
     let (jid, known) = (near.jid(romeo).to_bare(), pin(&near, romeo));
@@ -154,7 +154,7 @@ fn m17_a_session_that_is_replayed_completes_no_handshake() {
     options.identity = Some(world.identity(juliet).clone());
     let juliet = again.add(JULIET, options);
     let peer = world.jid(romeo).to_bare();
-    let known = xtls::Pin::manual(world.identity(romeo).fingerprint_sha256());
+    let known = xtls::trust::Pin::manual(world.identity(romeo).fingerprint_sha256());
     again.with_store(juliet, |store| store.pin(&peer, known));
     again.relay.set_online(ROMEO, true);
     for stanza in recorded {
@@ -271,12 +271,12 @@ fn m23_everything_hours_late_ends_in_timeouts() {
     assert!(world.take_events(romeo).is_empty());
     world.run_for(2 * SECOND);
     let end = closed(&mut world, romeo);
-    assert!(matches!(end.fault, Some(Fault::Timeout(xtls::Timer::Answer))) && !end.truncated, "{end:?}");
+    assert!(matches!(end.fault, Some(Fault::Timeout { timer: xtls::Timer::Answer, .. })) && !end.truncated, "{end:?}");
     let mut options = xml(TrustPolicy::Pinned);
     options.check_support = false;
     world.with(romeo, |engine, now| engine.initiate(now, peer, options)).unwrap();
     world.run_for(31 * SECOND);
-    assert!(matches!(closed(&mut world, romeo).fault, Some(Fault::Timeout(xtls::Timer::Answer))));
+    assert!(matches!(closed(&mut world, romeo).fault, Some(Fault::Timeout { timer: xtls::Timer::Answer, .. })));
     assert_eq!(terminations(&world, ROMEO, JULIET), ["timeout"]);
     // Hours later the offer comes, and is taken back in the same breath.
     world.run_for(7 * 60 * 60 * SECOND);

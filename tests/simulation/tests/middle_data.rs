@@ -73,7 +73,7 @@ fn m09_the_last_block_lost_is_noticed_by_the_stall() {
     let last = 64 * 1024 / IN_A_BLOCK;
     let it = attacked(3, move |at, _| if at == last { Fate::Replace(Vec::new()) } else { Fate::Pass });
     assert_eq!(it.read.len(), last * IN_A_BLOCK);
-    assert!(matches!(it.here.fault, Some(Fault::Timeout(xtls::Timer::Stall))), "{:?}", it.here);
+    assert!(matches!(it.here.fault, Some(Fault::Timeout { timer: xtls::Timer::Stall, .. })), "{:?}", it.here);
     assert_eq!(it.here.unacked, (it.sent.len() - last * IN_A_BLOCK) as u64);
     assert_eq!(terminations(&it.world, ROMEO, JULIET), ["timeout"]);
 }
@@ -95,7 +95,7 @@ fn m10_results_that_are_lost_stall_the_sender_which_sends_nothing_twice() {
     assert!(world.take_events(romeo).is_empty());
     world.run_for(600 * SECOND);
     let end = closed(&mut world, romeo);
-    assert!(matches!(end.fault, Some(Fault::Gone | Fault::Timeout(_))) && end.by == EndedBy::Engine, "{end:?}");
+    assert!(matches!(end.fault, Some(Fault::Gone | Fault::Timeout { .. })) && end.by == EndedBy::Engine, "{end:?}");
     assert_eq!(end.unacked, bytes.len() as u64);
     assert_eq!(sent_data(&world, ROMEO, JULIET) - before, 4, "no more than the window, and nothing again");
     assert!(closed(&mut world, juliet).truncated);

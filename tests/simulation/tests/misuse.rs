@@ -12,8 +12,9 @@ use common::{
 };
 use proptest::prelude::*;
 use xtls::{
-    Event, FinishError, Incoming, Reason, ReasonCondition, SendError, StreamStateError, TrustDecision, TrustError,
-    TrustPolicy, TunnelId, TunnelOptions, WriteError,
+    Event, Incoming, TrustDecision, TrustPolicy, TunnelId, TunnelOptions,
+    error::{FinishError, NotAsked, SendError, StreamStateError, WriteError},
+    jingle::{Reason, ReasonCondition},
 };
 use xtls_testkit::{EntityId, Fate, World};
 
@@ -29,7 +30,7 @@ fn l1_nothing_can_be_sent_before_the_tunnel_is_secured() {
                 let mut tunnel = engine.tunnel(tunnel).unwrap();
                 assert!(tunnel.security().is_none());
                 assert!(tunnel.export_keying_material(32, b"label", None).is_none());
-                assert_eq!(tunnel.trust(now, TrustDecision::Accept), Err(TrustError::NotAsked));
+                assert_eq!(tunnel.trust(now, TrustDecision::Accept), Err(NotAsked));
                 assert_eq!(tunnel.read(now, &mut Vec::new()), 0);
                 assert_eq!(tunnel.unacked(), 0);
                 if raw_bytes {

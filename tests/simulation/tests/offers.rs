@@ -5,9 +5,14 @@ mod common;
 
 use common::{JULIET, MALLORY, MILLI, ROMEO, SECOND, condition, element, password, sent, xml};
 use xtls::{
-    AnswerOffers, Disposition, Event, Fault, Fingerprint, KeyName, Method, Missing, Pin, ProbeError, ProbeFault,
+    Disposition, Event, Fault,
+    config::AnswerOffers,
+    error::{Missing, ProbeError},
+    event::ProbeFault,
+    jingle::KeyName,
+    trust::{Fingerprint, Guess, Method, Pin},
 };
-use xtls::{ProbeId, TlsOffer, TrustPolicy, TunnelOptions, jid::BareJid};
+use xtls::{TrustPolicy, TunnelOptions, event::ProbeId, jid::BareJid, jingle::TlsOffer};
 use xtls_stanza::{Iq, IqType, ns};
 use xtls_testkit::{EntityId, EntityOptions, World};
 
@@ -283,7 +288,11 @@ fn a_locked_password_is_not_offered() {
     assert!(answer(&mut world, juliet, ROMEO, "<srp/>").unwrap().unwrap().srp);
     world.with_store(juliet, |store| {
         for _ in 0..3 {
-            xtls::TrustStore::password_tried(store, &bare(ROMEO), xtls::PasswordOutcome::Wrong, 1_767_225_600);
+            let _ = store.of(&bare(ROMEO)).begin_guess(&Guess::new(
+                xtls_testkit::unix(1_767_225_600),
+                3,
+                std::time::Duration::from_secs(3600),
+            ));
         }
     });
     assert!(!answer(&mut world, juliet, ROMEO, "<srp/>").unwrap().unwrap().srp);
@@ -389,7 +398,7 @@ fn a_question_names_the_own_certificate_and_what_is_allowed() {
 
 fn by_password_alone() -> TunnelOptions {
     let mut options = xml(TrustPolicy::Pinned).with_password(password::word());
-    options.methods = vec![Method::Srp];
+    options.terms.methods = vec![Method::Srp];
     options
 }
 
@@ -409,7 +418,7 @@ fn thirty_two_questions_are_open_at_once_and_one_to_oneself_or_about_nothing_is_
     world.run_for(30 * SECOND);
     assert_eq!(world.take_events(juliet).len(), 32);
     let mut none = options.clone();
-    none.methods.clear();
+    none.terms.methods.clear();
     assert_eq!(refused(&mut world, ROMEO, &none), ProbeError::NoMethod);
     probe(&mut world, juliet, ROMEO, &options);
 }

@@ -10,8 +10,11 @@ use common::{
     raw, read, send, sent, sent_data, terminations, write, xml,
 };
 use xtls::{
-    Authentication, EndedBy, Event, Fault, FinishError, Method, ProvidePasswordError, Side, TlsVersion, TrustPolicy,
-    TrustStore as _,
+    EndedBy, Event, Fault, TrustPolicy,
+    error::{FinishError, NotAsked},
+    event::Side,
+    tls::TlsVersion,
+    trust::{Authentication, Method, TrustStore as _},
 };
 use xtls_stanza::ns;
 use xtls_testkit::{EntityId, EntityOptions, World};
@@ -24,7 +27,7 @@ fn check_security(world: &mut World, id: EntityId, peer: EntityId) {
     assert_eq!(security.tls.group, "srp-3072");
     assert!(security.certificate.is_none() && security.changed_from.is_empty() && security.confirmed);
     let peer = world.jid(peer).to_bare();
-    let record = world.with_store(id, |store| store.record(&peer));
+    let record = world.with_store(id, |store| store.record(&peer).unwrap());
     assert!(record.secured_before() && record.pins.is_empty() && record.attempts.failed == 0, "{record:?}");
 }
 
@@ -127,7 +130,7 @@ fn the_responder_is_asked_between_the_accept_and_session_accept() {
     check_security(&mut world, ends[1], ends[0]);
     // It is answered.
     let again = world.with(ends[1], |engine, now| engine.tunnel(tunnels[1]).unwrap().provide_password(now, None));
-    assert_eq!(again, Err(ProvidePasswordError::NotAsked));
+    assert_eq!(again, Err(NotAsked));
 }
 
 #[test]
@@ -168,22 +171,52 @@ fn question(seed: u8, side: Side, policy: TrustPolicy) -> (World, [EntityId; 2],
 }
 
 #[test]
-fn a_no_and_no_answer_go_on_by_a_leap_of_faith_where_the_policy_takes_one() {
-    for side in [Side::Initiator, Side::Responder] {
+fn a_no_goes_on_by_a_leap_of_faith_where_the_policy_takes_one_and_silence_does_not() {
+    let (options, leaps) = (asking(TrustPolicy::LeapOfFaith), raw(TrustPolicy::LeapOfFaith));
+    for at in [0, 1] {
         for answered in [true, false] {
-            let (mut world, ends, at, tunnel) = question(13, side, TrustPolicy::LeapOfFaith);
+            let (mut world, ends) = strangers(13);
+            let [here, there] = if at == 0 { [&options, &leaps] } else { [&leaps, &options] };
+            let tunnels = meet(&mut world, ends, here.clone(), there.clone());
+            asked(&mut world, ends[at], [Side::Initiator, Side::Responder][at]);
             if answered {
-                provide(&mut world, ends[at], tunnel, None);
-            } else {
-                world.run_for(299 * SECOND);
-                assert!(world.take_events(ends[at]).is_empty(), "it may still be answered");
-                world.run_for(2 * SECOND);
+                provide(&mut world, ends[at], tunnels[at], None);
+                for id in ends {
+                    let security = secured(&mut world, id);
+                    let by = (security.method, security.authenticated_by);
+                    assert_eq!(by, (Method::X509, Authentication::LeapOfFaith));
+                }
+                continue;
             }
-            for id in ends {
-                let security = secured(&mut world, id);
-                assert_eq!((security.method, security.authenticated_by), (Method::X509, Authentication::LeapOfFaith));
+            world.run_for(299 * SECOND);
+            assert!(world.take_events(ends[at]).is_empty(), "it may still be answered");
+            world.run_for(2 * SECOND);
+            let [end, other] = [at, 1 - at].map(|at| closed(&mut world, ends[at]));
+            assert!(!end.secured && !other.secured && sent_data(&world, ROMEO, JULIET) == 0);
+            if at == 0 {
+                assert!(matches!(end.fault, Some(Fault::NotTrusted { .. })) && end.security, "{end:?}");
+                assert!(other.security, "{other:?}");
+            } else {
+                // Who offers certificates only expects no question for a password, and waits no longer than it rings.
+                assert_eq!(end.condition.as_deref(), Some("timeout"));
             }
         }
+    }
+}
+
+#[test]
+fn a_password_refuses_the_leap_of_faith_that_only_a_no_allows() {
+    // The other end speaks certificates only, or a server has left the password method out.
+    let (options, leaps) = (asking(TrustPolicy::LeapOfFaith), raw(TrustPolicy::LeapOfFaith));
+    for at in [0, 1] {
+        let (mut world, ends) = strangers(23);
+        let [here, there] = if at == 0 { [&options, &leaps] } else { [&leaps, &options] };
+        let tunnels = meet(&mut world, ends, here.clone(), there.clone());
+        asked(&mut world, ends[at], [Side::Initiator, Side::Responder][at]);
+        provide(&mut world, ends[at], tunnels[at], Some(word()));
+        let end = closed(&mut world, ends[at]);
+        assert!(matches!(end.fault, Some(Fault::NotTrusted { .. })) && end.security && !end.secured, "{end:?}");
+        assert_eq!(sent_data(&world, ROMEO, JULIET), 0);
     }
 }
 

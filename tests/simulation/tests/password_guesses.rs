@@ -6,14 +6,16 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Ended, JULIET, ROMEO, SECOND, base64, closed,
+    Ended, JULIET, ROMEO, SECOND, closed, data_of,
     password::{asking, by_word, guesses, meet, secured, strangers, strangers_with, word, wrong},
-    raw, sent, terminations,
+    raw, sent, terminations, with_data,
 };
 use xtls::{
-    Authentication, EndedBy, Fault, InitiateError, PasswordOutcome, TrustPolicy, TrustStore as _, TunnelOptions,
+    EndedBy, Fault, TrustPolicy, TunnelOptions,
+    error::{InitiateError, TermsError},
+    trust::{Authentication, Guess},
 };
-use xtls_testkit::{EntityId, EntityOptions, Fate, World};
+use xtls_testkit::{EntityId, EntityOptions, Fate, Passed, World};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -57,7 +59,11 @@ fn p14_a_lock_that_falls_while_support_is_asked_for_ends_the_tunnel_before_any_o
     offer(&mut world, ends, by_word()).unwrap();
     let unix = 1_767_225_600;
     let peer = world.jid(ends[1]).to_bare();
-    world.with_store(ends[0], |store| (0..3).for_each(|_| store.password_tried(&peer, PasswordOutcome::Wrong, unix)));
+    world.with_store(ends[0], |store| {
+        let guesses = (0..3)
+            .map(|_| store.of(&peer).begin_guess(&Guess::new(xtls_testkit::unix(unix), 3, Duration::from_secs(3600))));
+        assert!(guesses.into_iter().all(|permit| permit == xtls::trust::Permit::Granted));
+    });
     world.run();
     let end = closed(&mut world, ends[0]);
     assert!(matches!(end.fault, Some(Fault::PasswordLocked { .. })), "{end:?}");
@@ -74,16 +80,16 @@ fn p14_after_three_wrong_passwords_nothing_is_tried_until_the_cool_down_is_over(
     }
     let before = world.relay.log().len();
     for options in [by_word(), asking(TrustPolicy::Pinned), asking(TrustPolicy::LeapOfFaith)] {
-        assert_eq!(offer(&mut world, ends, options), Err(InitiateError::PasswordLocked));
+        assert_eq!(offer(&mut world, ends, options), Err(InitiateError::Terms(TermsError::PasswordLocked)));
     }
     world.run();
     assert_eq!(world.relay.log().len(), before, "nothing was sent");
     world.run_for(HOUR - 60 * SECOND);
-    assert_eq!(offer(&mut world, ends, by_word()), Err(InitiateError::PasswordLocked));
+    assert_eq!(offer(&mut world, ends, by_word()), Err(InitiateError::Terms(TermsError::PasswordLocked)));
     world.run_for(60 * SECOND);
     // One more for each cool-down.
     guess(&mut world, ends);
-    assert_eq!(offer(&mut world, ends, by_word()), Err(InitiateError::PasswordLocked));
+    assert_eq!(offer(&mut world, ends, by_word()), Err(InitiateError::Terms(TermsError::PasswordLocked)));
     world.run_for(HOUR);
     meet(&mut world, ends, by_word(), by_word());
     for id in ends {
@@ -138,7 +144,7 @@ fn p14_guesses_count_for_the_bare_jid_whichever_resource_makes_them_and_whicheve
     assert!(matches!(closed(&mut world, juliet).fault, Some(Fault::PasswordLocked { .. })));
 
     let mut options = EntityOptions::seeded(31);
-    let store: std::sync::Arc<std::sync::Mutex<xtls::MemoryTrustStore>> = std::sync::Arc::default();
+    let store: std::sync::Arc<std::sync::Mutex<xtls::trust::MemoryTrustStore>> = std::sync::Arc::default();
     options.store = Some(std::sync::Arc::clone(&store));
     let mut second = EntityOptions::seeded(32);
     second.store = Some(store);
@@ -167,14 +173,6 @@ fn p14_handshakes_side_by_side_give_no_more_guesses_than_one_after_the_other() {
     let ends = world.take_events(juliet);
     let locked = |event: &&xtls::Event| format!("{event:?}").contains("PasswordLocked");
     assert_eq!(ends.iter().filter(locked).count(), 5, "{ends:?}");
-}
-
-/// The stanza with these bytes in the place of its data.
-fn with_data(stanza: &str, bytes: &[u8]) -> String {
-    let start = stanza.find("<data ").unwrap();
-    let text = start + stanza[start..].find('>').unwrap() + 1;
-    let end = stanza.find("</data>").unwrap();
-    format!("{}{}{}", &stanza[..text], base64(bytes), &stanza[end..])
 }
 
 #[test]
@@ -256,13 +254,13 @@ fn an_end_before_our_finished_is_no_guess() {
 fn how_many_guesses_and_how_long_the_cool_down_is_can_be_chosen() {
     let options = |seed| {
         let mut options = EntityOptions::seeded(seed);
-        options.config.password_tries = 1;
-        options.config.password_cooldown = 600 * SECOND;
+        options.config.security.password_tries = 1;
+        options.config.security.password_cooldown = 600 * SECOND;
         options
     };
     let (mut world, ends) = strangers_with(options(19), options(20));
     guess(&mut world, ends);
-    assert_eq!(offer(&mut world, ends, by_word()), Err(InitiateError::PasswordLocked));
+    assert_eq!(offer(&mut world, ends, by_word()), Err(InitiateError::Terms(TermsError::PasswordLocked)));
     world.run_for(600 * SECOND);
     offer(&mut world, ends, by_word()).unwrap();
 }
@@ -292,5 +290,36 @@ fn p14_a_session_terminate_in_the_place_of_the_servers_finished_is_a_guess() {
         let end = closed(&mut world, ends[0]);
         assert!(end.by == EndedBy::Remote && !end.secured, "{end:?}");
         assert_eq!(guesses(&world, ends[0], ends[1]), 1);
+    }
+}
+
+/// A block whose first record is of this type, with a broken record after it.
+fn broken_after(record: u8, from: &'static str) -> impl FnMut(&Passed) -> Fate {
+    let mut blocks = 0;
+    move |sent| {
+        if sent.from != from || !sent.stanza.contains("<data ") {
+            return Fate::Pass;
+        }
+        blocks += 1;
+        let mut bytes = data_of(&sent.stanza);
+        if blocks == 2 {
+            assert_eq!(bytes[0], record);
+            bytes.extend_from_slice(&[23, 3, 3, 0, 32]);
+            bytes.extend_from_slice(&[0; 32]);
+        }
+        Fate::Replace(vec![with_data(&sent.stanza, &bytes)])
+    }
+}
+
+#[test]
+fn a_right_password_before_a_broken_record_in_the_same_block_is_no_wrong_guess() {
+    // The flight that ends with the peer's Finished: the server's begins with its ChangeCipherSpec.
+    for (at, record, from) in [(0, 20, JULIET), (1, 22, ROMEO)] {
+        let (mut world, ends) = strangers(23);
+        world.relay.meddle(broken_after(record, from));
+        meet(&mut world, ends, by_word(), by_word());
+        let end = closed(&mut world, ends[at]);
+        assert!(matches!(end.fault, Some(Fault::Tls(_))) && !end.secured, "{end:?}");
+        assert_eq!(guesses(&world, ends[at], ends[1 - at]), 0);
     }
 }

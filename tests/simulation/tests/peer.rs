@@ -129,7 +129,7 @@ fn p02_a_handshake_that_drags_on_ends_by_its_deadline() {
     }
     script.world.run_for(SECOND);
     let end = closed(&mut script.world, script.juliet);
-    assert!(matches!(end.fault, Some(Fault::Timeout(xtls::Timer::Handshake))), "{end:?}");
+    assert!(matches!(end.fault, Some(Fault::Timeout { timer: xtls::Timer::Handshake, .. })), "{end:?}");
     assert_eq!(terminations(&script.world, JULIET, MALLORY), ["timeout"]);
 }
 
@@ -151,7 +151,7 @@ fn p02_a_peer_that_never_begins_is_not_waited_for_for_ever() {
             script.world.run_for(10 * SECOND);
             script.settle();
         }
-        assert!(matches!(closed(&mut script.world, script.juliet).fault, Some(Fault::Timeout(_))));
+        assert!(matches!(closed(&mut script.world, script.juliet).fault, Some(Fault::Timeout { .. })));
     }
 }
 

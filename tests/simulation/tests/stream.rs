@@ -6,7 +6,10 @@ mod common;
 use common::{
     JULIET, MALLORY, ROMEO, SECOND, bodies, close, closed, message, send, sent, streaming, terminations, xml,
 };
-use xtls::{Element, EndedBy, Event, Fault, FinishError, SendError, StreamStateError, TrustPolicy, WriteError};
+use xtls::{
+    Element, EndedBy, Event, Fault, TrustPolicy,
+    error::{FinishError, SendError, StreamStateError, WriteError},
+};
 use xtls_stanza::{Limits, ns};
 use xtls_testkit::{EntityOptions, World};
 
@@ -190,7 +193,7 @@ fn a_stream_whose_close_is_not_answered_ends_after_the_close_time() {
     assert!(script.world.take_events(script.juliet).is_empty());
     script.world.run_for(2 * SECOND);
     let end = closed(&mut script.world, script.juliet);
-    assert!(matches!(end.fault, Some(Fault::Timeout(xtls::Timer::Close))) && end.truncated, "{end:?}");
+    assert!(matches!(end.fault, Some(Fault::Timeout { timer: xtls::Timer::Close, .. })) && end.truncated, "{end:?}");
 }
 
 #[test]
@@ -203,7 +206,7 @@ fn a_whole_close_that_is_not_answered_ends_after_the_close_time() {
     assert!(script.world.take_events(script.juliet).is_empty());
     script.world.run_for(2 * SECOND);
     let end = closed(&mut script.world, script.juliet);
-    assert!(matches!(end.fault, Some(Fault::Timeout(xtls::Timer::Close))) && end.truncated, "{end:?}");
+    assert!(matches!(end.fault, Some(Fault::Timeout { timer: xtls::Timer::Close, .. })) && end.truncated, "{end:?}");
     assert_eq!(terminations(&script.world, JULIET, MALLORY), ["timeout"]);
 }
 

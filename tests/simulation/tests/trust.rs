@@ -5,8 +5,9 @@ mod common;
 
 use common::{JULIET, ROMEO, SECOND, closed, errors, raw, sent_data, terminations, xml};
 use xtls::{
-    AcceptError, Authentication, EndedBy, Event, Fault, InitiateError, Learned, Pin, TrustDecision, TrustError,
-    TrustPolicy, TrustStore as _,
+    EndedBy, Event, Fault, TrustDecision, TrustPolicy,
+    error::{AcceptError, InitiateError, NotAsked, TermsError},
+    trust::{Authentication, Learned, Pin, TrustStore as _},
 };
 use xtls_stanza::HashAlgo;
 use xtls_testkit::{EntityId, EntityOptions, World, provider};
@@ -22,7 +23,7 @@ fn strangers(seed: u8) -> (World, EntityId, EntityId) {
 
 fn pins(world: &World, id: EntityId, peer: EntityId) -> Vec<Pin> {
     let peer = world.jid(peer).to_bare();
-    world.with_store(id, |store| store.record(&peer).pins)
+    world.with_store(id, |store| store.record(&peer).unwrap().pins)
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn peers_that_are_pinned_both_ways_are_secured_and_confirmed_and_nothing_is_pinn
         );
         assert!(security.changed_from.is_empty());
         let peer = world.jid(peer).to_bare();
-        assert!(world.with_store(id, |store| store.record(&peer).secured_before()));
+        assert!(world.with_store(id, |store| store.record(&peer).unwrap().secured_before()));
     }
     assert_eq!([pins(&world, romeo, juliet), pins(&world, juliet, romeo)], before);
 }
@@ -66,7 +67,7 @@ fn under_the_pinned_policy_nothing_is_offered_to_a_peer_without_a_pin() {
     let (mut world, romeo, juliet) = strangers(5);
     let peer = world.jid(juliet).clone();
     let slip = world.with(romeo, |engine, now| engine.initiate(now, peer.clone(), xml(TrustPolicy::Pinned)));
-    assert_eq!(slip.unwrap_err(), InitiateError::NotPinned);
+    assert_eq!(slip.unwrap_err(), InitiateError::Terms(TermsError::NotPinned));
     let own = world.jid(romeo).clone();
     let slip = world.with(romeo, |engine, now| engine.initiate(now, own, xml(TrustPolicy::Ask)));
     assert_eq!(slip.unwrap_err(), InitiateError::OwnAddress);
@@ -79,9 +80,9 @@ fn changed(
     seed: u8,
     offered_by_juliet: bool,
     policy: TrustPolicy,
-) -> (World, EntityId, EntityId, [xtls::Fingerprint; 2]) {
+) -> (World, EntityId, EntityId, [xtls::trust::Fingerprint; 2]) {
     let (mut world, romeo, juliet) = strangers(seed);
-    let old = xtls::Fingerprint::sha256(b"the old certificate");
+    let old = xtls::trust::Fingerprint::sha256(b"the old certificate");
     let peer = world.jid(juliet).to_bare();
     world.with_store(romeo, |store| store.pin(&peer, Pin::manual(old)));
     world.trust(juliet, romeo);
@@ -107,7 +108,7 @@ fn a_changed_certificate_is_refused_and_named_and_nothing_is_pinned() {
             assert_eq!(terminations(&world, ROMEO, JULIET), ["security-error"]);
             assert_eq!(pins(&world, romeo, juliet), [Pin::manual(old)]);
             let peer = world.jid(juliet).to_bare();
-            assert!(!world.with_store(romeo, |store| store.record(&peer).secured_before()));
+            assert!(!world.with_store(romeo, |store| store.record(&peer).unwrap().secured_before()));
         }
     }
 }
@@ -141,7 +142,7 @@ fn a_leap_of_faith_pins_after_the_confirmation_and_holds_the_peer_to_it() {
 fn a_question_keeps_everything_back_until_it_is_answered() {
     let (mut world, romeo, juliet) = strangers(11);
     world.trust(juliet, romeo);
-    let old = Pin::manual(xtls::Fingerprint::sha256(b"the old certificate"));
+    let old = Pin::manual(xtls::trust::Fingerprint::sha256(b"the old certificate"));
     let peer = world.jid(juliet).to_bare();
     world.with_store(romeo, |store| store.pin(&peer, old));
     let offer = xml(TrustPolicy::Ask);
@@ -151,7 +152,8 @@ fn a_question_keeps_everything_back_until_it_is_answered() {
     world.accept(juliet, xml(TrustPolicy::Pinned)).unwrap();
     world.run();
     let events = world.take_events(romeo);
-    let [Event::TrustRequired { certificate, previous, .. }] = &*events else { panic!("{events:?}") };
+    let [Event::TrustRequired { question, .. }] = &*events else { panic!("{events:?}") };
+    let (certificate, previous) = (&question.certificate, &question.previous);
     assert_eq!(certificate.fingerprint_sha256(), world.identity(juliet).fingerprint_sha256());
     assert_eq!(*previous, [old.fingerprint]);
     // The ClientHello, and nothing since: the client's Finished would say that Juliet is accepted.
@@ -169,7 +171,7 @@ fn a_question_keeps_everything_back_until_it_is_answered() {
     assert_eq!(pins(&world, romeo, juliet), [old, Pin::manual(world.identity(juliet).fingerprint_sha256())]);
     assert!(matches!(&*world.take_events(juliet), [Event::Secured { .. }, Event::StreamOpened { .. }]));
     let again = world.with(romeo, |engine, now| engine.tunnel(tunnel).unwrap().trust(now, TrustDecision::Accept));
-    assert_eq!(again, Err(TrustError::NotAsked));
+    assert_eq!(again, Err(NotAsked));
 }
 
 #[test]
@@ -186,7 +188,9 @@ fn a_no_and_no_answer_at_all_end_in_security_error() {
         let there = world.accept(juliet, xml(policy(juliet))).unwrap();
         world.run();
         let tunnel = if asks_initiator { here } else { there };
-        assert!(matches!(&*world.take_events(asked), [Event::TrustRequired { previous, .. }] if previous.is_empty()));
+        assert!(
+            matches!(&*world.take_events(asked), [Event::TrustRequired { question, .. }] if question.previous.is_empty())
+        );
         if answers {
             world.with(asked, |engine, now| engine.tunnel(tunnel).unwrap().trust(now, TrustDecision::Refuse)).unwrap();
             world.run();
@@ -220,11 +224,11 @@ fn while_the_responder_judges_the_initiator_is_secured_and_not_confirmed() {
     assert!(matches!(&*events, [Event::Secured { security, .. }] if !security.confirmed), "{events:?}");
     // L7: without a confirmation nothing is remembered.
     let peer = world.jid(juliet).to_bare();
-    assert!(!world.with_store(romeo, |store| store.record(&peer).secured_before()));
+    assert!(!world.with_store(romeo, |store| store.record(&peer).unwrap().secured_before()));
     world.with(juliet, |engine, now| engine.tunnel(there).unwrap().trust(now, TrustDecision::Accept)).unwrap();
     world.run();
     assert!(matches!(&*world.take_events(romeo), [Event::Confirmed { .. }]));
-    assert!(world.with_store(romeo, |store| store.record(&peer).secured_before()));
+    assert!(world.with_store(romeo, |store| store.record(&peer).unwrap().secured_before()));
 }
 
 /// There the initiator cannot be done before the responder's Finished, which waits for the judgement.

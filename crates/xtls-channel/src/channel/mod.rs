@@ -11,6 +11,9 @@ mod read;
 mod start;
 mod trust;
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 
 use xtls_stanza::{Fingerprint, Method};
@@ -23,7 +26,7 @@ use crate::{
     fault::Fault,
     judgement::{Announcements, Verified},
     password::Password,
-    rules::{Choice, Peer, Unofferable},
+    rules::{Choice, Offered, Policy, Said, Unofferable},
     security::{Authentication, Security},
     store::StoreError,
     terms::Terms,
@@ -81,6 +84,18 @@ struct Running {
     early: Vec<u8>,
 }
 
+/// What a call reads by and writes to.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_structs, reason = "tunnels and links make it")]
+pub struct Io<'c> {
+    /// What is shared with other channels.
+    pub env: &'c mut Environment,
+    /// Where plaintext is appended, once the peer is accepted and, in TLS 1.3, has accepted us.
+    pub plaintext: &'c mut Vec<u8>,
+    /// Where records to be sent are appended.
+    pub out: &'c mut Vec<u8>,
+}
+
 /// What came of a call. The fields are in the order in which they are to be heeded.
 #[derive(Debug, Default)]
 #[must_use]
@@ -131,6 +146,17 @@ pub enum TrustDecision {
     Refuse,
 }
 
+impl Side {
+    /// A short and stable name, for logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiator => "initiator",
+            Self::Responder => "responder",
+        }
+    }
+}
+
 impl Channel {
     /// A channel with the peer of this address, under these terms. The store is asked what is known of it.
     ///
@@ -144,8 +170,7 @@ impl Channel {
         rule: Announcements,
         env: &Environment,
     ) -> Result<Self, Box<Fault>> {
-        let policy = terms.policy();
-        let said = terms.said();
+        let (policy, said) = (Policy::of(&terms), Said::by(&terms));
         let trust = Trust::new(side, peer, policy, said, rule, env)?;
         let state = State::Choosing { secret: terms.password, hello: Vec::new() };
         Ok(Self { side, trust: Some(Box::new(trust)), state })
@@ -189,6 +214,18 @@ impl Channel {
         self.trust.as_ref().map_or(&[], |trust| trust.pins())
     }
 
+    /// The methods by which the peer was secured before, when this was last asked.
+    #[must_use]
+    pub fn secured_by(&self) -> &[Method] {
+        self.trust.as_ref().map_or(&[], |trust| &trust.standing.secured_by)
+    }
+
+    /// Whether the initiator's address can be the user name of TLS-SRP.
+    #[must_use]
+    pub fn has_user_name(&self) -> bool {
+        self.trust.as_ref().is_some_and(|trust| trust.standing.has_user_name)
+    }
+
     /// The announcement that a certificate contradicts.
     #[must_use]
     pub fn contradicted_by(&self, certificate: &PeerCertificate) -> Option<Fingerprint> {
@@ -205,7 +242,7 @@ impl Channel {
     #[must_use]
     pub fn choose(&self, methods: &[Method]) -> Choice {
         match &self.trust {
-            Some(trust) => trust.choose(Peer { methods, announced: &trust.announced }),
+            Some(trust) => trust.choose(Offered { methods, announced: &trust.announced }),
             None => Choice::Refuse(Fault::Internal("a client has no methods to choose from")),
         }
     }
@@ -213,8 +250,15 @@ impl Channel {
     /// The user has answered: this is the password, or there is none.
     pub fn provide_password(&mut self, password: Option<Password>) {
         if let (Some(trust), State::Choosing { secret, .. }) = (&mut self.trust, &mut self.state) {
-            trust.told(password.is_some());
+            trust.standing.said = if password.is_some() { Said::Password } else { Said::NoPassword };
             *secret = password;
+        }
+    }
+
+    /// The user has not answered in time. That is no word on whether there is a password, so no leap of faith follows from it.
+    pub fn password_not_answered(&mut self) {
+        if let Some(trust) = &mut self.trust {
+            trust.standing.said = Said::NoAnswer;
         }
     }
 
@@ -222,6 +266,12 @@ impl Channel {
     #[must_use]
     pub fn has_begun(&self) -> bool {
         !matches!(&self.state, State::Choosing { hello, .. } if hello.is_empty())
+    }
+
+    /// Whether no TLS session is made yet: the first bytes go to [`Channel::listen`].
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        matches!(self.state, State::Choosing { .. })
     }
 
     /// Whether the handshake runs.
@@ -343,7 +393,7 @@ impl Channel {
         let peer_closed = self.peer_closed();
         let state = core::mem::replace(&mut self.state, State::Closed { security: None, peer_closed });
         if let State::Encrypted(tls) = state
-            && let Some(mut security) = read::security_of(&tls, Method::X509, by, Vec::new(), true, env)
+            && let Some(mut security) = read::security_of(&tls, Method::X509, &Verified::by_itself(by), true, env)
         {
             if by == Authentication::Sasl {
                 // A certificate that has proven nothing does not stand where it could be taken for a proof.

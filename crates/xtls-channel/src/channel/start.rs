@@ -6,7 +6,7 @@ use xtls_tls::{
     TlsSession, TlsVersion, TowardsClient, TowardsServer, Verification, client_hello_method,
 };
 
-use super::{Channel, Progress, Running, Side, State, trust::Trust};
+use super::{Channel, Io, Progress, Running, Side, State, trust::Trust};
 use crate::{environment::Environment, fault::Fault, judgement::only_pins, password::Password, terms::TrustPolicy};
 
 /// How records between peers are made.
@@ -77,9 +77,7 @@ impl Channel {
         &mut self,
         block: &[u8],
         Listen { agreed, answered, start }: Listen<'_>,
-        env: &mut Environment,
-        plaintext: &mut Vec<u8>,
-        out: &mut Vec<u8>,
+        io: &mut Io<'_>,
     ) -> Progress {
         let State::Choosing { hello, .. } = &mut self.state else { return Progress::default() };
         hello.extend_from_slice(block);
@@ -90,20 +88,20 @@ impl Channel {
                 ClientHelloMethod::Srp => Method::Srp,
                 // One method is agreed on before TLS begins; we do not choose in the initiator's stead.
                 ClientHelloMethod::Mixed => {
-                    return Progress::failed(Fault::NoCommonMethod { offered: Vec::new() });
+                    return failed(Fault::NoCommonMethod { offered: Vec::new() });
                 }
                 // What is no ClientHello is refused by the TLS that most peers would mean.
                 ClientHelloMethod::X509 | ClientHelloMethod::NotClientHello | _ => Method::X509,
             },
         };
         if !answered.contains(&method) {
-            return Progress::failed(Fault::NoCommonMethod { offered: vec![method] });
+            return failed(Fault::NoCommonMethod { offered: vec![method] });
         }
         let hello = core::mem::take(hello);
-        if let Err(fault) = self.start(method, start, env, out) {
-            return Progress::failed(fault);
+        if let Err(fault) = self.start(method, start, io.env, io.out) {
+            return failed(fault);
         }
-        let progress = self.read(&hello, env, plaintext, out);
+        let progress = self.read(&hello, io);
         Progress { started: Some(method), ..progress }
     }
 
@@ -158,6 +156,10 @@ impl Channel {
 impl Start {
     /// Records of any size, and no ticket.
     pub const PLAIN: Self = Self { max_record: MAX_RECORD, ticket: false };
+}
+
+fn failed(fault: impl Into<Box<Fault>>) -> Progress {
+    Progress::default().and(Err(fault.into()))
 }
 
 fn cannot_begin() -> Box<Fault> {

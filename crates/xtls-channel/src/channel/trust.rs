@@ -9,7 +9,7 @@ use crate::{
     fault::Fault,
     judgement::{Announcements, Judgement, Verified, judge},
     record::{Confirmation, Confirmed, TrustRecord},
-    rules::{self, Choice, Peer, Policy, Said, Standing, Unofferable},
+    rules::{self, Choice, Offered, Policy, Said, Standing, Unofferable},
     store::StoreError,
 };
 
@@ -39,19 +39,13 @@ impl Trust {
             Side::Initiator => env.own().clone(),
             Side::Responder => peer.clone(),
         };
-        let standing = env.standing(&peer, &initiator, said).map_err(|error| Box::new(Fault::Store(error)))?;
+        let standing = env.standing(&peer, &initiator, said)?;
         Ok(Self { peer, initiator, policy, standing, announced: Vec::new(), rule })
     }
 
     pub(super) fn refresh(&mut self, env: &Environment) -> Result<(), Box<Fault>> {
-        self.standing = env
-            .standing(&self.peer, &self.initiator, self.standing.said)
-            .map_err(|error| Box::new(Fault::Store(error)))?;
+        self.standing = env.standing(&self.peer, &self.initiator, self.standing.said)?;
         Ok(())
-    }
-
-    pub(super) fn told(&mut self, has_password: bool) {
-        self.standing.said = if has_password { Said::Password } else { Said::NoPassword };
     }
 
     pub(super) fn offerable(&self) -> Result<Vec<Method>, Unofferable> {
@@ -62,7 +56,7 @@ impl Trust {
         rules::takes_unknown(&self.policy, &self.standing)
     }
 
-    pub(super) fn choose(&self, theirs: Peer<'_>) -> Choice {
+    pub(super) fn choose(&self, theirs: Offered<'_>) -> Choice {
         rules::choose(theirs, &self.policy, &self.standing)
     }
 
@@ -108,7 +102,7 @@ impl Trust {
         verified: &mut Verified,
         env: &mut Environment,
     ) -> Result<Option<StoreError>, Box<Fault>> {
-        /// Each turn needs somebody else to have written in between.
+        /// Each turn needs somebody else to have written meanwhile.
         const TURNS: usize = 4;
         for _ in 0..TURNS {
             let confirmed = Confirmed::new(method, verified.judged_by.clone(), verified.learn);
@@ -120,7 +114,7 @@ impl Trust {
                 Err(error) => return Ok(Some(error)),
                 Ok(Confirmation::PinsChanged) => {}
             }
-            let record = env.record(&self.peer).map_err(|error| Box::new(Fault::Store(error)))?;
+            let record = env.record(&self.peer)?;
             let Some(certificate) = tls.peer_certificate() else {
                 return Err(Fault::NotTrusted { fingerprint: None }.into());
             };
@@ -128,13 +122,13 @@ impl Trust {
                 Judgement::Accept(verified) => verified,
                 Judgement::Refuse(fault) => return Err(fault.into()),
                 // The user was asked about another peer, as it were, and is not asked again.
-                Judgement::Ask { previous: pinned } => {
+                Judgement::Ask { certificate, previous: pinned } => {
                     let presented = Some(certificate.fingerprint_sha256());
                     return Err(Fault::CertificateChanged { presented, pinned }.into());
                 }
             };
         }
-        Err(Fault::Store(StoreError::new("the pins of the peer change all the time")).into())
+        Err(StoreError::new("the pins of the peer change all the time").into())
     }
 
     fn judge_by(

@@ -10,8 +10,8 @@ pub(crate) enum LinkCommand {
     /// Wait for links, print messages and send lines of standard input
     ///
     /// One peer is served at a time; others are turned away meanwhile. Lines of standard input go to the peer that is
-    /// served. The end of input closes in order; input that ends before any line and any link only means that nothing will
-    /// be typed.
+    /// served. The end of input closes in order; empty standard input just means that there is nothing to
+    /// send.
     Listen(LinkListenArgs),
 
     /// Open a link to a peer: lines of standard input are messages, the end of input closes in order
@@ -23,7 +23,7 @@ pub(crate) enum LinkCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct LinkArgs {
-    /// The own bare address, by which the peer knows us [default: the names of the user and of the machine]
+    /// Your bare address, by which the peer knows us [default: the names of the user and of the machine]
     #[arg(long, value_name = "BAREJID")]
     pub(crate) jid: Option<BareJid>,
 
@@ -56,7 +56,7 @@ pub(crate) struct LinkListenArgs {
     #[arg(long, conflicts_with = "pipe")]
     pub(crate) echo: bool,
 
-    /// Announce the own name, address and port on the local network (mDNS)
+    /// Announce your name, address and port on the local network (mDNS)
     #[arg(long)]
     pub(crate) announce: bool,
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jid::{BareJid, FullJid};
-use xtls::Profile;
+use xtls::jingle::Profile;
 
 use super::{AccountArgs, TrustArgs};
 use crate::exit::Failure;
@@ -52,11 +52,11 @@ pub(crate) struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for a peer")]
 pub(crate) struct PeerArgs {
-    /// The own full address, such as juliet@capulet.example/xtls
+    /// Your full address, such as juliet@capulet.example/xtls
     #[arg(long, value_name = "FULLJID")]
     pub(crate) jid: Option<FullJid>,
 
-    /// Do not ask the peer what it is ready for: that shows it, and the servers, the own fingerprints
+    /// Do not ask the peer what it is ready for: that shows it, and the servers, your fingerprints
     #[arg(long)]
     pub(crate) no_offer: bool,
 
@@ -72,7 +72,7 @@ pub(crate) struct PeerArgs {
     #[arg(long, conflicts_with = "ca_file")]
     pub(crate) insecure_plaintext: bool,
 
-    /// Write a line of JSON for each stanza and each event to a new file, without what is said in them
+    /// Write a line of JSON for each stanza and each event to a new file, without message content
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 

@@ -38,7 +38,7 @@ impl Framing {
         Self { reader }
     }
 
-    /// Reads on in `input` and moves it behind what was used; `None` when all of it was used and more is needed.
+    /// Reads on in `input` and moves it past what was used; `None` when all of it was used and more is needed.
     pub(super) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, ParseError> {
         Ok(match self.reader.read(input)? {
             Some(StreamItem::Stanza(element)) => Some(Frame::Element(element)),

@@ -1,24 +1,24 @@
-//! Own certificates: one PEM file with certificate and key for each account.
+//! Your certificates: one PEM file with certificate and key for each account.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jid::BareJid;
-use xtls::{Fingerprint, Identity, KeyAlgorithm};
+use xtls::{Identity, tls::KeyAlgorithm, trust::Fingerprint};
 use zeroize::Zeroizing;
 
 use super::{DataDir, file};
 use crate::clock;
 use crate::exit::Failure;
 
-/// The directory of the own certificates, in the data directory.
+/// The directory of your certificates, in the data directory.
 const IDENTITIES: &str = "identities";
 /// Largest file that is read: a key, and a chain of certificates as long as they may be.
 const MAX_FILE: u64 = 128 * 1024;
 
 impl DataDir {
-    /// The own certificate for an account, made if there is none: with a key of this kind, if one is asked for.
+    /// Your certificate for an account, made if there is none: with a key of this kind, if one is asked for.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl DataDir {
                 _ => Ok(found),
             };
         }
-        let identity = Identity::generate(jid, kind.unwrap_or_default(), clock::unix().as_secs())
+        let identity = Identity::generate(jid, kind.unwrap_or_default(), clock::unix())
             .map_err(|e| Failure::other(format!("no certificate can be made for {jid}: {e}")))?;
         let pem = identity.to_pem();
         let text = Zeroizing::new(format!("{}{}", pem.certificate, pem.key.expose()));
@@ -49,7 +49,7 @@ impl DataDir {
         Ok(identity)
     }
 
-    /// Every own certificate, in the order of the file names.
+    /// Every certificate of yours, in the order of the file names.
     ///
     /// # Errors
     ///

@@ -2,6 +2,7 @@
 
 mod file;
 mod identity;
+mod lock;
 mod servers;
 mod trust;
 

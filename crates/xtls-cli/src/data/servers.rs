@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use jid::BareJid;
 use serde::{Deserialize, Serialize};
-use xtls::Fingerprint;
+use xtls::trust::Fingerprint;
 
 use super::file;
 use crate::exit::Failure;

@@ -1,29 +1,39 @@
 //! The trust file: which certificates peers are known by.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
 
 use jid::BareJid;
-use serde::{Deserialize, Serialize};
-use xtls::{Attempts, Confirmed, Fingerprint, Learned, Method, PasswordOutcome, Pin, TrustRecord, TrustStore};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use xtls::tls::UnixTime;
+use xtls::trust::{
+    Attempts, Confirmation, Confirmed, Fingerprint, Guess, Learned, Method, Permit, Pin, StoreError, TrustRecord,
+    TrustStore,
+};
 
 use super::file;
+use super::lock::{self, Lock};
 use crate::exit::Failure;
 
 /// The version of the format that is written and understood.
 const VERSION: u32 = 1;
 
+/// How long another process may keep us from writing, until that is a failure.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The peers that are known.
+type Records = BTreeMap<BareJid, TrustRecord>;
+
 /// The trust file as it was read last; changes are written at once.
 #[derive(Debug)]
 pub(crate) struct TrustFile {
     path: PathBuf,
-    records: BTreeMap<BareJid, TrustRecord>,
-    /// Wrong passwords that could not be written: they count for this run at least.
-    unwritten: BTreeMap<BareJid, Attempts>,
-    /// What went wrong when the engine had something to remember; the engine itself cannot be told.
-    failure: Option<Failure>,
+    records: Records,
 }
 
 /// The file's own words.
@@ -42,7 +52,7 @@ struct StoredPeer {
     secured: bool,
     /// By which methods; without it, as files were written once, what the pins leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    secured_by: Vec<StoredMethod>,
+    secured_by: Vec<Word<Method>>,
     /// Passwords that were tried in vain, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wrong_passwords: Option<StoredAttempts>,
@@ -62,21 +72,24 @@ struct StoredAttempts {
 struct StoredPin {
     /// `sha-256:` and hex.
     fingerprint: String,
-    learned: StoredLearned,
+    learned: Word<Learned>,
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum StoredLearned {
-    Manual,
-    LeapOfFaith,
+/// What is stored by its own name.
+#[derive(Clone, Copy, Debug)]
+struct Word<T>(T);
+
+impl<T: Display> Serialize for Word<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum StoredMethod {
-    X509,
-    Srp,
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Word<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map(Self).map_err(|e| D::Error::custom(format_args!("{name:?}: {e}")))
+    }
 }
 
 /// Only the version, for a file of another one.
@@ -93,7 +106,7 @@ impl TrustFile {
     /// When it is damaged, of another version, or cannot be read. It stays as it is.
     pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
         let records = read(&path)?;
-        Ok(Self { path, records, unwritten: BTreeMap::new(), failure: None })
+        Ok(Self { path, records })
     }
 
     /// All peers with their records, in the order of their addresses.
@@ -126,13 +139,10 @@ impl TrustFile {
         })
     }
 
-    /// What went wrong since the last call, while the engine had something to remember.
-    pub(crate) fn take_failure(&mut self) -> Option<Failure> {
-        self.failure.take()
-    }
-
-    /// Changes what the file says now: another process may have written it since it was read.
-    fn change<R>(&mut self, change: impl FnOnce(&mut BTreeMap<BareJid, TrustRecord>) -> R) -> Result<R, Failure> {
+    /// Changes what the file says now: another process may have written it since it was read, and waits until this one is
+    /// done.
+    fn change<R>(&mut self, change: impl FnOnce(&mut Records) -> R) -> Result<R, Failure> {
+        let _lock = Lock::of(&self.path, PATIENCE).map_err(|e| self.not_locked(&e))?;
         let before = read(&self.path)?;
         let mut records = before.clone();
         let result = change(&mut records);
@@ -143,70 +153,69 @@ impl TrustFile {
         Ok(result)
     }
 
-    fn write(&self, records: &BTreeMap<BareJid, TrustRecord>) -> Result<(), Failure> {
+    /// Changes what the file says of a peer.
+    fn change_peer<R>(&mut self, peer: &BareJid, change: impl FnOnce(&mut TrustRecord) -> R) -> Result<R, StoreError> {
+        let changed = self.change(|records| {
+            let before = records.get(peer).cloned().unwrap_or_default();
+            let mut record = before.clone();
+            let result = change(&mut record);
+            if record != before {
+                records.insert(peer.clone(), record);
+            }
+            result
+        });
+        changed.map_err(StoreError::new)
+    }
+
+    fn write(&self, records: &Records) -> Result<(), Failure> {
         let peers = records.iter().map(|(peer, record)| (peer.to_string(), StoredPeer::from(record))).collect();
-        let unwritable = |e: io::Error| {
-            Failure::other(format!(
-                "the trust file {} cannot be written: {e}; check the permissions of its directory",
-                self.path.display()
-            ))
-        };
+        let unwritable = |e: io::Error| self.unwritable(&format!("{e}; check the permissions of its directory"));
         let mut text =
             serde_json::to_vec_pretty(&Stored { version: VERSION, peers }).map_err(|e| unwritable(e.into()))?;
         text.push(b'\n');
         file::write_private(&self.path, &text).map_err(unwritable)
     }
+
+    fn not_locked(&self, e: &io::Error) -> Failure {
+        let lock = lock::name_of(&self.path);
+        let lock = lock.display();
+        self.unwritable(&match e.kind() {
+            io::ErrorKind::TimedOut => {
+                format!("another process has held {lock} for {} s; end it, or try again", PATIENCE.as_secs())
+            }
+            _ => format!("{lock} cannot be locked: {e}; check the permissions of its directory"),
+        })
+    }
+
+    fn unwritable(&self, why: &str) -> Failure {
+        Failure::other(format!("the trust file {} cannot be written: {why}", self.path.display()))
+    }
 }
 
 impl TrustStore for TrustFile {
-    /// What the file says now, so that trust that was given or taken away elsewhere counts at once; what it said last if
-    /// it cannot be read.
-    fn record(&self, peer: &BareJid) -> TrustRecord {
-        let now = read(&self.path);
-        let records = now.as_ref().unwrap_or(&self.records);
-        let mut record = records.get(peer).cloned().unwrap_or_default();
-        add_unwritten(&mut record, self.unwritten.get(peer));
-        record
+    /// What the file says now, so that trust that was given or taken away elsewhere counts at once. It is replaced as a
+    /// whole, so that reading it needs no lock.
+    fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError> {
+        Ok(read(&self.path).map_err(StoreError::new)?.remove(peer).unwrap_or_default())
     }
 
-    fn confirmed(&mut self, peer: &BareJid, confirmed: &Confirmed) {
-        // Remembered for this run in any case.
-        self.records.entry(peer.clone()).or_default().confirm(confirmed);
-        let changed = self.change(|records| records.entry(peer.clone()).or_default().confirm(confirmed));
-        if let Err(failure) = changed {
-            self.failure = Some(failure);
-        }
+    fn begin_guess(&mut self, _: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
+        self.change_peer(peer, |record| record.begin_guess(guess))
     }
 
-    fn password_tried(&mut self, peer: &BareJid, outcome: PasswordOutcome, unix_time: u64) {
-        let mut known = self.record(peer);
-        let unwritten = self.unwritten.remove(peer);
-        let changed = self.change(|records| {
-            let record = records.entry(peer.clone()).or_default();
-            add_unwritten(record, unwritten.as_ref());
-            record.password_tried(outcome, unix_time);
-        });
-        if let Err(failure) = changed {
-            known.password_tried(outcome, unix_time);
-            self.unwritten.insert(peer.clone(), known.attempts);
-            self.failure = Some(failure);
-        }
+    fn guess_was_right(&mut self, _: &BareJid, peer: &BareJid) -> Result<(), StoreError> {
+        self.change_peer(peer, TrustRecord::guess_was_right)
+    }
+
+    fn confirm(&mut self, peer: &BareJid, confirmed: &Confirmed) -> Result<Confirmation, StoreError> {
+        self.change_peer(peer, |record| record.confirm(confirmed))
     }
 }
 
-/// Counts wrong passwords that the file does not know of.
-fn add_unwritten(record: &mut TrustRecord, unwritten: Option<&Attempts>) {
-    if let Some(attempts) = unwritten
-        && attempts.failed > record.attempts.failed
-    {
-        record.attempts = *attempts;
-    }
-}
-
-fn read(path: &Path) -> Result<BTreeMap<BareJid, TrustRecord>, Failure> {
+fn read(path: &Path) -> Result<Records, Failure> {
     let text = match fs::read(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Records::new()),
         Err(e) => {
             return Err(Failure::other(format!(
                 "the trust file {} cannot be read: {e}; check its permissions",
@@ -228,7 +237,7 @@ fn read(path: &Path) -> Result<BTreeMap<BareJid, TrustRecord>, Failure> {
         )));
     }
     let stored: Stored = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
-    let mut records = BTreeMap::new();
+    let mut records = Records::new();
     for (peer, stored) in stored.peers {
         let peer = peer.parse().map_err(|e| damaged(&format!("{peer:?} is no bare address: {e}")))?;
         records.insert(peer, stored.record().map_err(|e| damaged(&e))?);
@@ -239,11 +248,8 @@ fn read(path: &Path) -> Result<BTreeMap<BareJid, TrustRecord>, Failure> {
 impl StoredPeer {
     fn record(&self) -> Result<TrustRecord, String> {
         let mut record = TrustRecord::default();
-        for method in &self.secured_by {
-            record.note_secured(match method {
-                StoredMethod::X509 => Method::X509,
-                StoredMethod::Srp => Method::Srp,
-            });
+        for Word(method) in &self.secured_by {
+            record.note_secured(*method);
         }
         if self.secured && self.secured_by.is_empty() {
             // Nothing but a password has ever secured a peer without a pin, before methods were written down.
@@ -252,40 +258,25 @@ impl StoredPeer {
         for pin in &self.pins {
             let fingerprint: Fingerprint =
                 pin.fingerprint.parse().map_err(|e| format!("{:?} is no fingerprint: {e}", pin.fingerprint))?;
-            let learned = match pin.learned {
-                StoredLearned::Manual => Learned::Manual,
-                StoredLearned::LeapOfFaith => Learned::LeapOfFaith,
-            };
-            record.add(Pin::new(fingerprint, learned));
+            record.add(Pin::new(fingerprint, pin.learned.0));
         }
         if let Some(wrong) = self.wrong_passwords {
             record.attempts.failed = wrong.count;
-            record.attempts.last_unix = wrong.last;
+            record.attempts.last = UnixTime::since_unix_epoch(Duration::from_secs(wrong.last));
         }
         Ok(record)
     }
 }
 
-fn stored_method(method: Method) -> StoredMethod {
-    if method == Method::Srp { StoredMethod::Srp } else { StoredMethod::X509 }
-}
-
 impl From<&TrustRecord> for StoredPeer {
     fn from(record: &TrustRecord) -> Self {
-        let stored = |pin: &Pin| StoredPin {
-            fingerprint: pin.fingerprint.to_string(),
-            learned: if pin.learned == Learned::LeapOfFaith {
-                StoredLearned::LeapOfFaith
-            } else {
-                StoredLearned::Manual
-            },
-        };
-        let Attempts { failed, last_unix, .. } = record.attempts;
+        let stored = |pin: &Pin| StoredPin { fingerprint: pin.fingerprint.to_string(), learned: Word(pin.learned) };
+        let Attempts { failed, last, .. } = record.attempts;
         Self {
             pins: record.pins.iter().map(stored).collect(),
             secured: record.secured_before(),
-            secured_by: record.secured_by.iter().map(|method| stored_method(*method)).collect(),
-            wrong_passwords: (failed > 0).then_some(StoredAttempts { count: failed, last: last_unix }),
+            secured_by: record.secured_by.iter().copied().map(Word).collect(),
+            wrong_passwords: (failed > 0).then_some(StoredAttempts { count: failed, last: last.as_secs() }),
         }
     }
 }

@@ -4,9 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jid::FullJid;
+use xtls::Setup;
+use xtls::tls::UnixTime;
 use xtls::{
-    Config, Disposition, Engine, Event, Identity, KeyAlgorithm, Local, MemoryTrustStore, Pin, Profile, TunnelId,
-    TunnelOptions,
+    Config, Disposition, Engine, Event, Identity, Local, TunnelId, TunnelOptions,
+    jingle::Profile,
+    tls::KeyAlgorithm,
+    trust::{MemoryTrustStore, Pin},
 };
 use xtls_stanza::{Element, Limits};
 use xtls_testkit::Relay;
@@ -65,19 +69,19 @@ impl Entity {
         store: Arc<Mutex<MemoryTrustStore>>,
         profile: Profile,
         now: Instant,
-        unix: Duration,
+        unix: UnixTime,
     ) -> Result<Self, Failure> {
         let impossible = |e: &dyn std::fmt::Display| Failure::other(format!("the demonstration cannot start: {e}"));
         let jid: FullJid = address.parse().map_err(|e| impossible(&e))?;
-        let identity =
-            Identity::generate(&jid.to_bare(), KeyAlgorithm::default(), unix.as_secs()).map_err(|e| impossible(&e))?;
+        let identity = Identity::generate(&jid.to_bare(), KeyAlgorithm::default(), unix).map_err(|e| impossible(&e))?;
         let local = Local::new(jid.clone(), identity.clone());
         let mut seed = [0; 32];
         local.provider.secure_random.fill(&mut seed).map_err(|_| impossible(&"there are no random numbers"))?;
         let mut config = Config::default();
         config.sole_handler = true;
         config.profile = profile;
-        let engine = Engine::new(config, local, Box::new(store), seed, now, unix).map_err(|e| impossible(&e))?;
+        let setup = Setup::new(local, Box::new(store), seed, unix).with_config(config);
+        let engine = Engine::new(setup, now).map_err(|e| impossible(&e))?;
         let disco = Disco::new(&jid.to_bare(), &engine.features())?;
         Ok(Self { name, jid, identity, engine, disco, events: Vec::new() })
     }

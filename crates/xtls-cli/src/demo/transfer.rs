@@ -139,7 +139,7 @@ fn broken(pair: &mut Pair) -> Failure {
     Failure::other(format!("the transfer broke off: {why}"))
 }
 
-/// A bar on standard error, when a person watches.
+/// A bar on standard error, when a user watches.
 fn progress_bar(output: Output, length: u64) -> ProgressBar {
     let target = if output.is_interactive() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(length), target);

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use xtls::{Element, LinkEvent, LinkSendError};
+use xtls::link::LinkEvent;
+use xtls::{Element, error::SendError};
 use xtls_stanza::Limits;
 
+use super::Wire;
 use super::end::End;
 use super::open::report_closed;
 use super::verdict;
@@ -13,7 +15,6 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::output::Report;
 use crate::session::{self, Input, Lines, MAX_WAITING, Signals};
-use crate::wire::Wire;
 
 /// How long the orderly end may take; the link's own timer is shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -28,7 +29,7 @@ pub(super) struct Typed {
     pub(super) ended: bool,
 }
 
-/// Whether the person at the keyboard wants to end.
+/// Whether the user at the keyboard wants to end.
 pub(super) type Leaves = bool;
 
 impl Typed {
@@ -104,10 +105,10 @@ pub(super) async fn talk(
 impl Talk<'_> {
     /// Does what an event asks for, and tells of it. Gives back how the link ended, if it did.
     fn handle(&mut self, event: LinkEvent) -> Option<Result<Leaves, Failure>> {
-        self.end.tell_of_memory();
         match event {
-            LinkEvent::Stanza(stanza) => return self.receive(&stanza).err().map(Err),
+            LinkEvent::Stanza { stanza } => return self.receive(&stanza).err().map(Err),
             LinkEvent::Writable => self.flush(),
+            LinkEvent::StoreFailed { error } => self.end.store_failed(self.wire, &error),
             LinkEvent::Impersonation { from } => {
                 self.end.output.error(&format!("a message in the name of {from} came over the link and was dropped"));
             }
@@ -167,8 +168,8 @@ impl Talk<'_> {
         while let Some(stanza) = self.waiting.front() {
             match self.wire.link.send(clock::now(), stanza) {
                 // LinkEvent::Writable tells when to go on.
-                Err(LinkSendError::Full) => break,
-                Err(e @ LinkSendError::TooLarge) => self.end.output.error(&format!("a message was not sent: {e}")),
+                Err(SendError::Full) => break,
+                Err(e @ SendError::TooLarge) => self.end.output.error(&format!("a message was not sent: {e}")),
                 // Else the link is ending, and its end says so.
                 Ok(()) | Err(_) => {}
             }

@@ -4,8 +4,10 @@ use std::cell::Cell;
 
 use jid::Jid;
 use tokio::net::TcpStream;
-use xtls::{Link, LinkError, LinkTermsError};
+use xtls::error::TermsError;
+use xtls::link::{LinkError, PeerLink};
 
+use super::Wire;
 use super::address::PORT;
 use super::chat::{self, Typed};
 use super::end::End;
@@ -19,7 +21,6 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::reach;
 use crate::session::{Lines, Signals};
-use crate::wire::Wire;
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) -> Result<(), Failure> {
     let at = Server::parse("", &args.address, PORT)?;
@@ -27,12 +28,12 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) 
     reach::check(&end.rules, &end.trust(), &args.peer)?;
     let stream = dial(&end, &at).await?;
     let mut signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
-    let link = Link::to_peer(end.setup()?, Jid::from(args.peer.clone()), end.terms(), clock::now());
-    let mut wire = Wire::new(stream, link.map_err(|e| cannot_begin(e, args))?);
+    let link = PeerLink::connect(end.setup()?, Jid::from(args.peer.clone()), end.terms(), clock::now());
+    let mut wire = Wire::new(stream, link.map_err(|e| cannot_begin(e, &end, args))?);
     let (named, busy) = (std::slice::from_ref(&args.peer), Cell::new(false));
     let guests = Guests { named, busy: &busy };
     let opened = tokio::select! {
-        opened = open(&end, &mut wire, &guests, &args.address) => opened,
+        opened = open(&end, &mut wire, &guests, &args.address) => opened.and_then(|opened| opened),
         // Nothing is open that could end in order.
         () = signals.next() => {
             wire.link.close(clock::now());
@@ -68,13 +69,14 @@ async fn dial(end: &End, at: &Server) -> Result<TcpStream, Failure> {
     }
 }
 
-fn cannot_begin(e: LinkError, args: &LinkConnectArgs) -> Failure {
+fn cannot_begin(e: LinkError, end: &End, args: &LinkConnectArgs) -> Failure {
     match e {
         LinkError::OwnAddress => Failure::usage(format!(
             "--peer {} is the name of this end too: give both ends names of their own with --jid",
             args.peer
         )),
-        LinkError::Terms(LinkTermsError::UserName) => {
+        LinkError::Terms(TermsError::Store) => reach::unreadable(&end.trust(), &args.peer),
+        LinkError::Terms(TermsError::UserName) => {
             Failure::usage(format!("{e}: it has more than 255 bytes, or unusual characters"))
         }
         LinkError::Terms(e) => Failure::security(format!("no link with {} can be made: {e}", args.peer)),

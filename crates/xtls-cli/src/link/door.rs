@@ -8,13 +8,13 @@ use futures::future::LocalBoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use jid::BareJid;
 use tokio::net::{TcpListener, TcpStream};
-use xtls::Link;
+use xtls::link::PeerLink;
 
+use super::Wire;
 use super::end::End;
 use super::open::{Guests, open};
 use crate::clock;
-use crate::exit::{Code, Failure};
-use crate::wire::Wire;
+use crate::exit::Failure;
 
 /// Most connections that are seen to at once; others wait until one of these has come to something.
 const MAX_GREETED: usize = 16;
@@ -72,12 +72,11 @@ impl<'a> Door<'a> {
 
 /// Sees to a connection until its link is open. Whoever fails is told of, and does not end the command.
 async fn greet(end: &End, guests: Guests<'_>, stream: TcpStream, from: SocketAddr) -> Result<Option<Wire>, Failure> {
-    let link = Link::from_peer(end.setup()?, None, clock::now());
+    let link = PeerLink::listen(end.setup()?, None, clock::now());
     let link = link.map_err(|e| Failure::other(format!("no link can be made: {e}")))?;
     let mut wire = Wire::new(stream, link);
-    match open(end, &mut wire, &guests, &from.to_string()).await {
+    match open(end, &mut wire, &guests, &from.to_string()).await? {
         Ok(()) => Ok(Some(wire)),
-        Err(failure) if failure.code == Code::Other => Err(failure),
         Err(failure) => {
             end.output.error(&failure.message);
             wire.finish().await;

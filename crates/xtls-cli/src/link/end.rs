@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jid::{BareJid, Jid};
-use xtls::{LinkConfig, LinkLocal, LinkSetup, LinkTerms, PeerCertificate};
+use jid::Jid;
+use xtls::link::{LinkConfig, LinkSetup};
+use xtls::{Local, Terms, trust::StoreError};
 
-use super::address;
+use super::{Wire, address};
 use crate::args::LinkArgs;
 use crate::clock;
 use crate::data::{DataDir, TrustFile};
@@ -23,7 +24,7 @@ pub(super) struct End {
     pub(super) rules: Rules,
     pub(super) disco: Disco,
     pub(super) timeout: Duration,
-    local: LinkLocal,
+    local: Local<Jid>,
     trust: Arc<Mutex<TrustFile>>,
 }
 
@@ -46,7 +47,7 @@ impl End {
         crate::identity::report(output, jid.as_str(), &identity)?;
         let disco = Disco::new(&jid, &[])?;
         let timeout = Duration::from_secs(args.timeout);
-        let mut local = LinkLocal::new(Jid::from(jid), identity);
+        let mut local = Local::new(Jid::from(jid), identity);
         local.authorities = rules.authorities();
         Ok(Self { output, rules, disco, timeout, local, trust: Arc::new(Mutex::new(trust)) })
     }
@@ -60,7 +61,7 @@ impl End {
         let mut seed = [0; 32];
         self.random(&mut seed)?;
         let mut config = LinkConfig::default();
-        config.timers.step = self.timeout;
+        config.timers.answer = self.timeout;
         config.timers.handshake = self.timeout.saturating_mul(HANDSHAKE_STEPS);
         let store = Box::new(Arc::clone(&self.trust));
         Ok(LinkSetup::new(self.local.clone(), store, seed, clock::unix()).with_config(config))
@@ -76,13 +77,13 @@ impl End {
         random.map_err(|_| Failure::other("the operating system gives no random numbers"))
     }
 
-    /// The own name.
+    /// Your name.
     pub(super) fn jid(&self) -> &Jid {
         &self.local.jid
     }
 
     /// The conditions of a link.
-    pub(super) fn terms(&self) -> LinkTerms {
+    pub(super) fn terms(&self) -> Terms {
         self.rules.terms()
     }
 
@@ -91,24 +92,14 @@ impl End {
         self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the rules accept a certificate that is not pinned, of a peer that the command line may have `named`.
-    pub(super) fn vouches_for(&self, shown: &PeerCertificate, peer: &BareJid, named: bool) -> bool {
-        let accept = self.rules.vouches_for(shown, peer, named);
-        if !accept {
-            self.output.note(&format!("* refused the certificate {}", shown.fingerprint_sha256())).ok();
-        }
-        accept
-    }
-
     /// Tells of something on standard output.
     pub(super) fn report(&self, report: &Report<'_>) -> Result<(), Failure> {
         session::tell(self.output, report)
     }
 
-    /// Tells what went wrong while something had to be remembered.
-    pub(super) fn tell_of_memory(&self) {
-        if let Some(failure) = self.trust().take_failure() {
-            self.output.error(&failure.message);
-        }
+    /// Warns that what was learned of the other end could not be written.
+    pub(super) fn store_failed(&self, wire: &Wire, error: &StoreError) {
+        let peer = wire.link.peer().map(Jid::to_bare);
+        self.output.store_failed(peer.as_ref(), wire.link.security().map(|security| security.method), error);
     }
 }

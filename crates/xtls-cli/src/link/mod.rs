@@ -11,10 +11,15 @@ mod open;
 mod pipe;
 mod verdict;
 
+use xtls::link::Peer;
+
 use crate::args::LinkCommand;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::Output;
+
+/// A connection with a link between two peers on it.
+type Wire = crate::wire::Wire<Peer>;
 
 pub(crate) async fn run(output: Output, data: &DataDir, command: &LinkCommand) -> Result<(), Failure> {
     match command {

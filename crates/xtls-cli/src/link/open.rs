@@ -3,14 +3,16 @@
 use std::cell::Cell;
 
 use jid::{BareJid, Jid};
-use xtls::{LinkClosed, LinkEvent, TrustDecision};
+use xtls::link::{LinkAcceptError, LinkClosed, LinkEvent};
+use xtls::{TrustDecision, error::TermsError};
 
+use super::Wire;
 use super::end::End;
 use super::verdict;
 use crate::clock;
 use crate::exit::Failure;
 use crate::output::{Report, Secured};
-use crate::wire::Wire;
+use crate::reach;
 
 /// Who is let in.
 pub(super) struct Guests<'a> {
@@ -20,47 +22,50 @@ pub(super) struct Guests<'a> {
     pub(super) busy: &'a Cell<bool>,
 }
 
-/// Sees to a link until it is open; then the peer is being served.
+/// Whether a link is open, and else why it did not come to that.
+pub(super) type Opened = Result<(), Failure>;
+
+/// Sees to a link until it is open; then the peer is being served. `from` says who it was if the link does not know.
 ///
 /// # Errors
 ///
-/// Why it did not come to that. `from` says who it was if the link does not know.
-pub(super) async fn open(end: &End, wire: &mut Wire, guests: &Guests<'_>, from: &str) -> Result<(), Failure> {
+/// When this end cannot go on: nothing can be told any more.
+pub(super) async fn open(end: &End, wire: &mut Wire, guests: &Guests<'_>, from: &str) -> Result<Opened, Failure> {
     let (mut refused, mut serves) = (None, false);
     loop {
         let event = wire.event().await;
-        end.tell_of_memory();
         let now = clock::now();
         match event {
             LinkEvent::Incoming { peer } => refused = incoming(end, wire, guests, &peer)?,
-            LinkEvent::TrustRequired { certificate, .. } => {
-                let peer = wire.link.peer().map(Jid::to_bare);
-                let accept =
-                    peer.is_some_and(|peer| end.vouches_for(&certificate, &peer, guests.named.contains(&peer)));
-                let decision = if accept { TrustDecision::Accept } else { TrustDecision::Refuse };
+            LinkEvent::TrustRequired { question } => {
+                let decision = match wire.link.peer().map(Jid::to_bare) {
+                    Some(peer) => end.rules.judge(end.output, &peer, &question, guests.named.contains(&peer))?,
+                    None => TrustDecision::Refuse,
+                };
                 // It was asked just now.
                 let _ = wire.link.trust(now, decision);
             }
+            LinkEvent::StoreFailed { error } => end.store_failed(wire, &error),
             // The password was asked for before, if there is one.
             LinkEvent::PasswordRequired => drop(wire.link.provide_password(now, None)),
-            LinkEvent::Secured(security) if !guests.busy.replace(true) => {
+            LinkEvent::Secured { security } if !guests.busy.replace(true) => {
                 serves = true;
                 let peer = wire.link.peer().map_or(from, |peer| peer.as_str());
                 end.report(&Report::Secured(Secured::new(peer, &security)))?;
             }
-            LinkEvent::Secured(_) => {
+            LinkEvent::Secured { .. } => {
                 refused = Some(Failure::connection(format!("{from} was turned away: somebody else is being served")));
                 wire.link.close(now);
             }
-            LinkEvent::Opened if refused.is_none() => return end.report(&Report::StreamOpen),
+            LinkEvent::StreamOpened if refused.is_none() => return end.report(&Report::StreamOpen).map(Ok),
             LinkEvent::Closed(closed) => {
                 if serves {
                     guests.busy.set(false);
                 }
                 report_closed(end, &closed, 0)?;
-                let why = verdict::failure(&closed, from, false);
-                let why = refused.or(why);
-                return Err(why.unwrap_or_else(|| Failure::connection(format!("the link with {from} was called off"))));
+                let why = refused.or_else(|| verdict::failure(&closed, from, false));
+                let called_off = || Failure::connection(format!("the link with {from} was called off"));
+                return Ok(Err(why.unwrap_or_else(called_off)));
             }
             _ => {}
         }
@@ -76,18 +81,20 @@ fn incoming(end: &End, wire: &mut Wire, guests: &Guests<'_>, peer: &Jid) -> Resu
         return Ok(Some(Failure::connection(format!("{peer} was turned away: somebody else is being served"))));
     }
     let bare = peer.to_bare();
+    let refused = |why: &str| Failure::security(format!("a link from {peer} was refused: {why}"));
     let why = if !guests.named.is_empty() && !guests.named.contains(&bare) {
-        "--accept-from does not name it".to_owned()
+        refused("--accept-from does not name it")
     } else {
         end.report(&Report::Incoming { peer: peer.as_str() })?;
         match wire.link.accept(now, end.terms()) {
             Ok(()) => return Ok(None),
-            Err(e) => e.to_string(),
+            Err(LinkAcceptError::Terms(TermsError::Store)) => reach::unreadable(&end.trust(), &bare),
+            Err(e) => refused(&e.to_string()),
         }
     };
     // It was asked just now.
     let _ = wire.link.refuse(now);
-    Ok(Some(Failure::security(format!("a link from {peer} was refused: {why}"))))
+    Ok(Some(why))
 }
 
 /// Tells how a link ended.

@@ -8,12 +8,14 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use jid::Jid;
-use xtls::{Element, LinkClosed, LinkEvent, LinkReason, LinkSendError};
+use xtls::link::{LinkClosed, LinkEvent};
+use xtls::{CloseReason, Element, error::SendError};
 use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, Handled, Request,
 };
 use xtls_stanza::{Ids, Iq, IqType, Limits, StanzaError};
 
+use super::Wire;
 use super::end::End;
 use super::open::report_closed;
 use super::verdict;
@@ -22,7 +24,6 @@ use crate::exit::Failure;
 use crate::pipe::streams::{Input, Sink, Source};
 use crate::pipe::{self, Unacked};
 use crate::session::{self, Signals};
-use crate::wire::Wire;
 
 /// Bytes in a block before base64: with 32 of them in flight 1 MiB, as the bytestream allows.
 const BLOCK: u16 = 32 * 1024;
@@ -117,7 +118,8 @@ impl<'a> Flow<'a> {
             tokio::select! {
                 event = self.wire.event() => match event {
                     LinkEvent::Closed(closed) => return self.closed(&closed),
-                    LinkEvent::Stanza(stanza) => self.receive(&stanza),
+                    LinkEvent::Stanza { stanza } => self.receive(&stanza),
+                    LinkEvent::StoreFailed { error } => self.end.store_failed(&self.wire, &error),
                     // What came before is dealt with, and the next turn sends.
                     _ => {}
                 },
@@ -141,7 +143,6 @@ impl<'a> Flow<'a> {
                     return Err(Failure::connection(format!("{} does not answer the end", self.peer)));
                 }
             }
-            self.end.tell_of_memory();
         }
     }
 
@@ -183,7 +184,7 @@ impl<'a> Flow<'a> {
         }
         while let Some(stanza) = self.unsent.take().or_else(|| self.next_stanza()) {
             // If the link is ending, its end says what was lost.
-            if self.wire.link.send(clock::now(), &stanza) == Err(LinkSendError::Full) {
+            if self.wire.link.send(clock::now(), &stanza) == Err(SendError::Full) {
                 self.unsent = Some(stanza);
                 break;
             }
@@ -338,7 +339,7 @@ impl<'a> Flow<'a> {
         if let Some(Failure { code, message }) = verdict::failure(closed, "the peer", true) {
             return Err(Failure::new(code, format!("{message}; {}", Unacked(unacked))));
         }
-        let in_order = matches!(closed.reason, LinkReason::Done) && self.peer_finished && unacked == 0;
+        let in_order = matches!(closed.reason, CloseReason::Done) && self.peer_finished && unacked == 0;
         if in_order || self.interrupted || self.sink.has_failed() {
             return Ok(());
         }

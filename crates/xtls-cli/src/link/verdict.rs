@@ -1,7 +1,8 @@
-//! How a link ended, and what a person can do about it.
+//! How a link ended, and what the user can do about it.
 
 use jid::Jid;
-use xtls::{DirectFault, LinkClosed, LinkFault, LinkReason};
+use xtls::link::LinkClosed;
+use xtls::{CloseReason, Fault, link::DirectFault};
 
 use crate::exit::Failure;
 use crate::session::authentication_advice;
@@ -12,46 +13,44 @@ const UNWANTED: &str = "policy-violation";
 /// Why a link did not end well, and what to do; `None` if it did. `from` says who it was if the link does not know;
 /// `opened` whether it had been open.
 pub(super) fn failure(closed: &LinkClosed, from: &str, opened: bool) -> Option<Failure> {
-    let LinkReason::Fault(fault) = &closed.reason else { return None };
+    let CloseReason::Fault(fault) = &closed.reason else { return None };
     let who = closed.peer.as_ref().map_or(from, |peer| peer.as_str());
     let bare = closed.peer.as_ref().map(Jid::to_bare);
     Some(match &**fault {
-        LinkFault::NotXmpp { looks_like } => {
+        Fault::NotXmpp { looks_like } => {
             let what = looks_like.map(|what| format!(" (it looks like {what})")).unwrap_or_default();
             Failure::connection(format!(
-                "{from} speaks something else than XMPP{what}, and nothing was said to it: check address and port"
+                "{from} does not speak XMPP{what}, and nothing was said to it: check address and port"
             ))
         }
-        LinkFault::Authentication(fault) => {
+        Fault::NotAccepted => unwanted(who),
+        Fault::Link(DirectFault::Reported(error)) if !opened && error.condition.name() == UNWANTED => unwanted(who),
+        Fault::OwnAddress => Failure::security(format!("{fault}: give both ends names of their own with --jid")),
+        Fault::EndedEarly { stage, .. } if !opened => Failure::connection(format!(
+            "{who} closed the connection {stage}: it may be busy, or no peer at all; check address and port, and try again"
+        )),
+        Fault::EndedEarly { .. } => {
+            Failure::connection(format!("the link with {who} broke off: {fault}; what came last may be incomplete"))
+        }
+        Fault::Timeout { .. } => Failure::connection(format!("{who} does not answer: {fault}; check address and port")),
+        Fault::Internal(_) => Failure::other(fault.to_string()),
+        fault @ (Fault::NoTls | Fault::StartTls(_) | Fault::Link(_)) if fault.is_security() => {
+            Failure::security(format!(
+                "the link with {who} is not safe: {fault}; the connection may be intercepted, and nothing was sent"
+            ))
+        }
+        fault @ Fault::Link(_) => Failure::connection(format!("the link with {who} broke off: {fault}")),
+        fault => {
             let advice = bare.and_then(|bare| authentication_advice(fault, "link", who, &bare));
             advice.unwrap_or_else(|| Failure::connection(format!("the link with {who} broke off: {fault}; try again")))
         }
-        LinkFault::NotAccepted => unwanted(who),
-        LinkFault::Stream(DirectFault::Reported(error)) if !opened && error.condition.name() == UNWANTED => {
-            unwanted(who)
-        }
-        LinkFault::OwnAddress => Failure::security(format!("{fault}: give both ends names of their own with --jid")),
-        LinkFault::EndedEarly { stage, .. } if !opened => Failure::connection(format!(
-            "{who} closed the connection {stage}: it may be busy, or no peer at all; check address and port, and try again"
-        )),
-        LinkFault::EndedEarly { .. } => {
-            Failure::connection(format!("the link with {who} broke off: {fault}; what came last may be incomplete"))
-        }
-        LinkFault::Timeout { .. } => {
-            Failure::connection(format!("{who} does not answer: {fault}; check address and port"))
-        }
-        fault if fault.is_security() => Failure::security(format!(
-            "the link with {who} is not safe: {fault}; somebody may be in between, and nothing was sent"
-        )),
-        LinkFault::Internal(_) => Failure::other(fault.to_string()),
-        fault => Failure::connection(format!("the link with {who} broke off: {fault}")),
     })
 }
 
 /// Whether what came before the end may be a part only.
 pub(super) fn is_truncated(closed: &LinkClosed) -> bool {
     match &closed.reason {
-        LinkReason::Fault(fault) => matches!(**fault, LinkFault::EndedEarly { truncated: true, .. }),
+        CloseReason::Fault(fault) => matches!(**fault, Fault::EndedEarly { truncated: true, .. }),
         _ => false,
     }
 }

@@ -1,16 +1,20 @@
-//! What the command tells: text for people, or one JSON object a line.
+//! What the command tells: text for users, or one JSON object a line.
 //!
 //! With `--json` nothing but events goes to standard output. Errors go to standard error in both cases. Where standard
 //! output carries data, everything goes to standard error, and with `--json` nothing but events.
 
+mod judged;
 mod offer;
 mod probe;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
+use jid::BareJid;
 use serde::Serialize;
+use xtls::trust::{Method, StoreError};
 
+pub(crate) use judged::Judged;
 pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use probe::{Certificate, Feature, Server};
 pub(crate) use xtls_stanza::Shown;
@@ -31,6 +35,8 @@ pub(crate) enum Report<'a> {
     Incoming { peer: &'a str },
     /// The peer, or a server in its name, sent the offer on to another of its resources.
     Redirected { to: &'a str },
+    /// What the command line said to a certificate that was not trusted yet.
+    Judged(Judged<'a>),
     /// The peer is verified and the tunnel encrypted.
     Secured(Secured<'a>),
     /// Messages can be exchanged.
@@ -43,6 +49,8 @@ pub(crate) enum Report<'a> {
     Error { message: &'a str },
     /// Something could be better; only where events are on standard error, which has a line for it otherwise.
     Warning { message: &'a str },
+    /// The trust file could not be written; the same line is on standard error.
+    StoreFailed { peer: Option<&'a str>, message: &'a str },
     /// A pinned certificate of `trust list`.
     Trusted { jid: &'a str, fingerprint: &'a str, learned: &'a str },
     /// Everything known of a peer, for `trust show`.
@@ -120,7 +128,7 @@ impl Output {
         out.flush()
     }
 
-    /// Whether a person watches: a progress bar makes sense only then.
+    /// Whether a user watches: a progress bar makes sense only then.
     pub(crate) fn is_interactive(self) -> bool {
         !self.json && io::stdout().is_terminal() && io::stderr().is_terminal()
     }
@@ -146,7 +154,7 @@ impl Output {
         }
     }
 
-    /// A remark for people; nothing with `--json`.
+    /// A remark for users; nothing with `--json`.
     ///
     /// # Errors
     ///
@@ -168,6 +176,19 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "xtls: warning: {}", Shown(message));
     }
 
+    /// A warning that what was learned of a peer, secured by this method, could not be written: one line on standard error,
+    /// and the `store_failed` event with `--json`.
+    pub(crate) fn store_failed(self, peer: Option<&BareJid>, method: Option<Method>, error: &StoreError) {
+        let message = not_remembered(peer, method, error);
+        // Nowhere is left to report a failure of these two.
+        if !(self.json && self.beside_data) {
+            let _ = writeln!(io::stderr().lock(), "xtls: warning: {}", Shown(&message));
+        }
+        if self.json {
+            let _ = self.report(&Report::StoreFailed { peer: peer.map(|peer| peer.as_str()), message: &message });
+        }
+    }
+
     /// One line on standard error, and the `error` event with `--json`.
     pub(crate) fn error(self, message: &str) {
         let line = Shown(message).to_string();
@@ -181,9 +202,21 @@ impl Output {
     }
 }
 
-/// Whether a person can be asked for a password: that is done at the terminal itself, whatever standard input is.
+/// Whether the user can be asked for a password: that is done at the terminal itself, whatever standard input is.
 pub(crate) fn is_somebody_there() -> bool {
     io::stdin().is_terminal() || io::stderr().is_terminal()
+}
+
+/// What the trust file does not know now, and why.
+fn not_remembered(peer: Option<&BareJid>, method: Option<Method>, error: &StoreError) -> String {
+    let peer = peer.map_or("the peer", |peer| peer.as_str());
+    match method {
+        Some(Method::X509) => format!("that {peer} was secured, and by which certificate, is not remembered: {error}"),
+        Some(Method::Srp) => {
+            format!("that {peer} was secured, and that the password was right, is not remembered: {error}")
+        }
+        _ => format!("what was learned of {peer} is not remembered: {error}"),
+    }
 }
 
 fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
@@ -198,6 +231,7 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         }
         Report::Incoming { peer } => writeln!(out, "* {} asks for a connection", Shown(peer)),
         Report::Redirected { to } => writeln!(out, "* redirected to {}", Shown(to)),
+        Report::Judged(judged) => judged.human(out),
         Report::Secured(secured) => human_secured(out, secured),
         Report::StreamOpen => writeln!(out, "* stream open"),
         Report::Message { from, body } => writeln!(out, "{}: {}", Shown(from), Shown(body)),
@@ -212,7 +246,7 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             writeln!(out)
         }
         // Said on standard error already.
-        Report::Error { .. } | Report::Warning { .. } => Ok(()),
+        Report::Error { .. } | Report::Warning { .. } | Report::StoreFailed { .. } => Ok(()),
         Report::Trusted { jid, fingerprint, learned } => writeln!(out, "{}  {fingerprint}  {learned}", Shown(jid)),
         Report::Peer(peer) => human_peer(out, peer),
         Report::Probe(probed) => probed.human(out),
@@ -301,135 +335,4 @@ fn mebibytes(bytes: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    fn json(report: &Report<'_>) -> String {
-        serde_json::to_string(report).unwrap()
-    }
-
-    #[test]
-    fn json_objects_have_the_documented_members() {
-        assert_eq!(json(&Report::Online { jid: "a@b/c" }), r#"{"event":"online","jid":"a@b/c"}"#);
-        assert_eq!(json(&Report::Listening { address: "[::1]:7" }), r#"{"event":"listening","address":"[::1]:7"}"#);
-        let (addresses, txt) = (["10.0.0.1".to_owned()], BTreeMap::from([("txtvers".to_owned(), "1".to_owned())]));
-        assert_eq!(
-            json(&Report::Found { name: "a@b", host: "b.local.", port: 7, addresses: &addresses, txt: &txt }),
-            r#"{"event":"found","name":"a@b","host":"b.local.","port":7,"addresses":["10.0.0.1"],"txt":{"txtvers":"1"}}"#
-        );
-        assert_eq!(json(&Report::StreamOpen), r#"{"event":"stream_open"}"#);
-        assert_eq!(
-            json(&Report::Message { from: "a", body: "x\ny" }),
-            r#"{"event":"message","from":"a","body":"x\ny"}"#
-        );
-        assert_eq!(
-            json(&Report::Closed { by: "remote", reason: "success", truncated: false, unacked: 3 }),
-            r#"{"event":"closed","by":"remote","reason":"success","truncated":false,"unacked":3}"#
-        );
-        assert_eq!(json(&Report::Error { message: "no" }), r#"{"event":"error","message":"no"}"#);
-    }
-
-    #[test]
-    fn a_secured_event_is_one_flat_object() {
-        let secured = Secured {
-            peer: "a@b/c",
-            method: "x509".to_owned(),
-            tls_version: "TLS 1.3".to_owned(),
-            cipher_suite: "s",
-            group: "g",
-            peer_sha256: None,
-            authenticated_by: "pin",
-            confirmed: true,
-            changed: false,
-        };
-        let value: serde_json::Value = serde_json::from_str(&json(&Report::Secured(secured))).unwrap();
-        let members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(
-            members,
-            [
-                "authenticated_by",
-                "changed",
-                "cipher_suite",
-                "confirmed",
-                "event",
-                "group",
-                "method",
-                "peer",
-                "peer_sha256",
-                "tls_version"
-            ]
-        );
-        assert!(value["peer_sha256"].is_null());
-    }
-
-    #[test]
-    fn a_peer_without_certificate_is_shown_without_one() {
-        let mut secured = Secured {
-            peer: "a@b/c",
-            method: "srp".to_owned(),
-            tls_version: "TLS 1.2".to_owned(),
-            cipher_suite: "s",
-            group: "g",
-            peer_sha256: None,
-            authenticated_by: "password",
-            confirmed: true,
-            changed: false,
-        };
-        let shown = |secured: &Secured<'_>| {
-            let mut out = Vec::new();
-            human_secured(&mut out, secured).unwrap();
-            String::from_utf8(out).unwrap()
-        };
-        assert!(!shown(&secured).contains("sha-256"));
-        secured.peer_sha256 = Some("00".to_owned());
-        assert!(shown(&secured).contains("    peer        sha-256 00\n"));
-    }
-
-    #[test]
-    fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
-        let mut peer = Peer {
-            jid: "a@b",
-            pins: vec![Pinned { fingerprint: "sha-256:00".to_owned(), learned: "manual" }],
-            secured_by: vec!["x509"],
-            wrong_passwords: 0,
-            last_wrong: None,
-            locked_until: None,
-        };
-        let shown = |peer: &Peer<'_>| {
-            let mut out = Vec::new();
-            human(&mut out, &Report::Peer(peer.clone())).unwrap();
-            String::from_utf8(out).unwrap()
-        };
-        assert_eq!(shown(&peer), "* a@b\n    trusted     sha-256:00 (manual)\n    secured     before, by x509\n");
-        peer.pins.clear();
-        peer.secured_by.push("srp");
-        (peer.wrong_passwords, peer.last_wrong) = (3, Some("T1".to_owned()));
-        peer.locked_until = Some("T2".to_owned());
-        assert_eq!(
-            shown(&peer),
-            "* a@b\n    trusted     no certificate\n    secured     before, by x509 and srp\n    \
-             passwords   3 wrong since the last right one, the last at T1\n    \
-             locked      no password is tried until T2\n"
-        );
-        assert_eq!(
-            json(&Report::Peer(peer)),
-            r#"{"event":"peer","jid":"a@b","pins":[],"secured_by":["x509","srp"],"wrong_passwords":3,"last_wrong":"T1","locked_until":"T2"}"#
-        );
-    }
-
-    #[test]
-    fn text_of_the_peer_is_escaped_for_people() {
-        let mut out = Vec::new();
-        human(&mut out, &Report::Message { from: "a@b/\u{202e}x", body: "\u{1b}]0;owned\u{7}" }).unwrap();
-        let txt = BTreeMap::from([("k\n".to_owned(), "\u{1b}[2J".to_owned())]);
-        let addresses = ["fe80::1%\u{9b}".to_owned()];
-        human(&mut out, &Report::Found { name: "\r", host: "\u{7}", port: 7, addresses: &addresses, txt: &txt })
-            .unwrap();
-        let shown = String::from_utf8(out).unwrap();
-        assert_eq!(shown.lines().next(), Some("a@b/\\u{202e}x: \\u{1b}]0;owned\\u{7}"));
-        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
-        assert_eq!(shown.lines().count(), 4);
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use xtls::PeerCertificate;
+use xtls::tls::PeerCertificate;
 
 use super::Shown;
 use crate::clock;
@@ -47,10 +47,10 @@ pub(crate) struct Server<'a> {
     pub(crate) resumed: bool,
     /// `required`, `offered` or `missing`; none where TLS began with the connection.
     pub(crate) starttls: Option<&'static str>,
-    /// SASL mechanisms in clear, and inside of TLS.
+    /// SASL mechanisms in clear, and inside TLS.
     pub(crate) mechanisms_in_clear: Vec<&'a str>,
     pub(crate) mechanisms: Vec<&'a str>,
-    /// What else is offered inside of TLS.
+    /// What else is offered inside TLS.
     pub(crate) features: Vec<Feature<'a>>,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Certificate<'a> {
             not_after: clock::rfc3339(shown.not_after()),
             key: shown.key_description(),
             signed_by: shown.signature_algorithm(),
-            sha1: shown.fingerprint(xtls::HashAlgo::Sha1).map(|sha1| sha1.hex()),
+            sha1: shown.fingerprint(xtls::trust::HashAlgo::Sha1).map(|sha1| sha1.hex()),
             sha256: shown.fingerprint_sha256().hex(),
             refused: None,
             changed_from: None,
@@ -121,13 +121,13 @@ impl Server<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::{Identity, KeyAlgorithm};
+    use xtls::{Identity, tls::KeyAlgorithm};
 
     use super::*;
 
     #[test]
     fn what_makes_a_certificate_suspicious_is_told_to_people() {
-        let juliet = Identity::generate(&"juliet@capulet.lit".parse().unwrap(), KeyAlgorithm::default(), 1_760_000_000);
+        let juliet = Identity::generate(&"juliet@capulet.lit".parse().unwrap(), KeyAlgorithm::default(), clock::unix());
         let juliet = juliet.unwrap();
         let mut certificate = Certificate::new("capulet.lit", juliet.as_peer_certificate());
         let shown = |certificate: &Certificate<'_>| {

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use xtls::{Application, Closed, Event, FinishError, Reason, ReasonCondition};
+use xtls::{
+    Application, Closed, Event,
+    error::FinishError,
+    jingle::{Reason, ReasonCondition},
+};
 
 use super::streams::{Input, Sink, Source};
 use crate::chat::no_answer;
@@ -31,7 +35,7 @@ pub(super) struct Flow {
     input_ended: bool,
     /// There may be something to read in the tunnel.
     readable: bool,
-    /// Nothing will come behind that.
+    /// Nothing will come after that.
     peer_finished: bool,
     /// Bytes that came out of the tunnel at its end.
     rest: Vec<u8>,

@@ -6,7 +6,10 @@ pub(crate) mod streams;
 use std::time::{Duration, Instant};
 
 use jid::BareJid;
-use xtls::{Application, CloseReason, Closed, EndedBy, Event, Incoming, Reason, ReasonCondition};
+use xtls::{
+    Application, CloseReason, Closed, EndedBy, Event, Incoming,
+    jingle::{Reason, ReasonCondition},
+};
 
 use crate::args::PipeArgs;
 use crate::chat::no_answer;
@@ -119,10 +122,10 @@ impl Wait {
                         reached.peer = peer;
                     }
                 }
-                Happening::Engine(Event::TrustRequired { id, certificate, .. }) => {
+                Happening::Engine(Event::TrustRequired { id, question }) => {
                     if let Some(reached) = self.reached.iter().find(|reached| reached.id == id) {
                         let peer = reached.peer.to_bare();
-                        session.judge(&self.rules, id, &peer, self.named.contains(&peer), &certificate);
+                        session.judge(&self.rules, id, &peer, self.named.contains(&peer), &question)?;
                     }
                 }
                 Happening::Engine(Event::Secured { id, .. }) => {

@@ -19,7 +19,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
     args.check_peer()?;
     let peer: Jid = target.parse().map_err(|e| Failure::usage(format!("{target} is no address: {e}")))?;
     if peer.node().is_none() {
-        return Err(Failure::usage(format!("{target} is no address of a person: it has no account before an @")));
+        return Err(Failure::usage(format!("{target} is not the address of a user: it has no account before an @")));
     }
     let (account, trust) = (args.account()?, args.trust());
     peer::run_peer(output, data, &peer, &account, &trust, !args.peer.no_offer).await

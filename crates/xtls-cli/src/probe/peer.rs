@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use jid::{FullJid, Jid};
 use xtls::{
-    Caps, DiscoInfo, Element, Event, Fingerprint, KeyName, Method, ProbeError, TlsOffer, TrustRecord, TrustStore,
+    Application, Element, Event,
+    error::ProbeError,
+    jingle::{KeyName, TlsOffer},
+    trust::{Fingerprint, Method, TrustRecord},
+    xml::{Caps, DiscoInfo},
 };
 use xtls_stanza::{Iq, IqType, StanzaError, ns};
 
@@ -18,6 +22,8 @@ use crate::session::{Happening, Progress, Rules, Search, Session};
 
 /// How long the peer may take to say what it can do.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// What the tunnel would be for.
+const MESSAGES: Application = Application::XmlStream;
 /// The id of the question for that.
 const DISCO_ID: &str = "probe";
 /// The features that have to do with tunnels.
@@ -89,9 +95,9 @@ impl Probe {
             let Some(answer) = self.ask_offer(session, rules, &peer).await? else { return Ok(()) };
             offer = Some(answer);
         }
-        let record = session.trust().record(&peer.to_bare());
+        let record = reach::known(&session.trust(), &peer.to_bare())?;
         let chosen = offer.as_ref().and_then(|offer| offer.as_ref().ok()).map(|offer| {
-            session.engine.would_choose(&peer, &rules.options(), offer).map_err(|fault| fault.to_string())
+            session.engine.would_choose(&peer, &rules.options(MESSAGES), offer).map_err(|fault| fault.to_string())
         });
         let caps = self.caps.filter(|_| self.announced.as_ref() == Some(&peer));
         let caps = caps.as_ref().map(|caps| Announced {
@@ -178,7 +184,7 @@ impl Probe {
         peer: &FullJid,
     ) -> Result<Option<Said<TlsOffer>>, Failure> {
         let now = clock::now();
-        let asked = session.engine.probe(now, peer.clone(), &rules.options()).map_err(|e| match e {
+        let asked = session.engine.probe(now, peer.clone(), &rules.options(MESSAGES)).map_err(|e| match e {
             ProbeError::OwnAddress => Failure::usage(format!("{peer} is this very login: name another address")),
             e => Failure::other(format!("{peer} cannot be asked what it is ready for: {e}")),
         })?;
@@ -249,7 +255,7 @@ fn key<'a>(name: &'a KeyName, record: &TrustRecord) -> Key<'a> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::Pin;
+    use xtls::trust::Pin;
     use xtls_stanza::Limits;
 
     use super::*;

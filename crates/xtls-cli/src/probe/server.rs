@@ -1,14 +1,16 @@
-//! Probing a server: what RFC 7590 § 3.7 wants people to be able to learn, and what the server offers.
+//! Probing a server: what RFC 7590 § 3.7 wants users to be able to learn, and what the server offers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
 use tokio::net::TcpStream;
+use xtls::link::{Client, ClientLink, LinkEvent, LinkSetup, ServerTerms};
 use xtls::{
-    Authorities, Fault, Features, Fingerprint, Identity, KeyAlgorithm, Link, LinkEvent, LinkFault, LinkLocal,
-    LinkReason, LinkSetup, MemoryTrustStore, PeerCertificate, Pin, Security, ServerTerms, TlsErrorKind, TrustDecision,
-    TrustPolicy,
+    CloseReason, Fault, Identity, Local, Security, TrustDecision, TrustPolicy,
+    link::Features,
+    tls::{KeyAlgorithm, PeerCertificate, TlsErrorKind},
+    trust::{Authorities, Fingerprint, MemoryTrustStore, Pin},
 };
 
 use crate::account::{self, CLIENT_PORT, Server};
@@ -18,11 +20,13 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{self, Output, Report};
 use crate::session::{self, tell};
-use crate::wire::Wire;
+
+/// A connection with a link to a server on it.
+type Wire = crate::wire::Wire<Client>;
 
 /// The port where TLS begins with the connection, by custom (XEP-0368 has none).
 const DIRECT_PORT: u16 = 5223;
-/// The account in whose name the stream is opened inside of TLS; nobody logs in to it.
+/// The account in whose name the stream is opened inside TLS; nobody logs in to it.
 const NOBODY: &str = "probe";
 
 /// What is to be probed, and whom to believe.
@@ -77,7 +81,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
             output.warn(&format!("the certificate of {domain} is not the one of last time, which was {last}"));
         }
         if seen.security.out_of_date {
-            output.warn(&format!("the certificate of {domain} is outside of its dates"));
+            output.warn(&format!("the certificate of {domain} is outside its dates"));
         }
         servers.remember(&probe.domain, now, clock::unix().as_secs())?;
     }
@@ -96,7 +100,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
 enum Looked {
     /// With the connection, which is still open.
     Taken(Box<Wire>, Seen),
-    Refused(Box<LinkFault>),
+    Refused(Box<Fault>),
 }
 
 impl Probe {
@@ -118,7 +122,7 @@ impl Probe {
         }
         let authorities = if pins.is_empty() { Some(authorities(args)?) } else { None };
         let jid = domain.domain().with_node_str(NOBODY).map_err(|e| Failure::other(e.to_string()))?;
-        let identity = Identity::generate(&jid, KeyAlgorithm::default(), clock::unix().as_secs())
+        let identity = Identity::generate(&jid, KeyAlgorithm::default(), clock::unix())
             .map_err(|e| Failure::other(format!("no certificate can be made: {e}")))?;
         Ok(Self {
             server,
@@ -146,7 +150,7 @@ impl Probe {
                 }
                 LinkEvent::Closed(closed) => {
                     return match closed.reason {
-                        LinkReason::Fault(fault) => Ok(Looked::Refused(fault)),
+                        CloseReason::Fault(fault) => Ok(Looked::Refused(fault)),
                         _ => Err(self.gone()),
                     };
                 }
@@ -160,11 +164,11 @@ impl Probe {
         let mut wire = self.connect(TrustPolicy::Ask).await.ok()?;
         loop {
             match wire.event().await {
-                LinkEvent::TrustRequired { certificate, .. } => {
+                LinkEvent::TrustRequired { question } => {
                     // It was asked just now.
                     let _ = wire.link.trust(clock::now(), TrustDecision::Refuse);
                     wire.close().await;
-                    return Some(*certificate);
+                    return Some(question.certificate);
                 }
                 LinkEvent::Closed(_) => return None,
                 _ => {}
@@ -174,7 +178,7 @@ impl Probe {
 
     async fn connect(&self, policy: TrustPolicy) -> Result<Wire, Failure> {
         let stream = connect(&self.server).await?;
-        let mut local = LinkLocal::new(self.jid.clone().into(), self.identity.clone());
+        let mut local = Local::new(self.jid.clone().into(), self.identity.clone());
         local.authorities.clone_from(&self.authorities);
         let mut seed = [0; 32];
         let random = local.provider.secure_random;
@@ -186,7 +190,7 @@ impl Probe {
         let mut terms = ServerTerms::new(policy);
         terms.direct_tls = self.direct_tls;
         let setup = LinkSetup::new(local, Box::new(store), seed, clock::unix());
-        let link = Link::to_server(setup, self.domain.clone().into(), &terms, clock::now())
+        let link = ClientLink::connect(setup, self.domain.clone().into(), &terms, clock::now())
             .map_err(|e| Failure::other(format!("no link can be made: {e}")))?;
         Ok(Wire::new(stream, link))
     }
@@ -219,22 +223,19 @@ impl Probe {
     }
 
     /// Why a certificate was not taken, in words about it.
-    fn refusal(&self, fault: &LinkFault) -> String {
+    fn refusal(&self, fault: &Fault) -> String {
         match fault {
-            LinkFault::Authentication(fault) => match &**fault {
-                Fault::Tls(error) => match error.kind() {
-                    TlsErrorKind::BadCertificate { fault, .. } => fault.to_string(),
-                    _ => error.to_string(),
-                },
-                Fault::CertificateChanged { .. } => "it is none of those that were given with --trust".to_owned(),
-                fault => fault.to_string(),
+            Fault::Tls(error) => match error.kind() {
+                TlsErrorKind::BadCertificate { fault, .. } => fault.to_string(),
+                _ => error.to_string(),
             },
+            Fault::CertificateChanged { .. } => "it is none of those that were given with --trust".to_owned(),
             fault => fault.to_string(),
         }
     }
 
     /// Why the server was not taken, and what to do.
-    fn failure(&self, fault: &LinkFault) -> Failure {
+    fn failure(&self, fault: &Fault) -> Failure {
         let (domain, address) = (&self.domain, self.address());
         if let Some(presented) = presented(fault) {
             return Failure::security(format!(
@@ -244,17 +245,17 @@ impl Probe {
             ));
         }
         match fault {
-            LinkFault::NoTls | LinkFault::StartTls(_) => Failure::security(format!(
+            Fault::NoTls | Fault::StartTls(_) => Failure::security(format!(
                 "the server of {domain} at {address} does not begin TLS: {fault}; a login there would not be protected"
             )),
             fault if is_not_tls(fault) => Failure::connection(format!(
                 "what the server of {domain} at {address} speaks is not TLS: check host, port and --direct-tls"
             )),
-            LinkFault::EndedEarly { .. } => {
+            Fault::EndedEarly { .. } => {
                 Failure::connection(format!("the server of {domain} at {address} broke off: {fault}; try again later"))
             }
             fault if fault.is_security() => Failure::security(format!(
-                "the connection to {domain} at {address} is not safe: {fault}; somebody may be in between"
+                "the connection to {domain} at {address} is not safe: {fault}; the connection may be intercepted"
             )),
             fault => Failure::connection(format!(
                 "the server of {domain} at {address} cannot be used: {fault}; check host, port and --direct-tls"
@@ -293,15 +294,13 @@ fn starttls(clear: Option<&Features>) -> Option<&'static str> {
 }
 
 /// Whether something else came where TLS should have been.
-fn is_not_tls(fault: &LinkFault) -> bool {
-    let LinkFault::Authentication(fault) = fault else { return false };
-    matches!(&**fault, Fault::Tls(error) if *error.kind() == TlsErrorKind::NotTls)
+fn is_not_tls(fault: &Fault) -> bool {
+    matches!(fault, Fault::Tls(error) if *error.kind() == TlsErrorKind::NotTls)
 }
 
 /// The certificate that was not taken.
-fn presented(fault: &LinkFault) -> Option<Fingerprint> {
-    let LinkFault::Authentication(fault) = fault else { return None };
-    match &**fault {
+fn presented(fault: &Fault) -> Option<Fingerprint> {
+    match fault {
         Fault::Tls(error) => match error.kind() {
             TlsErrorKind::BadCertificate { presented, .. } => *presented,
             _ => None,

@@ -1,9 +1,9 @@
-//! The tunnels of a session: what their events mean for the person at the keyboard.
+//! The tunnels of a session: what their events mean for the user at the keyboard.
 
 use std::collections::VecDeque;
 
 use jid::{BareJid, FullJid};
-use xtls::{Closed, Element, Event, SendError, TunnelId};
+use xtls::{Closed, Element, Event, TunnelId, error::SendError};
 use xtls_stanza::ns;
 
 use super::{Rules, Session, Verdict};
@@ -91,10 +91,10 @@ impl Conversation {
     /// Does what an event asks for, and tells of it. Gives back how a tunnel ended, if one did.
     pub(crate) fn handle(&mut self, session: &mut Session, event: Event) -> Result<Option<Verdict>, Failure> {
         match event {
-            Event::TrustRequired { id, certificate, .. } => {
+            Event::TrustRequired { id, question } => {
                 let Some(peer) = self.peer(id).map(|peer| peer.to_bare()) else { return Ok(None) };
                 let named = self.named.contains(&peer);
-                session.judge(&self.rules, id, &peer, named, &certificate);
+                session.judge(&self.rules, id, &peer, named, &question)?;
             }
             Event::Redirected { id, peer } => {
                 session.report(&Report::Redirected { to: peer.as_str() })?;
@@ -208,7 +208,7 @@ pub(crate) fn body(stanza: &Element) -> Option<String> {
 }
 
 impl<'a> Secured<'a> {
-    /// What people should learn of a tunnel (RFC 7590 § 3.7).
+    /// What users should learn of a tunnel (RFC 7590 § 3.7).
     pub(crate) fn new(peer: &'a str, security: &xtls::Security) -> Self {
         Self {
             peer,

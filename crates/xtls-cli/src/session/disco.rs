@@ -1,7 +1,10 @@
 //! What the command itself answers: service discovery, pings, and a no to everything else.
 
 use jid::BareJid;
-use xtls::{Disco as Capabilities, DiscoIdentity, DiscoInfo, Element};
+use xtls::{
+    Element,
+    xml::{Disco as Capabilities, DiscoIdentity, DiscoInfo},
+};
 use xtls_stanza::{Condition, Iq, IqType, StanzaError};
 
 use crate::exit::Failure;
@@ -33,11 +36,11 @@ impl Disco {
         let identity = DiscoIdentity::new(IDENTITY.0, IDENTITY.1).with_name(NAME);
         let info = DiscoInfo::new(identity).with_features(engine.iter().copied()).with_feature(PING);
         let capabilities = Capabilities::new(info, NODE)
-            .map_err(|e| Failure::other(format!("the own features make no sense: {e}")))?;
+            .map_err(|e| Failure::other(format!("our own features make no sense: {e}")))?;
         Ok(Self { account: account.to_string(), capabilities })
     }
 
-    /// The initial presence (RFC 6121 § 4.2), with the capabilities. It has no priority for messages outside of tunnels.
+    /// The initial presence (RFC 6121 § 4.2), with the capabilities. It has no priority for messages outside tunnels.
     pub(crate) fn presence(&self) -> String {
         let mut presence = String::from("<presence><priority>-1</priority>");
         self.capabilities.caps().write(&mut presence);
@@ -120,7 +123,7 @@ mod tests {
     #[test]
     fn the_presence_announces_what_the_answer_tells() {
         let presence = Element::parse(&disco().presence(), &Limits::default()).unwrap();
-        let announced = presence.child("c", ns::CAPS).and_then(xtls::Caps::parse).unwrap();
+        let announced = presence.child("c", ns::CAPS).and_then(xtls::xml::Caps::parse).unwrap();
         let answer = ask(&format!("<query xmlns='{}'/>", ns::DISCO_INFO), "get").unwrap();
         let told = DiscoInfo::parse(answer.child("query", ns::DISCO_INFO).unwrap()).unwrap().unwrap();
         assert_eq!(announced.verify(&told), Ok(()));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
-use xtls::{DiscoInfo, Element};
+use xtls::{Element, xml::DiscoInfo};
 use xtls_stanza::{Iq, IqType, ns};
 
 /// How long presence is waited for after our own was sent.

@@ -4,6 +4,7 @@ mod conversation;
 mod disco;
 mod find;
 mod input;
+mod judge;
 mod rules;
 mod signals;
 mod verdict;
@@ -12,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid};
-use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, PeerCertificate, TrustDecision, TunnelId};
+use xtls::Setup;
+use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, TunnelId, trust::TrustQuestion};
 use zeroize::Zeroizing;
 
 use crate::account::{self, Account};
@@ -114,8 +116,8 @@ impl Session {
             .map_err(|_| Failure::other("the operating system gives no random numbers"))?;
         let trust = Arc::new(Mutex::new(trust));
         let now = clock::now();
-        let engine = Engine::new(config, local, Box::new(Arc::clone(&trust)), seed, now, clock::unix())
-            .map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
+        let setup = Setup::new(local, Box::new(Arc::clone(&trust)), seed, clock::unix()).with_config(config);
+        let engine = Engine::new(setup, now).map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
         let disco = Disco::new(&account.jid.to_bare(), &engine.features())?;
         tell(output, &Report::Online { jid: connection.jid().as_str() })?;
         let mut session =
@@ -126,16 +128,20 @@ impl Session {
     }
 
     /// Answers the engine's question about a certificate that is not pinned.
-    pub(crate) fn judge(&mut self, rules: &Rules, id: TunnelId, peer: &BareJid, named: bool, shown: &PeerCertificate) {
-        let accept = rules.vouches_for(shown, peer, named);
-        let decision = if accept { TrustDecision::Accept } else { TrustDecision::Refuse };
+    pub(crate) fn judge(
+        &mut self,
+        rules: &Rules,
+        id: TunnelId,
+        peer: &BareJid,
+        named: bool,
+        question: &TrustQuestion,
+    ) -> Result<(), Failure> {
+        let decision = rules.judge(self.output, peer, question, named)?;
         if let Some(mut tunnel) = self.engine.tunnel(id) {
             // It was asked just now; if the question is gone, so is the tunnel.
             let _ = tunnel.trust(clock::now(), decision);
         }
-        if !accept {
-            self.output.note(&format!("* refused the certificate {}", shown.fingerprint_sha256())).ok();
-        }
+        Ok(())
     }
 
     /// Tells how a tunnel with this peer is secured.
@@ -182,11 +188,17 @@ impl Session {
         self.connection.send(stanza);
     }
 
-    /// The engine's next event.
+    /// The engine's next event, but for those that are only to be told.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        let event = self.engine.poll_event()?;
-        self.trace.event(self.connection.jid().as_str(), &mut self.engine, &event);
-        Some(event)
+        loop {
+            let event = self.engine.poll_event()?;
+            self.trace.event(self.connection.jid().as_str(), &mut self.engine, &event);
+            let Event::StoreFailed { id, error } = event else { return Some(event) };
+            let tunnel = self.engine.tunnel(id);
+            let peer = tunnel.as_ref().and_then(|tunnel| tunnel.peer()).map(|peer| peer.to_bare());
+            let method = tunnel.as_ref().and_then(|tunnel| tunnel.security()).map(|security| security.method);
+            self.output.store_failed(peer.as_ref(), method, &error);
+        }
     }
 
     /// What is known of peers.
@@ -212,9 +224,6 @@ impl Session {
     ) -> Result<Happening<T>, Failure> {
         tokio::pin!(beside);
         loop {
-            if let Some(failure) = self.trust().take_failure() {
-                self.output.error(&failure.message);
-            }
             if let Some(event) = self.poll_event() {
                 return Ok(Happening::Engine(event));
             }

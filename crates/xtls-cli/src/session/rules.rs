@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use jid::BareJid;
 use xtls::{
-    Authorities, Fingerprint, HashAlgo, LinkTerms, Password, PeerCertificate, TrustPolicy, TrustRecord, TunnelOptions,
+    Application, Password, Terms, TrustPolicy, TunnelOptions,
+    tls::PeerCertificate,
+    trust::{Authorities, Fingerprint, HashAlgo, TrustRecord},
 };
 use xtls_stanza::FingerprintError;
 use zeroize::Zeroizing;
@@ -21,7 +23,7 @@ pub(crate) struct Rules {
     /// Given on the command line, for this run.
     fingerprints: Vec<Fingerprint>,
     leap_of_faith: bool,
-    /// Whose word counts for whom a certificate belongs to.
+    /// The authorities trusted for the certificates of peers.
     authorities: Option<Arc<Authorities>>,
     /// Shared with whoever the tunnels go to.
     password: Option<Password>,
@@ -67,18 +69,16 @@ impl Rules {
         Ok(())
     }
 
-    /// The conditions of a tunnel for messages.
-    pub(crate) fn options(&self) -> TunnelOptions {
-        let options = TunnelOptions::xml_stream(self.policy());
-        match &self.password {
-            Some(password) => options.with_password(password.clone()),
-            None => options,
-        }
+    /// The conditions of a tunnel for this.
+    pub(crate) fn options(&self, application: Application) -> TunnelOptions {
+        let mut options = TunnelOptions::new(application, self.policy());
+        options.terms = self.terms();
+        options
     }
 
-    /// The conditions of a link.
-    pub(crate) fn terms(&self) -> LinkTerms {
-        let terms = LinkTerms::new(self.policy());
+    /// The conditions of a tunnel or a link.
+    pub(crate) fn terms(&self) -> Terms {
+        let terms = Terms::new(self.policy());
         match &self.password {
             Some(password) => terms.with_password(password.clone()),
             None => terms,
@@ -187,7 +187,11 @@ fn not_a_fingerprint(text: &str, why: &str) -> Failure {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::{Identity, KeyAlgorithm, Method, PasswordError, Pin};
+    use xtls::{
+        Identity,
+        tls::KeyAlgorithm,
+        trust::{Method, PasswordError, Pin},
+    };
 
     use super::*;
 
@@ -214,7 +218,10 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
     }
 
     fn certificate() -> PeerCertificate {
-        Identity::generate(&juliet(), KeyAlgorithm::default(), 1_700_000_000).unwrap().as_peer_certificate().clone()
+        Identity::generate(&juliet(), KeyAlgorithm::default(), crate::clock::unix())
+            .unwrap()
+            .as_peer_certificate()
+            .clone()
     }
 
     fn pinned(fingerprint: Fingerprint) -> TrustRecord {
@@ -277,8 +284,8 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
         let rules = with_password("wherefore\n").0.unwrap();
         assert!(rules.may_trust(&TrustRecord::default()));
         assert!(!rules.may_trust_certificate(&TrustRecord::default()));
-        assert_eq!(rules.options().methods, [Method::X509, Method::Srp]);
-        assert!(rules.options().password.is_some());
+        assert_eq!(rules.terms().methods, [Method::X509, Method::Srp]);
+        assert!(rules.terms().password.is_some());
     }
 
     #[test]
@@ -290,7 +297,7 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
         assert_eq!(code(), crate::exit::Code::Other, "there is no such file");
         std::fs::write(&path, "no PEM").unwrap();
         assert_eq!(code(), crate::exit::Code::Usage);
-        let nobodys = Identity::generate(&juliet(), KeyAlgorithm::default(), 1_700_000_000).unwrap();
+        let nobodys = Identity::generate(&juliet(), KeyAlgorithm::default(), crate::clock::unix()).unwrap();
         std::fs::write(&path, nobodys.to_pem().certificate).unwrap();
         assert_eq!(code(), crate::exit::Code::Usage);
         std::fs::write(&path, CA).unwrap();
@@ -302,7 +309,7 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
 
     #[test]
     fn without_a_password_the_method_is_not_offered() {
-        assert_eq!(rules(&[], true).options().methods, [Method::X509]);
+        assert_eq!(rules(&[], true).terms().methods, [Method::X509]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! How a tunnel ended, and what a person can do about it.
+//! How a tunnel ended, and what the user can do about it.
 
 use jid::BareJid;
-use xtls::{CloseReason, Closed, EndedBy, Fault, Method, ReasonCondition};
+use xtls::{CloseReason, Closed, EndedBy, Fault, jingle::ReasonCondition, trust::Method};
 
 use crate::clock;
 use crate::exit::Failure;
@@ -55,8 +55,8 @@ impl Verdict {
 }
 
 /// No password may be tried with this peer until then, in Unix time.
-pub(crate) fn password_locked(peer: &BareJid, until: u64) -> Failure {
-    let until = clock::rfc3339(i64::try_from(until).unwrap_or(i64::MAX));
+pub(crate) fn password_locked(peer: &BareJid, until: xtls::tls::UnixTime) -> Failure {
+    let until = clock::rfc3339(i64::try_from(until.as_secs()).unwrap_or(i64::MAX));
     Failure::security(format!(
         "too many wrong passwords were tried with {peer}, by either side: no more are taken until {until}; compare it \
          with its owner by other means meanwhile"
@@ -79,7 +79,8 @@ fn fault_advice(fault: &Fault, closed: &Closed, bare: &BareJid) -> Failure {
     }
 }
 
-/// What to do about a fault of security with a peer, `full` in words, in a `kind` of connection; `None` for others.
+/// What to do about a fault of security with a peer, `full` in words, in a `kind` of connection, or about a trust file that
+/// does not work; `None` for others.
 pub(crate) fn authentication_advice(fault: &Fault, kind: &str, full: &str, bare: &BareJid) -> Option<Failure> {
     Some(match fault {
         Fault::NotTrusted { fingerprint: Some(fingerprint) } => Failure::security(format!(
@@ -93,7 +94,7 @@ pub(crate) fn authentication_advice(fault: &Fault, kind: &str, full: &str, bare:
         Fault::CertificateChanged { presented, .. } => {
             let shown = presented.map_or_else(|| "FINGERPRINT".to_owned(), |presented| presented.to_string());
             Failure::security(format!(
-                "the certificate of {full} changed: somebody may be in between. If its owner says that {shown} is the \
+                "the certificate of {full} changed: the connection may be intercepted. If its owner says that {shown} is the \
                  new one: xtls trust add {bare} {shown}"
             ))
         }
@@ -115,8 +116,9 @@ pub(crate) fn authentication_advice(fault: &Fault, kind: &str, full: &str, bare:
         Fault::PeerLacksXtls => Failure::security(format!(
             "{full} has no XTLS, or a server hides that it has: nothing was sent; its owner can run: xtls listen"
         )),
+        Fault::Store(error) => Failure::other(format!("the {kind} with {full} was not made: {error}")),
         fault if fault.is_security() => {
-            Failure::security(format!("the {kind} with {full} is not safe: {fault}; somebody may be in between"))
+            Failure::security(format!("the {kind} with {full} is not safe: {fault}; the connection may be intercepted"))
         }
         _ => return None,
     })

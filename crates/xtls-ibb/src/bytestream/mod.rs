@@ -207,8 +207,8 @@ impl Bytestream {
     }
 
     /// Goes on sending after [`ErrorOutcome::Suspended`]: the blocks that came back first, each under its old seq and a new
-    /// id, and none before all that were on their way behind it have come back too. The first goes alone, until it is
-    /// acknowledged: if the way is still blocked, none behind it must find it free. Does nothing otherwise.
+    /// id, and none before all later ones that were on their way have come back too. The first goes alone, until it is
+    /// acknowledged: if the way is still blocked, no later one may find it free. Does nothing otherwise.
     ///
     /// How long to wait before this, and how often, is up to the caller.
     pub fn resume(&mut self) {

@@ -143,7 +143,7 @@ impl Sender {
         }
     }
 
-    /// A block that came back, to go once more under its old seq: as long as one behind it is on its way, that one may yet
+    /// A block that came back, to go once more under its old seq: as long as a later one is on its way, that one may yet
     /// turn out to have got through.
     fn again(&self, at: usize) -> Option<(&[u8], u16)> {
         let is_sent = |block: &Block| block.state == BlockState::Sent;
@@ -210,7 +210,7 @@ impl Sender {
     }
 
     /// The block sent under `id` could not be delivered for now. `None` if there is none; else whether it can be sent again:
-    /// not if one behind it has got through, since the peer took that for the end of the bytestream, or lies.
+    /// not if a later one has got through, since the peer took that for the end of the bytestream, or lies.
     pub(super) fn returned(&mut self, id: &str) -> Option<bool> {
         let at = self.position(id)?;
         if self.blocks.iter().skip(at).any(|block| block.state == BlockState::Acked) {

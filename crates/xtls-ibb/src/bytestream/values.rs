@@ -61,7 +61,7 @@ pub enum Acked {
         /// How many bytes it had.
         bytes: usize,
     },
-    /// A block of ours, behind one that came back: the two contradict each other, and the first cannot be sent again. The
+    /// A block of ours, later than one that came back: the two contradict each other, and the first cannot be sent again. The
     /// bytestream is Closing, or Closed in the role [`BytestreamRole::Negotiated`].
     Gap {
         /// How many bytes it had.
@@ -83,8 +83,8 @@ pub enum ErrorOutcome {
     /// remote-server-timeout, resource-constraint or policy-violation, of type wait. The window is halved, unless it is fixed,
     /// and nothing is sent until [`Bytestream::resume`].
     ///
-    /// A block can only be sent again if the peer has processed neither it nor any behind it. So those that are on their
-    /// way behind it must come back as well; if one of them is acknowledged it is [`Acked::Gap`], and the bytestream ends.
+    /// A block can only be sent again if the peer has processed neither it nor any later one. So the later ones that
+    /// are on their way must come back as well; if one of them is acknowledged it is [`Acked::Gap`], and the bytestream ends.
     Suspended,
     /// A block was refused, or lost for good; the bytestream is Closing and sends `<close/>` (XEP-0047 § 2.2). In the role
     /// [`BytestreamRole::Negotiated`] it is Closed.

@@ -34,7 +34,7 @@ impl Session {
         Some(self.unanswered.swap_remove(at).action)
     }
 
-    /// The peer, or a server in between, refused a request: which one, and what it means. `None` when no request of this
+    /// The peer, or a server on the way, refused a request: which one, and what it means. `None` when no request of this
     /// id is open.
     pub fn handle_error(&mut self, id: &str, error: &StanzaError) -> Option<Refused> {
         let action = self.handle_result(id)?;

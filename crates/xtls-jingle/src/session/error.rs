@@ -1,4 +1,4 @@
-//! How a caller of a session's commands can slip.
+//! The mistakes that a caller of a session's commands can make.
 
 use core::fmt;
 

@@ -92,7 +92,7 @@ pub enum SessionEvent {
 impl Session {
     /// Offers a session: queues a session-initiate.
     ///
-    /// `sid` is a fresh random identifier, `initiator` the own full JID.
+    /// `sid` is a fresh random identifier, `initiator` your full JID.
     ///
     /// # Errors
     ///
@@ -229,10 +229,12 @@ impl Session {
         self.state == SessionState::Ended && self.queue.is_empty() && !open
     }
 
-    /// Whether an answer of the peer is due to anything but a session-terminate.
+    /// Whether an answer of the peer is due to anything but a session-terminate or a [`ping`](Self::ping): how long a peer may
+    /// be silent is another matter than how long it may take for an answer.
     #[must_use]
     pub fn waits_for_answer(&self) -> bool {
-        self.unanswered.iter().any(|sent| sent.action != Action::SessionTerminate)
+        let is_due = |action| !matches!(action, Action::SessionTerminate | Action::SessionInfo);
+        self.unanswered.iter().any(|sent| is_due(sent.action))
     }
 
     /// The ids of the requests to which an answer is due still.

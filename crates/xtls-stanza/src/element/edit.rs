@@ -60,7 +60,7 @@ impl Element {
         }
     }
 
-    /// After a row of the root's attributes was added or taken away: every end lies behind it.
+    /// After a row of the root's attributes was added or taken away: every end lies after it.
     fn shift(&mut self, change: impl Fn(u32) -> u32) {
         for (at, entry) in self.nodes.iter_mut().enumerate() {
             if let Entry::Element { attributes, end, .. } = entry {

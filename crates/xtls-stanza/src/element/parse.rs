@@ -131,7 +131,7 @@ impl<'a> Parser<'a> {
             Event::Comment(_) => Err(ParseErrorKind::Restricted("a comment")),
             Event::PI(_) => Err(ParseErrorKind::Restricted("a processing instruction")),
             Event::DocType(_) => Err(ParseErrorKind::Restricted("a document type declaration")),
-            // XML 1.0 § 2.8: it can only open a document, and a stanza is inside of one.
+            // XML 1.0 § 2.8: it can only open a document, and a stanza is inside one.
             Event::Decl(_) => Err(ParseErrorKind::NotWellFormed("an XML declaration inside the stream")),
             // Taken care of by the caller.
             Event::Eof => Ok(()),
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
         &self.text[index(span.start)..index(span.end)]
     }
 
-    /// For a start tag whose end is not parsed: the element, and the declarations in force inside of it.
+    /// For a start tag whose end is not parsed: the element, and the declarations in force inside it.
     pub(super) fn into_header(mut self) -> Result<(Element, Scope), ParseErrorKind> {
         let mut scope = Scope::default();
         for binding in &self.bindings {

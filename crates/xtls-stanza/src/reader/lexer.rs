@@ -204,4 +204,4 @@ fn question(matched: usize, byte: u8) -> Result<State, ParseErrorKind> {
     Err(ParseErrorKind::Restricted("a processing instruction"))
 }
 
-const INSIDE_MARKUP: ParseErrorKind = ParseErrorKind::NotWellFormed("`<` inside of a tag");
+const INSIDE_MARKUP: ParseErrorKind = ParseErrorKind::NotWellFormed("`<` inside a tag");

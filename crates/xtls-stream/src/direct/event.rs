@@ -1,4 +1,4 @@
-//! What comes out of a direct stream: events, faults of the peer, slips of the caller.
+//! What comes out of a direct stream: events, faults of the peer, mistakes of the caller.
 
 use core::fmt;
 
@@ -73,7 +73,7 @@ pub enum DirectFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartTlsFault {
-    /// Bytes in clear came behind the last element in clear, `<starttls/>` or `<proceed/>`. Somebody in between may have
+    /// Bytes in clear came after the last element in clear, `<starttls/>` or `<proceed/>`. An attacker may have
     /// put them there, to be taken for secured ones; they were thrown away.
     Injection,
     /// The peer answered `<failure/>` (RFC 6120 § 5.4.2.2).

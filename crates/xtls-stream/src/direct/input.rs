@@ -21,7 +21,7 @@ impl DirectStream {
     /// Fewer than all are used when the events that wait have reached their bound; the rest is to be passed again after
     /// polling. Once the stream is over all are used up and have no effect.
     ///
-    /// Behind the last element in clear nothing may come but TLS's, which goes elsewhere: bytes that are passed here from
+    /// After the last element in clear nothing may come but TLS's, which goes elsewhere: bytes that are passed here from
     /// the `<starttls/>` or `<proceed/>` on, in the same call or in another, are thrown away and fail the stream
     /// ([`StartTlsFault::Injection`]). A [`DirectEvent::StartTlsRequested`] or [`DirectEvent::StartTls`] that was not polled
     /// yet is withdrawn then.
@@ -67,7 +67,7 @@ impl DirectStream {
         }
     }
 
-    /// Behind `<starttls/>` the initiating entity is silent until it is answered, and behind `<proceed/>` the receiving
+    /// After `<starttls/>` the initiating entity is silent until it is answered, and after `<proceed/>` the receiving
     /// one until the handshake begins (RFC 6120 §§ 5.3.3, 5.4.2).
     fn waits_for_tls(&self) -> bool {
         self.stage == DirectStage::Tls || (self.stage == DirectStage::Asked && !self.initiating)

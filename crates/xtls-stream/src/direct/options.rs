@@ -19,7 +19,7 @@ pub struct StreamOptions {
     pub dialect: StartTlsDialect,
     /// Whether TLS is negotiated. Default: [`TlsPolicy::Required`].
     pub tls: TlsPolicy,
-    /// Initiating, where TLS is required: ask for it even when it is not offered, since somebody in between may have
+    /// Initiating, where TLS is required: ask for it even when it is not offered, since an attacker may have
     /// taken the offer away (draft-ietf-uta-xmpp-04 § 3.1). Otherwise the stream fails at once. Default: on.
     pub try_unoffered: bool,
     /// The bytes are secured from the beginning: TLS is there already, or they run in a tunnel. Nothing about it is

@@ -72,7 +72,7 @@ impl DirectStream {
         Ok(())
     }
 
-    /// The handshake is done and the peer is who it has to be: begins the stream anew inside of TLS (RFC 6120 § 5.4.3.3).
+    /// The handshake is done and the peer is who it has to be: begins the stream anew inside TLS (RFC 6120 § 5.4.3.3).
     /// Initiating, the header is appended, to be encrypted.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ fn swap(random: Option<ChaCha20Rng>) -> Option<ChaCha20Rng> {
     CURRENT.with_borrow_mut(|current| std::mem::replace(current, random))
 }
 
-/// Fails outside of any entity.
+/// Fails outside any entity.
 pub(super) fn fill(buf: &mut [u8]) -> Result<(), GetRandomFailed> {
     CURRENT.with_borrow_mut(|current| {
         current.as_mut().ok_or(GetRandomFailed)?.fill_bytes(buf);

@@ -22,5 +22,5 @@ pub fn identity(jid: &BareJid, seed: [u8; 32], now_unix: u64) -> Identity {
     for (to, from) in serial.iter_mut().zip(Fingerprint::sha256(&seed).digest()) {
         *to = *from;
     }
-    Identity::from_key(jid, &pem, serial, now_unix).expect("an Ed25519 key and a date that fits")
+    Identity::from_key(jid, &pem, serial, crate::unix(now_unix)).expect("an Ed25519 key and a date that fits")
 }

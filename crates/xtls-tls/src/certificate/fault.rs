@@ -22,7 +22,7 @@ pub enum CertificateFault {
         /// How many were presented.
         certificates: usize,
     },
-    /// It, or one of those behind it, is longer than [`MAX_CERTIFICATE`].
+    /// It, or one of those after it, is longer than [`MAX_CERTIFICATE`].
     TooLarge {
         /// Its length.
         bytes: usize,

@@ -57,9 +57,11 @@ pub(super) fn signature_algorithm(oid: &Oid<'_>) -> &'static str {
 /// reading direction, and it has at most some 30 KiB.
 ///
 /// ```
-/// use xtls_tls::{Identity, KeyAlgorithm};
+/// use std::time::Duration;
+/// use xtls_tls::{Identity, KeyAlgorithm, UnixTime};
 ///
-/// let identity = Identity::generate(&"juliet@capulet.lit".parse()?, KeyAlgorithm::default(), 1_760_000_000)?;
+/// let now = UnixTime::since_unix_epoch(Duration::from_secs(1_760_000_000));
+/// let identity = Identity::generate(&"juliet@capulet.lit".parse()?, KeyAlgorithm::default(), now)?;
 /// let report = identity.as_peer_certificate().to_string();
 /// assert!(report.contains("XMPP address: juliet@capulet.lit\n") && report.contains("issuer: CN=XTLS (itself)\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

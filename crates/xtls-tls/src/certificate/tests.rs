@@ -4,7 +4,7 @@ use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair, SanType};
 use super::names::utf8_string;
 use super::*;
 use crate::testing::ca::{self, Name};
-use crate::testing::{NOW, juliet};
+use crate::testing::{NOW, at, juliet};
 
 fn with(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
@@ -134,18 +134,22 @@ fn validity_is_told_to_the_second() {
     let identity = juliet();
     let certificate = identity.as_peer_certificate();
     let (first, last) = (certificate.not_before() as u64, certificate.not_after() as u64);
-    assert!(!certificate.is_expired(NOW));
-    assert!(certificate.is_expired(first - 1) && !certificate.is_expired(first));
-    assert!(!certificate.is_expired(last) && certificate.is_expired(last + 1));
-    assert!(certificate.is_expired(u64::MAX));
+    assert!(!certificate.is_expired(at(NOW)));
+    assert!(certificate.is_expired(at(first - 1)) && !certificate.is_expired(at(first)));
+    assert!(!certificate.is_expired(at(last)) && certificate.is_expired(at(last + 1)));
+    assert!(certificate.is_expired(at(u64::MAX)));
 }
 
 #[test]
 fn the_key_hash_is_the_same_for_all_certificates_of_a_key() {
     let identity = juliet();
-    let again =
-        crate::Identity::from_key(&"juliet@example.org".parse().unwrap(), identity.to_pem().key.expose(), [9; 16], NOW)
-            .unwrap();
+    let again = crate::Identity::from_key(
+        &"juliet@example.org".parse().unwrap(),
+        identity.to_pem().key.expose(),
+        [9; 16],
+        at(NOW),
+    )
+    .unwrap();
     assert_ne!(again.fingerprint_sha256(), identity.fingerprint_sha256());
     assert_eq!(again.as_peer_certificate().spki_sha256(), identity.as_peer_certificate().spki_sha256());
 }

@@ -13,7 +13,7 @@ pub enum IdentityError {
     NoCertificate,
     /// The text has more than [`MAX_CHAIN`] certificates, or they have more than [`MAX_CHAIN_BYTES`] bytes.
     ChainTooLong,
-    /// A certificate behind the first one is not that of the authority that issued the one before it.
+    /// A certificate after the first one is not that of the authority that issued the one before it.
     BrokenChain,
     /// The certificate cannot be used.
     Certificate(CertificateFault),
@@ -43,7 +43,7 @@ impl fmt::Display for IdentityError {
                  that do not vouch for the first one"
             ),
             Self::BrokenChain => f.write_str(
-                "the certificates are no chain: the own one comes first, and behind each one that of its issuer",
+                "the certificates are no chain: yours comes first, and after each one that of its issuer",
             ),
             Self::Certificate(fault) => write!(f, "the certificate cannot be used: {fault}"),
             Self::NoKey => f.write_str("no private key found (a PRIVATE KEY section in PEM)"),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::certificate::CertificateFault;
 use crate::testing::ca::{Ca, params};
-use crate::testing::{NOW, Pair, config, juliet, pin, romeo, tls12_alone};
+use crate::testing::{NOW, Pair, at, config, juliet, pin, romeo, tls12_alone};
 use crate::{TlsVersion, Verification};
 
 /// RFC 8410 § 10.3: an Ed25519 private key.
@@ -19,7 +19,7 @@ fn jid() -> BareJid {
 #[test]
 fn a_generated_certificate_names_the_jid_and_nobody() {
     for kind in KINDS {
-        let identity = Identity::generate(&jid(), kind, NOW).unwrap();
+        let identity = Identity::generate(&jid(), kind, at(NOW)).unwrap();
         assert_eq!(identity.key_algorithm(), Some(kind));
         let certificate = identity.as_peer_certificate();
         assert_eq!(certificate.xmpp_addrs(), [jid()]);
@@ -52,7 +52,7 @@ fn two_generated_identities_share_neither_key_nor_serial() {
 
 #[test]
 fn an_ed25519_certificate_for_a_given_key_is_always_the_same() {
-    let make = |serial, now| Identity::from_key(&jid(), ED25519_KEY, [serial; 16], now).unwrap();
+    let make = |serial, now| Identity::from_key(&jid(), ED25519_KEY, [serial; 16], at(now)).unwrap();
     assert_eq!(make(7, NOW).certificate(), make(7, NOW).certificate());
     assert_ne!(make(7, NOW).certificate(), make(8, NOW).certificate());
     assert_ne!(make(7, NOW).certificate(), make(7, NOW + 1).certificate());
@@ -65,7 +65,7 @@ fn an_ed25519_certificate_for_a_given_key_is_always_the_same() {
 #[test]
 fn an_identity_reads_back_from_pem() {
     for kind in KINDS {
-        let identity = Identity::generate(&jid(), kind, NOW).unwrap();
+        let identity = Identity::generate(&jid(), kind, at(NOW)).unwrap();
         let pem = identity.to_pem();
         let read = Identity::from_pem(&pem.certificate, pem.key.expose()).unwrap();
         assert_eq!(read.certificate(), identity.certificate());
@@ -85,7 +85,7 @@ fn an_identity_reads_back_from_pem() {
 #[test]
 fn every_kind_of_key_goes_through_a_handshake_in_both_roles_and_versions() {
     for kind in KINDS {
-        let identity = Identity::generate(&jid(), kind, NOW).unwrap();
+        let identity = Identity::generate(&jid(), kind, at(NOW)).unwrap();
         for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
             let (mut own, other) = (config(&identity, pin(&romeo())), config(&romeo(), pin(&identity)));
             if version == TlsVersion::Tls12 {
@@ -161,7 +161,7 @@ fn rsa_keys_that_were_made_elsewhere_are_read() {
     for (size, kind) in [(RsaKeySize::_2048, None), (RsaKeySize::_3072, Some(KeyAlgorithm::Rsa3072))] {
         let pair = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size).unwrap();
         let key = pem::encode("PRIVATE KEY", pair.serialized_der());
-        let identity = Identity::from_key(&jid(), &key, [1; 16], NOW).unwrap();
+        let identity = Identity::from_key(&jid(), &key, [1; 16], at(NOW)).unwrap();
         assert_eq!(identity.key_algorithm(), kind);
         Pair::connected(&config(&romeo(), pin(&identity)), &config(&identity, pin(&romeo())));
     }
@@ -198,12 +198,12 @@ fn a_key_of_another_kind_is_not_supported() {
     let certificate = CertificateParams::default().self_signed(&pair).unwrap();
     let certificate = pem::encode("CERTIFICATE", certificate.der());
     assert_eq!(Identity::from_pem(&certificate, &key).unwrap_err(), IdentityError::UnsupportedKey);
-    assert_eq!(Identity::from_key(&jid(), &key, [1; 16], NOW).unwrap_err(), IdentityError::UnsupportedKey);
+    assert_eq!(Identity::from_key(&jid(), &key, [1; 16], at(NOW)).unwrap_err(), IdentityError::UnsupportedKey);
 }
 
 #[test]
 fn dates_that_a_certificate_cannot_express_are_refused() {
-    let make = |now| Identity::from_key(&jid(), ED25519_KEY, [1; 16], now);
+    let make = |now| Identity::from_key(&jid(), ED25519_KEY, [1; 16], at(now));
     assert_eq!(make(LAST_DATE).unwrap().not_after(), 253_402_300_799);
     assert_eq!(make(LAST_DATE + 1).unwrap_err(), IdentityError::DateOutOfRange);
     assert_eq!(make(u64::MAX).unwrap_err(), IdentityError::DateOutOfRange);
@@ -221,7 +221,7 @@ fn fingerprints_are_announced_sha1_first() {
 
 #[test]
 fn l6_debug_shows_nothing_of_the_key() {
-    let identity = Identity::from_key(&jid(), ED25519_KEY, [1; 16], NOW).unwrap();
+    let identity = Identity::from_key(&jid(), ED25519_KEY, [1; 16], at(NOW)).unwrap();
     let text =
         format!("{identity:?} {identity:#?} {:?} {:?}", identity.to_pem(), config(&identity, Verification::Deferred));
     // The beginning of the key as PEM, hexadecimal and a list of bytes.

@@ -8,7 +8,7 @@ use rustls_pki_types::pem::PemObject as _;
 use xtls_stanza::HashAlgo;
 
 use super::*;
-use crate::testing::{Pair, Presents, config, juliet, juliet_config, mallory, pin, romeo, romeo_config};
+use crate::testing::{Pair, Presents, at, config, juliet, juliet_config, mallory, pin, romeo, romeo_config};
 use crate::{
     Alert, Identity, MAX_CERTIFICATE, MAX_CHAIN, TlsConfig, TlsError, TlsErrorKind, TlsSession, default_provider,
 };
@@ -295,11 +295,12 @@ fn m6_the_wrong_kind_of_key_proves_nothing_either() {
 #[test]
 fn p18_an_expired_certificate_is_taken_if_it_is_pinned_and_its_dates_are_told() {
     use crate::testing::NOW;
-    let old = Identity::from_key(&"mallory@example.org".parse().unwrap(), mallory().to_pem().key.expose(), [1; 16], 0)
-        .unwrap();
+    let old =
+        Identity::from_key(&"mallory@example.org".parse().unwrap(), mallory().to_pem().key.expose(), [1; 16], at(0))
+            .unwrap();
     let pair = Pair::connected(&config(&romeo(), pin(&old)), &config(&old, pin(&romeo())));
-    assert!(pair.client.peer_certificate().unwrap().is_expired(NOW));
-    assert!(!pair.server.peer_certificate().unwrap().is_expired(NOW));
+    assert!(pair.client.peer_certificate().unwrap().is_expired(at(NOW)));
+    assert!(!pair.server.peer_certificate().unwrap().is_expired(at(NOW)));
 }
 
 #[test]
@@ -332,9 +333,12 @@ fn deferred_verification_shows_the_certificate_after_the_handshake() {
 
 #[test]
 fn ed25519_and_ecdsa_identities_meet() {
-    let ed25519 =
-        Identity::generate(&"nurse@capulet.lit".parse().unwrap(), crate::KeyAlgorithm::Ed25519, crate::testing::NOW)
-            .unwrap();
+    let ed25519 = Identity::generate(
+        &"nurse@capulet.lit".parse().unwrap(),
+        crate::KeyAlgorithm::Ed25519,
+        at(crate::testing::NOW),
+    )
+    .unwrap();
     Pair::connected(&config(&romeo(), pin(&ed25519)), &config(&ed25519, pin(&romeo())));
     Pair::connected(&config(&ed25519, pin(&romeo())), &config(&romeo(), pin(&ed25519)));
 }

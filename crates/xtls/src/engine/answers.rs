@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     waiting: VecDeque<Waiting>,
-    /// Ids of requests to which an answer is due that is of no interest to anybody: session-terminates sent outside of any
+    /// Ids of requests to which an answer is due that is of no interest to anybody: session-terminates sent outside any
     /// tunnel, and what was on its way when a tunnel ended.
     expected: VecDeque<(Id, Arc<str>)>,
 }
@@ -74,7 +74,7 @@ impl Answers {
                 Some(to)
             }
             Waiting::Terminate { to, sid, version, reason } => {
-                let from = shared.config.stamp_from.then(|| shared.local.jid.as_str());
+                let from = shared.config.stamp_from.then(|| shared.jid.as_str());
                 let terminate = Jingle::terminate(&sid, reason).with_version(version);
                 let sent = terminate.write_iq(&mut shared.ids, &to, from, out);
                 self.expect(sent.id, &to);

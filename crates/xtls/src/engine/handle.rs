@@ -2,20 +2,15 @@
 
 use std::time::Instant;
 
+use xtls_channel::{NotAsked, Password, Security, SendError, TrustDecision};
 use xtls_jingle::Reason;
 use xtls_stanza::{Element, jid::FullJid};
 
 use super::Engine;
 use crate::{
     application::Application,
-    error::{
-        FinishError, ProvidePasswordError, RequestCertificatesError, SendError, StreamStateError, TrustError,
-        WriteError,
-    },
-    password::Password,
-    security::Security,
+    error::{FinishError, RequestCertificatesError, StreamStateError, WriteError},
     shared::Shared,
-    trust::TrustDecision,
     tunnel,
 };
 
@@ -34,26 +29,26 @@ impl<'e> Tunnel<'e> {
     /// Who is at the other end. It is proven from the moment that [`security`](Self::security) is there.
     #[must_use]
     pub fn peer(&self) -> Option<&FullJid> {
-        self.inner().map(tunnel::Tunnel::peer)
+        self.inner().map(tunnel::TunnelCore::peer)
     }
 
     /// What runs inside.
     #[must_use]
     pub fn application(&self) -> Option<&Application> {
-        self.inner().map(tunnel::Tunnel::application)
+        self.inner().map(tunnel::TunnelCore::application)
     }
 
     /// How the tunnel is secured; `None` until [`Event::Secured`](crate::Event::Secured).
     #[must_use]
     pub fn security(&self) -> Option<&Security> {
-        self.inner().and_then(tunnel::Tunnel::security)
+        self.inner().and_then(tunnel::TunnelCore::security)
     }
 
     /// Plaintext bytes that were written and are not acknowledged yet. Acknowledgements come from servers and prove
     /// nothing.
     #[must_use]
     pub fn unacked(&self) -> u64 {
-        self.inner().map_or(0, tunnel::Tunnel::unacked)
+        self.inner().map_or(0, tunnel::TunnelCore::unacked)
     }
 
     /// Derives keying material that both ends share (RFC 5705, RFC 8446 § 7.5): `None` before the tunnel is secured or
@@ -68,8 +63,8 @@ impl<'e> Tunnel<'e> {
     /// # Errors
     ///
     /// When nobody asked, or the question has been answered.
-    pub fn trust(&mut self, now: Instant, decision: TrustDecision) -> Result<(), TrustError> {
-        self.act(now, Err(TrustError::NotAsked), |tunnel, shared| tunnel.decide(decision, shared))
+    pub fn trust(&mut self, now: Instant, decision: TrustDecision) -> Result<(), NotAsked> {
+        self.act(now, Err(NotAsked), |tunnel, shared| tunnel.decide(decision, shared))
     }
 
     /// Answers [`Event::PasswordRequired`](crate::Event::PasswordRequired); `None` says that there is no password.
@@ -77,9 +72,8 @@ impl<'e> Tunnel<'e> {
     /// # Errors
     ///
     /// When nobody asked, or the question has been answered.
-    pub fn provide_password(&mut self, now: Instant, password: Option<Password>) -> Result<(), ProvidePasswordError> {
-        let gone = Err(ProvidePasswordError::NotAsked);
-        self.act(now, gone, |tunnel, shared| tunnel.provide_password(password, shared))
+    pub fn provide_password(&mut self, now: Instant, password: Option<Password>) -> Result<(), NotAsked> {
+        self.act(now, Err(NotAsked), |tunnel, shared| tunnel.provide_password(password, shared))
     }
 
     /// Sends a stanza through the XML stream.
@@ -98,7 +92,7 @@ impl<'e> Tunnel<'e> {
     ///
     /// When there is a stream, or the tunnel cannot carry one.
     pub fn open_stream(&mut self, now: Instant) -> Result<(), StreamStateError> {
-        self.act(now, Err(StreamStateError::Closing), tunnel::Tunnel::open_stream)
+        self.act(now, Err(StreamStateError::Closing), tunnel::TunnelCore::open_stream)
     }
 
     /// Closes the XML stream and leaves the tunnel for another one.
@@ -107,7 +101,7 @@ impl<'e> Tunnel<'e> {
     ///
     /// When there is none.
     pub fn close_stream(&mut self, now: Instant) -> Result<(), StreamStateError> {
-        self.act(now, Err(StreamStateError::Closing), tunnel::Tunnel::close_stream)
+        self.act(now, Err(StreamStateError::Closing), tunnel::TunnelCore::close_stream)
     }
 
     /// Writes raw bytes and tells how many of them were taken: all that fit into
@@ -133,23 +127,23 @@ impl<'e> Tunnel<'e> {
     ///
     /// When the tunnel does not carry raw bytes, is ending, or its TLS version cannot do that.
     pub fn finish(&mut self, now: Instant) -> Result<(), FinishError> {
-        self.act(now, Err(FinishError::Closing), tunnel::Tunnel::finish)
+        self.act(now, Err(FinishError::Closing), tunnel::TunnelCore::finish)
     }
 
-    /// Asks the peer for its certificates, inside of the tunnel (draft-meyer-xmpp-e2e-encryption-02 § 5.1).
+    /// Asks the peer for its certificates, inside the tunnel (draft-meyer-xmpp-e2e-encryption-02 § 5.1).
     /// [`Event::CertificatesReceived`](crate::Event::CertificatesReceived) has the answer.
     ///
     /// # Errors
     ///
     /// When the tunnel carries no open stream or has no room, or the peer has been asked and has not answered.
     pub fn request_certificates(&mut self, now: Instant) -> Result<(), RequestCertificatesError> {
-        self.act(now, Err(RequestCertificatesError::Closing), tunnel::Tunnel::request_certificates)
+        self.act(now, Err(RequestCertificatesError::Closing), tunnel::TunnelCore::request_certificates)
     }
 
     /// Ends the tunnel in order: what was written is delivered first, then every layer says goodbye. Before the tunnel is
     /// secured, this calls the session off.
     pub fn close(&mut self, now: Instant) {
-        self.act(now, (), tunnel::Tunnel::close);
+        self.act(now, (), tunnel::TunnelCore::close);
     }
 
     /// Ends the tunnel at once, for the given reason; what was not sent is lost.
@@ -157,11 +151,11 @@ impl<'e> Tunnel<'e> {
         self.act(now, (), |tunnel, shared| tunnel.abort(reason, shared));
     }
 
-    fn inner(&self) -> Option<&tunnel::Tunnel> {
+    fn inner(&self) -> Option<&tunnel::TunnelCore> {
         self.engine.tunnel_ref(self.number)
     }
 
-    fn act<R>(&mut self, now: Instant, gone: R, action: impl FnOnce(&mut tunnel::Tunnel, &mut Shared) -> R) -> R {
+    fn act<R>(&mut self, now: Instant, gone: R, action: impl FnOnce(&mut tunnel::TunnelCore, &mut Shared) -> R) -> R {
         self.engine.advance_clock(now);
         self.engine.with_tunnel(self.number, action).unwrap_or(gone)
     }

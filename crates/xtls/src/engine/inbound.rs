@@ -3,10 +3,7 @@
 use std::{borrow::Cow, time::Instant};
 
 use xtls_ibb::Request;
-use xtls_jingle::{
-    Action, Content, Description, Jingle, JingleCondition, OfferRefusal, Reason, ReasonCondition, Session, Winner,
-    tie_break,
-};
+use xtls_jingle::{Action, Jingle, JingleCondition};
 use xtls_stanza::{
     Caps, Condition, Element, ElementRef, ErrorType, Iq, IqType, PubkeysVariant, StanzaError,
     jid::{FullJid, Jid},
@@ -16,20 +13,9 @@ use xtls_stanza::{
 use super::{Engine, probing::is_offer};
 use crate::{
     answer::Answer,
-    application::Application,
     event::{Disposition, Refusal},
-    tunnel::Tunnel,
+    tunnel::TunnelCore,
 };
-
-/// What a second XML stream with the same peer runs into.
-enum Conflict {
-    /// Nothing.
-    None,
-    /// It is answered so.
-    Refuse(Answer),
-    /// This tunnel of ours gives way to it.
-    GiveWay(u64),
-}
 
 impl Engine {
     /// Takes a stanza of the outer stream, as text. Feed it every stanza, presence too.
@@ -44,14 +30,14 @@ impl Engine {
 
     /// The same for a client that holds elements.
     pub fn handle_element(&mut self, now: Instant, stanza: &Element) -> Disposition {
-        self.shared.clock.advance(now);
+        self.shared.env.advance(now);
         if !ns::is_stanza(stanza.ns()) {
             return Disposition::NotOurs;
         }
         match stanza.name() {
             "presence" => self.handle_presence(stanza),
             "message" => self.handle_message(stanza),
-            // What is no proper IQ is for whoever answers the improper ones.
+            // Malformed IQs are the embedder's to answer.
             "iq" => match Iq::parse(stanza) {
                 Some(Ok(iq)) => self.handle_iq(iq),
                 Some(Err(_)) | None => Disposition::NotOurs,
@@ -65,7 +51,7 @@ impl Engine {
         let kind = stanza.attribute("type");
         let mut observed =
             if self.note_capabilities(from, kind, stanza) { Disposition::Observed } else { Disposition::NotOurs };
-        for number in self.with_address(&self.normalised(from)) {
+        for number in self.tunnels.with_peer(&self.normalised(from)) {
             observed = Disposition::Observed;
             // XEP-0166 § 6.7: a party that goes offline has left the session, unless it is heard of again.
             self.with_tunnel(number, |tunnel, shared| {
@@ -99,12 +85,12 @@ impl Engine {
     fn handle_message(&mut self, stanza: &Element) -> Disposition {
         let Some(from) = stanza.attribute("from") else { return Disposition::NotOurs };
         if stanza.attribute("type") != Some("error") {
-            for number in self.with_address(&self.normalised(from)) {
-                self.with_tunnel(number, Tunnel::heard);
+            for number in self.tunnels.with_peer(&self.normalised(from)) {
+                self.with_tunnel(number, TunnelCore::heard);
             }
         }
         let sid = stanza.child("data", ns::IBB).and_then(|data| data.attribute("sid"));
-        let ours = sid.is_some_and(|sid| self.tunnels.values().any(|tunnel| tunnel.has_bytestream(sid)));
+        let ours = sid.is_some_and(|sid| self.tunnels.is_bytestream(sid));
         if ours { Disposition::Consumed } else { Disposition::NotOurs }
     }
 
@@ -116,13 +102,13 @@ impl Engine {
                 self.handle_jingle(iq.id, from, payload)
             }
             (IqType::Set, Some(payload)) if payload.ns() == ns::IBB => self.handle_ibb(iq.id, from, payload),
-            // draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates are never given outside of a tunnel.
+            // draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates are never given outside a tunnel.
             (IqType::Get | IqType::Set, Some(payload)) if PubkeysVariant::of(payload).is_some() => {
                 self.nobodys(from, iq.id, Answer::Error(Condition::ServiceUnavailable.into()), false)
             }
             (IqType::Get | IqType::Set, payload) => {
-                for number in self.with_address(from) {
-                    self.with_tunnel(number, Tunnel::heard);
+                for number in self.tunnels.with_peer(from) {
+                    self.with_tunnel(number, TunnelCore::heard);
                 }
                 let asked = payload.filter(|payload| iq.iq_type == IqType::Get && is_offer(*payload));
                 match asked.and_then(|offer| self.handle_offer_query(iq.id, from, offer)) {
@@ -141,7 +127,7 @@ impl Engine {
             return Disposition::Consumed;
         }
         let error = iq.error();
-        for number in self.with_address(from) {
+        for number in self.tunnels.with_peer(from) {
             let taken = self.with_tunnel(number, |tunnel, shared| {
                 // An error may be a server's, in the name of a peer that is not there.
                 if error.is_none() {
@@ -158,14 +144,13 @@ impl Engine {
 
     fn handle_ibb(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {
         let sid = payload.attribute("sid").unwrap_or_default();
-        let holders: Vec<u64> = self.tunnels.iter().filter(|(_, t)| t.has_bytestream(sid)).map(|(n, _)| *n).collect();
-        let Some(number) = holders.iter().copied().find(|number| self.is_peer_of(*number, from)) else {
+        let Some(number) = self.tunnels.with_bytestream(sid, from).next() else {
             let error = match payload.name() {
                 // XEP-0047 § 2.1: an unexpected bytestream is refused; § 2.2: data and close need an open one.
                 "open" => StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel),
                 _ => StanzaError::new(Condition::ItemNotFound),
             };
-            return self.nobodys(from, id, Answer::Error(error), !holders.is_empty());
+            return self.nobodys(from, id, Answer::Error(error), self.tunnels.is_bytestream(sid));
         };
         let answer = match Request::parse(payload) {
             Some(Ok(request)) => self
@@ -185,8 +170,7 @@ impl Engine {
 
     fn handle_jingle(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {
         let sid = payload.attribute("sid").unwrap_or_default();
-        let holders: Vec<u64> = self.tunnels.iter().filter(|(_, t)| t.has_session(sid)).map(|(n, _)| *n).collect();
-        let own = holders.iter().copied().find(|number| self.is_peer_of(*number, from));
+        let own = self.tunnels.with_session(sid, from);
         let jingle = match Jingle::parse_with(payload, &self.shared.dialect) {
             Some(Ok(jingle)) => jingle,
             Some(Err(malformed)) => {
@@ -196,10 +180,9 @@ impl Engine {
             }
             None => return self.nobodys(from, id, Answer::Error(Condition::BadRequest.into()), own.is_some()),
         };
-        let crosses =
-            |tunnel: &Tunnel| jingle.action == Action::SessionInitiate && tunnel.is_pending_stream_to(tunnel.peer());
+        let crosses = |tunnel: &TunnelCore| jingle.action == Action::SessionInitiate && tunnel.is_pending_stream();
         // An offer under the sid of our own is a tie like any other (XEP-0166 § 7.2.16).
-        let own = own.filter(|number| !self.tunnels.get(number).is_some_and(crosses));
+        let own = own.filter(|number| !self.tunnels.get(*number).is_some_and(crosses));
         if let Some(number) = own {
             let answer = self.with_tunnel(number, |tunnel, shared| {
                 tunnel.heard(shared);
@@ -214,7 +197,7 @@ impl Engine {
         // nothing else.
         if jingle.action != Action::SessionInitiate {
             let error = JingleCondition::UnknownSession.stanza_error(jingle.version);
-            return self.nobodys(from, id, Answer::Error(error), !holders.is_empty());
+            return self.nobodys(from, id, Answer::Error(error), self.tunnels.is_session(sid));
         }
         let Ok(peer) = FullJid::new(from) else {
             return self.nobodys(from, id, Answer::Error(Condition::ServiceUnavailable.into()), false);
@@ -222,104 +205,8 @@ impl Engine {
         self.handle_offer(id, peer, &jingle)
     }
 
-    /// A session-initiate from somebody who has no session of that sid with us.
-    fn handle_offer(&mut self, id: &str, peer: FullJid, jingle: &Jingle) -> Disposition {
-        let from = peer.as_str().to_owned();
-        let terminate = |reason| Answer::Terminate { sid: jingle.sid.clone(), version: jingle.version, reason };
-        let session = match Session::incoming(jingle) {
-            Ok(session) => session.with_dialect(self.shared.dialect),
-            // Without XTLS it may be for another Jingle stack. An end-to-end stream in the clear makes no sense
-            // (draft-meyer-xmpp-e2e-encryption-02 § 3), so that one is ended with security-error if nobody takes it.
-            Err(OfferRefusal::NotXtls) => {
-                let describes_stream =
-                    |content: &Content| content.description.as_ref().is_some_and(Description::is_xmlstream);
-                let answer = if jingle.contents.iter().any(describes_stream) {
-                    terminate(Reason::new(ReasonCondition::SecurityError))
-                } else {
-                    Answer::Error(Condition::ServiceUnavailable.into())
-                };
-                return self.nobodys(&from, id, answer, false);
-            }
-            Err(OfferRefusal::Unsupported(reason)) => {
-                self.answers.push(&from, id, terminate(reason));
-                return Disposition::Consumed;
-            }
-            Err(OfferRefusal::Fault(fault)) => {
-                self.answers.push(&from, id, Answer::Error(fault.stanza_error(jingle.version)));
-                return Disposition::Consumed;
-            }
-            Err(_) => {
-                self.answers.push(&from, id, Answer::Error(Condition::ServiceUnavailable.into()));
-                return Disposition::Consumed;
-            }
-        };
-        let application = Application::of(&session.offer().description);
-        let conflict = match application {
-            Application::XmlStream => self.conflict(&peer, jingle),
-            Application::Bytes(_) => Conflict::None,
-        };
-        // The tunnel that gives way leaves its place, and with it the right to its sid.
-        let loser = match conflict {
-            Conflict::GiveWay(number) => Some(number),
-            Conflict::None | Conflict::Refuse(_) => None,
-        };
-        let others = || self.tunnels.iter().filter(|(number, _)| Some(**number) != loser).map(|(_, tunnel)| tunnel);
-        let with_peer = || others().filter(|tunnel| *tunnel.peer() == peer);
-        let is_full = others().count() >= self.shared.config.tunnels
-            || with_peer().count() >= self.shared.config.tunnels_per_peer;
-        let answer = if with_peer().any(|tunnel| tunnel.has_bytestream(session.ibb_sid())) {
-            // Two bytestreams of one peer under one sid could not be told apart.
-            Some(Answer::Error(StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel)))
-        } else if let Conflict::Refuse(answer) = conflict {
-            Some(answer)
-        } else if is_full {
-            // XEP-0166 § 6.3.2.
-            Some(Answer::Error(Condition::ResourceConstraint.into()))
-        } else {
-            None
-        };
-        if let Some(answer) = answer {
-            self.answers.push(&from, id, answer);
-            return Disposition::Consumed;
-        }
-        if let Some(number) = loser {
-            self.with_tunnel(number, |tunnel, shared| tunnel.lose_tie_break(&jingle.sid, shared));
-        }
-        let tunnel_id = self.new_id();
-        let tunnel = Tunnel::incoming(tunnel_id, peer, session, application, &mut self.shared);
-        self.tunnels.insert(tunnel_id.number, tunnel);
-        self.with_tunnel(tunnel_id.number, |_, _| ());
-        self.answers.push(&from, id, Answer::Result);
-        Disposition::Consumed
-    }
-
-    /// What becomes of a second XML stream with the same peer: both may have begun at once (XEP-0166 § 7.2.16), or there
-    /// is one already.
-    fn conflict(&self, peer: &FullJid, jingle: &Jingle) -> Conflict {
-        let pending = self.tunnels.iter().find(|(_, tunnel)| tunnel.is_pending_stream_to(peer));
-        if let Some((&number, tunnel)) = pending {
-            let own = self.shared.local.jid.as_str();
-            let ours_stands = tunnel.has_offered()
-                && tie_break(tunnel.session_sid(), &jingle.sid, own, peer.as_str()) != Winner::Theirs;
-            return if ours_stands {
-                Conflict::Refuse(Answer::Error(JingleCondition::TieBreak.stanza_error(jingle.version)))
-            } else {
-                Conflict::GiveWay(number)
-            };
-        }
-        let live = self.tunnels.values().find(|tunnel| tunnel.is_live_stream_with(peer));
-        match live.filter(|_| !self.shared.config.replace_tunnels) {
-            Some(live) => Conflict::Refuse(Answer::Terminate {
-                sid: jingle.sid.clone(),
-                version: jingle.version,
-                reason: Reason::alternative_session(live.session_sid()),
-            }),
-            None => Conflict::None,
-        }
-    }
-
     /// What the engine holds no session for: `certain` that it is for nobody else either, or up to the embedder.
-    fn nobodys(&mut self, from: &str, id: &str, answer: Answer, certain: bool) -> Disposition {
+    pub(super) fn nobodys(&mut self, from: &str, id: &str, answer: Answer, certain: bool) -> Disposition {
         if certain || self.shared.config.sole_handler {
             self.answers.push(from, id, answer);
             return Disposition::Consumed;
@@ -329,21 +216,12 @@ impl Engine {
 
     /// A stanza's `from` as RFC 7622 normalises it. It nearly always is already, and then costs nothing.
     fn normalised<'f>(&self, from: &'f str) -> Cow<'f, str> {
-        if self.tunnels.values().any(|tunnel| tunnel.peer().as_str() == from) {
+        if self.tunnels.count_with_peer(from) > 0 {
             return Cow::Borrowed(from);
         }
         match Jid::new(from) {
             Ok(jid) => Cow::Owned(jid.into_inner()),
             Err(_) => Cow::Borrowed(from),
         }
-    }
-
-    /// The tunnels with the peer of this address.
-    fn with_address(&self, from: &str) -> Vec<u64> {
-        self.tunnels.iter().filter(|(_, tunnel)| tunnel.peer().as_str() == from).map(|(number, _)| *number).collect()
-    }
-
-    fn is_peer_of(&self, number: u64, from: &str) -> bool {
-        self.tunnels.get(&number).is_some_and(|tunnel| tunnel.peer().as_str() == from)
     }
 }

@@ -4,29 +4,30 @@ mod answers;
 mod commands;
 mod handle;
 mod inbound;
+mod index;
+mod offers;
 mod probing;
+mod suspension;
+mod tunnels;
 
-use core::{fmt, time::Duration};
+use core::fmt;
 use std::{
-    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Instant,
 };
 
-use xtls_stanza::{DiscoIdentity, DiscoInfo, ns};
+use xtls_channel::{Deadline, Setup, SetupError, Timer};
+use xtls_stanza::{DiscoIdentity, DiscoInfo, jid::FullJid, ns};
 
 pub use self::handle::Tunnel;
-use self::{answers::Answers, probing::Probing};
+use self::{answers::Answers, probing::Probing, tunnels::Tunnels};
 use crate::{
-    config::{Config, Local},
-    error::EngineError,
+    config::Config,
     event::{Event, TunnelId},
     shared::{Shared, Weight},
-    timer::{Deadline, Timer},
-    trust::TrustStore,
     tunnel,
 };
 
@@ -51,13 +52,11 @@ use crate::{
 /// standing still.
 pub struct Engine {
     shared: Shared,
-    tunnels: BTreeMap<u64, tunnel::Tunnel>,
-    /// Tunnels that may have something to send, each at most once.
-    ready: VecDeque<u64>,
+    tunnels: Tunnels,
     answers: Answers,
     probing: Probing,
     next_number: u64,
-    id: u64,
+    id: u32,
 }
 
 /// A stanza to send.
@@ -69,34 +68,22 @@ pub struct Transmit {
 }
 
 impl Engine {
-    /// An engine for one full JID.
-    ///
-    /// `seed` makes identifiers: 32 bytes from the operating system, or fixed ones where a run is to be replayed.
-    /// `unix_time` is the wall time at `now`, for the validity of certificates.
+    /// An engine for one full JID, made at `now`.
     ///
     /// # Errors
     ///
-    /// When a field of `config` is outside of its bounds, or the provider cannot do TLS.
-    pub fn new(
-        config: Config,
-        local: Local,
-        store: Box<dyn TrustStore>,
-        seed: [u8; 32],
-        now: Instant,
-        unix_time: Duration,
-    ) -> Result<Self, EngineError> {
+    /// When a field of the configuration is out of bounds, or the provider cannot do TLS.
+    pub fn new(setup: Setup<FullJid, Config>, now: Instant) -> Result<Self, SetupError> {
         /// Tells engines of one process apart; it never shows.
-        static ENGINES: AtomicU64 = AtomicU64::new(0);
-        config.check().map_err(EngineError::Config)?;
-        let shared = Shared::new(config, local, store, seed, now, unix_time)?;
+        static ENGINES: AtomicU32 = AtomicU32::new(0);
+        let shared = Shared::new(setup, now)?;
         Ok(Self {
             shared,
-            tunnels: BTreeMap::new(),
-            ready: VecDeque::new(),
+            tunnels: Tunnels::default(),
             answers: Answers::default(),
             probing: Probing::default(),
             next_number: 0,
-            id: ENGINES.fetch_add(1, Ordering::Relaxed),
+            id: ENGINES.fetch_add(1, Ordering::Relaxed) & TunnelId::MAX_ENGINE,
         })
     }
 
@@ -113,7 +100,7 @@ impl Engine {
     }
 
     /// What an embedder that can do nothing else tells of itself: this identity, and the engine's features. Add your own,
-    /// and pass it to [`Disco::new`](crate::Disco::new).
+    /// and pass it to [`Disco::new`](crate::xml::Disco::new).
     #[must_use]
     pub fn disco_info(&self, identity: DiscoIdentity) -> DiscoInfo {
         DiscoInfo::new(identity).with_features(self.features())
@@ -121,56 +108,56 @@ impl Engine {
 
     /// Passes time on. An extra call does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.shared.clock.advance(now);
+        self.shared.env.advance(now);
         self.expire_questions();
-        let numbers: Vec<u64> = self.tunnels.keys().copied().collect();
-        for number in numbers {
+        for number in self.tunnels.due(self.shared.env.clock().now()) {
             self.with_tunnel(number, |tunnel, shared| {
-                while let Some(timer) = tunnel.timers.expired(shared.clock.now()) {
+                let suspended = shared.suspended_since.is_some();
+                while let Some(timer) = tunnel.timers.expired(shared.env.clock().now(), suspended) {
                     tunnel.handle_timer(timer, shared);
                 }
             });
         }
+        self.expire_suspension();
     }
 
-    /// The outer stream is gone: every tunnel ends at once and what was not acknowledged is told.
+    /// The outer stream is gone: every tunnel ends at once and what was not acknowledged is told. One that is to be resumed is
+    /// not gone yet: see [`handle_suspended`](Self::handle_suspended).
     pub fn handle_disconnect(&mut self, now: Instant) {
-        self.shared.clock.advance(now);
+        self.shared.env.advance(now);
+        self.end_suspension();
         self.answers.clear();
         self.lose_questions();
         self.shared.capabilities.forget_all();
-        let numbers: Vec<u64> = self.tunnels.keys().copied().collect();
-        for number in numbers {
-            self.with_tunnel(number, tunnel::Tunnel::handle_disconnect);
+        for number in self.tunnels.numbers() {
+            self.with_tunnel(number, tunnel::TunnelCore::handle_disconnect);
         }
     }
 
     /// Appends one whole stanza to `out` and tells whom it is for; `None` when there is nothing to send now.
     ///
-    /// Data is framed here and not when it is written, so that window and block size always hold.
+    /// Data is framed here and not when it is written, so that window and block size always hold. While the outer stream is
+    /// suspended there is still what to send: queue it for the resumption, or poll again after that.
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant, out: &mut String) -> Option<Transmit> {
-        self.shared.clock.advance(now);
+        self.shared.env.advance(now);
         if let Some(to) = self.answers.poll(&mut self.shared, out) {
             return Some(Transmit { to });
         }
         if let Some(to) = self.probing.poll(&mut self.shared, out) {
             return Some(Transmit { to });
         }
-        while let Some(&number) = self.ready.front() {
-            let sent = self.tunnels.get_mut(&number).and_then(|tunnel| tunnel.poll_transmit(&mut self.shared, out));
-            // One stanza each in turn, so that a bulk transfer does not hold up a chat.
-            self.ready.pop_front();
-            match (sent, self.tunnels.get_mut(&number)) {
-                (Some(to), _) => {
-                    self.ready.push_back(number);
+        while let Some(number) = self.tunnels.pop_ready() {
+            let shared = &mut self.shared;
+            let polled = self.tunnels.act(number, |tunnel| (tunnel.poll_transmit(shared, out), tunnel.is_finished()));
+            match polled {
+                Some((Some(to), _)) => {
+                    // One stanza each in turn, so that a bulk transfer does not hold up a chat.
+                    self.tunnels.wake(number);
                     return Some(Transmit { to });
                 }
-                (None, Some(tunnel)) => {
-                    tunnel.ready = false;
-                    self.reap(number);
-                }
-                (None, None) => {}
+                Some((None, true)) => self.forget(number),
+                Some((None, false)) | None => {}
             }
         }
         None
@@ -189,50 +176,68 @@ impl Engine {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, and why; `None` when nothing waits.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Deadline> {
-        let asked = self.probing.deadline().map(|at| Deadline { at, timer: Timer::Answer });
-        self.tunnels.values().filter_map(|tunnel| tunnel.timers.next()).chain(asked).min_by_key(|deadline| deadline.at)
+        let own = match self.shared.suspended_since {
+            // Questions stand still.
+            Some(since) => Some(self.suspension_deadline(since)),
+            None => self.probing.deadline().map(|at| Deadline::new(at, Timer::Answer)),
+        };
+        self.tunnels.next_deadline().into_iter().chain(own).min_by_key(|deadline| deadline.at)
     }
 
     /// A tunnel, to be used; `None` when the id is another engine's or the tunnel has ended.
     pub fn tunnel(&mut self, id: TunnelId) -> Option<Tunnel<'_>> {
-        let known = id.engine == self.id && self.tunnels.get(&id.number).is_some_and(tunnel::Tunnel::is_usable);
+        let known = id.engine == self.id && self.tunnels.get(id.number).is_some_and(tunnel::TunnelCore::is_usable);
         known.then(|| Tunnel::new(self, id.number))
     }
 
     /// The tunnels that have not ended, in the order of their creation. Offers that are not decided on are none.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelId> {
-        self.tunnels.values().filter(|tunnel| tunnel.is_usable()).map(|tunnel| tunnel.id)
+        self.tunnels.iter().filter(|tunnel| tunnel.is_usable()).map(|tunnel| tunnel.id)
     }
 
-    pub(crate) fn tunnel_ref(&self, number: u64) -> Option<&tunnel::Tunnel> {
-        self.tunnels.get(&number)
+    /// How many times a tunnel was looked at since the engine was made.
+    ///
+    /// A count of work and not of time: for tests and for watching that the cost of a stanza, a timeout or a poll does not
+    /// grow with tunnels that have no part in it. What it comes to for each is not promised.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.tunnels.looked_at()
+    }
+
+    pub(crate) fn tunnel_ref(&self, number: u64) -> Option<&tunnel::TunnelCore> {
+        self.tunnels.get(number)
     }
 
     pub(crate) fn advance_clock(&mut self, now: Instant) {
-        self.shared.clock.advance(now);
+        self.shared.env.advance(now);
     }
 
     /// Lets a tunnel do something, and sees to what follows: it may have something to send, or be done for good.
     pub(crate) fn with_tunnel<R>(
         &mut self,
         number: u64,
-        action: impl FnOnce(&mut tunnel::Tunnel, &mut Shared) -> R,
+        action: impl FnOnce(&mut tunnel::TunnelCore, &mut Shared) -> R,
     ) -> Option<R> {
-        let tunnel = self.tunnels.get_mut(&number)?;
-        let result = action(tunnel, &mut self.shared);
-        tunnel.settle(&mut self.shared);
-        if !tunnel.ready {
-            tunnel.ready = true;
-            self.ready.push_back(number);
-        }
+        let shared = &mut self.shared;
+        let result = self.tunnels.act(number, |tunnel| {
+            let result = action(tunnel, shared);
+            tunnel.settle(shared);
+            result
+        })?;
+        self.tunnels.wake(number);
         Some(result)
     }
 
+    /// Takes a new tunnel in.
+    fn add(&mut self, tunnel: tunnel::TunnelCore) {
+        let number = tunnel.id.number;
+        self.tunnels.insert(tunnel);
+        self.with_tunnel(number, |_, _| ());
+    }
+
     /// Forgets a tunnel that has nothing more to send, to tell or to wait for.
-    fn reap(&mut self, number: u64) {
-        if self.tunnels.get(&number).is_some_and(tunnel::Tunnel::is_finished)
-            && let Some(tunnel) = self.tunnels.remove(&number)
-        {
+    fn forget(&mut self, number: u64) {
+        if let Some(tunnel) = self.tunnels.remove(number) {
             // What was on its way may still be answered, and belongs to nobody else.
             tunnel.unanswered().for_each(|id| self.answers.expect(id, tunnel.address()));
         }
@@ -243,8 +248,8 @@ impl Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("jid", &self.shared.local.jid.as_str())
-            .field("now", &self.shared.clock.now())
+            .field("jid", &self.shared.jid.as_str())
+            .field("now", &self.shared.env.clock().now())
             .field("tunnels", &self.tunnels)
             .finish_non_exhaustive()
     }

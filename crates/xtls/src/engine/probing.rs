@@ -10,9 +10,13 @@ use std::{
     time::Instant,
 };
 
+use xtls_channel::{
+    Fault, StoreError, TrustPolicy,
+    rules::{self, Choice, Offered, Policy, Said, Standing},
+};
 use xtls_stanza::{
-    Condition, ElementRef, ErrorType, HashAlgo, Id, Iq, IqType, KeyKind, KeyName, Method, OwnMethods, StanzaError,
-    TlsOffer,
+    Condition, ElementRef, ErrorType, Fingerprint, HashAlgo, Id, Iq, IqType, KeyKind, KeyName, Method, OwnMethods,
+    StanzaError, TlsOffer,
     jid::{BareJid, FullJid},
     ns,
 };
@@ -24,10 +28,7 @@ use crate::{
     config::AnswerOffers,
     error::ProbeError,
     event::{Event, ProbeFault, ProbeId},
-    fault::Fault,
-    password::is_user_name,
     shared::{Shared, address},
-    tunnel::Tunnel,
 };
 
 /// Questions of ours and those of others.
@@ -77,6 +78,13 @@ impl Probing {
         self.asked.front().map(|asked| asked.until)
     }
 
+    /// The outer stream is back.
+    pub(super) fn resume(&mut self, away: Duration, earliest: Instant) {
+        for asked in &mut self.asked {
+            asked.until = earliest.max(asked.until.checked_add(away).unwrap_or(asked.until));
+        }
+    }
+
     fn take_if(&mut self, is_it: impl FnMut(&Asked) -> bool) -> Option<Asked> {
         let at = self.asked.iter().position(is_it)?;
         self.asked.remove(at)
@@ -100,34 +108,35 @@ impl Engine {
     /// Asks what `peer` is ready for with us, without opening a tunnel (XEP-0250 § 3.2). `options` are the conditions that a
     /// tunnel would be under; nothing of them but methods, policy and the presence of a password matters.
     ///
-    /// What comes of it is told by [`Event::Probed`], within [`Timers::answer`](crate::Timers::answer). The question shows the
-    /// peer, and the servers in between, the fingerprints of the own certificate where certificates are allowed, and which
+    /// What comes of it is told by [`Event::Probed`], within [`Timers::answer`](crate::config::Timers::answer). The question shows the
+    /// peer, and the servers on the way, the fingerprints of your certificate where certificates are allowed, and which
     /// methods are. The answer went through the same servers and proves nothing.
     ///
     /// # Errors
     ///
     /// When there is nothing to ask, or 32 questions are open; nothing was sent then.
     pub fn probe(&mut self, now: Instant, peer: FullJid, options: &TunnelOptions) -> Result<ProbeId, ProbeError> {
-        self.shared.clock.advance(now);
-        if peer == self.shared.local.jid {
+        self.shared.env.advance(now);
+        if peer == self.shared.jid {
             return Err(ProbeError::OwnAddress);
         }
         if self.probing.asked.len() >= Probing::ASKED {
             return Err(ProbeError::TooMany);
         }
-        let offer = Tunnel::imagined(peer.clone(), options.clone(), &self.shared).probing_offer(&self.shared);
+        let standing = self.standing_of(&peer, options).map_err(|_| ProbeError::Store)?;
+        let offer = self.probing_offer(&Policy::of(&options.terms), &standing);
         if offer.is_empty() {
             return Err(ProbeError::NoMethod);
         }
         let id = ProbeId(self.new_id());
-        let until = self.shared.after(self.shared.config.timers.answer);
+        let until = self.shared.after(self.shared.config.timers.answer).protocol;
         let to = address(peer.as_str());
         self.probing.asked.push_back(Asked { id, peer, to, offer, sent: None, until });
         Ok(id)
     }
 
     /// By which method a tunnel with `peer` would be secured, if `theirs` is what the peer said of itself and what is known of
-    /// the peer stays what it is; or the fault that it would fail with. Where a person would have to be asked for a password,
+    /// the peer stays what it is; or the fault that it would fail with. Where the user would have to be asked for a password,
     /// the yes is assumed. Nothing is sent.
     ///
     /// # Errors
@@ -139,7 +148,34 @@ impl Engine {
         options: &TunnelOptions,
         theirs: &TlsOffer,
     ) -> Result<Method, Box<Fault>> {
-        Tunnel::imagined(peer.clone(), options.clone(), &self.shared).would_choose(theirs, &self.shared)
+        let mut standing = self.standing_of(peer, options).map_err(Fault::Store)?;
+        let policy = Policy::of(&options.terms);
+        let announced = fingerprints(theirs);
+        // A key that nobody here knows may be a certificate or not (XEP-0250 § 3.1).
+        let certificates = !theirs.keys.is_empty() || theirs.insecure;
+        let methods: Vec<Method> = [(Method::X509, certificates), (Method::Srp, theirs.srp)]
+            .into_iter()
+            .filter_map(|(method, is_there)| is_there.then_some(method))
+            .collect();
+        let peer = Offered { methods: &methods, announced: &announced };
+        let mut choice = rules::choose(peer, &policy, &standing);
+        if matches!(choice, Choice::AskPassword) {
+            standing.said = Said::Password;
+            choice = rules::choose(peer, &policy, &standing);
+        }
+        let method = match choice {
+            Choice::Methods(methods) => methods.first().copied().unwrap_or(Method::X509),
+            Choice::AskPassword => Method::Srp,
+            Choice::Refuse(fault) => return Err(Box::new(fault)),
+        };
+        let pins = &standing.pins;
+        let changed = method == Method::X509 && !pins.is_empty() && !rules::announcement_fits(&announced, pins);
+        if changed && policy.trust != TrustPolicy::Ask {
+            // TLS would show it.
+            let presented = announced.iter().max().copied();
+            return Err(Box::new(Fault::CertificateChanged { presented, pinned: standing.pins }));
+        }
+        Ok(method)
     }
 
     /// Lets a peer be answered that asks what we are ready for, whatever is known of it, or takes that back. It counts where
@@ -160,7 +196,7 @@ impl Engine {
         if !self.answers_offers_of(&peer) {
             return None;
         }
-        let answer = if self.probing.admit(self.shared.clock.now(), &peer) {
+        let answer = if self.probing.admit(self.shared.env.clock().now(), &peer) {
             Answer::Offer(self.answering_offer(&peer, &theirs))
         } else {
             Answer::Error(StanzaError::new(Condition::ResourceConstraint).with_type(ErrorType::Wait))
@@ -184,7 +220,10 @@ impl Engine {
 
     /// Gives up questions that were not answered in time.
     pub(super) fn expire_questions(&mut self) {
-        let now = self.shared.clock.now();
+        if self.shared.suspended_since.is_some() {
+            return;
+        }
+        let now = self.shared.env.clock().now();
         while let Some(asked) = self.probing.take_if(|asked| asked.until <= now) {
             // It may still be answered, and that belongs to nobody else.
             if let Some(sent) = asked.sent {
@@ -207,11 +246,10 @@ impl Engine {
 
     fn answers_offers_of(&self, peer: &BareJid) -> bool {
         let knows = || {
-            let record = self.shared.store.record(peer);
+            // What cannot be read is as good as unknown.
+            let record = self.shared.env.record(peer).unwrap_or_default();
             // An offer that is not decided on makes nobody known: anybody can make one.
-            let has_tunnel =
-                || self.tunnels.values().any(|tunnel| tunnel.is_usable() && tunnel.peer().to_bare() == *peer);
-            !record.pins.is_empty() || record.secured_before() || has_tunnel()
+            !record.pins.is_empty() || record.secured_before() || self.tunnels.is_usable_with(peer)
         };
         match self.shared.config.answer_offers {
             AnswerOffers::Never => false,
@@ -220,19 +258,41 @@ impl Engine {
         }
     }
 
+    /// What is known of a peer that a tunnel would be offered to.
+    fn standing_of(&self, peer: &FullJid, options: &TunnelOptions) -> Result<Standing, StoreError> {
+        let env = &self.shared.env;
+        env.standing(&peer.to_bare(), env.own(), Said::by(&options.terms))
+    }
+
+    /// What to say when a peer is asked: every method that is allowed, with your certificate by SHA-1 and SHA-256.
+    ///
+    /// The certificate is named although none of the peer's may be trusted here: whether the peer trusts ours is half of what
+    /// is asked.
+    fn probing_offer(&self, policy: &Policy, standing: &Standing) -> TlsOffer {
+        let methods = rules::offerable(policy, standing).unwrap_or_default();
+        let own = self.shared.env.identity().announced_fingerprints();
+        let keys = own.iter().filter(|_| policy.methods.contains(&Method::X509)).map(KeyName::from);
+        let mut offer = TlsOffer::new(keys, methods.contains(&Method::Srp));
+        let takes_unknown = standing.pins.is_empty() || policy.trust == TrustPolicy::Ask;
+        offer.insecure = methods.contains(&Method::X509) && takes_unknown;
+        offer
+    }
+
     /// § 3.2: a key is shown only to who has named one that can be verified; by its name alone that is a pinned one.
     fn answering_offer(&self, peer: &BareJid, theirs: &TlsOffer) -> TlsOffer {
         let shared = &self.shared;
         let mut own = OwnMethods::default();
-        let names = shared.local.identity.announced_fingerprints();
+        let names = shared.env.identity().announced_fingerprints();
         own.keys = names.iter().map(|name| (KeyKind::X509, KeyName::from(name))).collect();
         own.insecure = shared.config.offers_insecure;
         // Who asks is who would begin (§ 2.3).
-        own.srp = shared.config.offers_password && is_user_name(peer) && shared.password_locked_until(peer).is_none();
-        let record = shared.store.record(peer);
+        let standing = shared.env.standing(peer, peer, Said::Nothing);
+        let is_usable = |standing: &Standing| standing.has_user_name && standing.locked_until.is_none();
+        own.srp = shared.config.offers_password && standing.as_ref().is_ok_and(is_usable);
+        let pins = standing.map(|standing| standing.pins).unwrap_or_default();
         let is_pinned = |name: &KeyName| {
             let fingerprint = name.fingerprint().filter(|fingerprint| fingerprint.algo() != HashAlgo::Md5);
-            fingerprint.is_some_and(|fingerprint| record.pins.iter().any(|pin| pin.fingerprint == fingerprint))
+            fingerprint.is_some_and(|fingerprint| pins.contains(&fingerprint))
         };
         theirs.answer(&own, |name| is_pinned(name).then_some(KeyKind::X509))
     }
@@ -241,4 +301,10 @@ impl Engine {
 /// Whether this is what a peer asks that wants to know what we are ready for.
 pub(super) fn is_offer(payload: ElementRef<'_>) -> bool {
     payload.is("offer", ns::C2C_TLS)
+}
+
+/// The fingerprints that an offer's keys have for names; MD5 says nothing either way.
+fn fingerprints(offer: &TlsOffer) -> Vec<Fingerprint> {
+    let names = offer.keys.iter().filter_map(KeyName::fingerprint);
+    names.filter(|fingerprint| fingerprint.algo() != HashAlgo::Md5).collect()
 }

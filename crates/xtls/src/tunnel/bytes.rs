@@ -3,10 +3,12 @@
 use xtls_jingle::Role;
 use xtls_tls::TlsVersion;
 
-use super::{Inside, Tunnel, stream::Slip};
+use xtls_channel::EndedBy;
+
+use super::{Inside, NotUsable, TunnelCore};
 use crate::{
     error::{FinishError, WriteError},
-    event::{EndedBy, Event},
+    event::Event,
     shared::Shared,
 };
 
@@ -23,30 +25,38 @@ pub(super) struct RawBytes {
 }
 
 impl RawBytes {
-    /// Where received bytes are appended.
-    pub(super) fn inbox(&mut self) -> &mut Vec<u8> {
-        &mut self.inbox
-    }
-
     /// Bytes that were received and not read.
     pub(super) fn unread(&self) -> usize {
         self.inbox.len()
     }
 }
 
-impl Tunnel {
+impl Inside {
+    /// Where received plaintext is appended.
+    pub(super) fn inbox(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Stream(stream) => &mut stream.inbox,
+            Self::Bytes(raw) => &mut raw.inbox,
+        }
+    }
+}
+
+impl TunnelCore {
     pub(crate) fn write(&mut self, bytes: &[u8], _: &mut Shared) -> Result<usize, WriteError> {
-        let Inside::Bytes(raw) = &self.inside else { return Err(WriteError::NotRaw) };
-        let finished = raw.finished;
+        let finished = match &self.inside {
+            _ if self.is_xml() => return Err(WriteError::NotRaw),
+            Some(Inside::Bytes(raw)) => raw.finished,
+            Some(Inside::Stream(_)) | None => false,
+        };
         match self.check_usable() {
-            Err(Slip::NotSecured) => return Err(WriteError::NotSecured),
-            Err(Slip::Closing) => return Err(WriteError::Closing),
+            Err(NotUsable::NotSecured) => return Err(WriteError::NotSecured),
+            Err(NotUsable::Closing) => return Err(WriteError::Closing),
             Ok(()) if finished => return Err(WriteError::Closing),
             Ok(()) => {}
         }
         let taken = bytes.len().min(self.room());
         if taken < bytes.len() {
-            self.wants_room = true;
+            self.want_room();
         }
         if taken > 0 {
             self.seal(&bytes[..taken]);
@@ -55,7 +65,7 @@ impl Tunnel {
     }
 
     pub(crate) fn read(&mut self, out: &mut Vec<u8>, shared: &Shared) -> usize {
-        let Inside::Bytes(raw) = &mut self.inside else { return 0 };
+        let Some(Inside::Bytes(raw)) = &mut self.inside else { return 0 };
         let bytes = raw.inbox.len();
         raw.readable_told = false;
         if out.is_empty() && out.capacity() < bytes {
@@ -64,27 +74,29 @@ impl Tunnel {
         } else {
             out.append(&mut raw.inbox);
         }
-        self.opened.taken(bytes);
-        self.release_acks(shared);
+        self.taken(bytes, shared);
         bytes
     }
 
     pub(crate) fn finish(&mut self, shared: &mut Shared) -> Result<(), FinishError> {
-        let Inside::Bytes(raw) = &mut self.inside else { return Err(FinishError::NotRaw) };
-        let before = raw.finished;
+        let before = match &self.inside {
+            _ if self.is_xml() => return Err(FinishError::NotRaw),
+            Some(Inside::Bytes(raw)) => raw.finished,
+            Some(Inside::Stream(_)) | None => false,
+        };
         match self.check_usable() {
-            Err(Slip::NotSecured) => return Err(FinishError::NotSecured),
-            Err(Slip::Closing) => return Err(FinishError::Closing),
+            Err(NotUsable::NotSecured) => return Err(FinishError::NotSecured),
+            Err(NotUsable::Closing) => return Err(FinishError::Closing),
             Ok(()) if before => return Ok(()),
             Ok(()) => {}
         }
         // RFC 5246 § 7.2.1: the other side of TLS 1.2 answers close_notify with its own and discards what it had to
         // send. RFC 8446 § 6.1 lets it go on.
-        if self.security.as_ref().is_some_and(|security| security.tls.version < TlsVersion::Tls13) {
+        if self.security().is_some_and(|security| security.tls.version < TlsVersion::Tls13) {
             return Err(FinishError::NotInThisTls);
         }
         self.seal_end();
-        let Inside::Bytes(raw) = &mut self.inside else { return Ok(()) };
+        let Some(Inside::Bytes(raw)) = &mut self.inside else { return Ok(()) };
         raw.finished = true;
         if raw.peer_finished {
             // Both are through, and we know it first: we end the other layers.
@@ -95,8 +107,7 @@ impl Tunnel {
 
     /// Tells of bytes that can be read; those that came before the peer was judged are among them.
     pub(super) fn deliver_bytes(&mut self, shared: &mut Shared) {
-        let Inside::Bytes(raw) = &mut self.inside else { return };
-        raw.inbox.append(&mut self.early);
+        let Some(Inside::Bytes(raw)) = &mut self.inside else { return };
         if !raw.inbox.is_empty() && !raw.readable_told {
             raw.readable_told = true;
             shared.events.push(Event::Readable { id: self.id });
@@ -104,10 +115,10 @@ impl Tunnel {
     }
 
     /// The peer has ended its direction.
-    pub(super) fn peer_closed(&mut self, shared: &mut Shared) {
-        let half_close = self.security.as_ref().is_some_and(|security| security.tls.version >= TlsVersion::Tls13);
-        let Inside::Bytes(raw) = &mut self.inside else { return self.stream_peer_closed(shared) };
-        if self.security.is_none() || raw.peer_finished {
+    pub(super) fn peer_has_closed(&mut self, shared: &mut Shared) {
+        let half_close = self.security().is_some_and(|security| security.tls.version >= TlsVersion::Tls13);
+        let Some(Inside::Bytes(raw)) = &mut self.inside else { return self.stream_peer_closed(shared) };
+        if raw.peer_finished {
             return;
         }
         raw.peer_finished = true;
@@ -124,20 +135,25 @@ impl Tunnel {
 
     /// Whether the peer may not have seen all that we sent when it sent what came last.
     fn unsent_or_unacked(&self) -> bool {
-        self.bytestream.as_ref().is_some_and(|bytestream| bytestream.unacked() > 0)
+        self.transport.as_ref().is_some_and(|transport| transport.bytestream.unacked() > 0)
     }
 
     /// Tells of room for writing, once, to an application that found none.
     pub(super) fn tell_writable(&mut self, shared: &mut Shared) {
-        if self.wants_room && self.check_usable().is_ok() && self.room() > 0 {
-            self.wants_room = false;
+        let usable = self.check_usable().is_ok();
+        if let Some(transport) = &mut self.transport
+            && transport.wants_room
+            && usable
+            && transport.room() > 0
+        {
+            transport.wants_room = false;
             shared.events.push(Event::Writable { id: self.id });
         }
     }
 
     /// Throws away what nobody reads.
     pub(super) fn discard_unread(&mut self) {
-        if let Inside::Bytes(raw) = &mut self.inside {
+        if let Some(Inside::Bytes(raw)) = &mut self.inside {
             raw.inbox = Vec::new();
         }
     }

@@ -3,19 +3,20 @@
 //! The peer is authenticated by now, and so is what it says. Over the server's stream nobody is asked and nobody is answered.
 
 use xtls_stanza::{
-    BuildError, Builder, Condition, Element, ElementRef, Iq, IqType, KeyInfo, Pubkeys, PubkeysVariant, StanzaError,
+    BuildError, Builder, Condition, Element, ElementRef, Id, Iq, IqType, KeyInfo, Pubkeys, PubkeysVariant, StanzaError,
     jid::{BareJid, Jid},
     ns,
 };
 use xtls_tls::PeerCertificate;
 
-use super::{Tunnel, stream::Slip};
+use xtls_channel::{Channel, SendError, Timer};
+
+use super::{NotUsable, TunnelCore};
 use crate::{
     certificates::{CertificatesFault, ReceivedCertificate},
-    error::{RequestCertificatesError, SendError},
+    error::RequestCertificatesError,
     event::Event,
     shared::Shared,
-    timer::Timer,
 };
 
 /// What becomes of a stanza that came through the tunnel.
@@ -28,18 +29,18 @@ pub(super) enum Taken {
     Told(Event),
 }
 
-impl Tunnel {
+impl TunnelCore {
     /// Asks the peer for its certificates.
     pub(crate) fn request_certificates(&mut self, shared: &mut Shared) -> Result<(), RequestCertificatesError> {
-        if self.asked_certificates.is_some() {
+        if self.asked_certificates().is_some() {
             return Err(RequestCertificatesError::AlreadyAsked);
         }
         if !self.is_xml() {
             return Err(RequestCertificatesError::NotXml);
         }
-        self.check_usable().map_err(|slip| match slip {
-            Slip::NotSecured => RequestCertificatesError::NotSecured,
-            Slip::Closing => RequestCertificatesError::Closing,
+        self.check_usable().map_err(|why| match why {
+            NotUsable::NotSecured => RequestCertificatesError::NotSecured,
+            NotUsable::Closing => RequestCertificatesError::Closing,
         })?;
         let id = shared.ids.next_id();
         let query = Pubkeys::new(PubkeysVariant::Pubkey0).to_element();
@@ -50,12 +51,13 @@ impl Tunnel {
             SendError::NotSecured => RequestCertificatesError::NotSecured,
             SendError::Closing => RequestCertificatesError::Closing,
             SendError::NotXml => RequestCertificatesError::NotXml,
-            SendError::NoStream | SendError::NotAStanza | SendError::ForeignAddress | SendError::TooLarge => {
-                RequestCertificatesError::NoStream
-            }
+            // A question of ours fits into any stream that is open.
+            SendError::NoStream | _ => RequestCertificatesError::NoStream,
         })?;
-        self.asked_certificates = Some(id);
-        self.timers.set(Timer::Certificates, shared.after(shared.config.timers.answer));
+        if let Some(xml) = self.xml() {
+            xml.asked_certificates = Some(id);
+        }
+        self.set(Timer::Certificates, shared.config.timers.answer, shared);
         Ok(())
     }
 
@@ -74,7 +76,7 @@ impl Tunnel {
                 }
                 Taken::Yes
             }
-            (IqType::Result | IqType::Error, payload) if self.asked_certificates.is_some_and(|id| id == *iq.id) => {
+            (IqType::Result | IqType::Error, payload) if self.asked_certificates().is_some_and(|id| id == *iq.id) => {
                 let result = match iq.error() {
                     Some(error) => Err(Box::new(CertificatesFault::Refused(error))),
                     None => self.given(payload),
@@ -96,9 +98,13 @@ impl Tunnel {
         self.certificates_told(Err(Box::new(fault)))
     }
 
+    fn asked_certificates(&mut self) -> Option<Id> {
+        self.xml().and_then(|xml| xml.asked_certificates)
+    }
+
     fn certificates_told(&mut self, result: Result<Vec<ReceivedCertificate>, Box<CertificatesFault>>) -> Option<Event> {
         self.timers.clear(Timer::Certificates);
-        self.asked_certificates.take().map(|_| Event::CertificatesReceived { id: self.id, result })
+        self.xml()?.asked_certificates.take().map(|_| Event::CertificatesReceived { id: self.id, result })
     }
 
     /// What the peer's answer gives of its own.
@@ -114,7 +120,8 @@ impl Tunnel {
         for key in answer.keys.into_iter().filter(own) {
             let Ok(certificate) = PeerCertificate::from_der(&key.certificate) else { continue };
             // Nothing else ties a certificate to a tunnel by password: if one was announced, it is that one.
-            let contradicted = self.contradicted_by(&certificate).filter(|_| self.is_by_password());
+            let channel = self.channel.as_ref().filter(|_| self.is_by_password());
+            let contradicted = channel.and_then(|channel| Channel::contradicted_by(channel, &certificate));
             match contradicted {
                 Some(announced) => {
                     let presented = certificate.fingerprint_sha256();
@@ -142,9 +149,9 @@ fn own_certificates(iq: &Iq<'_>, payload: ElementRef<'_>, shared: &Shared) -> Op
     if iq.iq_type != IqType::Get {
         return Some(refusal(iq, Condition::ServiceUnavailable));
     }
-    let identity = &shared.local.identity;
+    let identity = shared.env.identity();
     let is_wanted = |wanted: &[xtls_stanza::Fingerprint]| wanted.iter().any(|one| one.matches(identity.certificate()));
-    let is_ours = question.jid.as_deref().is_none_or(|jid| is_of(jid, &shared.local.jid.to_bare()));
+    let is_ours = question.jid.as_deref().is_none_or(|jid| is_of(jid, shared.env.own()));
     // XEP-0189 v0.9 § 6: nobody else's keys are kept here.
     if !is_ours || !question.wanted.as_deref().is_none_or(is_wanted) {
         return Some(refusal(iq, Condition::ItemNotFound));

@@ -1,35 +1,72 @@
 //! Jingle up to an agreed method.
 
-use xtls_ibb::{Acked, Bytestream, BytestreamConfig, BytestreamRole, BytestreamState, ErrorOutcome, Whitespace};
+use xtls_channel::{CloseReason, EndedBy, Fault, Missing, Timer};
+use xtls_ibb::BytestreamState;
 use xtls_jingle::{
     Acceptance, Action, Jingle, JingleCondition, JingleFault, Offer, Reason, ReasonCondition, Role, Session,
     SessionEvent, Verdict,
 };
-use xtls_stanza::{Condition, ElementRef, ErrorType, Method, SecurityOffer, StanzaError, jid::FullJid};
+use xtls_stanza::{Condition, ElementRef, ErrorType, Id, Method, SecurityOffer, StanzaError, jid::FullJid};
 
-use super::{Phase, Tunnel, method::Secret};
+use super::{Phase, TunnelCore, question::Question};
 use crate::{
     answer::Answer,
-    application::{Application, TunnelOptions},
-    config::Window,
-    event::{CloseReason, EndedBy, Event, Incoming, TunnelId},
-    fault::{Fault, Missing},
+    application::Application,
+    event::{Event, Incoming, TunnelId},
     shared::Shared,
-    timer::Timer,
 };
+use xtls_channel::{Announcements, Channel, Side, Terms};
 
-impl Tunnel {
+/// What leads to an agreement, and the session that holds it.
+#[derive(Default)]
+pub(super) struct Negotiation {
+    /// Initiator: ask the peer first whether it has XTLS at all.
+    check_support: bool,
+    /// That question, while it is open.
+    pub(super) question: Question,
+    /// Absent while the peer is asked, and once the peer cannot be told anything any more.
+    pub(super) session: Option<Session>,
+    /// The offer goes to another resource than was asked for.
+    pub(super) redirected: bool,
+    /// Ids of requests that nobody waits for any more and that may still be answered.
+    late: Vec<Id>,
+}
+
+impl Negotiation {
+    /// Forgets the session: the peer does not know of it, or cannot be told.
+    pub(super) fn drop_session(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.late.extend(session.unanswered());
+        }
+    }
+
+    /// The ids of requests that may still be answered.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = Id> {
+        let session = self.session.iter().flat_map(Session::unanswered);
+        self.late.iter().copied().chain(self.question.unanswered()).chain(session)
+    }
+}
+
+impl TunnelCore {
     /// Begins a tunnel as its initiator.
-    pub(crate) fn initiate(id: TunnelId, peer: FullJid, options: TunnelOptions, shared: &mut Shared) -> Self {
-        let mut tunnel = Self::new(id, peer, Role::Initiator, options.application.clone(), shared);
-        tunnel.take_options(options);
+    pub(crate) fn initiate(
+        id: TunnelId,
+        peer: FullJid,
+        application: Application,
+        channel: Channel,
+        check_support: bool,
+        shared: &mut Shared,
+    ) -> Self {
+        let mut tunnel = Self::new(id, peer, Role::Initiator, application);
+        tunnel.channel = Some(channel);
+        tunnel.negotiation.check_support = check_support;
         tunnel.begin(shared);
         tunnel
     }
 
     /// Asks whether the peer supports XTLS, or offers at once.
     pub(super) fn begin(&mut self, shared: &mut Shared) {
-        if self.options.as_ref().is_some_and(|options| options.check_support) {
+        if self.negotiation.check_support {
             self.check_support(shared);
         } else {
             self.offer(shared);
@@ -44,14 +81,13 @@ impl Tunnel {
         application: Application,
         shared: &mut Shared,
     ) -> Self {
-        let mut tunnel = Self::new(id, peer, Role::Responder, application, shared);
+        let mut tunnel = Self::new(id, peer, Role::Responder, application);
         let offer = session.offer().security.clone();
-        tunnel.announced.clone_from(&offer.fingerprints);
-        tunnel.session = Some(session);
-        tunnel.timers.set(Timer::Ring, shared.after(shared.config.timers.ring));
+        tunnel.negotiation.session = Some(session);
+        tunnel.timers.ask_user(shared.after(shared.config.timers.question));
         if offer.is_empty() {
-            // Nothing could ever be agreed on, whatever a person says.
-            tunnel.fail(tunnel.no_methods(shared), shared);
+            // Nothing could ever be agreed on, whatever the user says.
+            tunnel.fail(Fault::NoCommonMethod { offered: Vec::new() }, shared);
             tunnel.was_told();
         } else {
             let (peer, application) = (tunnel.peer.clone(), tunnel.application.clone());
@@ -60,42 +96,39 @@ impl Tunnel {
         tunnel
     }
 
-    /// An offer without any method: those that the peer was secured by before are missing, if there are any.
-    fn no_methods(&self, shared: &Shared) -> Fault {
-        let missing = self.record(shared).secured_by;
-        if missing.is_empty() {
-            return Fault::NoCommonMethod { offered: Vec::new() };
-        }
-        Fault::Downgraded { missing: Missing::Methods(missing) }
-    }
-
     /// What it means that the peer does without XTLS.
-    pub(super) fn lacks_xtls(&self, missing: Missing, shared: &Shared) -> Fault {
+    pub(super) fn lacks_xtls(&self, missing: Missing) -> Fault {
         // Draft § 8.3: a peer that could do it before is not believed to have lost it.
-        let secured_before = self.record(shared).secured_before();
+        let secured_before = self.channel.as_ref().is_some_and(|channel| !channel.secured_by().is_empty());
         if secured_before { Fault::Downgraded { missing } } else { Fault::PeerLacksXtls }
     }
 
-    /// Accepts the offer, if there is a method for that; somebody may have to be asked for a password first.
-    pub(crate) fn accept(&mut self, options: TunnelOptions, shared: &mut Shared) {
-        self.take_options(options);
-        self.timers.clear(Timer::Ring);
-        self.answer_offer(shared);
+    /// Accepts the offer, if there is a method for that; the user may have to be asked for a password first.
+    pub(crate) fn accept(&mut self, terms: Terms, shared: &mut Shared) {
+        self.timers.clear(Timer::Question);
+        // It is decided on, and its end is told from here on.
+        self.phase = Phase::Offered;
+        let peer = self.peer.to_bare();
+        match Channel::new(Side::Responder, peer, terms, Announcements::Every, &shared.env) {
+            Ok(mut channel) => {
+                let session = self.negotiation.session.as_ref();
+                channel
+                    .announce(session.map(|session| session.offer().security.fingerprints.clone()).unwrap_or_default());
+                self.channel = Some(channel);
+                self.answer_offer(shared);
+            }
+            Err(fault) => self.fail(fault, shared),
+        }
     }
 
     /// Sends the acceptance. Draft § 3: a responder MUST return `<security/>`; the session echoes its namespace.
     pub(super) fn accept_session(&mut self, security: SecurityOffer, shared: &Shared) {
-        let Some(session) = &mut self.session else { return };
-        let answer = Acceptance::new(shared.local.jid.clone(), shared.config.block_size, security);
+        let Some(session) = &mut self.negotiation.session else { return };
+        let answer = Acceptance::new(shared.jid.clone(), shared.config.block_size, security);
         if session.accept(answer).is_err() {
             return self.fail(Fault::Internal("an offer that was taken up cannot be accepted"), shared);
         }
         self.agreed(shared);
-    }
-
-    pub(super) fn take_options(&mut self, mut options: TunnelOptions) {
-        self.secret = options.password.take().map_or_else(Secret::default, Secret::Known);
-        self.options = Some(options);
     }
 
     /// Declines the offer.
@@ -114,19 +147,19 @@ impl Tunnel {
 
     /// Our offer crossed one of the peer's, and gives way to it (XEP-0166 § 7.2.16).
     pub(crate) fn lose_tie_break(&mut self, winner: &str, shared: &Shared) {
-        match &mut self.session {
+        match &mut self.negotiation.session {
             // The peer has taken ours up before it sent its own: it does not see a tie, and is told.
             Some(session) if !session.wants_to_send() && !session.waits_for_answer() => {
                 session.terminate(Reason::alternative_session(winner));
             }
             _ => self.drop_session(),
         }
-        self.end(EndedBy::Remote, CloseReason::Fault(Box::new(Fault::TieBreak)), shared);
+        self.end(EndedBy::Remote, CloseReason::from(Fault::TieBreak), shared);
     }
 
     /// Takes a request of the session, and gives its answer.
     pub(crate) fn handle_jingle(&mut self, jingle: &Jingle, shared: &mut Shared) -> Answer {
-        let Some(session) = &mut self.session else {
+        let Some(session) = &mut self.negotiation.session else {
             return Answer::Error(JingleCondition::UnknownSession.stanza_error(jingle.version));
         };
         match session.handle_request(jingle) {
@@ -158,14 +191,14 @@ impl Tunnel {
         error: Option<&StanzaError>,
         shared: &mut Shared,
     ) -> bool {
-        if self.question.is(id) {
+        if self.negotiation.question.is(id) {
             self.support_told(payload, error, shared);
             return true;
         }
         if self.handle_session_answer(id, payload, error, shared) || self.handle_bytestream_answer(id, error, shared) {
             // One answer came; whatever else is due has its time again.
             if self.waits_for_answer() {
-                self.timers.set(Timer::Answer, shared.after(shared.config.timers.answer));
+                self.set(Timer::Answer, shared.config.timers.answer, shared);
             }
             return true;
         }
@@ -174,59 +207,59 @@ impl Tunnel {
 
     /// Whether an answer is due to anything but data.
     pub(super) fn waits_for_answer(&self) -> bool {
+        let opens = |state| state == BytestreamState::Opening;
         self.ended.is_none()
             && (self.phase == Phase::Asking
-                || self.session.as_ref().is_some_and(Session::waits_for_answer)
-                || self.bytestream.as_ref().is_some_and(|bytestream| bytestream.state() == BytestreamState::Opening))
+                || self.negotiation.session.as_ref().is_some_and(Session::waits_for_answer)
+                || self.transport.as_ref().is_some_and(|transport| opens(transport.bytestream.state())))
     }
 
     pub(super) fn poll_session(&mut self, shared: &mut Shared, out: &mut String) -> bool {
-        let from = shared.config.stamp_from.then(|| shared.local.jid.as_str());
-        let Some(session) = &mut self.session else { return false };
+        let from = shared.config.stamp_from.then(|| shared.jid.as_str());
+        let Some(session) = &mut self.negotiation.session else { return false };
         session.poll(&mut shared.ids, &self.to, from, out).is_some()
     }
 
     /// Sends the offer.
     pub(super) fn offer(&mut self, shared: &mut Shared) {
         self.phase = Phase::Offered;
-        let security = self.own_offer(shared);
-        if security.is_empty() {
-            // What could succeed when the tunnel was asked for may not any more, now that the peer told its features.
-            return self.fail(self.nothing_to_offer(shared), shared);
-        }
+        let security = match self.own_offer(shared) {
+            Ok(security) => security,
+            Err(fault) => return self.fail(fault, shared),
+        };
         let ibb_sid = shared.ids.next_id();
         let block_size = shared.config.block_size;
         let mut offer = Offer::new(self.application.description(), ibb_sid.as_str(), block_size, security);
         offer.ibb_version = shared.dialect.offered_ibb;
-        let ring = shared.config.timers.ring;
-        // The responder may have to ask somebody for a password after somebody has decided on the offer.
+        let question = shared.config.timers.question;
+        // The responder may have to ask the user for a password after the user has decided on the offer.
         let asks = offer.security.methods.contains(&Method::Srp);
-        let wait = if asks { ring.saturating_mul(2) } else { ring };
+        let wait = if asks { question.saturating_mul(2) } else { question };
         let sid = shared.ids.next_id();
-        match Session::initiate(sid.as_str(), &shared.local.jid, offer) {
-            Ok(session) => self.session = Some(session.with_dialect(shared.dialect)),
+        match Session::initiate(sid.as_str(), &shared.jid, offer) {
+            Ok(session) => self.negotiation.session = Some(session.with_dialect(shared.dialect)),
             Err(_) => return self.fail(Fault::Internal("a sound offer cannot be made"), shared),
         }
-        self.timers.set(Timer::Ring, shared.after(wait));
+        self.set(Timer::Question, wait, shared);
     }
 
     /// The responder accepted, perhaps without security.
     fn accepted(&mut self, security: Option<SecurityOffer>, shared: &mut Shared) {
-        self.timers.clear(Timer::Ring);
-        let Some(security) = security else {
+        self.timers.clear(Timer::Question);
+        let (Some(security), Some(channel)) = (security, &mut self.channel) else {
             // Draft § 3, initiator's rule 1: securing the transport has failed. Nothing is ever sent in the clear.
-            return self.fail(self.lacks_xtls(Missing::Security, shared), shared);
+            return self.fail(self.lacks_xtls(Missing::Security), shared);
         };
-        self.announced = security.fingerprints;
+        channel.announce(security.fingerprints);
         self.choose_answer(shared);
     }
 
     /// Initiator: the method is chosen.
     pub(super) fn begin_transport(&mut self, shared: &Shared) {
         self.agreed(shared);
-        let Some(bytestream) = &mut self.bytestream else { return };
-        bytestream.open();
-        if bytestream.state() == BytestreamState::Open {
+        let Some(transport) = &mut self.transport else { return };
+        transport.bytestream.open();
+        if transport.bytestream.state() == BytestreamState::Open {
             self.begin_handshake(shared);
         }
     }
@@ -234,49 +267,25 @@ impl Tunnel {
     /// Both have agreed: the bytestream can be opened.
     fn agreed(&mut self, shared: &Shared) {
         let role = self.bytestream_role();
-        match (&mut self.bytestream, &self.session) {
+        match (&mut self.transport, &self.negotiation.session) {
             // The peer has opened it before it accepted: what it said then counts.
-            (Some(bytestream), Some(session)) => bytestream.agree(role, session.block_size()),
-            (Some(_) | None, _) => self.make_bytestream(shared),
+            (Some(transport), Some(session)) => transport.bytestream.agree(role, session.block_size()),
+            (Some(_) | None, _) => self.make_transport(shared),
         }
-        self.phase = Phase::Accepted;
+        self.phase = Phase::Running;
+        let timers = &shared.config.timers;
         if self.role == Role::Responder {
-            if let Some(bytestream) = &mut self.bytestream {
+            if let Some(transport) = &mut self.transport {
                 // Where the negotiation stands in for `<open/>`, data may come from now on.
-                bytestream.open();
+                transport.bytestream.open();
             }
-            let timers = &shared.config.timers;
-            let answer = self.session.as_ref().and_then(Session::local_security);
-            let asks = answer.is_some_and(|answer| answer.methods.contains(&Method::Srp));
-            // The initiator may have to ask somebody for the password before it begins.
-            let wait = if asks { timers.ring.saturating_add(timers.handshake) } else { timers.ring };
-            self.timers.set(Timer::Handshake, shared.after(wait));
+            let session = self.negotiation.session.as_ref();
+            let asks = session.is_some_and(|session| session.offer().security.methods.contains(&Method::Srp));
+            // The initiator may have to ask its user for the password before it begins, if only to hear that there is none.
+            let wait = if asks { timers.question.saturating_add(timers.handshake) } else { timers.question };
+            self.set(Timer::Handshake, wait, shared);
         }
-        self.timers.set(Timer::LivenessIdle, shared.after(shared.config.timers.liveness_idle));
-    }
-
-    /// The bytestream of the session, in the block size that is agreed so far.
-    pub(super) fn make_bytestream(&mut self, shared: &Shared) {
-        let Some(session) = &self.session else { return };
-        let role = self.bytestream_role();
-        let mut config = BytestreamConfig::default();
-        config.outgoing_bytes = shared.config.send_buffer;
-        config.window_fixed = match shared.config.window {
-            Window::Adaptive => None,
-            Window::Fixed(blocks) => Some(blocks),
-        };
-        config.whitespace = if shared.dialect.white_space { Whitespace::Tolerant } else { Whitespace::Strict };
-        self.bytestream = Some(Bytestream::new(role, session.ibb_sid(), session.block_size(), config));
-    }
-
-    /// Who opens: the namespace of the transport says so.
-    fn bytestream_role(&self) -> BytestreamRole {
-        let has_open = self.session.as_ref().is_none_or(|session| session.ibb_version().has_open());
-        match self.role {
-            _ if !has_open => BytestreamRole::Negotiated,
-            Role::Responder => BytestreamRole::Acceptor,
-            Role::Initiator | _ => BytestreamRole::Opener,
-        }
+        self.expect_life(shared);
     }
 
     fn terminated(&mut self, reason: Option<Reason>, shared: &Shared) {
@@ -285,8 +294,8 @@ impl Tunnel {
             Some(reason) if reason.condition == ReasonCondition::Success => CloseReason::Done,
             Some(reason) => CloseReason::Terminated(reason),
         };
-        if let Some(bytestream) = &mut self.bytestream {
-            bytestream.end();
+        if let Some(transport) = &mut self.transport {
+            transport.bytestream.end();
         }
         self.end(EndedBy::Remote, reason, shared);
     }
@@ -298,11 +307,13 @@ impl Tunnel {
         error: Option<&StanzaError>,
         shared: &mut Shared,
     ) -> bool {
-        let Some(session) = &mut self.session else { return false };
+        let Some(session) = &mut self.negotiation.session else { return false };
         let Some(error) = error else {
             let Some(action) = session.handle_result(id) else { return false };
             if action == Action::SessionTerminate {
                 self.farewell_taken();
+            } else if action == Action::SessionInfo {
+                self.life_shown(shared);
             }
             return true;
         };
@@ -313,48 +324,28 @@ impl Tunnel {
         if refused.verdict == Verdict::Tolerated {
             // It does not know the request, so it is there.
             self.heard(shared);
+            if refused.action == Action::SessionInfo {
+                self.life_shown(shared);
+            }
             return true;
         }
         if refused.action == Action::SessionInfo && error.error_type == ErrorType::Wait {
-            // Whether the peer is alive is still open, and so is the time for its answer.
+            // Whether the peer is alive is still open.
+            if self.ended.is_none() {
+                self.ask_later(shared);
+            }
             return true;
         }
         let lost = JingleCondition::of(error) == Some(JingleCondition::TieBreak);
         if refused.action == Action::SessionInitiate && lost {
-            self.session = None;
-            self.end(EndedBy::Remote, CloseReason::Fault(Box::new(Fault::TieBreak)), shared);
+            self.negotiation.session = None;
+            self.end(EndedBy::Remote, CloseReason::from(Fault::TieBreak), shared);
         } else if refused.action == Action::SessionInitiate && error.condition == Condition::Redirect {
             if self.ended.is_none() {
                 self.redirect(payload, error, shared);
             }
         } else if self.ended.is_none() {
             self.fail(Fault::Refused { action: refused.action, error: error.clone() }, shared);
-        }
-        true
-    }
-
-    fn handle_bytestream_answer(&mut self, id: &str, error: Option<&StanzaError>, shared: &Shared) -> bool {
-        let Some(bytestream) = &mut self.bytestream else { return false };
-        let Some(error) = error else {
-            let Some(acked) = bytestream.handle_result(id) else { return false };
-            match acked {
-                Acked::Open => self.begin_handshake(shared),
-                Acked::Data { .. } => self.data_acked(shared),
-                Acked::Gap { .. } => {
-                    let error = self.returned.take().unwrap_or_else(|| Condition::UndefinedCondition.into());
-                    self.fail(Fault::Undelivered { error }, shared);
-                }
-                Acked::Close | _ => {}
-            }
-            return true;
-        };
-        let Some(outcome) = bytestream.handle_error(id, error) else { return false };
-        match outcome {
-            ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. } => {
-                self.fail(Fault::Undelivered { error: error.clone() }, shared);
-            }
-            ErrorOutcome::Suspended => self.data_returned(error, shared),
-            ErrorOutcome::Retrying | ErrorOutcome::Closed | ErrorOutcome::Late | _ => {}
         }
         true
     }

@@ -1,4 +1,4 @@
-//! An offer that is to be made to somebody else.
+//! An offer that is to be made to another resource.
 
 use std::sync::Arc;
 
@@ -8,10 +8,12 @@ use xtls_stanza::{
     jid::{FullJid, Jid},
 };
 
-use super::Tunnel;
-use crate::{event::Event, fault::Fault, shared::Shared};
+use xtls_channel::Fault;
 
-impl Tunnel {
+use super::TunnelCore;
+use crate::{event::Event, shared::Shared};
+
+impl TunnelCore {
     /// The offer was answered with a redirect (XEP-0166 § 6.3.2). It is followed once, and to another resource of the same
     /// account: whom to talk to is the user's decision, and trust belongs to the bare JID (§ 13.5).
     pub(super) fn redirect(&mut self, answer: Option<ElementRef<'_>>, error: &StanzaError, shared: &mut Shared) {
@@ -21,20 +23,20 @@ impl Tunnel {
         if target.to_bare() != from.to_bare() {
             return self.fail(Fault::Redirected { to: target }, shared);
         }
-        let may_follow = !self.redirected && redirect_allowed(&from, &target);
+        let may_follow = !self.negotiation.redirected && redirect_allowed(&from, &target);
         match FullJid::try_from(target) {
-            Ok(target) if may_follow && target != shared.local.jid => self.follow(target, shared),
+            Ok(target) if may_follow && target != shared.jid => self.follow(target, shared),
             Ok(_) | Err(_) => self.fail(refused, shared),
         }
     }
 
     /// Begins anew with another resource: its features may differ, and nothing that was said to the first one counts.
     fn follow(&mut self, peer: FullJid, shared: &mut Shared) {
-        self.redirected = true;
+        self.negotiation.redirected = true;
         self.to = Arc::from(peer.as_str());
         self.peer = peer;
-        self.session = None;
-        self.bytestream = None;
+        self.negotiation.session = None;
+        self.transport = None;
         self.timers.clear_all();
         shared.events.push(Event::Redirected { id: self.id, peer: self.peer.clone() });
         self.begin(shared);

@@ -1,56 +1,61 @@
 //! An XML stream as what runs inside.
 
+use xtls_channel::{EndedBy, Fault, SendError, Timer};
 use xtls_jingle::Role;
 use xtls_stanza::{Element, jid::FullJid};
 use xtls_stream::{OpenError, StreamEvent, StreamRole, StreamSendError, TunnelStream};
 
-use super::{Inside, Phase, Tunnel, certificates::Taken};
+use super::{Inside, NotUsable, Phase, TunnelCore, certificates::Taken};
 use crate::{
     certificates::CertificatesFault,
-    error::{SendError, StreamStateError},
-    event::{EndedBy, Event},
-    fault::Fault,
+    error::StreamStateError,
+    event::Event,
     shared::{Shared, Weight},
-    timer::Timer,
 };
 
-/// The stream of a new tunnel.
-pub(super) fn new(role: Role, peer: &FullJid, shared: &Shared) -> TunnelStream {
-    let role = match role {
-        Role::Responder => StreamRole::Responder,
-        Role::Initiator | _ => StreamRole::Initiator,
-    };
-    TunnelStream::new(role, shared.local.jid.clone(), peer.clone(), shared.config.tunnel_limits)
+/// The state of a tunnel that carries an XML stream.
+pub(super) struct XmlStream {
+    stream: TunnelStream,
+    /// Plaintext that the stream has not taken.
+    pub(super) inbox: Vec<u8>,
+    /// The id of the question for the peer's certificates that is out.
+    pub(super) asked_certificates: Option<xtls_stanza::Id>,
 }
 
-impl Tunnel {
+impl XmlStream {
+    pub(super) fn new(role: Role, peer: &FullJid, shared: &Shared) -> Self {
+        let role = match role {
+            Role::Responder => StreamRole::Responder,
+            Role::Initiator | _ => StreamRole::Initiator,
+        };
+        let stream = TunnelStream::new(role, shared.jid.clone(), peer.clone(), shared.config.tunnel_limits);
+        Self { stream, inbox: Vec::new(), asked_certificates: None }
+    }
+}
+
+impl TunnelCore {
     /// The initiator's header goes out with the end of its handshake (draft-meyer-xmpp-e2e-encryption-02 § 4).
     pub(super) fn begin_stream(&mut self, shared: &Shared) {
-        let Inside::Stream(stream) = &mut self.inside else { return };
-        if self.role != Role::Initiator {
-            return;
-        }
+        let is_first = self.role == Role::Initiator;
+        let Some(xml) = self.xml().filter(|_| is_first) else { return };
         let mut header = Vec::new();
-        match stream.open(&mut header) {
+        match xml.stream.open(&mut header) {
             Ok(()) => self.seal(&header),
             Err(_) => self.fail(Fault::Internal("a new stream cannot be opened"), shared),
         }
     }
 
     pub(crate) fn send(&mut self, stanza: &Element, shared: &mut Shared) -> Result<(), SendError> {
-        self.check_usable().map_err(|slip| match slip {
-            Slip::NotSecured => SendError::NotSecured,
-            Slip::Closing => SendError::Closing,
-        })?;
+        self.check_usable()?;
         let room = self.room();
-        let Inside::Stream(stream) = &mut self.inside else { return Err(SendError::NotXml) };
+        let Some(Inside::Stream(xml)) = &mut self.inside else { return Err(SendError::NotXml) };
         if room == 0 {
-            self.wants_room = true;
+            self.want_room();
             return Err(SendError::Full);
         }
         let mut text = core::mem::take(&mut shared.scratch);
         text.clear();
-        let sent = stream.send(stanza, &mut text);
+        let sent = xml.stream.send(stanza, &mut text);
         if sent.is_ok() {
             self.seal(&text);
         }
@@ -65,9 +70,9 @@ impl Tunnel {
 
     pub(crate) fn open_stream(&mut self, _: &mut Shared) -> Result<(), StreamStateError> {
         self.check_usable()?;
-        let Inside::Stream(stream) = &mut self.inside else { return Err(StreamStateError::NotXml) };
+        let Some(xml) = self.xml() else { return Err(StreamStateError::NotXml) };
         let mut header = Vec::new();
-        stream.open(&mut header).map_err(|slip| match slip {
+        xml.stream.open(&mut header).map_err(|slip| match slip {
             OpenError::Failed => StreamStateError::Closing,
             OpenError::AlreadyOpen | OpenError::NotInitiator | _ => StreamStateError::WrongState,
         })?;
@@ -78,10 +83,10 @@ impl Tunnel {
 
     pub(crate) fn close_stream(&mut self, _: &mut Shared) -> Result<(), StreamStateError> {
         self.check_usable()?;
-        let Inside::Stream(stream) = &mut self.inside else { return Err(StreamStateError::NotXml) };
+        let Some(xml) = self.xml() else { return Err(StreamStateError::NotXml) };
         let mut farewell = Vec::new();
-        stream.close(&mut farewell).map_err(|_| StreamStateError::WrongState)?;
-        self.farewell_from = Some(self.sealed.plaintext());
+        xml.stream.close(&mut farewell).map_err(|_| StreamStateError::WrongState)?;
+        self.farewell_from = Some(self.written());
         self.seal(&farewell);
         Ok(())
     }
@@ -89,35 +94,37 @@ impl Tunnel {
     /// A peer that is there, and never opens the stream, is not waited for without end. A stream that was closed may be
     /// followed by another, which has a timer of its own.
     pub(super) fn settle_header_timer(&mut self, shared: &Shared) {
-        let Inside::Stream(stream) = &self.inside else { return };
-        let unsent = self.bytestream.as_ref().is_none_or(|bytestream| bytestream.in_flight() > 0);
-        let waits = self.phase == Phase::Secured
-            && (stream.awaits_header() || stream.is_idle())
-            && !self.timers.is_set(Timer::Reuse)
-            && !unsent;
-        if !waits {
+        let unsent = self.transport.as_ref().is_none_or(|transport| transport.bytestream.in_flight() > 0);
+        if unsent || self.is_overdue(Timer::Stream) || !self.awaits_header() {
             return self.timers.clear(Timer::Stream);
         }
         let timers = &shared.config.timers;
-        let confirmed = self.security.as_ref().is_some_and(|security| security.confirmed);
-        // Until the peer has confirmed us, its person may still be judging our certificate.
-        let wait = if confirmed { timers.answer } else { timers.ring.saturating_add(timers.answer) };
+        let confirmed = self.security().is_some_and(|security| security.confirmed);
+        // Until the peer has confirmed us, its user may still be judging our certificate.
+        let wait = if confirmed { timers.answer } else { timers.question.saturating_add(timers.answer) };
         self.timers.set_if_unset(Timer::Stream, shared.after(wait));
+    }
+
+    /// Whether the peer has to open the stream next.
+    pub(super) fn awaits_header(&self) -> bool {
+        let awaits = |stream: &TunnelStream| stream.awaits_header() || stream.is_idle();
+        self.is_secured()
+            && !self.timers.is_set(Timer::Reuse)
+            && matches!(&self.inside, Some(Inside::Stream(xml)) if awaits(&xml.stream))
     }
 
     /// Whether no stream is open: an end of the tunnel cuts nothing off.
     pub(super) fn is_idle_stream(&self) -> bool {
-        matches!(&self.inside, Inside::Stream(stream) if stream.is_idle())
+        matches!(&self.inside, Some(Inside::Stream(xml)) if xml.stream.is_idle())
     }
 
     /// Hands the stream what has come, and on what it makes of it.
     pub(super) fn deliver_to_stream(&mut self, shared: &mut Shared) {
-        let early = core::mem::take(&mut self.early);
-        let mut rest = early.as_slice();
-        loop {
-            let Inside::Stream(stream) = &mut self.inside else { return };
+        let mut inbox = self.xml().map(|xml| core::mem::take(&mut xml.inbox)).unwrap_or_default();
+        let mut rest = inbox.as_slice();
+        while let Some(xml) = self.xml() {
             let mut answer = Vec::new();
-            let used = stream.handle_bytes(rest, &mut shared.ids, &mut answer);
+            let used = xml.stream.handle_bytes(rest, &mut shared.ids, &mut answer);
             rest = rest.get(used..).unwrap_or_default();
             self.seal(&answer);
             let told = self.drain_stream(used, shared);
@@ -126,17 +133,19 @@ impl Tunnel {
             }
         }
         // The buffer is kept for its capacity.
-        let left = early.len() - rest.len();
-        self.early = early;
-        self.early.drain(..left);
+        let used = inbox.len() - rest.len();
+        inbox.drain(..used);
+        if let Some(xml) = self.xml() {
+            xml.inbox = inbox;
+        }
     }
 
     /// Turns what the stream tells into events. `bytes` of plaintext led to it: they count as taken when the last of the
     /// events is.
     fn drain_stream(&mut self, bytes: usize, shared: &mut Shared) -> bool {
-        let Inside::Stream(stream) = &mut self.inside else { return false };
+        let Some(xml) = self.xml() else { return false };
         let mut told = Vec::new();
-        while let Some(event) = stream.poll_event() {
+        while let Some(event) = xml.stream.poll_event() {
             told.push(event);
         }
         let any = !told.is_empty();
@@ -183,10 +192,10 @@ impl Tunnel {
 
     /// The stream is closed in both directions, and the tunnel stays for another one.
     fn stream_closed(&mut self, shared: &Shared) {
-        if self.phase == Phase::Secured {
+        if self.is_secured() {
             self.farewell_from = None;
             self.timers.clear(Timer::Close);
-            self.timers.set(Timer::Reuse, shared.after(shared.config.timers.reuse));
+            self.set(Timer::Reuse, shared.config.timers.reuse, shared);
         }
     }
 
@@ -197,41 +206,39 @@ impl Tunnel {
         }
     }
 
-    /// The application took what this much plaintext led to.
-    pub(crate) fn taken(&mut self, bytes: usize, shared: &Shared) {
-        self.opened.taken(bytes);
-        self.release_acks(shared);
+    /// Says goodbye to the stream, if that was not done. Whether the peer's part of it is missing.
+    pub(super) fn end_stream(&mut self) -> bool {
+        let Some(xml) = self.xml() else { return false };
+        let mut farewell = Vec::new();
+        // One that was closed before only waits for its peer.
+        let _ = xml.stream.close(&mut farewell);
+        let waits = !xml.stream.is_idle();
+        self.seal(&farewell);
+        waits
     }
-}
 
-/// Why a tunnel cannot be used for sending.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Slip {
-    NotSecured,
-    Closing,
-}
-
-impl From<Slip> for StreamStateError {
-    fn from(slip: Slip) -> Self {
-        match slip {
-            Slip::NotSecured => Self::NotSecured,
-            Slip::Closing => Self::Closing,
+    pub(super) fn xml(&mut self) -> Option<&mut XmlStream> {
+        match &mut self.inside {
+            Some(Inside::Stream(xml)) => Some(xml),
+            Some(Inside::Bytes(_)) | None => None,
         }
     }
 }
 
-impl Tunnel {
-    pub(super) fn check_usable(&self) -> Result<(), Slip> {
-        match self.phase {
-            Phase::Secured => Ok(()),
-            Phase::Closing | Phase::Ended => Err(Slip::Closing),
-            Phase::Asking
-            | Phase::Offered
-            | Phase::Password
-            | Phase::Accepted
-            | Phase::Handshake
-            | Phase::Judging
-            | Phase::Confirming => Err(Slip::NotSecured),
+impl From<NotUsable> for StreamStateError {
+    fn from(why: NotUsable) -> Self {
+        match why {
+            NotUsable::NotSecured => Self::NotSecured,
+            NotUsable::Closing => Self::Closing,
+        }
+    }
+}
+
+impl From<NotUsable> for SendError {
+    fn from(why: NotUsable) -> Self {
+        match why {
+            NotUsable::NotSecured => Self::NotSecured,
+            NotUsable::Closing => Self::Closing,
         }
     }
 }

@@ -1,107 +1,176 @@
-//! Blocks of the bytestream to TLS records, and back.
+//! The bytestream of a tunnel: blocks to TLS records and back, and which of the plaintext has arrived.
 
-use std::collections::VecDeque;
+mod counts;
 
-use xtls_ibb::{Bytestream, BytestreamFault, Handled, Request, Sent};
-use xtls_jingle::{JingleCondition, Role, SessionState};
-use xtls_stanza::{Method, StanzaError};
-use xtls_tls::{TlsError, TlsErrorKind, TlsSession, WriteError, whole_records};
-
-use super::{Inside, Phase, Tunnel, trust::proves_acceptance};
-use crate::{
-    answer::Answer,
-    event::{CloseReason, EndedBy},
-    fault::Fault,
-    shared::Shared,
-    timer::Timer,
+use xtls_channel::{Channel, CloseReason, EndedBy, Fault, Start, Timer};
+use xtls_ibb::{
+    Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, ErrorOutcome, Handled, Request, Sent,
+    Whitespace,
 };
+use xtls_jingle::{JingleCondition, Role, Session, SessionState};
+use xtls_stanza::{Condition, StanzaError};
+use xtls_tls::{TlsErrorKind, WriteError, record_size_for_block, whole_records};
 
-/// Which of the plaintext that was sealed into records has been acknowledged.
-#[derive(Debug, Default)]
-pub(super) struct Sealed {
-    /// All bytes that were ever queued on the bytestream.
-    queued: u64,
-    /// All plaintext that was ever sealed.
-    plaintext: u64,
-    /// Plaintext that is acknowledged.
-    acked: u64,
-    /// After each record: both counts. One entry for each that is not acknowledged as a whole.
-    marks: VecDeque<(u64, u64)>,
-}
+use self::counts::{Sealed, record_lengths, wide};
+use super::{Phase, TunnelCore};
+use crate::{answer::Answer, config::Window, shared::Shared};
 
-/// Which of the plaintext that was received has been taken by the application.
-#[derive(Debug, Default)]
-pub(super) struct Opened {
-    /// All plaintext that was ever received.
+/// The bytestream of a tunnel, and which of the plaintext in it has arrived.
+pub(super) struct Transport {
+    pub(super) bytestream: Bytestream,
+    /// Which of the plaintext that was sealed has been acknowledged.
+    sealed: Sealed,
+    /// All plaintext that was ever received, and what of it the application has taken.
     received: u64,
-    /// What of it was taken.
     taken: u64,
+    /// How much of a record that is larger than a block is still to be sent.
+    split: usize,
+    /// Why blocks came back, since something got through last, and how many times in a row they are sent again.
+    returned: Option<StanzaError>,
+    retries: u32,
+    /// The application found no room for what it wanted to send.
+    pub(super) wants_room: bool,
+    /// The TLS keys are used up.
+    exhausted: bool,
 }
 
-impl Sealed {
+impl Transport {
+    fn new(bytestream: Bytestream) -> Self {
+        Self {
+            bytestream,
+            sealed: Sealed::default(),
+            received: 0,
+            taken: 0,
+            split: 0,
+            returned: None,
+            retries: 0,
+            wants_room: false,
+            exhausted: false,
+        }
+    }
+
+    /// Plaintext that is not acknowledged.
     pub(super) fn unacked(&self) -> u64 {
-        self.plaintext - self.acked
+        self.sealed.unacked()
     }
 
-    pub(super) fn plaintext(&self) -> u64 {
-        self.plaintext
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.exhausted
     }
 
-    pub(super) fn acked(&self) -> u64 {
-        self.acked
+    /// Room for records, in bytes.
+    pub(super) fn room(&self) -> usize {
+        self.bytestream.writable()
     }
 
-    /// So many bytes were queued that carry no plaintext of ours.
-    fn queued(&mut self, bytes: usize) {
-        self.queued += wide(bytes);
+    /// Queues records that carry no plaintext of ours: handshakes, alerts, the end.
+    pub(super) fn queue<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let outgoing = self.bytestream.outgoing();
+        let before = outgoing.len();
+        let result = write(outgoing);
+        self.sealed.queued(outgoing.len() - before);
+        result
     }
 
-    /// Records were queued that seal so many bytes of plaintext. Each adds as much to its share of them.
-    fn sealed(&mut self, records: &[u8], plaintext: usize) {
-        let count = record_lengths(records).count();
-        let overhead = records.len().saturating_sub(plaintext).checked_div(count).unwrap_or_default();
-        let mut left = plaintext;
-        for (at, length) in record_lengths(records).enumerate() {
-            let share = if at + 1 == count { left } else { length.saturating_sub(overhead).min(left) };
-            left -= share;
-            self.queued += wide(length);
-            self.plaintext += wide(share);
-            self.marks.push_back((self.queued, self.plaintext));
+    pub(super) fn seal(&mut self, channel: &mut Channel, plaintext: &[u8]) {
+        let outgoing = self.bytestream.outgoing();
+        let before = outgoing.len();
+        match channel.write(plaintext, outgoing) {
+            Ok(()) => self.sealed.sealed(outgoing.get(before..).unwrap_or_default(), plaintext.len()),
+            Err(error) => self.exhausted |= matches!(error, WriteError::Exhausted | WriteError::Failed),
         }
     }
 
-    /// So many of the bytes that were queued are not acknowledged.
-    fn acknowledged(&mut self, unacked: u64) {
-        let reached = self.queued.saturating_sub(unacked);
-        while let Some(&(_, plaintext)) = self.marks.front().filter(|(queued, _)| *queued <= reached) {
-            self.acked = plaintext;
-            self.marks.pop_front();
-        }
+    /// So much plaintext was decrypted from the block that came last, and `room` is what the application may leave unread.
+    pub(super) fn received(&mut self, bytes: usize, room: usize) {
+        self.received += wide(bytes);
+        self.bytestream.mark_ack(self.received);
+        self.release_acks(room);
     }
-}
 
-impl Opened {
-    pub(super) fn taken(&mut self, bytes: usize) {
+    /// The application took so much plaintext.
+    pub(super) fn taken(&mut self, bytes: usize, room: usize) {
         self.taken += wide(bytes);
+        self.release_acks(room);
+    }
+
+    pub(super) fn release_all_acks(&mut self) {
+        self.bytestream.release_acks(u64::MAX);
+    }
+
+    /// Lets acknowledgements go as far as the application's buffer has room.
+    fn release_acks(&mut self, room: usize) {
+        self.bytestream.release_acks(self.taken.saturating_add(wide(room)));
+    }
+
+    fn poll(&mut self, to: &str, shared: &mut Shared, out: &mut String) -> bool {
+        let from = shared.config.stamp_from.then(|| shared.jid.as_str());
+        let split = self.split;
+        // A block that is sent again is not cut again.
+        let mut rest = split;
+        let mut cut = |queue: &[u8], limit: usize| {
+            // A record that is larger than a block is sent to its end before the next one is looked for.
+            let bytes = if split > 0 { split.min(limit) } else { whole_records(queue, limit) };
+            let record = if split > 0 { split } else { record_lengths(queue).next().unwrap_or_default() };
+            rest = record.saturating_sub(bytes);
+            bytes
+        };
+        let sent = self.bytestream.poll(&mut shared.ids, to, from, &mut cut, out);
+        if matches!(sent, Some(Sent::Data { .. })) {
+            self.split = rest;
+        }
+        sent.is_some()
     }
 }
 
-impl Tunnel {
+impl TunnelCore {
+    /// How records between the two ends are made: none straddles blocks.
+    pub(super) fn record_start(&self) -> Start {
+        let block_size = self.transport.as_ref().map_or(0, |transport| transport.bytestream.block_size());
+        Start { max_record: record_size_for_block(usize::from(block_size)), ticket: true }
+    }
+
+    /// Both have agreed, or the responder opens before it accepts: the bytestream of the session, in the block size that is
+    /// agreed so far.
+    pub(super) fn make_transport(&mut self, shared: &Shared) {
+        let Some(session) = &self.negotiation.session else { return };
+        let mut config = BytestreamConfig::default();
+        config.outgoing_bytes = shared.config.send_buffer;
+        config.window_fixed = match shared.config.window {
+            Window::Adaptive => None,
+            Window::Fixed(blocks) => Some(blocks),
+        };
+        config.whitespace = if shared.dialect.white_space { Whitespace::Tolerant } else { Whitespace::Strict };
+        let bytestream = Bytestream::new(self.bytestream_role(), session.ibb_sid(), session.block_size(), config);
+        self.transport = Some(Transport::new(bytestream));
+    }
+
+    /// Who opens: the namespace of the transport says so.
+    pub(super) fn bytestream_role(&self) -> BytestreamRole {
+        let session = self.negotiation.session.as_ref();
+        let has_open = session.is_none_or(|session| session.ibb_version().has_open());
+        match self.role {
+            _ if !has_open => BytestreamRole::Negotiated,
+            Role::Responder => BytestreamRole::Acceptor,
+            Role::Initiator | _ => BytestreamRole::Opener,
+        }
+    }
+
     /// Takes a request of the bytestream. Gives the error that answers it; results go out by themselves.
     pub(crate) fn handle_ibb(&mut self, id: &str, request: &Request<'_>, shared: &mut Shared) -> Option<Answer> {
         let is_early = self.phase <= Phase::Password && matches!(request, Request::Open { .. });
-        if is_early && self.role == Role::Initiator && self.bytestream.is_none() {
+        if is_early && self.role == Role::Initiator && self.transport.is_none() {
             // A responder may open before it accepts.
-            self.make_bytestream(shared);
+            self.make_transport(shared);
         }
         let accepted = self.phase > Phase::Password;
-        let Some(bytestream) = self.bytestream.as_mut().filter(|_| accepted || is_early) else {
+        let Some(transport) = self.transport.as_mut().filter(|_| accepted || is_early) else {
             // XEP-0047 § 2.2: there is no such bytestream before the session is accepted.
             return Some(Answer::Error(BytestreamFault::UnknownSid.to_stanza_error()));
         };
         let mut block = core::mem::take(&mut shared.scratch);
         block.clear();
-        let handled = bytestream.handle_request(id, request, &mut block);
+        let handled = transport.bytestream.handle_request(id, request, &mut block);
         let answer = match handled {
             Ok(Handled::Opened) => {
                 self.begin_handshake(shared);
@@ -128,255 +197,115 @@ impl Tunnel {
         answer
     }
 
-    /// XEP-0166 § 9: data that comes in the clear, where it has to be inside of TLS, is answered with an error.
-    fn refuse_data_in_the_clear(&mut self) -> Option<Answer> {
-        let CloseReason::Fault(fault) = &self.ended.as_ref()?.reason else { return None };
-        let in_the_clear = matches!(&**fault, Fault::Tls(error) if *error.kind() == TlsErrorKind::NotTls);
-        let version = self.session.as_ref().filter(|_| in_the_clear)?.version();
-        let withdrawn = self.bytestream.as_mut().is_some_and(Bytestream::withdraw_ack);
-        withdrawn.then(|| Answer::Error(JingleCondition::SecurityRequired.stanza_error(version)))
-    }
-
-    /// The bytestream is open. The initiator is the TLS client and begins (draft-meyer-xmpp-e2e-encryption-02 § 3); the
-    /// responder waits for its first byte.
-    pub(super) fn begin_handshake(&mut self, shared: &Shared) {
-        if self.role == Role::Initiator && self.phase == Phase::Accepted {
-            self.start_tls(self.agreed_method().unwrap_or(Method::X509), shared);
+    /// Takes an answer to a request of the bytestream, if it is one.
+    pub(super) fn handle_bytestream_answer(&mut self, id: &str, error: Option<&StanzaError>, shared: &Shared) -> bool {
+        let Some(transport) = &mut self.transport else { return false };
+        let Some(error) = error else {
+            let Some(acked) = transport.bytestream.handle_result(id) else { return false };
+            match acked {
+                Acked::Open => self.begin_handshake(shared),
+                Acked::Data { .. } => self.data_acked(shared),
+                Acked::Gap { .. } => {
+                    let error = transport.returned.take().unwrap_or_else(|| Condition::UndefinedCondition.into());
+                    self.fail(Fault::Undelivered { error }, shared);
+                }
+                Acked::Close | _ => {}
+            }
+            return true;
+        };
+        let Some(outcome) = transport.bytestream.handle_error(id, error) else { return false };
+        match outcome {
+            ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. } => {
+                self.fail(Fault::Undelivered { error: error.clone() }, shared);
+            }
+            ErrorOutcome::Suspended => self.data_returned(error, shared),
+            ErrorOutcome::Retrying | ErrorOutcome::Closed | ErrorOutcome::Late | _ => {}
         }
-    }
-
-    /// Data came back and may get through later (XEP-0047 § 2.2). The wait doubles each time; the stall timer, which goes on
-    /// meanwhile, ends it.
-    pub(super) fn data_returned(&mut self, error: &StanzaError, shared: &Shared) {
-        self.returned.get_or_insert_with(|| error.clone());
-        if !self.timers.is_set(Timer::Retry) {
-            let wait = shared.config.timers.retry.saturating_mul(2_u32.saturating_pow(self.retries));
-            self.retries += 1;
-            self.timers.set(Timer::Retry, shared.after(wait));
-        }
-    }
-
-    /// An acknowledgement of data came.
-    pub(super) fn data_acked(&mut self, shared: &Shared) {
-        let Some(bytestream) = &self.bytestream else { return };
-        if !bytestream.is_suspended() {
-            self.returned = None;
-            self.retries = 0;
-        }
-        self.sealed.acknowledged(bytestream.unacked());
-        if bytestream.in_flight() > 0 {
-            self.timers.set(Timer::Stall, shared.after(shared.config.timers.stall));
-        }
-        if self.phase == Phase::Closing {
-            // As long as something gets through, the end is on its way.
-            self.timers.set(Timer::Close, shared.after(shared.config.timers.close));
-        }
+        true
     }
 
     pub(super) fn poll_bytestream(&mut self, shared: &mut Shared, out: &mut String) -> bool {
-        let Some(bytestream) = &mut self.bytestream else { return false };
-        let from = shared.config.stamp_from.then(|| shared.local.jid.as_str());
-        let split = self.split;
-        // A block that is sent again is not cut again.
-        let mut rest = split;
-        let mut cut = |queue: &[u8], limit: usize| {
-            // A record that is larger than a block is sent to its end before the next one is looked for.
-            let bytes = if split > 0 { split.min(limit) } else { whole_records(queue, limit) };
-            let record = if split > 0 { split } else { record_lengths(queue).next().unwrap_or_default() };
-            rest = record.saturating_sub(bytes);
-            bytes
-        };
-        let sent = bytestream.poll(&mut shared.ids, &self.to, from, &mut cut, out);
-        if matches!(sent, Some(Sent::Data { .. })) {
-            self.split = rest;
-        }
-        sent.is_some()
-    }
-
-    /// Seals plaintext into records that wait to be sent. The caller has seen to it that there is room.
-    pub(super) fn seal(&mut self, plaintext: &[u8]) {
-        let (Some(tls), Some(bytestream)) = (&mut self.tls, &mut self.bytestream) else { return };
-        let outgoing = bytestream.outgoing();
-        let before = outgoing.len();
-        match tls.write(plaintext, outgoing) {
-            Ok(()) => self.sealed.sealed(outgoing.get(before..).unwrap_or_default(), plaintext.len()),
-            Err(error) => self.exhausted |= matches!(error, WriteError::Exhausted | WriteError::Failed),
-        }
-    }
-
-    /// Ends our direction of TLS; doing it twice does nothing.
-    pub(super) fn seal_end(&mut self) {
-        let (Some(tls), Some(bytestream)) = (&mut self.tls, &mut self.bytestream) else { return };
-        let outgoing = bytestream.outgoing();
-        let before = outgoing.len();
-        tls.close(outgoing);
-        self.sealed.queued(outgoing.len() - before);
+        self.transport.as_mut().is_some_and(|transport| transport.poll(&self.to, shared, out))
     }
 
     /// Room for records, in bytes.
     pub(super) fn room(&self) -> usize {
-        self.bytestream.as_ref().map_or(0, Bytestream::writable)
+        self.transport.as_ref().map_or(0, Transport::room)
     }
 
-    /// Queues what TLS wanted to send: during the handshake that is held back until it is clear whether its end makes the
-    /// peer somebody to be judged.
-    pub(super) fn release_held(&mut self) {
-        let Some(bytestream) = &mut self.bytestream else { return };
-        self.sealed.queued(self.held.len());
-        bytestream.outgoing().append(&mut self.held);
-    }
-
-    /// Lets acknowledgements go as far as the application's buffer has room.
-    pub(super) fn release_acks(&mut self, shared: &Shared) {
-        if let Some(bytestream) = &mut self.bytestream {
-            bytestream.release_acks(self.opened.taken.saturating_add(wide(shared.config.receive_buffer)));
+    /// The application found no room; it is told when there is.
+    pub(super) fn want_room(&mut self) {
+        if let Some(transport) = &mut self.transport {
+            transport.wants_room = true;
         }
     }
 
-    pub(crate) fn unacked(&self) -> u64 {
-        self.sealed.unacked()
+    /// All plaintext that was ever sealed.
+    pub(super) fn written(&self) -> u64 {
+        self.transport.as_ref().map_or(0, |transport| transport.sealed.plaintext())
     }
 
-    pub(crate) fn export_keying_material(
-        &self,
-        length: usize,
-        label: &[u8],
-        context: Option<&[u8]>,
-    ) -> Option<Vec<u8>> {
-        self.security.as_ref()?;
-        let mut out = vec![0; length];
-        self.tls.as_ref()?.export_keying_material(&mut out, label, context).ok()?;
-        Some(out)
+    /// What of it is acknowledged.
+    pub(super) fn acked(&self) -> u64 {
+        self.transport.as_ref().map_or(0, |transport| transport.sealed.acked())
     }
 
-    /// A block came.
-    fn receive(&mut self, block: &[u8], shared: &mut Shared) {
-        if self.ended.is_some() {
-            // It is acknowledged like any other, and nobody is there to read it.
-            return self.release_all_acks();
-        }
-        if self.tls.is_none() {
-            if block.is_empty() {
-                return self.release_all_acks();
-            }
-            self.begin_as_server(block, shared);
-            if self.tls.is_none() {
-                return self.release_all_acks();
-            }
-        }
-        let sniffed = core::mem::take(&mut self.sniffed);
-        let block = if sniffed.is_empty() { block } else { &sniffed };
-        if let Some(until) = self.no_more_guesses(shared) {
-            return self.fail(Fault::PasswordLocked { until }, shared);
-        }
-        if let Err(error) = self.open_records(block, shared) {
-            // What came before the fault is sound.
-            self.notice_confirmation(shared);
-            self.deliver(shared);
-            let fault = Fault::of_tls(error, self.pinned(shared));
-            return self.fail(fault, shared);
-        }
-        let complete = self.tls.as_ref().is_some_and(TlsSession::handshake_complete);
-        if self.phase == Phase::Handshake && complete {
-            self.judge(shared);
-        } else if self.phase != Phase::Judging {
-            self.answer_handshake(shared);
-        }
-        self.notice_confirmation(shared);
-        self.deliver(shared);
-    }
-
-    pub(super) fn release_all_acks(&mut self) {
-        if let Some(bytestream) = &mut self.bytestream {
-            bytestream.release_acks(u64::MAX);
+    /// The application took what this much plaintext led to.
+    pub(crate) fn taken(&mut self, bytes: usize, shared: &Shared) {
+        if let Some(transport) = &mut self.transport {
+            transport.taken(bytes, shared.config.receive_buffer);
         }
     }
 
-    /// Decrypts. What TLS answers waits in `held` during the handshake, so that the caller can judge the peer first.
-    fn open_records(&mut self, block: &[u8], shared: &Shared) -> Result<(), TlsError> {
-        let (Some(tls), Some(bytestream)) = (&mut self.tls, &mut self.bytestream) else { return Ok(()) };
-        let plaintext = match &mut self.inside {
-            Inside::Bytes(raw) if self.phase >= Phase::Secured => raw.inbox(),
-            Inside::Bytes(_) | Inside::Stream(_) => &mut self.early,
-        };
-        let before = plaintext.len();
-        let result = tls.read(block, plaintext, &mut self.held);
-        self.opened.received += wide(plaintext.len() - before);
-        bytestream.mark_ack(self.opened.received);
-        self.release_acks(shared);
-        result
+    /// XEP-0166 § 9: data that comes in the clear, where it has to be inside TLS, is answered with an error.
+    fn refuse_data_in_the_clear(&mut self) -> Option<Answer> {
+        let CloseReason::Fault(fault) = &self.ended.as_ref()?.reason else { return None };
+        let in_the_clear = matches!(&**fault, Fault::Tls(error) if *error.kind() == TlsErrorKind::NotTls);
+        let version = self.negotiation.session.as_ref().filter(|_| in_the_clear).map(Session::version)?;
+        let withdrawn = self.transport.as_mut().is_some_and(|transport| transport.bytestream.withdraw_ack());
+        withdrawn.then(|| Answer::Error(JingleCondition::SecurityRequired.stanza_error(version)))
     }
 
-    /// The certificate was accepted: the tunnel begins.
-    pub(super) fn established(&mut self, shared: &mut Shared) {
-        self.begin_stream(shared);
-        let accepted = match (self.role, self.tls.as_ref().and_then(TlsSession::parameters)) {
-            // The client finishes after it has judged the server.
-            (Role::Responder, _) => true,
-            (_, Some(parameters)) => proves_acceptance(&parameters),
-            (_, None) => false,
-        };
-        if accepted {
-            self.secured(true, shared);
-        } else {
-            self.phase = Phase::Confirming;
-            self.timers.set(Timer::Confirm, shared.after(shared.config.timers.confirm));
-        }
-        self.notice_confirmation(shared);
-        self.deliver(shared);
-    }
-
-    /// In TLS 1.3 the first byte that the responder sends under its application keys, be it only a ticket, shows that it
-    /// has accepted us.
-    fn notice_confirmation(&mut self, shared: &mut Shared) {
-        let waits =
-            self.phase == Phase::Confirming || self.security.as_ref().is_some_and(|security| !security.confirmed);
-        let shown = self.opened.received > 0 || self.tls.as_ref().is_some_and(|tls| tls.tickets_received() > 0);
-        if waits && shown {
-            self.confirmed(shared);
+    /// Data came back and may get through later (XEP-0047 § 2.2). The wait doubles each time; the stall timer, which goes on
+    /// meanwhile, ends it.
+    fn data_returned(&mut self, error: &StanzaError, shared: &Shared) {
+        let Some(transport) = &mut self.transport else { return };
+        transport.returned.get_or_insert_with(|| error.clone());
+        if !self.timers.is_set(Timer::Retry) {
+            let wait = shared.config.timers.retry.saturating_mul(2_u32.saturating_pow(transport.retries));
+            transport.retries += 1;
+            self.set(Timer::Retry, wait, shared);
         }
     }
 
-    /// Hands authenticated plaintext on, as soon as the peer is judged.
-    pub(super) fn deliver(&mut self, shared: &mut Shared) {
-        if self.phase < Phase::Secured || self.ended.is_some() {
-            return;
+    /// An acknowledgement of data came.
+    fn data_acked(&mut self, shared: &Shared) {
+        let Some(transport) = &mut self.transport else { return };
+        if !transport.bytestream.is_suspended() {
+            transport.returned = None;
+            transport.retries = 0;
         }
-        match self.inside {
-            Inside::Stream(_) => self.deliver_to_stream(shared),
-            Inside::Bytes(_) => self.deliver_bytes(shared),
+        transport.sealed.acknowledged(transport.bytestream.unacked());
+        if transport.bytestream.in_flight() > 0 {
+            self.set(Timer::Stall, shared.config.timers.stall, shared);
         }
-        if self.ended.is_none() && self.tls.as_ref().is_some_and(TlsSession::peer_closed) {
-            // Nothing more can come that would need room.
-            self.release_all_acks();
-            self.peer_closed(shared);
+        if self.phase == Phase::Closing {
+            // As long as something gets through, the end is on its way.
+            self.set(Timer::Close, shared.config.timers.close, shared);
         }
     }
 
-    /// The peer closed the bytestream: in order only behind the end of TLS.
+    /// The peer closed the bytestream: in order only after the end of TLS.
     fn bytestream_closed(&mut self, shared: &Shared) {
-        let session_ended = self.session.as_ref().is_none_or(|session| session.state() == SessionState::Ended);
+        let session = self.negotiation.session.as_ref();
+        let session_ended = session.is_none_or(|session| session.state() == SessionState::Ended);
         if self.ended.is_some() || session_ended || self.phase == Phase::Closing {
             return;
         }
-        let in_order = self.is_idle_stream() || self.tls.as_ref().is_some_and(TlsSession::peer_closed);
-        if self.phase == Phase::Secured && in_order {
+        let in_order = self.is_idle_stream() || self.peer_closed();
+        if self.is_secured() && in_order {
             return self.begin_close(EndedBy::Remote, shared);
         }
         self.fail(Fault::BytestreamClosed, shared);
     }
-}
-
-/// The lengths of whole TLS records, headers included (RFC 8446 § 5.1).
-fn record_lengths(mut records: &[u8]) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let [_, _, _, high, low, rest @ ..] = records else { return None };
-        let payload = usize::from(u16::from_be_bytes([*high, *low]));
-        records = rest.get(payload..).unwrap_or_default();
-        Some(payload + 5)
-    })
-}
-
-fn wide(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

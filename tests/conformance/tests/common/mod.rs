@@ -4,7 +4,7 @@
 pub mod stage;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use xtls::{CloseReason, Closed, EndedBy, Event, Fault, ReasonCondition};
+use xtls::{CloseReason, Closed, EndedBy, Event, Fault, jingle::ReasonCondition};
 use xtls_stanza::{Condition, Element, ElementRef, ErrorType, Limits, StanzaError, ns};
 use xtls_testkit::Passed;
 

@@ -4,7 +4,7 @@ mod negotiation;
 
 use std::sync::Arc;
 
-use xtls::{Disposition, Engine, Event, Identity, Pin};
+use xtls::{Disposition, Engine, Event, Identity, trust::Pin};
 use xtls_stanza::{Element, Fingerprint, ns};
 use xtls_testkit::{EntityId, EntityOptions, World, provider};
 use xtls_tls::{TlsConfig, TlsError, TlsSession, Verification, whole_records};

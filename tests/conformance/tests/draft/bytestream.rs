@@ -1,6 +1,6 @@
 //! § 3: the TLS handshake over the in-band bytestream.
 
-use xtls::{Disposition, Event, TlsVersion, TrustPolicy};
+use xtls::{Disposition, Event, TrustPolicy, tls::TlsVersion};
 use xtls_stanza::{Condition, ErrorType};
 use xtls_testkit::World;
 
@@ -161,7 +161,7 @@ fn draft_3_nothing_is_open_before_the_handshake_is_complete() {
     assert!(stage.events().is_empty());
     let message = crate::common::message("too early");
     let refused = stage.with(|engine, now| engine.tunnel(tunnel).unwrap().send(now, &message));
-    assert_eq!(refused, Err(xtls::SendError::NotSecured));
+    assert_eq!(refused, Err(xtls::error::SendError::NotSecured));
     for block in flight.iter().filter(|stanza| is_data(stanza)) {
         stage.ack(block);
         stage.take_block(block);

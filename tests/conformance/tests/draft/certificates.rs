@@ -1,6 +1,6 @@
 //! § 5.1: exchanging certificates, inside the tunnel.
 
-use xtls::{Application, CertificatesFault, Disposition, Event, TrustPolicy, TunnelOptions};
+use xtls::{Application, Disposition, Event, TrustPolicy, TunnelOptions, event::CertificatesFault};
 use xtls_stanza::{Condition, KeyInfo, Pubkeys, PubkeysVariant, ns};
 use xtls_testkit::EntityOptions;
 
@@ -98,7 +98,7 @@ fn draft_5_1_certificates_travel_in_xml_streams_alone() {
     let options = TunnelOptions::new(Application::bytes(), TrustPolicy::Pinned);
     let (here, _) = world.connect_with(romeo, juliet, options);
     let refused = world.with(romeo, |engine, now| engine.tunnel(here).unwrap().request_certificates(now));
-    assert_eq!(refused, Err(xtls::RequestCertificatesError::NotXml));
+    assert_eq!(refused, Err(xtls::error::RequestCertificatesError::NotXml));
 }
 
 /// "A client MUST NOT request the certificate over the insecure stream", and nobody is given one there, tunnel or not.

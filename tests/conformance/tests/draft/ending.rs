@@ -1,6 +1,6 @@
 //! §§ 4 and 6: the end of the stream and of the session.
 
-use xtls::{CloseReason, Disposition, EndedBy, Fault, ReasonCondition, TrustPolicy};
+use xtls::{CloseReason, Disposition, EndedBy, Fault, TrustPolicy, jingle::ReasonCondition};
 
 use crate::common::{
     JULIET, ROMEO, SID, Stage, closed, element, fault, id, kinds, payload, remote_reason, result, said, terminate,
@@ -144,7 +144,7 @@ fn draft_6_the_session_terminate_of_the_example_is_acknowledged_and_the_session_
 #[test]
 fn draft_6_the_result_of_the_session_terminate_is_the_last_stanza() {
     let (mut stage, tunnel) = Stage::initiator_with_stream();
-    let reason = xtls::Reason::from(ReasonCondition::SecurityError);
+    let reason = xtls::jingle::Reason::from(ReasonCondition::SecurityError);
     stage.with(|engine, now| engine.tunnel(tunnel).unwrap().abort(now, reason));
     let end = stage.sent_one();
     assert_eq!(payload(&end), terminate(&stage.sid, "security-error"));

@@ -1,6 +1,6 @@
 //! § 3: session-initiate, session-accept, security-info.
 
-use xtls::{Disposition, Fault, Method, Profile, TrustPolicy};
+use xtls::{Disposition, Fault, TrustPolicy, jingle::Profile, trust::Method};
 use xtls_stanza::{Condition, ErrorType, ns};
 use xtls_testkit::EntityOptions;
 
@@ -80,7 +80,13 @@ fn accept_for(stage: &Stage) -> String {
 
 /// An example as our engine writes it: its own ids, sids and fingerprints, no srp, and the `initiator` that XEP-0166
 /// § 7.1 wants on session-initiate alone.
-fn emitted(example: &str, id: &str, sid: &str, ibb_sid: &str, fingerprints: [xtls::Fingerprint; 2]) -> xtls::Element {
+fn emitted(
+    example: &str,
+    id: &str,
+    sid: &str,
+    ibb_sid: &str,
+    fingerprints: [xtls::trust::Fingerprint; 2],
+) -> xtls::Element {
     let [sha1, sha256] = fingerprints.map(|fingerprint| fingerprint.hex());
     let start = example.find(" id='").unwrap() + 5;
     let end = start + example[start..].find('\'').unwrap();

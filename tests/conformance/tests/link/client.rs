@@ -4,13 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
+use xtls::link::{ClientLink, ClientTerms, LinkError, LinkEvent, LinkSetup, ServerLink, ServerTerms};
 use xtls::{
-    Authentication, Authorities, ClientTerms, DirectFault, Features, Identity, Link, LinkError, LinkEvent, LinkFault,
-    LinkLocal, LinkSendError, LinkSetup, LinkStage, LinkTimer, MemoryTrustStore, Pin, ServerTerms, StartTlsFault,
-    TrustPolicy,
+    Fault, Local, Timer, TrustPolicy,
+    error::SendError,
+    link::Stage,
+    trust::{Authentication, MemoryTrustStore, Pin},
 };
 use xtls_stanza::{Element, ns};
+use xtls_stream::{DirectFault, Features, StartTlsFault};
 use xtls_testkit::LinkPair;
+use xtls_tls::{Authorities, Identity};
 
 use crate::scripted::{I, R, STARTTLS, Scripted};
 
@@ -78,7 +82,7 @@ fn greet(link: &mut Scripted, mechanisms: &[&str]) -> String {
     assert!(header.contains("from='im.example.com'"), "{header}");
     let mechanisms: Vec<_> = mechanisms.iter().map(|&mechanism| mechanism.to_owned()).collect();
     let features = Features::new(mechanisms, Vec::new());
-    link.pair.with(R, |link, now| link.send_features(now, &features)).unwrap();
+    link.pair.with_server(|link, now| link.send_features(now, &features)).unwrap();
     link.pair.run();
     link.say_inside("")
 }
@@ -108,9 +112,9 @@ fn authenticated(link: &mut Scripted) -> Option<(String, Authentication)> {
     let mut by = None;
     for event in link.events() {
         match event {
-            LinkEvent::Secured(security) => by = Some(security.authenticated_by),
+            LinkEvent::Secured { security } => by = Some(security.authenticated_by),
             LinkEvent::ClientAuthenticated { client } => found = Some(client.to_string()),
-            LinkEvent::Stanza(_) | LinkEvent::Nonza(_) => panic!("{event:?}"),
+            LinkEvent::Stanza { .. } | LinkEvent::Nonza(_) => panic!("{event:?}"),
             _ => {}
         }
     }
@@ -139,35 +143,35 @@ fn xep_0178_2_a_client_and_its_server_by_external() {
             panic!("{events:?}")
         };
         assert!(pair.link(R).security().is_none() && pair.link(R).peer().is_none());
-        pair.with(R, |link, now| link.send_features(now, &Features::default())).unwrap();
+        pair.with_server(|link, now| link.send_features(now, &Features::default())).unwrap();
         pair.run();
         let events = pair.take_events(I);
         assert!(matches!(&events[1], LinkEvent::Features(features) if features.mechanisms == ["EXTERNAL"]));
         let binding = pair.link(I).channel_binding();
         assert!(binding.is_some() && binding == pair.link(R).channel_binding());
-        pair.with(I, |link, now| link.authenticate_external(now, None)).unwrap();
+        pair.with_client(|link, now| link.authenticate_external(now, None)).unwrap();
         pair.run();
         let events = pair.take_events(R);
-        let [LinkEvent::Secured(security), LinkEvent::ClientAuthenticated { client }, required] = &events[..] else {
+        let [LinkEvent::Secured { security }, LinkEvent::ClientAuthenticated { client }, required] = &events[..] else {
             panic!("{events:?}")
         };
         assert_eq!((security.authenticated_by, client.as_str()), (Authentication::Pinned, ROMEO));
         assert_eq!(security.certificate.as_ref(), Some(pair.identity(I).as_peer_certificate()));
         assert!(matches!(required, LinkEvent::FeaturesRequired { client: Some(client) } if client.as_str() == ROMEO));
         assert_eq!(pair.link(R).peer().unwrap().as_str(), ROMEO);
-        pair.with(R, |link, now| link.send_features(now, &Features::default())).unwrap();
+        pair.with_server(|link, now| link.send_features(now, &Features::default())).unwrap();
         pair.run();
         assert!(matches!(pair.take_events(I)[..], [LinkEvent::Authenticated, LinkEvent::Features(_)]));
         for side in [I, R] {
-            pair.with(side, |link, now| link.send(now, &message())).unwrap();
+            pair.send(side, &message()).unwrap();
             pair.run();
         }
-        assert!(matches!(pair.take_events(I)[..], [LinkEvent::Stanza(_)]));
-        assert!(matches!(pair.take_events(R)[..], [LinkEvent::Stanza(_)]));
-        pair.with(I, Link::close);
+        assert!(matches!(pair.take_events(I)[..], [LinkEvent::Stanza { .. }]));
+        assert!(matches!(pair.take_events(R)[..], [LinkEvent::Stanza { .. }]));
+        pair.with_client(ClientLink::close);
         pair.run();
         let [LinkEvent::Closed(closed)] = &pair.take_events(R)[..] else { panic!() };
-        assert!(matches!(closed.reason, xtls::LinkReason::Done));
+        assert!(matches!(closed.reason, xtls::CloseReason::Done));
     }
 }
 
@@ -225,7 +229,7 @@ fn xep_0178_2_who_the_client_is_follows_from_its_certificate() {
 #[test]
 fn rfc_6120_6_3_4_external_is_offered_only_to_a_certificate_that_is_believed() {
     let ca = Ca::new();
-    let other = xtls::Fingerprint::sha256(b"another");
+    let other = xtls_stanza::Fingerprint::sha256(b"another");
     for (certificate, pinned, condition) in [
         (None, None, "invalid-mechanism"),
         (Some(ca.issue(&[], 2026)), None, "not-authorized"),
@@ -256,7 +260,7 @@ fn rfc_6120_6_3_4_external_is_offered_only_to_a_certificate_that_is_believed() {
 #[test]
 fn a_pin_makes_a_certificate_good_for_that_account_alone_and_outlives_its_dates() {
     let certificate = Ca::new().issue(&[ROMEO, NURSE], 2025);
-    let weak = certificate.as_peer_certificate().fingerprint(xtls::HashAlgo::Sha1).unwrap();
+    let weak = certificate.as_peer_certificate().fingerprint(xtls_stanza::HashAlgo::Sha1).unwrap();
     for (pin, is_good) in [(certificate.fingerprint_sha256(), true), (weak, false)] {
         let pair = ends();
         pair.with_store(R, |store| store.pin(&ROMEO.parse().unwrap(), Pin::manual(pin)));
@@ -316,11 +320,11 @@ fn rfc_6120_6_4_5_attempts_are_bounded() {
             negotiate(&mut link);
             for _ in 0..=retries {
                 assert!(!link.say_inside(&attempt).contains("error"));
-                assert_eq!(link.pair.link(R).stage(), LinkStage::Open);
+                assert_eq!(link.pair.link(R).stage(), Stage::Open);
             }
             let answer = link.say_inside(&attempt);
             assert!(answer.contains("<policy-violation") && answer.ends_with("</stream:stream>"), "{answer}");
-            assert!(matches!(link.fault(), LinkFault::TooManyAttempts));
+            assert!(matches!(link.fault(), Fault::TooManyAttempts));
         }
     }
 }
@@ -332,7 +336,7 @@ fn rfc_6120_5_3_1_external_in_clear_is_refused() {
     link.say(HEADER);
     let answer = link.say(&auth("="));
     assert!(answer.contains("<policy-violation") && answer.ends_with("</stream:stream>"), "{answer}");
-    assert!(matches!(link.fault(), LinkFault::StartTls(StartTlsFault::InClear)));
+    assert!(matches!(link.fault(), Fault::StartTls(StartTlsFault::InClear)));
 }
 
 #[test]
@@ -365,10 +369,10 @@ fn rfc_6120_4_9_3_12_a_stanza_has_to_wait_for_authentication() {
         let answer = link.say_inside(&said);
         assert!(answer.contains("<not-authorized") && answer.ends_with("</stream:stream>"), "{answer}");
         let events = link.events();
-        assert!(!events.iter().any(|event| matches!(event, LinkEvent::Stanza(_))), "{events:?}");
+        assert!(!events.iter().any(|event| matches!(event, LinkEvent::Stanza { .. })), "{events:?}");
         let Some(LinkEvent::Closed(closed)) = events.last() else { panic!("{events:?}") };
-        let xtls::LinkReason::Fault(fault) = &closed.reason else { panic!("{closed:?}") };
-        assert!(matches!(**fault, LinkFault::NotAuthenticated) && fault.is_security());
+        let xtls::CloseReason::Fault(fault) = &closed.reason else { panic!("{closed:?}") };
+        assert!(matches!(**fault, Fault::NotAuthenticated) && fault.is_security());
     }
 }
 
@@ -376,9 +380,9 @@ fn rfc_6120_4_9_3_12_a_stanza_has_to_wait_for_authentication() {
 fn an_application_says_nothing_to_a_client_that_it_does_not_know() {
     let ca = Ca::new();
     let (mut link, _) = server(&ca, None);
-    assert_eq!(link.pair.link(R).stage(), LinkStage::Open);
-    let sent = link.pair.with(R, |link, now| link.send(now, &message()));
-    assert_eq!(sent, Err(LinkSendError::NotOpen));
+    assert_eq!(link.pair.link(R).stage(), Stage::Open);
+    let sent = link.pair.send(R, &message());
+    assert_eq!(sent, Err(SendError::NoStream));
     assert_eq!(link.say_inside(""), "");
 }
 
@@ -391,24 +395,24 @@ fn rfc_6120_6_4_6_the_callers_mechanisms_say_who_it_is() {
     link.say_inside("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AHIAcA==</auth>");
     assert!(matches!(&link.events()[..], [LinkEvent::Nonza(nonza)] if nonza.name() == "auth"));
     let success = Element::builder("success", ns::SASL).build().unwrap();
-    link.pair.with(R, |link, now| link.send_nonza(now, &success)).unwrap();
+    link.pair.with_server(|link, now| link.send_nonza(now, &success)).unwrap();
     let says = |link: &mut Scripted, client: &str| {
         let client = client.parse().unwrap();
-        link.pair.with(R, |link, now| link.client_authenticated(now, &client))
+        link.pair.with_server(|link, now| link.client_authenticated(now, &client))
     };
     for foreign in ["romeo@montague.lit", "im.example.com"] {
-        assert_eq!(says(&mut link, foreign), Err(LinkSendError::ForeignAddress));
+        assert_eq!(says(&mut link, foreign), Err(SendError::ForeignAddress));
     }
     assert_eq!(says(&mut link, ROMEO), Ok(()));
-    assert_eq!(says(&mut link, NURSE), Err(LinkSendError::NotOpen));
+    assert_eq!(says(&mut link, NURSE), Err(SendError::NoStream));
     link.pair.run();
     assert_eq!(link.say_inside(""), SUCCESS);
     assert_eq!(authenticated(&mut link), Some((ROMEO.to_owned(), Authentication::Sasl)));
     assert!(link.pair.link(R).security().unwrap().certificate.is_none());
     greet(&mut link, &[]);
-    assert_eq!(says(&mut link, NURSE), Err(LinkSendError::NotOpen));
+    assert_eq!(says(&mut link, NURSE), Err(SendError::NoStream));
     link.say_inside("<message to='juliet@capulet.lit'/>");
-    assert!(matches!(link.events().last(), Some(LinkEvent::Stanza(_))));
+    assert!(matches!(link.events().last(), Some(LinkEvent::Stanza { .. })));
 }
 
 #[test]
@@ -431,28 +435,28 @@ fn what_the_link_adds_itself_is_not_the_callers_to_offer() {
     let features =
         |mechanisms: &[&str]| Features::new(mechanisms.iter().map(|&mechanism| mechanism.to_owned()), Vec::new());
     let offer = |link: &mut Scripted, features: &Features| {
-        let sent = link.pair.with(R, |link, now| link.send_features(now, features));
+        let sent = link.pair.with_server(|link, now| link.send_features(now, features));
         link.pair.run();
         sent
     };
     // Nobody asked yet.
-    assert_eq!(offer(&mut link, &features(&["PLAIN"])), Err(LinkSendError::NotOpen));
+    assert_eq!(offer(&mut link, &features(&["PLAIN"])), Err(SendError::NoStream));
     link.say(HEADER);
-    assert_eq!(offer(&mut link, &features(&["PLAIN"])), Err(LinkSendError::NotOpen));
+    assert_eq!(offer(&mut link, &features(&["PLAIN"])), Err(SendError::NoStream));
     link.say(STARTTLS);
     link.secure();
     link.say_inside(HEADER);
-    assert_eq!(link.pair.link(R).stage(), LinkStage::Offering);
+    assert_eq!(link.pair.link(R).stage(), Stage::Offering);
     for bad in [features(&["EXTERNAL"]), Features::tls(None)] {
-        assert_eq!(offer(&mut link, &bad), Err(LinkSendError::Reserved));
+        assert_eq!(offer(&mut link, &bad), Err(SendError::Reserved));
     }
     let long = "x".repeat(300_000);
-    assert_eq!(offer(&mut link, &features(&[&long])), Err(LinkSendError::TooLarge));
-    assert_eq!(link.pair.link(R).stage(), LinkStage::Offering);
+    assert_eq!(offer(&mut link, &features(&[&long])), Err(SendError::TooLarge));
+    assert_eq!(link.pair.link(R).stage(), Stage::Offering);
     assert_eq!(offer(&mut link, &features(&[])), Ok(()));
     assert_eq!(link.say_inside(&auth("=")).matches("<success").count(), 1);
     link.say_inside(HEADER);
-    assert_eq!(offer(&mut link, &features(&["PLAIN"])), Err(LinkSendError::Reserved));
+    assert_eq!(offer(&mut link, &features(&["PLAIN"])), Err(SendError::Reserved));
     assert_eq!(offer(&mut link, &features(&[])), Ok(()));
 }
 
@@ -466,7 +470,7 @@ fn rfc_6120_4_9_3_6_another_domain_is_not_served() {
         let mut link = Scripted::server(ends(), &ClientTerms::new(), None);
         let answer = link.say(&HEADER.replace(" to='im.example.com'", to));
         assert!(answer.contains(&format!("<{condition}")) && answer.ends_with("</stream:stream>"), "{answer}");
-        assert!(matches!(link.fault(), LinkFault::Stream(DirectFault::Stream(_) | DirectFault::Addressing)));
+        assert!(matches!(link.fault(), Fault::Link(DirectFault::Stream(_) | DirectFault::Addressing)));
     }
 }
 
@@ -476,15 +480,15 @@ fn a_client_that_does_not_authenticate_does_not_stay() {
     let (mut link, _) = server(&ca, None);
     link.events();
     link.pair.run_for(Duration::from_secs(329));
-    assert_eq!(link.pair.link(R).stage(), LinkStage::Open);
+    assert_eq!(link.pair.link(R).stage(), Stage::Open);
     link.pair.run_for(Duration::from_secs(1));
-    assert!(matches!(link.fault(), LinkFault::Timeout { timer: LinkTimer::Step, stage: LinkStage::Open }));
+    assert!(matches!(link.fault(), Fault::Timeout { timer: Timer::Answer, stage: Some(Stage::Open) }));
     // One that has does.
     let (mut link, _) = server(&ca, Some(ca.issue(&[ROMEO], 2026)));
     link.say_inside(&auth("="));
     greet(&mut link, &[]);
     link.pair.run_for(Duration::from_secs(3600));
-    assert_eq!(link.pair.link(R).stage(), LinkStage::Open);
+    assert_eq!(link.pair.link(R).stage(), Stage::Open);
 }
 
 #[test]
@@ -505,14 +509,14 @@ fn however_the_bytes_are_cut_the_client_is_the_same() {
 fn a_server_is_a_domain_and_the_bound_of_attempts_is_reasonable() {
     let mut pair = ends();
     pair.start_from_client(&ClientTerms::new());
-    let now = pair.with(R, |_, now| now);
+    let now = pair.with_server(|_, now| now);
     let identity = pair.identity(R).clone();
     let slip = |jid: &str, retries| {
         let mut terms = ClientTerms::new();
         terms.retries = retries;
-        let local = LinkLocal::new(jid.parse().unwrap(), identity.clone());
-        let setup = LinkSetup::new(local, Box::new(MemoryTrustStore::default()), [1; 32], Duration::from_secs(1));
-        Link::from_client(setup, &terms, now).err()
+        let local = Local::new(jid.parse().unwrap(), identity.clone());
+        let setup = LinkSetup::new(local, Box::new(MemoryTrustStore::default()), [1; 32], xtls_testkit::unix(1));
+        ServerLink::listen(setup, &terms, now).err()
     };
     for (retries, error) in [(1, Some(LinkError::Retries)), (2, None), (5, None), (6, Some(LinkError::Retries))] {
         assert_eq!(slip("im.example.com", retries), error);

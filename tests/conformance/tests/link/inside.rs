@@ -1,7 +1,9 @@
 //! Inside of TLS: RFC 6120 §§ 4, 5.3.4, 5.4.3.3, XEP-0246.
 
-use xtls::{DirectFault, LinkEvent, LinkFault, LinkStage, LinkTerms, StartTlsFault, TrustPolicy};
+use xtls::link::{LinkEvent, PeerLink};
+use xtls::{Fault, Terms, TrustPolicy, link::Stage};
 use xtls_stanza::ns;
+use xtls_stream::{DirectFault, StartTlsFault};
 
 use crate::scripted::{FROM_JULIET, FROM_ROMEO, I, PROCEED, R, STARTTLS, Scripted};
 
@@ -9,7 +11,7 @@ const FEATURES: &str = "<stream:features/>";
 
 /// A link of the initiating end in TLS, whose new header came.
 fn initiating() -> Scripted {
-    let mut link = Scripted::new(I, LinkTerms::new(TrustPolicy::Pinned));
+    let mut link = Scripted::new(I, Terms::new(TrustPolicy::Pinned));
     link.hear();
     link.say(&format!("{FROM_JULIET}<stream:features>{STARTTLS}</stream:features>"));
     link.pair.inject(I, PROCEED.as_bytes());
@@ -21,7 +23,7 @@ fn initiating() -> Scripted {
 
 /// A link of the receiving end in TLS, which waits for a header.
 fn receiving() -> Scripted {
-    let mut link = Scripted::new(R, LinkTerms::new(TrustPolicy::Pinned));
+    let mut link = Scripted::new(R, Terms::new(TrustPolicy::Pinned));
     link.say(FROM_ROMEO);
     assert_eq!(link.say(STARTTLS), PROCEED);
     assert_eq!(link.secure(), "");
@@ -33,12 +35,15 @@ fn rfc_6120_5_4_3_3_the_stream_begins_anew_with_headers_and_features() {
     let mut link = initiating();
     assert!(link.pair.link(I).security().is_none(), "nothing shows yet that the peer has accepted us");
     assert_eq!(link.say_inside(&format!("{FROM_JULIET}{FEATURES}")), "");
-    assert!(matches!(link.events()[..], [LinkEvent::Secured(_), LinkEvent::Opened]));
+    assert!(matches!(link.events()[..], [LinkEvent::Secured { .. }, LinkEvent::StreamOpened]));
     let mut link = receiving();
     let answer = link.say_inside(FROM_ROMEO);
     assert!(answer.contains("<stream:stream") && answer.ends_with(FEATURES), "{answer}");
     assert!(!answer.contains("starttls"));
-    assert!(matches!(link.events()[..], [LinkEvent::Incoming { .. }, LinkEvent::Secured(_), LinkEvent::Opened]));
+    assert!(matches!(
+        link.events()[..],
+        [LinkEvent::Incoming { .. }, LinkEvent::Secured { .. }, LinkEvent::StreamOpened]
+    ));
 }
 
 #[test]
@@ -47,19 +52,19 @@ fn rfc_6120_5_3_4_tls_that_is_offered_or_asked_for_inside_of_tls_ends_the_link()
     let features = format!("<stream:features>{STARTTLS}</stream:features>");
     let answer = link.say_inside(&format!("{FROM_JULIET}{features}"));
     assert!(answer.contains("<policy-violation") && link.tls_closed(), "{answer}");
-    assert!(matches!(link.fault(), LinkFault::StartTls(StartTlsFault::OfferedAgain)));
+    assert!(matches!(link.fault(), Fault::StartTls(StartTlsFault::OfferedAgain)));
     let mut link = receiving();
     link.say_inside(FROM_ROMEO);
     let answer = link.say_inside(STARTTLS);
     assert!(answer.starts_with("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>") && link.tls_closed(), "{answer}");
-    assert!(matches!(link.fault(), LinkFault::StartTls(StartTlsFault::AskedAgain)));
+    assert!(matches!(link.fault(), Fault::StartTls(StartTlsFault::AskedAgain)));
 }
 
 #[test]
 fn rfc_6120_4_3_2_features_that_come_twice_end_the_link() {
     let mut link = initiating();
     link.say_inside(&format!("{FROM_JULIET}{FEATURES}{FEATURES}"));
-    assert!(matches!(link.fault(), LinkFault::Stream(DirectFault::FeaturesTwice)));
+    assert!(matches!(link.fault(), Fault::Link(DirectFault::FeaturesTwice)));
 }
 
 #[test]
@@ -82,7 +87,7 @@ fn xep_0246_4_stanzas_are_held_to_the_ends() {
          <message to='nurse@pronto'><body>3</body></message>",
     );
     let events = link.events();
-    let [LinkEvent::Stanza(stanza), LinkEvent::Impersonation { from }, LinkEvent::Misaddressed { to }] = &events[..]
+    let [LinkEvent::Stanza { stanza }, LinkEvent::Impersonation { from }, LinkEvent::Misaddressed { to }] = &events[..]
     else {
         panic!("{events:?}")
     };
@@ -90,22 +95,22 @@ fn xep_0246_4_stanzas_are_held_to_the_ends() {
     assert_eq!((from.as_str(), to.as_str()), ("nurse@pronto", "nurse@pronto"));
     let element = xtls_stanza::Element::builder("message", ns::CLIENT).attribute("to", "nurse@pronto").build().unwrap();
     let slip = link.pair.with(I, |link, now| link.send(now, &element));
-    assert_eq!(slip, Err(xtls::LinkSendError::ForeignAddress));
+    assert_eq!(slip, Err(xtls::error::SendError::ForeignAddress));
 }
 
 #[test]
 fn rfc_6120_4_4_the_stream_is_closed_by_both_and_then_tls() {
     let mut link = initiating();
     link.say_inside(&format!("{FROM_JULIET}{FEATURES}"));
-    link.pair.with(I, xtls::Link::close);
+    link.pair.with(I, PeerLink::close);
     link.pair.run();
     assert_eq!(link.say_inside("<message><body>late</body></message>"), "</stream:stream>");
-    assert!(!link.tls_closed() && link.pair.link(I).stage() == LinkStage::Closing);
+    assert!(!link.tls_closed() && link.pair.link(I).stage() == Stage::Closing);
     assert_eq!(link.say_inside("</stream:stream>"), "");
     assert!(link.tls_closed());
     let events = link.events();
     // What the peer had to say before its own end still comes.
-    assert!(matches!(events[2..], [LinkEvent::Stanza(_), LinkEvent::Closed(_)]), "{events:?}");
+    assert!(matches!(events[2..], [LinkEvent::Stanza { .. }, LinkEvent::Closed(_)]), "{events:?}");
 }
 
 #[test]

@@ -7,11 +7,15 @@ use rustls::{
     pki_types::PrivateKeyDer,
     server::{ServerConfig, ServerConnection, ServerSessionMemoryCache},
 };
+use xtls::link::{LinkEvent, ServerTerms};
 use xtls::{
-    Authentication, Fault, Fingerprint, LinkEvent, LinkFault, LinkReason, LinkStage, LinkTerms, Pin, Security,
-    ServerTerms, SessionCache, TrustPolicy,
+    CloseReason, Fault, Security, Terms, TrustPolicy,
+    link::Stage,
+    trust::{Authentication, Pin},
 };
+use xtls_stanza::Fingerprint;
 use xtls_testkit::{LinkPair, provider::VirtualTime};
+use xtls_tls::SessionCache;
 
 use crate::scripted::{I, R};
 
@@ -97,14 +101,13 @@ fn terms(trust: TrustPolicy, sessions: Option<&SessionCache>) -> ServerTerms {
 }
 
 fn secured(events: &[LinkEvent]) -> &Security {
-    let [LinkEvent::Secured(security)] = events else { panic!("{events:?}") };
+    let [LinkEvent::Secured { security }] = events else { panic!("{events:?}") };
     security
 }
 
 fn refused(events: Vec<LinkEvent>) -> Fault {
     let Ok([LinkEvent::Closed(closed)]) = <[_; 1]>::try_from(events) else { panic!() };
-    let LinkReason::Fault(fault) = closed.reason else { panic!() };
-    let LinkFault::Authentication(fault) = *fault else { panic!("{fault:?}") };
+    let CloseReason::Fault(fault) = closed.reason else { panic!() };
     *fault
 }
 
@@ -165,9 +168,9 @@ fn rfc_7590_3_3_whoever_was_approved_once_is_asked_for_again() {
     assert!(secured(&world.meet(&ask)).tls.resumed);
     world.unpin();
     let events = world.meet(&ask);
-    let [LinkEvent::TrustRequired { certificate, .. }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(certificate.fingerprint_sha256(), world.fingerprint);
-    assert!(world.pair.link(I).stage() == LinkStage::Judging && world.pair.link(I).security().is_none());
+    let [LinkEvent::TrustRequired { question, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(question.certificate.fingerprint_sha256(), world.fingerprint);
+    assert!(world.pair.link(I).stage() == Stage::Judging && world.pair.link(I).security().is_none());
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn links_between_peers_are_never_resumed() {
     pair.trust(I);
     pair.trust(R);
     for _ in 0..2 {
-        pair.connect(LinkTerms::new(TrustPolicy::Pinned));
+        pair.connect(Terms::new(TrustPolicy::Pinned));
         for side in [I, R] {
             assert!(!pair.link(side).security().unwrap().tls.resumed);
         }

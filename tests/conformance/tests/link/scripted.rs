@@ -1,10 +1,12 @@
 //! A peer that says what a test wants, in clear and through TLS.
 
-use xtls::{ClientTerms, Identity, LinkEvent, LinkFault, LinkReason, LinkTerms, ServerTerms, Side};
+use xtls::link::{ClientTerms, LinkEvent, ServerTerms};
+use xtls::{CloseReason, Fault, Terms, event::Side};
 use xtls_testkit::{
     LinkPair,
     provider::{self, Entity, VirtualTime},
 };
+use xtls_tls::Identity;
 use xtls_tls::{ServerVerification, TlsConfig, TlsError, TlsSession, TowardsServer, Verification};
 
 pub(crate) const I: Side = Side::Initiator;
@@ -31,7 +33,7 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     /// The link of the given end; the peer is known to it by its certificate.
-    pub(crate) fn new(side: Side, terms: LinkTerms) -> Self {
+    pub(crate) fn new(side: Side, terms: Terms) -> Self {
         let mut pair = LinkPair::new(9);
         pair.trust(I);
         pair.trust(R);
@@ -39,7 +41,7 @@ impl Scripted {
     }
 
     /// The same among ends that are prepared already.
-    pub(crate) fn of(mut pair: LinkPair, side: Side, terms: LinkTerms) -> Self {
+    pub(crate) fn of(mut pair: LinkPair, side: Side, terms: Terms) -> Self {
         for end in [I, R] {
             pair.tamper(end, Vec::clear);
         }
@@ -160,11 +162,11 @@ impl Scripted {
     }
 
     /// The fault that ended the link.
-    pub(crate) fn fault(&mut self) -> LinkFault {
+    pub(crate) fn fault(&mut self) -> Fault {
         let mut events = self.events();
         match events.pop() {
             Some(LinkEvent::Closed(closed)) => match closed.reason {
-                LinkReason::Fault(fault) => *fault,
+                CloseReason::Fault(fault) => *fault,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),

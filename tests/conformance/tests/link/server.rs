@@ -4,12 +4,17 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use xtls::link::{ClientLink, LinkEvent, ServerTerms, ServerTls};
 use xtls::{
-    Authentication, Authorities, DirectFault, Fault, Features, Identity, LinkEvent, LinkFault, LinkSendError,
-    LinkStage, Pin, ServerTerms, ServerTls, StartTlsFault, TrustPolicy,
+    Fault, TrustPolicy,
+    error::SendError,
+    link::Stage,
+    trust::{Authentication, Pin},
 };
 use xtls_stanza::{Element, ns};
+use xtls_stream::{DirectFault, Features, StartTlsFault};
 use xtls_testkit::LinkPair;
+use xtls_tls::{Authorities, Identity};
 
 use crate::scripted::{I, PROCEED, R, STARTTLS, Scripted};
 
@@ -97,29 +102,29 @@ fn rfc_6120_4_7_1_a_client_tells_who_it_is_only_inside_of_tls() {
 fn rfc_6120_6_the_caller_speaks_sasl_and_begins_the_stream_anew() {
     let mut link = connected();
     let events = link.events();
-    let [LinkEvent::Secured(security), features] = &events[..] else { panic!("{events:?}") };
+    let [LinkEvent::Secured { security }, features] = &events[..] else { panic!("{events:?}") };
     assert_eq!(security.authenticated_by, Authentication::Pinned);
     assert_eq!(mechanisms(features).unwrap().mechanisms, ["EXTERNAL"]);
     assert!(link.pair.link(I).channel_binding().is_some());
     let auth = Element::builder("auth", ns::SASL).attribute("mechanism", "X").text("=").build().unwrap();
-    link.pair.with(I, |link, now| link.send_nonza(now, &auth)).unwrap();
+    link.pair.with_client(|link, now| link.send_nonza(now, &auth)).unwrap();
     link.pair.run();
     let said = link.say_inside("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
     assert!(said.starts_with("<auth "), "{said}");
     let events = link.events();
     assert!(matches!(&events[..], [LinkEvent::Nonza(nonza)] if nonza.name() == "success"));
-    link.pair.with(I, xtls::Link::restart_stream).unwrap();
+    link.pair.with_client(ClientLink::restart_stream).unwrap();
     link.pair.run();
-    assert_eq!(link.pair.link(I).stage(), LinkStage::Restarting);
+    assert_eq!(link.pair.link(I).stage(), Stage::Restarting);
     assert!(link.say_inside(&format!("{HEADER}{BIND}")).contains("<stream:stream"));
     assert_eq!(mechanisms(&link.events()[0]).unwrap().others.len(), 1);
     // Stanzas go to anybody and come from anybody.
     let to = Element::builder("message", ns::CLIENT).attribute("to", "juliet@capulet.lit").build().unwrap();
-    link.pair.with(I, |link, now| link.send(now, &to)).unwrap();
+    link.pair.with_client(|link, now| link.send(now, &to)).unwrap();
     assert!(link.say_inside("<message from='nurse@capulet.lit'/>").contains("juliet@capulet.lit"));
     let events = link.events();
     assert!(
-        matches!(&events[..], [LinkEvent::Stanza(stanza)] if stanza.attribute("from") == Some("nurse@capulet.lit"))
+        matches!(&events[..], [LinkEvent::Stanza { stanza }] if stanza.attribute("from") == Some("nurse@capulet.lit"))
     );
 }
 
@@ -129,7 +134,7 @@ fn xep_0178_3_external_is_the_links_own() {
         let mut link = connected();
         link.events();
         let jid = authorisation.map(|jid| jid.parse().unwrap());
-        link.pair.with(I, |link, now| link.authenticate_external(now, jid.as_ref())).unwrap();
+        link.pair.with_client(|link, now| link.authenticate_external(now, jid.as_ref())).unwrap();
         link.pair.run();
         let said = link.say_inside("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
         let auth = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>{response}</auth>");
@@ -144,7 +149,7 @@ fn xep_0178_3_external_is_the_links_own() {
 fn xep_0178_3_an_external_that_fails_is_the_callers_to_see_and_nothing_begins_anew() {
     let mut link = connected();
     link.events();
-    link.pair.with(I, |link, now| link.authenticate_external(now, None)).unwrap();
+    link.pair.with_client(|link, now| link.authenticate_external(now, None)).unwrap();
     link.pair.run();
     let failure = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>";
     assert!(!link.say_inside(failure).contains("<stream:stream"));
@@ -152,7 +157,7 @@ fn xep_0178_3_an_external_that_fails_is_the_callers_to_see_and_nothing_begins_an
     link.say_inside("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
     let events = link.events();
     assert!(matches!(&events[..], [LinkEvent::Nonza(_), LinkEvent::Nonza(_)]), "{events:?}");
-    assert_eq!(link.pair.link(I).stage(), LinkStage::Open);
+    assert_eq!(link.pair.link(I).stage(), Stage::Open);
 }
 
 #[test]
@@ -161,8 +166,8 @@ fn external_needs_a_certificate_and_a_secured_link() {
     pair.trust(I);
     let mut link = Scripted::client(pair, &ServerTerms::new(TrustPolicy::Pinned));
     link.hear();
-    let slip = link.pair.with(I, |link, now| link.authenticate_external(now, None));
-    assert_eq!(slip, Err(LinkSendError::NotOpen));
+    let slip = link.pair.with_client(|link, now| link.authenticate_external(now, None));
+    assert_eq!(slip, Err(SendError::NoStream));
 }
 
 #[test]
@@ -179,7 +184,7 @@ fn rfc_6120_13_7_2_the_certificate_has_to_name_the_domain_and_an_authority_to_vo
     link.say_inside(&format!("{HEADER}{MECHANISMS}"));
     let events = link.events();
     assert!(
-        matches!(&events[0], LinkEvent::Secured(s) if s.authenticated_by == Authentication::Authority),
+        matches!(&events[0], LinkEvent::Secured { security: s } if s.authenticated_by == Authentication::Authority),
         "{events:?}"
     );
 
@@ -191,8 +196,8 @@ fn rfc_6120_13_7_2_the_certificate_has_to_name_the_domain_and_an_authority_to_vo
         let mut link = Scripted::client(pair, &terms(TrustPolicy::Authorities));
         negotiate(&mut link);
         link.secure_in_vain();
-        let LinkFault::Authentication(fault) = link.fault() else { panic!() };
-        assert!(matches!(*fault, Fault::Tls(_)) && fault.is_security(), "{fault:?}");
+        let fault = link.fault();
+        assert!(matches!(fault, Fault::Tls(_)) && fault.is_security(), "{fault:?}");
     }
 }
 
@@ -202,13 +207,13 @@ fn rfc_7590_3_4_a_pin_goes_before_authorities() {
     let mut pair = ends();
     pair.authorities(I, trusted);
     pair.identify(R, server);
-    let other = xtls::Fingerprint::sha256(b"another");
+    let other = xtls_stanza::Fingerprint::sha256(b"another");
     pair.with_store(I, |store| store.pin(&"im.example.com".parse().unwrap(), Pin::manual(other)));
     let mut link = Scripted::client(pair, &terms(TrustPolicy::Authorities));
     negotiate(&mut link);
     link.secure_in_vain();
-    let LinkFault::Authentication(fault) = link.fault() else { panic!() };
-    assert!(matches!(*fault, Fault::CertificateChanged { .. }), "{fault:?}");
+    let fault = link.fault();
+    assert!(matches!(fault, Fault::CertificateChanged { .. }), "{fault:?}");
 }
 
 #[test]
@@ -223,7 +228,7 @@ fn xep_0368_tls_begins_with_the_connection_where_it_is_asked_for() {
     assert!(sent.windows(12).any(|window| window == b"\x0bxmpp-client"));
     assert!(link.secure().contains("from='romeo@im.example.com'"));
     link.say_inside(&format!("{HEADER}{MECHANISMS}"));
-    assert!(matches!(link.events()[..], [LinkEvent::Secured(_), LinkEvent::Features(_)]));
+    assert!(matches!(link.events()[..], [LinkEvent::Secured { .. }, LinkEvent::Features(_)]));
 }
 
 #[test]
@@ -234,7 +239,7 @@ fn rfc_7590_3_1_without_an_offer_tls_is_tried_and_nothing_else_said() {
     link.hear();
     assert_eq!(link.say(&format!("{HEADER}{MECHANISMS}")), STARTTLS);
     link.say("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>");
-    assert!(matches!(link.fault(), LinkFault::StartTls(StartTlsFault::Refused)));
+    assert!(matches!(link.fault(), Fault::StartTls(StartTlsFault::Refused)));
 
     let mut pair = ends();
     pair.trust(I);
@@ -242,7 +247,7 @@ fn rfc_7590_3_1_without_an_offer_tls_is_tried_and_nothing_else_said() {
     let mut link = Scripted::client(pair, &terms(TrustPolicy::Pinned));
     link.hear();
     link.say(&format!("{HEADER}{MECHANISMS}"));
-    assert!(matches!(link.fault(), LinkFault::NoTls));
+    assert!(matches!(link.fault(), Fault::NoTls));
 }
 
 #[test]
@@ -251,14 +256,14 @@ fn rfc_6120_5_3_1_what_was_offered_in_clear_can_be_told_and_what_came_inside_of_
     pair.trust(I);
     let mut link = Scripted::client(pair, &terms(TrustPolicy::Pinned));
     link.hear();
-    assert!(link.pair.link(I).clear_features().is_none());
+    assert!(link.pair.client().clear_features().is_none());
     let required = STARTTLS.replace("/>", "><required/></starttls>");
     link.say(&format!("{HEADER}<stream:features>{required}{PLAIN}</stream:features>"));
     link.pair.inject(I, PROCEED.as_bytes());
     link.pair.run();
     link.secure();
     link.say_inside(&format!("{HEADER}{MECHANISMS}"));
-    let clear = link.pair.link(I).clear_features().unwrap();
+    let clear = link.pair.client().clear_features().unwrap();
     assert!(clear.starttls.as_ref().is_some_and(|starttls| starttls.required));
     assert_eq!(clear.mechanisms, ["PLAIN"]);
     // Where TLS begins with the connection nothing was.
@@ -269,7 +274,7 @@ fn rfc_6120_5_3_1_what_was_offered_in_clear_can_be_told_and_what_came_inside_of_
     let mut link = Scripted::client(pair, &terms);
     link.secure();
     link.say_inside(&format!("{HEADER}{MECHANISMS}"));
-    assert!(link.pair.link(I).clear_features().is_none());
+    assert!(link.pair.client().clear_features().is_none());
 }
 
 #[test]
@@ -285,7 +290,7 @@ fn what_may_go_in_clear_does_so_only_where_it_was_asked_for_by_name() {
     assert!(matches!(&events[..], [LinkEvent::Features(_)]), "{events:?}");
     assert!(link.pair.link(I).security().is_none() && link.pair.link(I).channel_binding().is_none());
     assert_eq!(link.say("<message/>"), "");
-    assert!(matches!(&link.events()[..], [LinkEvent::Stanza(_)]));
+    assert!(matches!(&link.events()[..], [LinkEvent::Stanza { .. }]));
     // Where the server has TLS it is used, and its certificate counts.
     let mut pair = ends();
     pair.trust(I);
@@ -300,12 +305,12 @@ fn what_may_go_in_clear_does_so_only_where_it_was_asked_for_by_name() {
 fn features_twice_and_tls_inside_of_tls_end_the_link() {
     let mut link = connected();
     link.say_inside(MECHANISMS);
-    assert!(matches!(link.fault(), LinkFault::Stream(DirectFault::FeaturesTwice)));
+    assert!(matches!(link.fault(), Fault::Link(DirectFault::FeaturesTwice)));
     let mut pair = ends();
     pair.trust(I);
     let mut link = Scripted::client(pair, &terms(TrustPolicy::Pinned));
     negotiate(&mut link);
     link.secure();
     link.say_inside(&format!("{HEADER}<stream:features>{STARTTLS}</stream:features>"));
-    assert!(matches!(link.fault(), LinkFault::StartTls(StartTlsFault::OfferedAgain)));
+    assert!(matches!(link.fault(), Fault::StartTls(StartTlsFault::OfferedAgain)));
 }

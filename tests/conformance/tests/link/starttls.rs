@@ -1,11 +1,12 @@
 //! RFC 6120 § 5 and draft-ietf-uta-xmpp § 3.1, in clear.
 
-use xtls::{LinkFault, LinkTerms, StartTlsFault, TrustPolicy};
+use xtls::{Fault, Terms, TrustPolicy};
+use xtls_stream::StartTlsFault;
 
 use crate::scripted::{FROM_JULIET, FROM_ROMEO, I, PROCEED, R, STARTTLS, Scripted};
 
-fn pinned() -> LinkTerms {
-    LinkTerms::new(TrustPolicy::Pinned)
+fn pinned() -> Terms {
+    Terms::new(TrustPolicy::Pinned)
 }
 
 /// A link that has asked for TLS.
@@ -36,7 +37,7 @@ fn rfc_6120_5_4_2_2_a_failure_ends_the_link_and_nothing_follows_in_clear() {
     let answer = link.say("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>");
     assert_eq!(answer, "</stream:stream>");
     let fault = link.fault();
-    assert!(matches!(fault, LinkFault::StartTls(StartTlsFault::Refused)) && fault.is_security());
+    assert!(matches!(fault, Fault::StartTls(StartTlsFault::Refused)) && fault.is_security());
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn rfc_6120_5_4_2_3_white_space_between_proceed_and_tls_is_not_taken() {
     let mut link = asked();
     link.pair.inject(I, format!("{PROCEED} ").as_bytes());
     link.pair.run();
-    assert!(matches!(link.fault(), LinkFault::StartTls(StartTlsFault::Injection)));
+    assert!(matches!(link.fault(), Fault::StartTls(StartTlsFault::Injection)));
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn rfc_6120_4_9_3_stanzas_before_tls_are_refused() {
     link.say(FROM_ROMEO);
     let answer = link.say("<message><body>Hi</body></message>");
     assert!(answer.contains("<policy-violation") && answer.ends_with("</stream:stream>"), "{answer}");
-    assert!(matches!(link.fault(), LinkFault::StartTls(StartTlsFault::InClear)));
+    assert!(matches!(link.fault(), Fault::StartTls(StartTlsFault::InClear)));
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn rfc_6120_4_9_3_9_a_header_in_this_ends_own_name_is_refused() {
     let mut link = Scripted::new(R, pinned());
     let answer = link.say(&FROM_ROMEO.replace("romeo@forza", "juliet@pronto"));
     assert!(answer.contains("<invalid-from"), "{answer}");
-    assert!(matches!(link.fault(), LinkFault::OwnAddress));
+    assert!(matches!(link.fault(), Fault::OwnAddress));
 }
 
 #[test]

@@ -10,7 +10,11 @@ use core::time::Duration;
 
 use common::{JULIET, ROMEO, blocks_of, closed, kinds};
 use play::{assert_secret, assert_talked, both, ends, has, is_failed, pin_another, play, world};
-use xtls::{Application, Event, Fault, Pin, Reason, ReasonCondition, TrustDecision, TrustPolicy, TrustStore};
+use xtls::{
+    Application, Event, Fault, TrustDecision, TrustPolicy,
+    jingle::{Reason, ReasonCondition},
+    trust::{Pin, TrustStore},
+};
 use xtls_stanza::Fingerprint;
 use xtls_testkit::{EntityOptions, Passed, World};
 
@@ -212,7 +216,8 @@ fn a_changed_certificate() {
         // Another device that has her resource now; she still knows Romeo.
         let mut other = World::default();
         other.relay.keep_log();
-        let record = world.with_store(romeo, |store| store.record(&JULIET.parse::<jid::FullJid>().unwrap().to_bare()));
+        let bare = JULIET.parse::<jid::FullJid>().unwrap().to_bare();
+        let record = world.with_store(romeo, |store| store.record(&bare).unwrap());
         assert!(record.secured_before());
         let romeo = other.add(ROMEO, EntityOptions::seeded(11));
         let juliet = other.add(JULIET, EntityOptions::seeded(99));
@@ -237,8 +242,8 @@ fn a_changed_certificate_that_a_person_accepts() {
     let policies = [TrustPolicy::Ask, TrustPolicy::Pinned];
     let outcome = play(&mut world, [romeo, juliet], &Application::XmlStream, policies, decide);
     let old = Fingerprint::sha256(b"another certificate");
-    assert!(matches!(&outcome.romeo[0], Event::TrustRequired { previous, certificate, .. }
-        if *previous == [old] && certificate.der() == world.identity(juliet).certificate()));
+    assert!(matches!(&outcome.romeo[0], Event::TrustRequired { question, .. }
+        if question.previous == [old] && question.certificate.der() == world.identity(juliet).certificate()));
     assert!(matches!(&outcome.romeo[1], Event::Secured { security, .. } if security.changed_from == [old]));
     assert_talked(&outcome, &Application::XmlStream);
 }
@@ -284,7 +289,7 @@ fn a_certificate_with_a_pin_of_sha_1() {
         if fits {
             assert_talked(&outcome, &Application::XmlStream);
             let presented = world.identity(juliet).fingerprint_sha256();
-            let record = world.with_store(romeo, |store| store.record(&bare));
+            let record = world.with_store(romeo, |store| store.record(&bare).unwrap());
             assert!(record.pins.iter().any(|pin| pin.fingerprint == presented));
         } else {
             assert!(!has(&outcome.juliet, "Secured"));

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use xtls::{Application, Event, Fault, Pin, TrustDecision, TrustPolicy, TunnelId, TunnelOptions};
+use xtls::{Application, Event, Fault, TrustDecision, TrustPolicy, TunnelId, TunnelOptions, trust::Pin};
 use xtls_stanza::{Fingerprint, ns};
 use xtls_testkit::{EntityId, EntityOptions, Passed, World};
 

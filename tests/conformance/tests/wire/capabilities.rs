@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use xtls::{Caps, Disco, DiscoIdentity, DiscoInfo, Disposition, Fault, HashAlgo, TrustPolicy, TunnelOptions};
+use xtls::{
+    Disposition, Fault, TrustPolicy, TunnelOptions,
+    trust::HashAlgo,
+    xml::{Caps, Disco, DiscoIdentity, DiscoInfo},
+};
 use xtls_stanza::ns;
 use xtls_testkit::{EntityOptions, World};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xtls::{CertificatesFault, Disposition, Event, RequestCertificatesError, TrustPolicy, TunnelId};
+use xtls::{Disposition, Event, TrustPolicy, TunnelId, error::RequestCertificatesError, event::CertificatesFault};
 use xtls_stanza::{Element, Fingerprint, KeyInfo, Pubkeys, PubkeysVariant, ns};
 use xtls_testkit::EntityOptions;
 
@@ -36,13 +36,13 @@ fn asked() -> (Stage, TunnelId, Element) {
 }
 
 /// The peer answers with this in its result; what the application hears of it.
-fn answered(inner: &str) -> Result<Vec<xtls::ReceivedCertificate>, Box<CertificatesFault>> {
+fn answered(inner: &str) -> Result<Vec<xtls::event::ReceivedCertificate>, Box<CertificatesFault>> {
     let (mut stage, _, query) = asked();
     assert_eq!(say(&mut stage, &format!("<iq type='result' id='{}'>{inner}</iq>", id(&query))), "");
     one(stage.events())
 }
 
-fn one(events: Vec<Event>) -> Result<Vec<xtls::ReceivedCertificate>, Box<CertificatesFault>> {
+fn one(events: Vec<Event>) -> Result<Vec<xtls::event::ReceivedCertificate>, Box<CertificatesFault>> {
     match <[Event; 1]>::try_from(events) {
         Ok([Event::CertificatesReceived { result, .. }]) => result,
         other => panic!("one answer: {other:?}"),

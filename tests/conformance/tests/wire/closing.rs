@@ -150,7 +150,7 @@ fn wire_2_21_an_end_that_is_not_answered_is_given_up() {
     let said = steps(&mut stage);
     assert_eq!(said.last().map(String::as_str), Some("timeout"), "{said:?}");
     let closed = closed(stage.events());
-    assert!(matches!(fault(&closed), Fault::Timeout(_)), "{closed:?}");
+    assert!(matches!(fault(&closed), Fault::Timeout { .. }), "{closed:?}");
     assert!(closed.truncated, "its stream was never closed");
 }
 

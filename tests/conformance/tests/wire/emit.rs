@@ -1,6 +1,6 @@
 //! What an engine sends, row by row.
 
-use xtls::{Application, Profile, TrustPolicy, TunnelOptions};
+use xtls::{Application, TrustPolicy, TunnelOptions, jingle::Profile};
 use xtls_stanza::ns;
 use xtls_testkit::{EntityOptions, Passed, World};
 

@@ -1,6 +1,9 @@
 //! Decision 2.11, and the fingerprint row of § 1: announced fingerprints help nobody and contradict nothing.
 
-use xtls::{Event, Fault, Fingerprint, HashAlgo, TrustPolicy};
+use xtls::{
+    Event, Fault, TrustPolicy,
+    trust::{Fingerprint, HashAlgo},
+};
 
 use crate::common::{Stage, closed, fault, kinds, payload, terminate};
 
@@ -121,7 +124,7 @@ fn wire_2_11_what_is_learned_is_the_sha_256_of_the_certificate() {
     stage.play();
     assert_eq!(kinds(&stage.events()), ["Secured"]);
     let pins = stage.world.with_store(stage.engine, |store| {
-        let record = xtls::TrustStore::record(store, &peer);
+        let record = xtls::trust::TrustStore::record(store, &peer).unwrap();
         record.pins.iter().map(|pin| pin.fingerprint).collect::<Vec<_>>()
     });
     assert_eq!(pins, [stage.identity.fingerprint_sha256()]);

@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use xtls::{Fault, MemoryTrustStore, Password, TlsVersion, TrustPolicy, TrustStore as _, TunnelId, TunnelOptions};
+use xtls::{
+    Fault, Password, TrustPolicy, TunnelId, TunnelOptions,
+    tls::TlsVersion,
+    trust::{MemoryTrustStore, TrustStore as _},
+};
 use xtls_stanza::{Fingerprint, ns};
 use xtls_testkit::{EntityOptions, provider};
 use xtls_tls::{SrpConfig, SrpCredentials, TlsErrorKind, TlsSession};
@@ -137,7 +141,7 @@ fn wire_2_13_no_certificate_is_shown_or_asked_for_in_a_password_handshake() {
 #[test]
 fn wire_2_33_a_wrong_password_is_one_error_and_is_counted_for_the_bare_jid_across_engines() {
     let store: Arc<Mutex<MemoryTrustStore>> = Arc::default();
-    let failed = || store.record(&"romeo@montague.lit".parse().unwrap()).attempts.failed;
+    let failed = || store.record(&"romeo@montague.lit".parse().unwrap()).unwrap().attempts.failed;
     for guess in 1..=3 {
         // Each is a new engine, as after a restart, and another device of the peer's.
         let mut entity = EntityOptions::seeded(guess);

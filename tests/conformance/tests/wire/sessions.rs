@@ -1,6 +1,10 @@
 //! Decisions on the negotiation: 2.1, 2.2, 2.7, 2.10, 2.14, 2.15, 2.16.
 
-use xtls::{AcceptError, CloseReason, Disposition, Event, Fault, InitiateError, Method, TrustPolicy, TunnelOptions};
+use xtls::{
+    CloseReason, Disposition, Event, Fault, TrustPolicy, TunnelOptions,
+    error::{AcceptError, InitiateError, TermsError},
+    trust::Method,
+};
 use xtls_stanza::{Condition, ErrorType, ns};
 
 use crate::common::{
@@ -273,11 +277,11 @@ fn wire_2_16_an_answer_without_a_usable_method_is_ended_with_security_error() {
 #[test]
 fn wire_2_16_an_empty_security_is_never_sent() {
     let mut options = TunnelOptions::xml_stream(TrustPolicy::Pinned);
-    options.methods.clear();
+    options.terms.methods.clear();
 
     let mut stage = Stage::romeo();
     let refused = stage.with(|engine, now| engine.initiate(now, JULIET.parse().unwrap(), options.clone()));
-    assert_eq!(refused, Err(InitiateError::NoMethod));
+    assert_eq!(refused, Err(InitiateError::Terms(TermsError::NoMethod)));
     stage.sent_nothing();
 
     let mut stage = Stage::juliet();
@@ -289,7 +293,7 @@ fn wire_2_16_an_empty_security_is_never_sent() {
     // What is allowed was not offered.
     let mut stage = Stage::juliet();
     let incoming = stage.offer();
-    options.methods = vec![Method::Srp];
+    options.terms.methods = vec![Method::Srp];
     stage.with(|engine, now| engine.accept(now, incoming, options)).unwrap();
     assert_eq!(payload(&stage.sent_one()), terminate(SID, "security-error"));
     let closed = closed(stage.events());
@@ -310,7 +314,7 @@ fn wire_2_16_unknown_methods_beside_a_known_one_are_ignored() {
 fn wire_2_23_a_declined_offer_is_terminated_with_the_reason() {
     let mut stage = Stage::juliet();
     let incoming = stage.offer();
-    let reason = xtls::Reason::from(xtls::ReasonCondition::Busy);
+    let reason = xtls::jingle::Reason::from(xtls::jingle::ReasonCondition::Busy);
     stage.with(|engine, now| engine.reject(now, incoming, reason)).unwrap();
     assert_eq!(payload(&stage.sent_one()), terminate(SID, "busy"));
     assert!(stage.events().is_empty());

@@ -129,7 +129,7 @@ fn wire_2_20_addresses_of_the_tunnels_ends_are_left_out() {
     for foreign in ["from='mallory@evil.lit/x'", "to='mallory@evil.lit/x'", "to='juliet@capulet.lit/balcony'"] {
         let stanza = element(&format!("<message {foreign}/>"));
         let refused = stage.with(|engine, now| engine.tunnel(tunnel).unwrap().send(now, &stanza));
-        assert_eq!(refused, Err(xtls::SendError::ForeignAddress), "{foreign}");
+        assert_eq!(refused, Err(xtls::error::SendError::ForeignAddress), "{foreign}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use xtls::{CloseReason, Disposition, EndedBy, Event, Fault, ReasonCondition, TrustPolicy, TunnelOptions};
+use xtls::{CloseReason, Disposition, EndedBy, Event, Fault, TrustPolicy, TunnelOptions, jingle::ReasonCondition};
 use xtls_stanza::{Condition, ErrorType, ns};
 use xtls_testkit::{EntityId, EntityOptions, World};
 

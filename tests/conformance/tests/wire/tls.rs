@@ -1,8 +1,10 @@
 //! Decisions on TLS and certificates: 2.17, 2.25, 2.26, 2.31, 2.32.
 
 use xtls::{
-    Application, Authentication, Event, Fault, Identity, KeyAlgorithm, Method, Pin, Security, TlsVersion, TrustPolicy,
-    TunnelOptions,
+    Application, Event, Fault, Identity, Security, TrustPolicy, TunnelOptions,
+    error::TermsError,
+    tls::{KeyAlgorithm, TlsVersion},
+    trust::{Authentication, Method, Pin},
 };
 use xtls_testkit::{EntityOptions, World};
 
@@ -86,7 +88,7 @@ fn wire_2_17_tls_1_2_is_the_floor_as_client_and_as_server() {
 #[test]
 fn wire_2_17_the_floor_can_be_tls_1_3() {
     let mut options = EntityOptions::seeded(2);
-    options.config.minimum_tls = TlsVersion::Tls13;
+    options.config.security.minimum_tls = TlsVersion::Tls13;
     let mut stage = Stage::new(JULIET, ROMEO, options);
     let incoming = stage.offer();
     stage.accept(incoming, TrustPolicy::Pinned);
@@ -173,7 +175,7 @@ fn wire_2_25_a_pinned_certificate_need_not_name_the_peer() {
 #[test]
 fn wire_2_26_keys_are_ecdsa_p_256_by_default() {
     let jid = "romeo@montague.lit".parse().unwrap();
-    let identity = Identity::generate(&jid, KeyAlgorithm::default(), 1_767_225_600).unwrap();
+    let identity = Identity::generate(&jid, KeyAlgorithm::default(), xtls_testkit::unix(1_767_225_600)).unwrap();
     assert_eq!(identity.key_algorithm(), Some(KeyAlgorithm::EcdsaP256));
 }
 
@@ -184,7 +186,7 @@ fn wire_2_31_a_leap_of_faith_is_taken_only_where_the_policy_says_so() {
     stage.world.with_store(stage.engine, |store| store.remove(&peer));
     let options = TunnelOptions::xml_stream(TrustPolicy::Pinned);
     let refused = stage.with(|engine, now| engine.initiate(now, JULIET.parse().unwrap(), options));
-    assert_eq!(refused, Err(xtls::InitiateError::NotPinned));
+    assert_eq!(refused, Err(xtls::error::InitiateError::Terms(TermsError::NotPinned)));
     stage.sent_nothing();
     stage.engine_offers(TrustPolicy::LeapOfFaith);
     stage.start_server(&stage.tls_config());
@@ -226,9 +228,9 @@ fn wire_2_32_plaintext_from_a_responder_ends_the_session_too() {
         let accept = stage.accept_with(&stage.peer_security());
         let accept = match application {
             Application::XmlStream => accept,
-            _ => {
-                accept.replace("name='xmlstream'", "name='data'").replace(xtls_stanza::ns::XMLSTREAM_0, xtls::BYTES_NS)
-            }
+            _ => accept
+                .replace("name='xmlstream'", "name='data'")
+                .replace(xtls_stanza::ns::XMLSTREAM_0, xtls::jingle::BYTES_NS),
         };
         let requests = stage.ask_fine(&accept);
         requests.iter().for_each(|request| stage.ack(request));

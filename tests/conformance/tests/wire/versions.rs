@@ -1,6 +1,6 @@
 //! Decisions 2.3, 2.4 and 2.9: whole tunnels under each profile, and with peers of other times.
 
-use xtls::{Application, EndedBy, Event, Profile, TrustPolicy, TunnelId, TunnelOptions};
+use xtls::{Application, EndedBy, Event, TrustPolicy, TunnelId, TunnelOptions, jingle::Profile};
 use xtls_stanza::{Condition, ErrorType, ns};
 use xtls_testkit::{EntityId, EntityOptions, World};
 

@@ -1,6 +1,6 @@
 //! Decision 2.28: how many blocks are on their way, and what acknowledges them.
 
-use xtls::{Application, Disposition, Fault, TrustPolicy, TunnelId, TunnelOptions, Window};
+use xtls::{Application, Disposition, Fault, TrustPolicy, TunnelId, TunnelOptions, config::Window};
 use xtls_stanza::ns;
 use xtls_testkit::EntityOptions;
 
@@ -14,7 +14,7 @@ fn raw_bytes(options: EntityOptions) -> (Stage, TunnelId) {
     let (tunnel, _) = stage.engine_offers_with(tunnel_options);
     stage.start_server(&stage.tls_config());
     let accept = stage.accept_with(&stage.peer_security());
-    let accept = accept.replace("name='xmlstream'", "name='data'").replace(ns::XMLSTREAM_0, xtls::BYTES_NS);
+    let accept = accept.replace("name='xmlstream'", "name='data'").replace(ns::XMLSTREAM_0, xtls::jingle::BYTES_NS);
     let requests = stage.ask_fine(&accept);
     requests.iter().for_each(|request| stage.ack(request));
     assert_eq!(stage.play(), []);

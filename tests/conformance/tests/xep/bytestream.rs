@@ -1,6 +1,6 @@
 //! XEP-0047 §§ 2, 4 and 6, XEP-0261 § 2: every error of a bytestream, as an engine answers it.
 
-use xtls::{Disposition, Profile, TrustPolicy};
+use xtls::{Disposition, TrustPolicy, jingle::Profile};
 use xtls_stanza::{Condition, ErrorType};
 use xtls_testkit::EntityOptions;
 

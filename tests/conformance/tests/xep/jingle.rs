@@ -115,7 +115,7 @@ fn xep_0166_6_7_what_belongs_to_no_session_is_unknown_session() {
     assert!(stage.events().is_empty());
     // XEP-0166 § 6.7: it is over as soon as the session-terminate is sent, whether it is acknowledged or not.
     let tunnel = stage.with(|engine, _| engine.tunnels().next()).unwrap();
-    let reason = xtls::Reason::new(xtls::ReasonCondition::GeneralError);
+    let reason = xtls::jingle::Reason::new(xtls::jingle::ReasonCondition::GeneralError);
     stage.with(|engine, now| engine.tunnel(tunnel).unwrap().abort(now, reason));
     let end = stage.sent_one();
     assert_eq!(payload(&end), terminate(SID, "general-error"));

@@ -1,6 +1,10 @@
 //! XEP-0250 § 3.2, extension probing, by the examples of the document; names of keys are put in that can be known.
 
-use xtls::{Disposition, Event, Fingerprint, KeyName, Method, Pin, TlsOffer, TrustPolicy, TunnelOptions};
+use xtls::{
+    Disposition, Event, TrustPolicy, TunnelOptions,
+    jingle::{KeyName, TlsOffer},
+    trust::{Fingerprint, Method, Pin},
+};
 use xtls_stanza::{Element, ns};
 use xtls_testkit::EntityOptions;
 

@@ -1,6 +1,6 @@
 //! XEP-0166, played through an engine.
 
-use xtls::{CloseReason, Closed, Disposition, EndedBy, Fault, ReasonCondition, TrustPolicy, TunnelOptions};
+use xtls::{CloseReason, Closed, Disposition, EndedBy, Fault, TrustPolicy, TunnelOptions, jingle::ReasonCondition};
 use xtls_stanza::{Condition, Element, ErrorType, ns};
 
 use crate::common::{

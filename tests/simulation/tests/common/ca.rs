@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
-use xtls::{Authorities, Identity};
+use xtls::{Identity, trust::Authorities};
 
 /// When worlds begin.
 const EPOCH: u64 = 1_767_225_600;

@@ -8,7 +8,10 @@ pub mod script;
 
 use std::time::Duration;
 
-use xtls::{Application, CloseReason, Closed, Element, EndedBy, Event, Fault, TrustPolicy, TunnelId, TunnelOptions};
+use xtls::{
+    Application, CloseReason, Closed, Deadline, Element, EndedBy, Event, Fault, Timer, TrustPolicy, TunnelId,
+    TunnelOptions,
+};
 use xtls_stanza::{Limits, ns};
 use xtls_testkit::{EntityId, World};
 
@@ -56,7 +59,7 @@ pub fn element(stanza: &str) -> Element {
     Element::parse(stanza, &Limits::default()).unwrap()
 }
 
-pub fn send(world: &mut World, id: EntityId, tunnel: TunnelId, body: &str) -> Result<(), xtls::SendError> {
+pub fn send(world: &mut World, id: EntityId, tunnel: TunnelId, body: &str) -> Result<(), xtls::error::SendError> {
     world.with(id, |engine, now| engine.tunnel(tunnel).unwrap().send(now, &message(body)))
 }
 
@@ -72,6 +75,25 @@ pub fn read(world: &mut World, id: EntityId, tunnel: TunnelId) -> Vec<u8> {
 
 pub fn close(world: &mut World, id: EntityId, tunnel: TunnelId) {
     world.with(id, |engine, now| engine.tunnel(tunnel).unwrap().close(now));
+}
+
+/// The engine's next deadline.
+pub fn deadline(world: &mut World, id: EntityId) -> Option<Deadline> {
+    world.with(id, |engine, _| engine.poll_timeout())
+}
+
+/// How long until then, and what for.
+pub fn left(world: &mut World, id: EntityId) -> (Duration, Timer) {
+    let next = deadline(world, id).unwrap();
+    (next.at - world.now(), next.timer)
+}
+
+/// Offers an XML stream without a question before it.
+pub fn initiate(world: &mut World, from: EntityId, to: EntityId) -> TunnelId {
+    let peer = world.jid(to).clone();
+    let mut options = xml(TrustPolicy::Pinned);
+    options.check_support = false;
+    world.with(from, |engine, now| engine.initiate(now, peer, options)).unwrap()
 }
 
 /// The bodies of the messages among events.
@@ -185,6 +207,21 @@ pub fn noise(length: usize, seed: u64) -> Vec<u8> {
         state.to_le_bytes()[3]
     };
     (0..length).map(|_| next()).collect()
+}
+
+/// The bytes in a data stanza.
+pub fn data_of(stanza: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let data = element(stanza).child("data", ns::IBB).unwrap().text();
+    base64::engine::general_purpose::STANDARD.decode(data.as_bytes()).unwrap()
+}
+
+/// The stanza with these bytes in the place of its data.
+pub fn with_data(stanza: &str, bytes: &[u8]) -> String {
+    let start = stanza.find("<data ").unwrap();
+    let text = start + stanza[start..].find('>').unwrap() + 1;
+    let end = stanza.find("</data>").unwrap();
+    format!("{}{}{}", &stanza[..text], base64(bytes), &stanza[end..])
 }
 
 pub fn base64(bytes: &[u8]) -> String {

@@ -1,6 +1,6 @@
 //! Two entities that know nothing of one another but, perhaps, a word.
 
-use xtls::{Event, Password, Security, Side, TrustPolicy, TrustStore as _, TunnelId, TunnelOptions};
+use xtls::{Event, Password, Security, TrustPolicy, TunnelId, TunnelOptions, event::Side, trust::TrustStore as _};
 use xtls_testkit::{EntityId, EntityOptions, World};
 
 use super::{JULIET, ROMEO, raw};
@@ -75,7 +75,7 @@ pub fn provide(world: &mut World, id: EntityId, tunnel: TunnelId, password: Opti
 /// How many guesses one counts for the other.
 pub fn guesses(world: &World, id: EntityId, peer: EntityId) -> u32 {
     let peer = world.jid(peer).to_bare();
-    world.with_store(id, |store| store.record(&peer).attempts.failed)
+    world.with_store(id, |store| store.record(&peer).unwrap().attempts.failed)
 }
 
 pub fn action(stanza: &str, action: &str) -> bool {

@@ -2,7 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jid::FullJid;
-use xtls::{Event, Fingerprint, Identity, Pin, TrustPolicy, TunnelId};
+use xtls::{
+    Event, Identity, TrustPolicy, TunnelId,
+    trust::{Fingerprint, Pin},
+};
 use xtls_stanza::{Iq, IqType, ns};
 use xtls_testkit::{EntityId, EntityOptions, World, provider};
 use xtls_tls::{TlsConfig, TlsSession, Verification};

@@ -1,17 +1,18 @@
 //! What the tests of links share.
 
-use xtls::{LinkClosed, LinkEvent, LinkFault, LinkReason, LinkTerms, Password, Security, Side, TrustPolicy};
+use xtls::link::{LinkClosed, LinkEvent};
+use xtls::{CloseReason, Fault, Password, Security, Terms, TrustPolicy, event::Side};
 use xtls_stanza::{Element, ns};
 use xtls_testkit::LinkPair;
 
 pub(crate) const I: Side = Side::Initiator;
 pub(crate) const R: Side = Side::Responder;
 
-pub(crate) fn pinned() -> LinkTerms {
-    LinkTerms::new(TrustPolicy::Pinned)
+pub(crate) fn pinned() -> Terms {
+    Terms::new(TrustPolicy::Pinned)
 }
 
-pub(crate) fn password(text: &str) -> LinkTerms {
+pub(crate) fn password(text: &str) -> Terms {
     pinned().with_password(Password::new(text).unwrap())
 }
 
@@ -33,11 +34,11 @@ pub(crate) fn secured(pair: &mut LinkPair, side: Side) -> Box<Security> {
     let mut opened = false;
     for event in pair.take_events(side) {
         match event {
-            LinkEvent::Secured(found) => {
+            LinkEvent::Secured { security: found } => {
                 assert!(security.is_none() && !opened, "once, and first");
                 security = Some(found);
             }
-            LinkEvent::Opened => opened = true,
+            LinkEvent::StreamOpened => opened = true,
             LinkEvent::Incoming { .. } | LinkEvent::PasswordRequired | LinkEvent::TrustRequired { .. } => {}
             other => panic!("{other:?}"),
         }
@@ -51,23 +52,23 @@ pub(crate) fn closed(pair: &mut LinkPair, side: Side) -> LinkClosed {
     let mut events = pair.take_events(side);
     let Some(LinkEvent::Closed(closed)) = events.pop() else { panic!("it goes on: {events:?} {pair:?}") };
     assert!(
-        !events.iter().any(|event| matches!(event, LinkEvent::Stanza(_) | LinkEvent::Nonza(_))),
+        !events.iter().any(|event| matches!(event, LinkEvent::Stanza { .. } | LinkEvent::Nonza(_))),
         "nothing is handed on: {events:?}"
     );
     closed
 }
 
 /// The fault that ended an end's link.
-pub(crate) fn fault(pair: &mut LinkPair, side: Side) -> LinkFault {
+pub(crate) fn fault(pair: &mut LinkPair, side: Side) -> Fault {
     match closed(pair, side).reason {
-        LinkReason::Fault(fault) => *fault,
+        CloseReason::Fault(fault) => *fault,
         other => panic!("{other:?}"),
     }
 }
 
 pub(crate) fn bodies(events: &[LinkEvent]) -> Vec<String> {
     let of = |event: &LinkEvent| match event {
-        LinkEvent::Stanza(stanza) => stanza.root().child("body", ns::CLIENT).map(|body| body.text()),
+        LinkEvent::Stanza { stanza } => stanza.root().child("body", ns::CLIENT).map(|body| body.text()),
         _ => None,
     };
     events.iter().filter_map(of).collect()

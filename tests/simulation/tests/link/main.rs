@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 mod common;
+mod lock;
 mod middle;
 mod peers;
 mod refused;
+mod rules;
+mod store;
 mod table;
 mod time;
 mod whole;

@@ -1,6 +1,9 @@
 //! Somebody on the wire.
 
-use xtls::{Fault, LinkEvent, LinkFault, LinkStage, LinkTerms, Method, StartTlsFault, TrustPolicy};
+use xtls::link::LinkEvent;
+use xtls::{Fault, Terms, TrustPolicy, link::Stage, trust::Authentication};
+use xtls_stanza::{HashAlgo, Method};
+use xtls_stream::StartTlsFault;
 use xtls_testkit::{LinkPair, SIDES};
 
 use crate::common::{I, R, clear, fault, friends, message, password, pinned, secured};
@@ -57,7 +60,7 @@ fn a_method_that_was_taken_out_of_the_offer_is_a_security_fault() {
     pair.tamper(I, replace("<srp/>", ""));
     pair.connect(password("wherefore"));
     assert!(fault(&mut pair, R).is_security());
-    assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Refused)));
+    assert!(matches!(fault(&mut pair, I), Fault::StartTls(StartTlsFault::Refused)));
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn a_stripped_feature_is_a_security_fault_where_nothing_unoffered_is_tried() {
     pair.tamper(R, cut("<starttls ", "</starttls>"));
     pair.connect(pinned());
     let found = fault(&mut pair, I);
-    assert!(matches!(found, LinkFault::NoTls) && found.is_security());
+    assert!(matches!(found, Fault::NoTls) && found.is_security());
     assert!(found.to_string().contains("taken away"));
     assert!(!clear(pair.sent(I)).contains("<starttls"));
 }
@@ -96,7 +99,7 @@ fn bytes_behind_starttls_and_proceed_are_thrown_away_and_end_the_link() {
         pair.connect(pinned());
         let other = if side == I { R } else { I };
         let found = fault(&mut pair, other);
-        assert!(matches!(found, LinkFault::StartTls(StartTlsFault::Injection)), "{found:?}");
+        assert!(matches!(found, Fault::StartTls(StartTlsFault::Injection)), "{found:?}");
     }
 }
 
@@ -123,7 +126,7 @@ fn a_proceed_that_names_a_method_nobody_asked_for_is_refused_before_tls() {
         });
         pair.connect(pinned());
         if clear(pair.arrived_from(R)).split("<proceed").nth(1).is_some_and(|proceed| proceed.contains("<srp/>")) {
-            assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Method)));
+            assert!(matches!(fault(&mut pair, I), Fault::StartTls(StartTlsFault::Method)));
             assert!(!pair.sent(I).contains(&22));
         } else {
             assert_eq!(to, "<srp/>", "the one that changes nothing");
@@ -141,25 +144,38 @@ fn a_proceed_that_names_a_method_nobody_asked_for_is_refused_before_tls() {
             }
         });
         pair.connect(password("wherefore"));
-        assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Method)));
+        assert!(matches!(fault(&mut pair, I), Fault::StartTls(StartTlsFault::Method)));
         assert!(!pair.sent(I).contains(&22));
     }
 }
 
 #[test]
 fn an_announced_key_that_was_exchanged_is_found_out() {
-    // In the offer: it does not fit the pin.
+    // In the offer: none of the keys is the one of the certificate that comes.
     let mut pair = friends(1);
-    let own = pair.identity(R).fingerprint_sha256().hex();
+    let (weak, own) = (HashAlgo::Sha1, HashAlgo::Sha256);
+    let [weak, own] = [weak, own].map(|algo| pair.identity(R).fingerprint(algo).unwrap().hex());
     let other = "ab".repeat(32);
     let exchange = move |bytes: &mut Vec<u8>| {
         if let Ok(text) = core::str::from_utf8(bytes) {
             *bytes = text.replace(&own, &other).into_bytes();
         }
     };
+    let exchange_one = exchange.clone();
+    let exchange_all = move |bytes: &mut Vec<u8>| {
+        exchange_one(bytes);
+        if let Ok(text) = core::str::from_utf8(bytes) {
+            *bytes = text.replace(&weak, &"cd".repeat(20)).into_bytes();
+        }
+    };
+    pair.tamper(R, exchange_all);
+    pair.connect(pinned());
+    assert!(matches!(fault(&mut pair, I), Fault::FingerprintMismatch { .. }));
+    // One of them is: the other may be that of another key, and TLS shows which one it is (XEP-0250 § 3.1).
+    let mut pair = friends(1);
     pair.tamper(R, exchange.clone());
     pair.connect(pinned());
-    assert!(fault(&mut pair, I).is_security());
+    assert_eq!(secured(&mut pair, I).authenticated_by, Authentication::Pinned);
     // In the answer to a peer that leaps: the certificate that comes is another one.
     let mut pair = LinkPair::new(1);
     pair.tamper(R, move |bytes| {
@@ -168,10 +184,10 @@ fn an_announced_key_that_was_exchanged_is_found_out() {
         }
     });
     pair.trust(I);
-    pair.start(pinned(), Some(LinkTerms::new(TrustPolicy::LeapOfFaith)));
+    pair.start(pinned(), Some(Terms::new(TrustPolicy::LeapOfFaith)));
     pair.run();
-    let LinkFault::Authentication(found) = fault(&mut pair, I) else { panic!("{pair:?}") };
-    assert!(matches!(*found, Fault::FingerprintMismatch { .. }), "{found:?}");
+    let found = fault(&mut pair, I);
+    assert!(matches!(found, Fault::FingerprintMismatch { .. }), "{found:?}");
     assert!(pair.record(R).pins.is_empty(), "nothing was learnt");
 }
 
@@ -193,8 +209,8 @@ fn stanzas_in_clear_are_never_handed_on() {
         );
         pair.run();
         let events = pair.take_events(R);
-        assert!(!events.iter().any(|event| matches!(event, LinkEvent::Stanza(_))), "{events:?} {side:?}");
-        assert_eq!(pair.link(R).stage(), LinkStage::Ended);
+        assert!(!events.iter().any(|event| matches!(event, LinkEvent::Stanza { .. })), "{events:?} {side:?}");
+        assert_eq!(pair.link(R).stage(), Stage::Ended);
     }
 }
 
@@ -218,7 +234,7 @@ fn the_name_inside_of_tls_has_to_be_the_one_in_clear() {
     pair.connect(pinned());
     // The bare address is the same, and so is the pin; the header inside tells of the difference.
     let found = fault(&mut pair, I);
-    assert!(found.is_security() && matches!(found, LinkFault::Stream(_)), "{found:?}");
+    assert!(found.is_security() && matches!(found, Fault::Link(_)), "{found:?}");
     assert!(fault(&mut pair, R).to_string().contains("host-unknown"));
 }
 
@@ -244,5 +260,5 @@ fn records_that_are_altered_or_cut_off_end_the_link() {
     let _ = (pair.take_events(I), pair.take_events(R));
     pair.cut_off(R);
     let found = fault(&mut pair, R);
-    assert!(matches!(found, LinkFault::EndedEarly { stage: LinkStage::Open, truncated: true }), "{found:?}");
+    assert!(matches!(found, Fault::EndedEarly { stage: Stage::Open, truncated: true }), "{found:?}");
 }

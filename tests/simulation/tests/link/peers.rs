@@ -1,6 +1,8 @@
 //! The main paths between peers.
 
-use xtls::{Authentication, EndedBy, LinkReason, LinkStage, Method};
+use xtls::link::PeerLink;
+use xtls::{CloseReason, EndedBy, link::Stage, trust::Authentication};
+use xtls_stanza::Method;
 use xtls_testkit::{LinkPair, SIDES};
 
 use crate::common::{I, R, bodies, clear, closed, friends, message, password, pinned, secured};
@@ -13,12 +15,12 @@ fn talk(pair: &mut LinkPair) {
     for side in SIDES {
         assert_eq!(bodies(&pair.take_events(side)), ["But soft!"]);
     }
-    pair.with(I, xtls::Link::close);
+    pair.with(I, PeerLink::close);
     pair.run();
     for (side, by) in [(I, EndedBy::Local), (R, EndedBy::Remote)] {
         let closed = closed(pair, side);
-        assert!(matches!(closed.reason, LinkReason::Done) && closed.by == by, "{closed:?}");
-        assert_eq!(pair.link(side).stage(), LinkStage::Ended);
+        assert!(matches!(closed.reason, CloseReason::Done) && closed.by == by, "{closed:?}");
+        assert_eq!(pair.link(side).stage(), Stage::Ended);
     }
 }
 

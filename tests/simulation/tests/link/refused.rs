@@ -2,20 +2,18 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use xtls::link::{LinkAcceptError, LinkEvent, PeerLink};
 use xtls::{
-    Authentication, Blame, EndedBy, Fault, Learned, LinkEvent, LinkFault, LinkReason, LinkStage, LinkTerms,
-    LinkTermsError, Method, Password, PasswordOutcome, Pin, StartTlsFault, TrustDecision, TrustPolicy, TrustStore as _,
+    CloseReason, EndedBy, Fault, Password, Terms, TrustDecision, TrustPolicy,
+    error::{Blame, TermsError},
+    link::Stage,
+    trust::{Authentication, Guess, Learned, Permit, Pin},
 };
+use xtls_stanza::Method;
+use xtls_stream::StartTlsFault;
 use xtls_testkit::{LinkPair, SIDES};
 
 use crate::common::{I, R, clear, closed, fault, friends, password, pinned, secured};
-
-fn authentication(pair: &mut LinkPair, side: xtls::Side) -> Fault {
-    match fault(pair, side) {
-        LinkFault::Authentication(fault) => *fault,
-        other => panic!("{other:?}"),
-    }
-}
 
 #[test]
 fn a_wrong_password_ends_the_link_at_both_ends_and_counts_as_a_guess() {
@@ -23,7 +21,7 @@ fn a_wrong_password_ends_the_link_at_both_ends_and_counts_as_a_guess() {
     pair.start(password("wherefore"), Some(password("therefore")));
     pair.run();
     for side in SIDES {
-        assert!(matches!(authentication(&mut pair, side), Fault::WrongPassword));
+        assert!(matches!(fault(&mut pair, side), Fault::WrongPassword));
         assert_eq!(pair.record(side).attempts.failed, 1);
         assert!(!pair.record(side).secured_before());
     }
@@ -47,11 +45,11 @@ fn after_three_wrong_passwords_none_is_tried_until_the_cool_down_is_over() {
     pair.start(terms.clone(), None);
     pair.run();
     let refused = pair.with(R, |link, now| link.accept(now, terms.clone()));
-    assert_eq!(refused, Err(LinkTermsError::PasswordLocked));
+    assert_eq!(refused, Err(LinkAcceptError::Terms(TermsError::PasswordLocked)));
     // The question still stands.
-    pair.with(R, |link, now| link.accept(now, LinkTerms::new(TrustPolicy::Ask).asking_password())).unwrap();
+    pair.with(R, |link, now| link.accept(now, Terms::new(TrustPolicy::Ask).asking_password())).unwrap();
     pair.run();
-    assert!(matches!(authentication(&mut pair, I), Fault::NotTrusted { .. }));
+    assert!(matches!(fault(&mut pair, I), Fault::NotTrusted { .. }));
     assert!(!clear(pair.sent(R)).contains("<srp/>"));
 }
 
@@ -60,7 +58,7 @@ fn a_receiving_end_that_is_asked_for_a_password_goes_on_with_the_right_one() {
     let mut pair = LinkPair::new(1);
     pair.start(password("wherefore"), Some(pinned().asking_password()));
     pair.run();
-    assert_eq!(pair.link(R).stage(), LinkStage::Password);
+    assert_eq!(pair.link(R).stage(), Stage::Password);
     assert!(matches!(pair.take_events(R)[..], [LinkEvent::Incoming { .. }, LinkEvent::PasswordRequired]));
     let known = Password::new("wherefore").unwrap();
     pair.with(R, |link, now| link.provide_password(now, Some(known))).unwrap();
@@ -74,7 +72,7 @@ fn an_initiating_end_that_is_asked_for_a_password_goes_on_with_the_right_one() {
     let mut pair = LinkPair::new(1);
     pair.start(pinned().asking_password(), Some(password("wherefore")));
     pair.run();
-    assert_eq!(pair.link(I).stage(), LinkStage::Password);
+    assert_eq!(pair.link(I).stage(), Stage::Password);
     let known = Password::new("wherefore").unwrap();
     pair.with(I, |link, now| link.provide_password(now, Some(known))).unwrap();
     pair.run();
@@ -89,8 +87,8 @@ fn without_a_password_at_the_receiving_end_it_says_failure_and_closes() {
     pair.with(R, |link, now| link.provide_password(now, None)).unwrap();
     pair.run();
     assert!(clear(pair.sent(R)).ends_with("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>"));
-    assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Refused)));
-    assert!(matches!(authentication(&mut pair, R), Fault::NotTrusted { .. }));
+    assert!(matches!(fault(&mut pair, I), Fault::StartTls(StartTlsFault::Refused)));
+    assert!(matches!(fault(&mut pair, R), Fault::NotTrusted { .. }));
     assert_eq!(pair.record(I).attempts.failed, 0);
 }
 
@@ -101,11 +99,11 @@ fn offers_with_nothing_in_common_are_refused_and_no_tls_begins() {
     srp.methods = vec![Method::Srp];
     pair.start(srp.clone(), Some(pinned()));
     pair.run();
-    assert!(matches!(authentication(&mut pair, I), Fault::NoCommonMethod { offered } if offered == [Method::X509]));
+    assert!(matches!(fault(&mut pair, I), Fault::NoCommonMethod { offered } if offered == [Method::X509]));
     assert!(!clear(pair.sent(I)).contains("<starttls"));
     pair.start(pinned(), Some(srp));
     pair.run();
-    assert!(matches!(authentication(&mut pair, I), Fault::NoCommonMethod { offered } if offered == [Method::Srp]));
+    assert!(matches!(fault(&mut pair, I), Fault::NoCommonMethod { offered } if offered == [Method::Srp]));
     assert!(closed(&mut pair, R).reason.to_string().contains("policy-violation"));
 }
 
@@ -118,31 +116,34 @@ fn a_peer_without_a_pin_is_refused_where_only_pins_count() {
     terms.trust = TrustPolicy::Pinned;
     pair.start(terms, Some(pinned()));
     pair.run();
-    assert!(matches!(authentication(&mut pair, I), Fault::NotTrusted { fingerprint: Some(_) }));
+    assert!(matches!(fault(&mut pair, I), Fault::NotTrusted { fingerprint: Some(_) }));
     // The receiving end has nothing to offer.
     let mut pair = LinkPair::new(1);
     pair.trust(I);
     pair.start(pinned(), None);
     pair.run();
-    assert_eq!(pair.with(R, |link, now| link.accept(now, pinned())), Err(LinkTermsError::NotPinned));
-    pair.with(R, xtls::Link::refuse).unwrap();
+    assert_eq!(
+        pair.with(R, |link, now| link.accept(now, pinned())),
+        Err(LinkAcceptError::Terms(TermsError::NotPinned))
+    );
+    pair.with(R, PeerLink::refuse).unwrap();
     pair.run();
     let ended = closed(&mut pair, R);
-    assert!(matches!(ended.reason, LinkReason::Aborted) && ended.by == EndedBy::Local);
-    assert!(matches!(fault(&mut pair, I), LinkFault::Stream(_)));
+    assert!(matches!(ended.reason, CloseReason::Aborted) && ended.by == EndedBy::Local);
+    assert!(matches!(fault(&mut pair, I), Fault::Link(_)));
 }
 
 #[test]
-fn a_changed_certificate_is_refused_before_tls_where_it_is_announced() {
+fn a_changed_certificate_is_shown_by_tls_and_refused() {
     for policy in [TrustPolicy::Pinned, TrustPolicy::LeapOfFaith] {
         let mut pair = friends(1);
         pair.renew(R);
-        pair.connect(LinkTerms::new(policy));
+        pair.connect(Terms::new(policy));
         let presented = pair.identity(R).fingerprint_sha256();
-        let found = authentication(&mut pair, I);
+        let found = fault(&mut pair, I);
         assert!(found.is_security() && found.blame() == Blame::Misbehaved);
         assert!(matches!(found, Fault::CertificateChanged { presented: Some(p), .. } if p == presented));
-        assert!(!pair.sent(I).contains(&22));
+        assert!(matches!(fault(&mut pair, R), Fault::Tls(_)), "an alert says so");
     }
 }
 
@@ -151,8 +152,9 @@ fn a_changed_certificate_of_the_initiating_end_is_refused_by_the_receiving_one()
     let mut pair = friends(1);
     pair.renew(I);
     pair.connect(pinned());
-    assert!(matches!(authentication(&mut pair, R), Fault::CertificateChanged { .. }));
-    assert!(matches!(fault(&mut pair, I), LinkFault::StartTls(StartTlsFault::Refused)));
+    assert!(matches!(fault(&mut pair, R), Fault::CertificateChanged { .. }));
+    let found = fault(&mut pair, I);
+    assert!(matches!(found, Fault::Tls(_)) && found.is_security(), "an alert says so: {found:?}");
 }
 
 #[test]
@@ -160,15 +162,15 @@ fn a_changed_certificate_that_a_person_accepts_is_pinned_and_told() {
     let mut pair = friends(1);
     let old = pair.identity(R).fingerprint_sha256();
     pair.renew(R);
-    pair.start(LinkTerms::new(TrustPolicy::Ask), Some(pinned()));
+    pair.start(Terms::new(TrustPolicy::Ask), Some(pinned()));
     pair.run();
-    assert_eq!(pair.link(I).stage(), LinkStage::Judging);
+    assert_eq!(pair.link(I).stage(), Stage::Judging);
     // Nothing of ours goes out while a person judges: the certificate neither.
     let sent = pair.sent(I).len();
     let events = pair.take_events(I);
-    let [LinkEvent::TrustRequired { certificate, previous }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(certificate.fingerprint_sha256(), pair.identity(R).fingerprint_sha256());
-    assert_eq!(previous[..], [old]);
+    let [LinkEvent::TrustRequired { question, .. }] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(question.certificate.fingerprint_sha256(), pair.identity(R).fingerprint_sha256());
+    assert_eq!(question.previous[..], [old]);
     assert_eq!(pair.sent(I).len(), sent);
     assert_eq!(pair.record(I).pins.len(), 1);
     pair.with(I, |link, now| link.trust(now, TrustDecision::Accept)).unwrap();
@@ -184,14 +186,14 @@ fn a_certificate_that_a_person_refuses_ends_the_link_and_pins_nothing() {
     for judge in SIDES {
         let mut pair = LinkPair::new(1);
         pair.trust(if judge == I { R } else { I });
-        let ask = LinkTerms::new(TrustPolicy::Ask);
+        let ask = Terms::new(TrustPolicy::Ask);
         let (first, second) = if judge == I { (ask, pinned()) } else { (pinned(), ask) };
         pair.start(first, Some(second));
         pair.run();
-        assert_eq!(pair.link(judge).stage(), LinkStage::Judging);
+        assert_eq!(pair.link(judge).stage(), Stage::Judging);
         pair.with(judge, |link, now| link.trust(now, TrustDecision::Refuse)).unwrap();
         pair.run();
-        assert!(matches!(authentication(&mut pair, judge), Fault::TrustRefused));
+        assert!(matches!(fault(&mut pair, judge), Fault::TrustRefused));
         assert!(pair.record(judge).pins.is_empty() && !pair.record(judge).secured_before());
         // The driver closes the connection of a link that has ended.
         let other = if judge == I { R } else { I };
@@ -199,9 +201,9 @@ fn a_certificate_that_a_person_refuses_ends_the_link_and_pins_nothing() {
         let found = fault(&mut pair, other);
         if judge == R {
             // TLS 1.3: the initiating end was done, and is told that it was not accepted.
-            assert!(matches!(found, LinkFault::NotAccepted) && found.is_security(), "{found:?}");
+            assert!(matches!(found, Fault::NotAccepted) && found.is_security(), "{found:?}");
         } else {
-            assert!(matches!(found, LinkFault::EndedEarly { stage: LinkStage::Handshake, truncated: true }));
+            assert!(matches!(found, Fault::EndedEarly { stage: Stage::Handshake, truncated: true }));
         }
         assert!(!pair.record(other).secured_before(), "nobody was secured");
     }
@@ -210,31 +212,49 @@ fn a_certificate_that_a_person_refuses_ends_the_link_and_pins_nothing() {
 #[test]
 fn a_leap_of_faith_pins_what_is_seen_first_at_both_ends_and_only_then() {
     let mut pair = LinkPair::new(1);
-    pair.connect(LinkTerms::new(TrustPolicy::LeapOfFaith));
+    pair.connect(Terms::new(TrustPolicy::LeapOfFaith));
     for (side, other) in [(I, R), (R, I)] {
         assert_eq!(secured(&mut pair, side).authenticated_by, Authentication::LeapOfFaith);
         let pin = Pin::new(pair.identity(other).fingerprint_sha256(), Learned::LeapOfFaith);
         assert_eq!(pair.record(side).pins, [pin]);
     }
-    pair.connect(LinkTerms::new(TrustPolicy::LeapOfFaith));
+    pair.connect(Terms::new(TrustPolicy::LeapOfFaith));
     assert_eq!(secured(&mut pair, I).authenticated_by, Authentication::Pinned);
 }
 
 #[test]
 fn no_leap_is_taken_where_a_password_may_be_shared_unless_somebody_says_that_there_is_none() {
-    let leap = LinkTerms::new(TrustPolicy::LeapOfFaith);
-    let mut pair = LinkPair::new(1);
-    // The other end knows no password: somebody in between may have left it out.
-    pair.start(leap.clone().asking_password(), Some(leap.clone()));
+    let leap = Terms::new(TrustPolicy::LeapOfFaith);
+    let asks = || {
+        let mut pair = LinkPair::new(1);
+        // The other end knows no password: an attacker may have left it out.
+        pair.start(leap.clone().asking_password(), Some(leap.clone()));
+        pair.run();
+        assert_eq!(pair.link(I).stage(), Stage::Password);
+        pair
+    };
+    // Whoever has one takes no leap.
+    let mut pair = asks();
+    let known = Password::new("wherefore").unwrap();
+    pair.with(I, |link, now| link.provide_password(now, Some(known))).unwrap();
     pair.run();
-    assert!(matches!(authentication(&mut pair, I), Fault::NotTrusted { .. }));
-    // Both do, and this end's person says no.
+    assert!(matches!(fault(&mut pair, I), Fault::NotTrusted { .. }));
+    let mut pair = asks();
+    pair.with(I, |link, now| link.provide_password(now, None)).unwrap();
+    pair.run();
+    assert_eq!(secured(&mut pair, I).authenticated_by, Authentication::LeapOfFaith);
+    // Both do, and are asked one after the other.
     let mut pair = LinkPair::new(1);
     pair.start(leap.clone().asking_password(), Some(leap.clone().asking_password()));
     pair.run();
-    pair.with(I, |link, now| link.provide_password(now, None)).unwrap();
-    pair.run();
-    assert_eq!(pair.link(R).stage(), LinkStage::Ended, "the other end's person was not asked: {pair:?}");
+    for side in SIDES {
+        assert_eq!(pair.link(side).stage(), Stage::Password);
+        pair.with(side, |link, now| link.provide_password(now, None)).unwrap();
+        pair.run();
+    }
+    for side in SIDES {
+        assert_eq!(secured(&mut pair, side).authenticated_by, Authentication::LeapOfFaith);
+    }
 }
 
 #[test]
@@ -242,9 +262,9 @@ fn a_peer_that_was_secured_by_a_password_is_never_taken_for_less() {
     let mut pair = LinkPair::new(1);
     pair.connect(password("wherefore"));
     for policy in [TrustPolicy::LeapOfFaith, TrustPolicy::Ask] {
-        pair.start(LinkTerms::new(policy).asking_password(), Some(LinkTerms::new(TrustPolicy::Ask)));
+        pair.start(Terms::new(policy).asking_password(), Some(Terms::new(TrustPolicy::Ask)));
         pair.run();
-        assert!(matches!(authentication(&mut pair, I), Fault::Downgraded { .. }), "{policy:?}");
+        assert!(matches!(fault(&mut pair, I), Fault::Downgraded { .. }), "{policy:?}");
     }
 }
 
@@ -252,10 +272,10 @@ fn a_peer_that_was_secured_by_a_password_is_never_taken_for_less() {
 fn a_leap_is_not_taken_with_a_peer_that_was_secured_before() {
     let mut pair = LinkPair::new(1);
     pair.connect(password("wherefore"));
-    let leap = LinkTerms::new(TrustPolicy::LeapOfFaith);
+    let leap = Terms::new(TrustPolicy::LeapOfFaith);
     pair.start(password("wherefore"), None);
     pair.run();
-    assert_eq!(pair.with(R, |link, now| link.accept(now, leap)), Err(LinkTermsError::NotPinned));
+    assert_eq!(pair.with(R, |link, now| link.accept(now, leap)), Err(LinkAcceptError::Terms(TermsError::Downgraded)));
 }
 
 #[test]
@@ -269,14 +289,15 @@ fn a_password_that_was_locked_since_it_was_agreed_on_is_not_put_to_the_test() {
         }
     });
     pair.connect(password("wherefore"));
-    assert_eq!(pair.link(I).stage(), LinkStage::Handshake);
+    assert_eq!(pair.link(I).stage(), Stage::Handshake);
     let peer = "juliet@pronto".parse().unwrap();
     for _ in 0..3 {
-        pair.with_store(I, |store| store.password_tried(&peer, PasswordOutcome::Wrong, 1_760_000_000));
+        let guess = Guess::new(xtls_testkit::unix(1_760_000_000), 3, std::time::Duration::from_secs(3600));
+        assert_eq!(pair.with_store(I, |store| store.of(&peer).begin_guess(&guess)), Permit::Granted);
     }
     let sent = pair.sent(I).len();
     pair.inject(I, &flight.borrow());
     pair.run();
-    assert!(matches!(authentication(&mut pair, I), Fault::PasswordLocked { .. }));
+    assert!(matches!(fault(&mut pair, I), Fault::PasswordLocked { .. }));
     assert_eq!((pair.sent(I).len(), pair.record(I).attempts.failed), (sent, 3), "nothing was sent or counted");
 }

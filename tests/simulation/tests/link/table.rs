@@ -1,7 +1,11 @@
 //! Each command at each stage of a link.
 
+use xtls::link::{LinkAcceptError, PeerLink};
 use xtls::{
-    LinkAnswerError, LinkSendError, LinkStage, LinkTerms, LinkTermsError, Password, Side, TrustDecision, TrustPolicy,
+    Password, Terms, TrustDecision, TrustPolicy,
+    error::{NotAsked, SendError},
+    event::Side,
+    link::Stage,
 };
 use xtls_stanza::Element;
 use xtls_testkit::LinkPair;
@@ -20,29 +24,29 @@ fn hold(pair: &mut LinkPair, side: Side, from: &'static [u8]) {
 }
 
 /// An end at a stage.
-fn at(stage: LinkStage, side: Side) -> Option<LinkPair> {
+fn at(stage: Stage, side: Side) -> Option<LinkPair> {
     let other = if side == I { R } else { I };
     let mut pair = friends(2);
     let mut terms = [pinned(), pinned()];
     let mut accepts = true;
     match (stage, side) {
-        (LinkStage::Greeting, _) => hold(&mut pair, other, b"<"),
-        (LinkStage::Deciding, Side::Responder) => accepts = false,
-        (LinkStage::Password, _) => {
+        (Stage::Greeting, _) => hold(&mut pair, other, b"<"),
+        (Stage::Deciding, Side::Responder) => accepts = false,
+        (Stage::Password, _) => {
             pair = LinkPair::new(2);
             terms = [password("wherefore"), password("wherefore")];
             terms[usize::from(side == R)] = pinned().asking_password();
         }
-        (LinkStage::Asking, Side::Initiator) => hold(&mut pair, R, b"<proceed"),
-        (LinkStage::Asking, _) => hold(&mut pair, I, b"<starttls"),
-        (LinkStage::Handshake, _) => hold(&mut pair, other, &[22, 3]),
-        (LinkStage::Judging, _) => {
+        (Stage::Asking, Side::Initiator) => hold(&mut pair, R, b"<proceed"),
+        (Stage::Asking, _) => hold(&mut pair, I, b"<starttls"),
+        (Stage::Handshake, _) => hold(&mut pair, other, &[22, 3]),
+        (Stage::Judging, _) => {
             pair = LinkPair::new(2);
             pair.trust(other);
-            terms[usize::from(side == R)] = LinkTerms::new(TrustPolicy::Ask);
+            terms[usize::from(side == R)] = Terms::new(TrustPolicy::Ask);
         }
         // What the initiating end sends in TLS first holds its header; the other one's answer is the second flight.
-        (LinkStage::Restarting, Side::Initiator) => {
+        (Stage::Restarting, Side::Initiator) => {
             let mut flights = 0;
             pair.tamper(R, move |bytes| {
                 flights += usize::from(bytes.first().is_some_and(|first| (20..=23).contains(first)));
@@ -51,18 +55,18 @@ fn at(stage: LinkStage, side: Side) -> Option<LinkPair> {
                 }
             });
         }
-        (LinkStage::Open | LinkStage::Closing | LinkStage::Ended, _) => {}
+        (Stage::Open | Stage::Closing | Stage::Ended, _) => {}
         _ => return None,
     }
     let [first, second] = terms;
     pair.start(first, accepts.then_some(second));
     pair.run();
     match stage {
-        LinkStage::Closing => {
+        Stage::Closing => {
             pair.tamper(side, Vec::clear);
-            pair.with(side, xtls::Link::close);
+            pair.with(side, PeerLink::close);
         }
-        LinkStage::Ended => pair.with(side, xtls::Link::abort),
+        Stage::Ended => pair.with(side, PeerLink::abort),
         _ => {}
     }
     assert_eq!(pair.link(side).stage(), stage, "{side:?}");
@@ -71,9 +75,7 @@ fn at(stage: LinkStage, side: Side) -> Option<LinkPair> {
 
 #[test]
 fn each_command_is_taken_at_its_stage_alone_and_else_changes_nothing() {
-    use LinkStage::{
-        Asking, Closing, Deciding, Ended, Greeting, Handshake, Judging, Open, Password as Asks, Restarting,
-    };
+    use Stage::{Asking, Closing, Deciding, Ended, Greeting, Handshake, Judging, Open, Password as Asks, Restarting};
     let stages = [Greeting, Deciding, Asks, Asking, Handshake, Judging, Restarting, Open, Closing, Ended];
     let mut seen = 0;
     for stage in stages {
@@ -82,28 +84,28 @@ fn each_command_is_taken_at_its_stage_alone_and_else_changes_nothing() {
             seen += 1;
             let sent = pair.sent(side).len();
             let deadline = pair.link(side).poll_timeout();
-            let accepted = |link: &mut xtls::Link, now| link.accept(now, pinned());
+            let accepted = |link: &mut PeerLink, now| link.accept(now, pinned());
             if stage != Deciding {
-                assert_eq!(pair.with(side, accepted), Err(LinkTermsError::NotAsked), "{stage:?}");
-                assert_eq!(pair.with(side, xtls::Link::refuse), Err(LinkAnswerError::NotAsked), "{stage:?}");
+                assert_eq!(pair.with(side, accepted), Err(LinkAcceptError::NotAsked), "{stage:?}");
+                assert_eq!(pair.with(side, PeerLink::refuse), Err(NotAsked), "{stage:?}");
             }
             if stage != Asks {
                 let known = Password::new("wherefore").unwrap();
                 let slip = pair.with(side, |link, now| link.provide_password(now, Some(known)));
-                assert_eq!(slip, Err(LinkAnswerError::NotAsked), "{stage:?}");
+                assert_eq!(slip, Err(NotAsked), "{stage:?}");
             }
             if stage != Judging {
                 let slip = pair.with(side, |link, now| link.trust(now, TrustDecision::Accept));
-                assert_eq!(slip, Err(LinkAnswerError::NotAsked), "{stage:?}");
+                assert_eq!(slip, Err(NotAsked), "{stage:?}");
             }
             if stage != Open {
                 let slip = pair.with(side, |link, now| link.send(now, &message("Hi")));
-                assert_eq!(slip, Err(LinkSendError::NotOpen), "{stage:?}");
+                assert_eq!(slip, Err(SendError::NoStream), "{stage:?}");
                 let nonza = Element::builder("x", "urn:example:x").build().unwrap();
                 let slip = pair.with(side, |link, now| link.send_nonza(now, &nonza));
-                assert_eq!(slip, Err(LinkSendError::NotOpen), "{stage:?}");
+                assert_eq!(slip, Err(SendError::NoStream), "{stage:?}");
             }
-            pair.with(side, xtls::Link::handle_timeout);
+            pair.with(side, PeerLink::handle_timeout);
             assert_eq!(pair.with(side, |link, now| link.handle_bytes(now, b"")), 0);
             assert_eq!(pair.link(side).poll_timeout(), deadline, "{stage:?}");
             // Nobody is told to be authenticated before that is so.
@@ -113,12 +115,12 @@ fn each_command_is_taken_at_its_stage_alone_and_else_changes_nothing() {
             assert_eq!(exported, matches!(stage, Open | Closing), "{stage:?}");
             assert_eq!((pair.link(side).stage(), pair.sent(side).len()), (stage, sent), "{side:?}");
             // Whatever the stage, it can be ended, and ends but once.
-            pair.with(side, xtls::Link::abort);
-            pair.with(side, xtls::Link::close);
-            pair.with(side, xtls::Link::handle_end);
+            pair.with(side, PeerLink::abort);
+            pair.with(side, PeerLink::close);
+            pair.with(side, PeerLink::handle_end);
             pair.run();
             let events = pair.take_events(side);
-            let ends = events.iter().filter(|event| matches!(event, xtls::LinkEvent::Closed(_))).count();
+            let ends = events.iter().filter(|event| matches!(event, xtls::link::LinkEvent::Closed(_))).count();
             assert_eq!((ends, pair.link(side).poll_timeout()), (1, None), "{stage:?} {side:?} {events:?}");
             assert_eq!(pair.with(side, |link, now| link.handle_bytes(now, b"anything")), 8);
         }

@@ -1,13 +1,16 @@
 //! Whole links: much data, any cut, the same bytes from the same seed, nothing in clear.
 
 use proptest::prelude::*;
-use xtls::{ClientTerms, Features, LinkEvent, LinkTerms, Method, ServerTerms, StartTlsDialect, TrustPolicy};
+use xtls::link::{ClientTerms, LinkEvent, PeerLink, ServerTerms};
+use xtls::{Terms, TrustPolicy};
+use xtls_stanza::Method;
+use xtls_stream::{Features, StartTlsDialect};
 use xtls_testkit::{LinkPair, SIDES};
 
 use crate::common::{I, R, bodies, clear, friends, message, password, pinned, secured};
 
 /// A conversation: connect, one message each way, close. Everything that was sent, and what was said.
-fn conversation(terms: &LinkTerms, cut: usize) -> ([Vec<u8>; 2], Vec<String>) {
+fn conversation(terms: &Terms, cut: usize) -> ([Vec<u8>; 2], Vec<String>) {
     let mut pair = if terms.methods.contains(&Method::Srp) { LinkPair::new(3) } else { friends(3) };
     pair.cut = cut;
     pair.connect(terms.clone());
@@ -15,7 +18,7 @@ fn conversation(terms: &LinkTerms, cut: usize) -> ([Vec<u8>; 2], Vec<String>) {
         pair.with(side, |link, now| link.send(now, &message("it is the secret east"))).unwrap();
     }
     pair.run();
-    pair.with(I, xtls::Link::close);
+    pair.with(I, PeerLink::close);
     pair.run();
     let said = SIDES.map(|side| format!("{:?}", pair.take_events(side)));
     (SIDES.map(|side| pair.sent(side).to_vec()), said.to_vec())
@@ -65,7 +68,7 @@ proptest! {
         pair.connect(terms);
         let hears = SIDES[1 - noisy];
         let events = pair.take_events(hears);
-        let heard = events.iter().any(|event| matches!(event, LinkEvent::Stanza(_) | LinkEvent::Nonza(_)));
+        let heard = events.iter().any(|event| matches!(event, LinkEvent::Stanza { .. } | LinkEvent::Nonza(_)));
         prop_assert!(!heard, "{events:?}");
         let ends = events.iter().filter(|event| matches!(event, LinkEvent::Closed(_))).count();
         prop_assert!(ends <= 1);
@@ -90,10 +93,10 @@ fn log_in(pair: &mut LinkPair) -> Vec<LinkEvent> {
         let hears = pair.take_events(I).iter().any(|event| matches!(event, LinkEvent::Features(_)));
         if offers {
             // The link may have ended since it asked.
-            let _ = pair.with(R, |link, now| link.send_features(now, &Features::default()));
+            let _ = pair.with_server(|link, now| link.send_features(now, &Features::default()));
         } else if hears && !asked {
             asked = true;
-            pair.with(I, |link, now| link.authenticate_external(now, None)).unwrap();
+            pair.with_client(|link, now| link.authenticate_external(now, None)).unwrap();
         } else {
             return told;
         }
@@ -133,7 +136,7 @@ proptest! {
         let told = log_in(&mut pair);
         let all = pair.sent(I).len();
         let is_known = told.iter().any(|event| matches!(event, LinkEvent::ClientAuthenticated { .. }));
-        let is_handed_on = told.iter().any(|event| matches!(event, LinkEvent::Stanza(_) | LinkEvent::Nonza(_)));
+        let is_handed_on = told.iter().any(|event| matches!(event, LinkEvent::Stanza { .. } | LinkEvent::Nonza(_)));
         prop_assert!(!is_handed_on, "{told:?}");
         prop_assert_eq!(is_known, pair.link(R).security().is_some());
         // All that it takes has to be there: the last of it are the header behind success and what follows.
@@ -229,7 +232,7 @@ fn a_mebibyte_of_stanzas_goes_both_ways_at_once() {
 
 #[test]
 fn xep_0035_2_the_old_dialect_leads_to_the_same_link() {
-    for terms in [pinned(), LinkTerms::new(TrustPolicy::Ask)] {
+    for terms in [pinned(), Terms::new(TrustPolicy::Ask)] {
         let mut pair = friends(1);
         for side in SIDES {
             pair.config(side).dialect = StartTlsDialect::Xep0035;

@@ -1,5 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
+mod links;
+
+use std::thread;
+
 use super::*;
 
 fn jid(text: &str) -> BareJid {
@@ -8,6 +12,20 @@ fn jid(text: &str) -> BareJid {
 
 fn pin(text: &[u8]) -> Pin {
     Pin::manual(Fingerprint::sha256(text))
+}
+
+/// What the file says of a peer.
+fn known(path: &Path, peer: &BareJid) -> TrustRecord {
+    TrustFile::load(path.to_owned()).unwrap().record(peer).unwrap()
+}
+
+/// A guess at this time, where three wrong ones are allowed.
+fn guess(unix_time: u64) -> Guess {
+    Guess::new(at(unix_time), 3, Duration::from_secs(600))
+}
+
+fn at(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
 #[test]
@@ -42,52 +60,125 @@ fn trust_that_is_taken_away_elsewhere_counts_at_once() {
     let path = dir.path().join("trust.json");
     let mut one = TrustFile::load(path.clone()).unwrap();
     one.add(&jid("a@b"), pin(b"a")).unwrap();
-    let mut two = TrustFile::load(path.clone()).unwrap();
+    let mut two = TrustFile::load(path).unwrap();
     two.remove(&jid("a@b")).unwrap();
-    assert!(one.record(&jid("a@b")).pins.is_empty());
-    fs::write(path, "damaged").unwrap();
-    assert!(two.record(&jid("a@b")).pins.is_empty());
+    assert!(one.record(&jid("a@b")).unwrap().pins.is_empty());
 }
 
 #[test]
 fn p14_wrong_passwords_are_counted_across_restarts_and_outlive_the_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    let peer = jid("a@b");
+    let (own, peer) = (jid("c@d"), jid("a@b"));
     for (count, time) in [(1, 1000), (2, 1001), (3, 1002)] {
         let mut trust = TrustFile::load(path.clone()).unwrap();
-        assert_eq!(trust.record(&peer).locked_until(3, 600, time), None);
-        trust.password_tried(&peer, PasswordOutcome::Wrong, time);
-        assert_eq!(TrustFile::load(path.clone()).unwrap().record(&peer).attempts.failed, count);
+        assert_eq!(trust.record(&peer).unwrap().locked_until(&guess(time)), None);
+        // It is counted before anybody can see whether it is right.
+        assert_eq!(trust.begin_guess(&own, &peer, &guess(time)), Ok(Permit::Granted));
+        assert_eq!(known(&path, &peer).attempts.failed, count);
     }
     let mut trust = TrustFile::load(path.clone()).unwrap();
-    assert_eq!(trust.record(&peer).locked_until(3, 600, 1003), Some(1602));
+    assert_eq!(trust.record(&peer).unwrap().locked_until(&guess(1003)), Some(at(1602)));
+    assert_eq!(trust.begin_guess(&own, &peer, &guess(1003)), Ok(Permit::Locked { until: at(1602) }));
     assert!(!trust.remove(&peer).unwrap(), "there is no certificate to forget");
     trust.add(&peer, pin(b"a")).unwrap();
     assert!(trust.remove(&peer).unwrap());
     let mut trust = TrustFile::load(path.clone()).unwrap();
-    assert_eq!(trust.record(&peer).locked_until(3, 600, 1003), Some(1602));
-    trust.password_tried(&peer, PasswordOutcome::Right, 1700);
-    assert_eq!(TrustFile::load(path).unwrap().record(&peer), TrustRecord::default());
+    assert_eq!(trust.begin_guess(&own, &peer, &guess(1003)), Ok(Permit::Locked { until: at(1602) }));
+    assert_eq!(trust.begin_guess(&own, &peer, &guess(1700)), Ok(Permit::Granted));
+    trust.guess_was_right(&own, &peer).unwrap();
+    assert_eq!(known(&path, &peer), TrustRecord::default());
 }
 
 #[test]
-fn p14_wrong_passwords_count_in_this_run_where_the_file_cannot_be_written() {
+fn p14_guesses_that_are_counted_at_once_are_all_counted() {
+    const EACH: u32 = 8;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    let peer = jid("a@b");
+    let (own, peer) = (jid("c@d"), jid("a@b"));
+    // Each of them has opened the file for itself, as a process does.
+    let counters: Vec<_> = (0..4)
+        .map(|number: u64| {
+            let (own, peer, mut trust) = (own.clone(), peer.clone(), TrustFile::load(path.clone()).unwrap());
+            thread::spawn(move || {
+                let granted = (0..EACH).filter(|_| {
+                    let many = Guess::new(at(1000), 20, Duration::from_secs(600));
+                    trust.begin_guess(&own, &peer, &many) == Ok(Permit::Granted)
+                });
+                let granted = granted.count();
+                trust.add(&jid(&format!("{number}@b")), pin(b"a")).unwrap();
+                granted
+            })
+        })
+        .collect();
+    let granted: usize = counters.into_iter().map(|counter| counter.join().unwrap()).sum();
+    // Of 32 guesses there are as many as may be made, and no more.
+    assert_eq!((granted, known(&path, &peer).attempts.failed), (20, 20));
+    assert_eq!(TrustFile::load(path).unwrap().iter().count(), 5);
+}
+
+#[test]
+fn a_trust_file_that_cannot_be_read_is_named_and_stands_for_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let (own, peer) = (jid("c@d"), jid("a@b"));
     let mut trust = TrustFile::load(path.clone()).unwrap();
+    trust.add(&peer, pin(b"a")).unwrap();
     fs::write(&path, "damaged").unwrap();
-    for count in 1..=3 {
-        trust.password_tried(&peer, PasswordOutcome::Wrong, 1000);
-        assert_eq!(trust.record(&peer).attempts.failed, count);
-        assert!(trust.take_failure().is_some());
+    let damaged = format!("the trust file {} is damaged: ", path.display());
+    let failures = |trust: &mut TrustFile| {
+        let counted = trust.begin_guess(&own, &peer, &guess(1000)).unwrap_err();
+        [trust.record(&peer).unwrap_err(), counted, trust.guess_was_right(&own, &peer).unwrap_err()]
+    };
+    for error in failures(&mut trust) {
+        assert!(error.to_string().starts_with(&damaged), "{error}");
     }
+    assert_eq!(fs::read(&path).unwrap(), b"damaged");
+    // Not even root can read a directory as a file.
     fs::remove_file(&path).unwrap();
-    assert_eq!(trust.record(&peer).attempts.failed, 3);
-    trust.password_tried(&peer, PasswordOutcome::Wrong, 1000);
-    assert!(trust.take_failure().is_none());
-    assert_eq!(TrustFile::load(path).unwrap().record(&peer).attempts.failed, 4);
+    fs::create_dir(&path).unwrap();
+    for error in failures(&mut trust) {
+        assert!(
+            error.to_string().starts_with(&format!("the trust file {} cannot be read: ", path.display())),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_trust_file_that_cannot_be_written_is_named_and_nothing_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let (own, peer) = (jid("c@d"), jid("a@b"));
+    let mut trust = TrustFile::load(path.clone()).unwrap();
+    let unwritable = format!("the trust file {} cannot be written: ", path.display());
+    // Neither the lock file nor the new content can be written where a directory is in the way.
+    for in_the_way in [lock::name_of(&path), dir.path().join(format!(".trust.json.{}", std::process::id()))] {
+        fs::create_dir(&in_the_way).unwrap();
+        let error = trust.begin_guess(&own, &peer, &guess(1000)).unwrap_err();
+        assert!(error.to_string().starts_with(&unwritable), "{error}");
+        assert!(error.to_string().ends_with("; check the permissions of its directory"), "{error}");
+        assert_eq!(trust.record(&peer), Ok(TrustRecord::default()));
+        fs::remove_dir(&in_the_way).unwrap();
+    }
+    // The lock is not left behind by a failure.
+    assert_eq!(trust.begin_guess(&own, &peer, &guess(1000)), Ok(Permit::Granted));
+}
+
+#[test]
+fn a_confirmation_by_pins_that_have_changed_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let first = links::meet(&path, None);
+    assert_eq!(first, Ok(Confirmation::Remembered));
+    let learned = known(&path, &links::peer());
+    assert_eq!((learned.pins.len(), learned.pins[0].learned), (1, Learned::LeapOfFaith));
+    assert_eq!(learned.secured_by, [Method::X509]);
+    fs::remove_file(&path).unwrap();
+    // Another process writes between the judgement and the confirmation.
+    assert_eq!(links::meet(&path, Some(pin(b"another certificate"))), Ok(Confirmation::PinsChanged));
+    let kept = known(&path, &links::peer());
+    assert_eq!((kept.pins, kept.secured_by), (vec![pin(b"another certificate")], vec![]));
 }
 
 #[test]
@@ -95,13 +186,13 @@ fn a_file_from_before_passwords_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
     fs::write(&path, r#"{"version":1,"peers":{"a@b":{"pins":[],"secured":true}}}"#).unwrap();
-    let record = TrustFile::load(path.clone()).unwrap().record(&jid("a@b"));
+    let record = known(&path, &jid("a@b"));
     assert!(record.secured_before() && record.attempts == Attempts::default());
     let attempts =
         r#"{"version":1,"peers":{"a@b":{"pins":[],"secured":false,"wrong_passwords":{"count":3,"last":7}}}}"#;
     fs::write(&path, attempts).unwrap();
-    let record = TrustFile::load(path).unwrap().record(&jid("a@b"));
-    assert_eq!((record.attempts.failed, record.attempts.last_unix), (3, 7));
+    let record = known(&path, &jid("a@b"));
+    assert_eq!((record.attempts.failed, record.attempts.last), (3, at(7)));
 }
 
 #[test]
@@ -122,8 +213,62 @@ fn a_damaged_file_is_reported_by_line_and_kept() {
         assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
     }
     fs::write(&path, "{\"version\":1,\n\"peers\":{").unwrap();
-    let failure = TrustFile::load(path).unwrap_err();
+    let failure = TrustFile::load(path.clone()).unwrap_err();
     assert!(failure.message.contains("line 2"), "{failure}");
+    for peer in
+        [r#"{"pins":[],"secured":true,"secured_by":["X509"]}"#, r#"{"pins":[],"secured":true,"secured_by":[7]}"#]
+    {
+        fs::write(&path, format!("{{\"version\":1,\"peers\":{{\n\"a@b\":{peer}}}}}")).unwrap();
+        let failure = TrustFile::load(path.clone()).unwrap_err();
+        assert!(failure.message.contains("is damaged") && failure.message.contains("line 2"), "{failure}");
+    }
+    let pin = format!(r#"{{"fingerprint":"{}","learned":"guessed"}}"#, "ab".repeat(32));
+    fs::write(&path, format!(r#"{{"version":1,"peers":{{"a@b":{{"pins":[{pin}],"secured":true}}}}}}"#)).unwrap();
+    let failure = TrustFile::load(path).unwrap_err();
+    assert!(failure.message.contains("\"guessed\": a pin is learned by"), "{failure}");
+}
+
+#[test]
+fn the_file_is_written_as_it_always_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let fingerprints = ["ab", "cd"].map(|byte| byte.repeat(32));
+    let text = format!(
+        r#"{{
+  "version": 1,
+  "peers": {{
+    "a@b": {{
+      "pins": [
+        {{
+          "fingerprint": "sha-256:{}",
+          "learned": "manual"
+        }},
+        {{
+          "fingerprint": "sha-256:{}",
+          "learned": "leap-of-faith"
+        }}
+      ],
+      "secured": true,
+      "secured_by": [
+        "x509",
+        "srp"
+      ],
+      "wrong_passwords": {{
+        "count": 1,
+        "last": 7
+      }}
+    }}
+  }}
+}}
+"#,
+        fingerprints[0], fingerprints[1]
+    );
+    fs::write(&path, &text).unwrap();
+    let mut trust = TrustFile::load(path.clone()).unwrap();
+    trust.add(&jid("c@d"), pin(b"c")).unwrap();
+    assert_ne!(fs::read_to_string(&path).unwrap(), text);
+    trust.remove(&jid("c@d")).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
 
 #[test]
@@ -151,10 +296,10 @@ fn the_methods_that_secured_a_peer_are_kept_and_told_from_the_pins_of_an_older_f
     ] {
         fs::write(&path, format!(r#"{{"version":1,"peers":{{"a@b":{peer}}}}}"#)).unwrap();
         let mut trust = TrustFile::load(path.clone()).unwrap();
-        assert_eq!(trust.record(&jid("a@b")).secured_by, methods, "{peer}");
+        assert_eq!(trust.record(&jid("a@b")).unwrap().secured_by, methods, "{peer}");
         // What is written for another peer loses nothing of this one.
         trust.add(&jid("c@d"), pin(b"c")).unwrap();
-        assert_eq!(TrustFile::load(path.clone()).unwrap().record(&jid("a@b")).secured_by, methods, "{peer}");
+        assert_eq!(known(&path, &jid("a@b")).secured_by, methods, "{peer}");
     }
 }
 

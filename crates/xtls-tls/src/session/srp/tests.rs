@@ -156,14 +156,14 @@ fn a_wrong_password_an_unknown_user_and_an_attacker_get_the_same_words() {
     assert_eq!(unknown[0].as_ref().and_then(TlsError::alert_sent).map(Alert::name), Some("unknown_psk_identity"));
     errors.extend(unknown);
 
-    // Somebody in between changes the last byte of B, behind which nothing but ServerHelloDone comes.
+    // An attacker changes the last byte of B, after which nothing but ServerHelloDone comes.
     let mut attacked = pair();
     attacked.server.read(&std::mem::take(&mut attacked.to_server), &mut Vec::new(), &mut attacked.to_client).unwrap();
     let last_of_b = attacked.to_client.len() - 5;
     attacked.to_client[last_of_b] ^= 1;
     errors.extend(failures(attacked));
 
-    // Somebody in between changes the client's Finished.
+    // An attacker changes the client's Finished.
     let mut attacked = pair();
     attacked.server.read(&std::mem::take(&mut attacked.to_server), &mut Vec::new(), &mut attacked.to_client).unwrap();
     let answer = std::mem::take(&mut attacked.to_client);
@@ -174,7 +174,8 @@ fn a_wrong_password_an_unknown_user_and_an_attacker_get_the_same_words() {
     let kinds: Vec<_> = errors.iter().map(|error| error.as_ref().unwrap().kind()).collect();
     assert_eq!(kinds, [&TlsErrorKind::AuthenticationFailed; 8]);
     let words: BTreeSet<String> = errors.iter().map(|error| error.as_ref().unwrap().to_string()).collect();
-    let expected = "authentication failed: the password is not the same on both sides, or somebody is in between";
+    let expected =
+        "authentication failed: the password is not the same on both sides, or the connection is intercepted";
     assert_eq!(words, BTreeSet::from([expected.to_owned()]));
 }
 

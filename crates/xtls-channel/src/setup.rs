@@ -1,0 +1,93 @@
+//! What an engine or a link is made from.
+
+use core::fmt;
+use std::time::Instant;
+
+use xtls_stanza::{Ids, jid::Jid};
+use xtls_tls::UnixTime;
+
+use crate::{
+    clock::Clock,
+    environment::{Environment, Local, SecurityLimits},
+    error::ConfigError,
+    store::TrustStore,
+};
+
+/// Everything that an engine or a link is made from: `J` is the type of its address, `C` its configuration.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Setup<J, C> {
+    /// Who you are.
+    pub local: Local<J>,
+    /// The memory of peers.
+    pub store: Box<dyn TrustStore>,
+    /// Where identifiers come from: 32 bytes from the operating system, or fixed ones where a run is to be replayed.
+    pub seed: [u8; 32],
+    /// The time of day when the engine or link is made, for the validity of certificates.
+    pub time: UnixTime,
+    /// Limits and behaviour.
+    pub config: C,
+}
+
+/// Why no engine or link was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A field of the configuration is out of range.
+    Config(ConfigError),
+    /// The cryptography provider has no cipher suites or no key exchange.
+    Provider,
+}
+
+impl<J, C: Default> Setup<J, C> {
+    /// A setup with the default configuration.
+    #[must_use]
+    pub fn new(local: Local<J>, store: Box<dyn TrustStore>, seed: [u8; 32], time: UnixTime) -> Self {
+        Self { local, store, seed, time, config: C::default() }
+    }
+}
+
+impl<J, C> Setup<J, C> {
+    /// The same with another configuration.
+    #[must_use]
+    pub fn with_config(self, config: C) -> Self {
+        Self { config, ..self }
+    }
+}
+
+impl Environment {
+    /// What the channels of an engine or a link share; with its address, and where its identifiers come from.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError::Provider`].
+    pub fn open<J: Clone + Into<Jid>, C>(
+        setup: Setup<J, C>,
+        limits: SecurityLimits,
+        now: Instant,
+    ) -> Result<(J, Self, Ids, C), SetupError> {
+        let Setup { local, store, seed, time, config } = setup;
+        if !local.has_tls() {
+            return Err(SetupError::Provider);
+        }
+        let (jid, env) = Self::new(local, limits, store, Clock::new(now, time));
+        Ok((jid, env, Ids::new(seed), config))
+    }
+}
+
+impl From<ConfigError> for SetupError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Provider => f.write_str("the cryptography provider cannot do TLS 1.2 or 1.3 here"),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}

@@ -1,0 +1,146 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn json(report: &Report<'_>) -> String {
+    serde_json::to_string(report).unwrap()
+}
+
+#[test]
+fn json_objects_have_the_documented_members() {
+    assert_eq!(json(&Report::Online { jid: "a@b/c" }), r#"{"event":"online","jid":"a@b/c"}"#);
+    assert_eq!(json(&Report::Listening { address: "[::1]:7" }), r#"{"event":"listening","address":"[::1]:7"}"#);
+    let (addresses, txt) = (["10.0.0.1".to_owned()], BTreeMap::from([("txtvers".to_owned(), "1".to_owned())]));
+    assert_eq!(
+        json(&Report::Found { name: "a@b", host: "b.local.", port: 7, addresses: &addresses, txt: &txt }),
+        r#"{"event":"found","name":"a@b","host":"b.local.","port":7,"addresses":["10.0.0.1"],"txt":{"txtvers":"1"}}"#
+    );
+    assert_eq!(json(&Report::StreamOpen), r#"{"event":"stream_open"}"#);
+    assert_eq!(json(&Report::Message { from: "a", body: "x\ny" }), r#"{"event":"message","from":"a","body":"x\ny"}"#);
+    assert_eq!(
+        json(&Report::Closed { by: "remote", reason: "success", truncated: false, unacked: 3 }),
+        r#"{"event":"closed","by":"remote","reason":"success","truncated":false,"unacked":3}"#
+    );
+    assert_eq!(json(&Report::Error { message: "no" }), r#"{"event":"error","message":"no"}"#);
+}
+
+#[test]
+fn a_secured_event_is_one_flat_object() {
+    let secured = Secured {
+        peer: "a@b/c",
+        method: "x509".to_owned(),
+        tls_version: "TLS 1.3".to_owned(),
+        cipher_suite: "s",
+        group: "g",
+        peer_sha256: None,
+        authenticated_by: "pin",
+        confirmed: true,
+        changed: false,
+    };
+    let value: serde_json::Value = serde_json::from_str(&json(&Report::Secured(secured))).unwrap();
+    let members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        members,
+        [
+            "authenticated_by",
+            "changed",
+            "cipher_suite",
+            "confirmed",
+            "event",
+            "group",
+            "method",
+            "peer",
+            "peer_sha256",
+            "tls_version"
+        ]
+    );
+    assert!(value["peer_sha256"].is_null());
+}
+
+#[test]
+fn a_peer_without_certificate_is_shown_without_one() {
+    let mut secured = Secured {
+        peer: "a@b/c",
+        method: "srp".to_owned(),
+        tls_version: "TLS 1.2".to_owned(),
+        cipher_suite: "s",
+        group: "g",
+        peer_sha256: None,
+        authenticated_by: "password",
+        confirmed: true,
+        changed: false,
+    };
+    let shown = |secured: &Secured<'_>| {
+        let mut out = Vec::new();
+        human_secured(&mut out, secured).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(!shown(&secured).contains("sha-256"));
+    secured.peer_sha256 = Some("00".to_owned());
+    assert!(shown(&secured).contains("    peer        sha-256 00\n"));
+}
+
+#[test]
+fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
+    let mut peer = Peer {
+        jid: "a@b",
+        pins: vec![Pinned { fingerprint: "sha-256:00".to_owned(), learned: "manual" }],
+        secured_by: vec!["x509"],
+        wrong_passwords: 0,
+        last_wrong: None,
+        locked_until: None,
+    };
+    let shown = |peer: &Peer<'_>| {
+        let mut out = Vec::new();
+        human(&mut out, &Report::Peer(peer.clone())).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(shown(&peer), "* a@b\n    trusted     sha-256:00 (manual)\n    secured     before, by x509\n");
+    peer.pins.clear();
+    peer.secured_by.push("srp");
+    (peer.wrong_passwords, peer.last_wrong) = (3, Some("T1".to_owned()));
+    peer.locked_until = Some("T2".to_owned());
+    assert_eq!(
+        shown(&peer),
+        "* a@b\n    trusted     no certificate\n    secured     before, by x509 and srp\n    \
+         passwords   3 wrong since the last right one, the last at T1\n    \
+         locked      no password is tried until T2\n"
+    );
+    assert_eq!(
+        json(&Report::Peer(peer)),
+        r#"{"event":"peer","jid":"a@b","pins":[],"secured_by":["x509","srp"],"wrong_passwords":3,"last_wrong":"T1","locked_until":"T2"}"#
+    );
+}
+
+#[test]
+fn text_of_the_peer_is_escaped_for_people() {
+    let mut out = Vec::new();
+    human(&mut out, &Report::Message { from: "a@b/\u{202e}x", body: "\u{1b}]0;owned\u{7}" }).unwrap();
+    let txt = BTreeMap::from([("k\n".to_owned(), "\u{1b}[2J".to_owned())]);
+    let addresses = ["fe80::1%\u{9b}".to_owned()];
+    human(&mut out, &Report::Found { name: "\r", host: "\u{7}", port: 7, addresses: &addresses, txt: &txt }).unwrap();
+    let shown = String::from_utf8(out).unwrap();
+    assert_eq!(shown.lines().next(), Some("a@b/\\u{202e}x: \\u{1b}]0;owned\\u{7}"));
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    assert_eq!(shown.lines().count(), 4);
+}
+
+#[test]
+fn what_could_not_be_written_is_named_with_the_reason() {
+    let (peer, error) = ("a@b".parse::<BareJid>().unwrap(), StoreError::new("the disk is full"));
+    let named = |method| not_remembered(Some(&peer), method, &error);
+    assert_eq!(
+        named(Some(Method::X509)),
+        "that a@b was secured, and by which certificate, is not remembered: the disk is full"
+    );
+    assert_eq!(
+        named(Some(Method::Srp)),
+        "that a@b was secured, and that the password was right, is not remembered: the disk is full"
+    );
+    assert_eq!(named(None), "what was learned of a@b is not remembered: the disk is full");
+    assert_eq!(not_remembered(None, None, &error), "what was learned of the peer is not remembered: the disk is full");
+    assert_eq!(
+        json(&Report::StoreFailed { peer: Some("a@b"), message: "why" }),
+        r#"{"event":"store_failed","peer":"a@b","message":"why"}"#
+    );
+}

@@ -1,0 +1,247 @@
+//! What tunnels are found by, in ordered maps: finding one takes no look at any other.
+
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use xtls_stanza::jid::BareJid;
+
+use xtls_channel::{Deadline, Timer};
+
+use crate::tunnel::TunnelCore;
+
+/// The numbers of tunnels, by each key.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    peers: Sets,
+    sessions: Sids,
+    bytestreams: Sids,
+    /// How many can be used with each account.
+    usable: BTreeMap<BareJid, usize>,
+    /// The next deadline of each one that has any, in the order in which they run out.
+    deadlines: BTreeMap<(Instant, u64), Timer>,
+    /// The outer stream is away: deadlines that depend on it do not run out.
+    suspended: bool,
+}
+
+/// The keys under which a tunnel is in the index.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Keys {
+    names: Option<Names>,
+    deadline: Option<Deadline>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Names {
+    peer: Arc<str>,
+    session: Option<Arc<str>>,
+    bytestream: Option<Arc<str>>,
+    /// The account, if the tunnel can be used.
+    usable_with: Option<BareJid>,
+}
+
+/// Numbers by a text.
+#[derive(Debug, Default)]
+struct Sets(BTreeMap<Arc<str>, BTreeSet<u64>>);
+
+/// Numbers by a sid and a peer. Sids are for anybody to choose, so any number of peers may have the same.
+#[derive(Debug, Default)]
+struct Sids(BTreeMap<Arc<str>, Sets>);
+
+impl Index {
+    /// The tunnels with the peer of this address, in the order of their creation.
+    pub(super) fn with_peer(&self, address: &str) -> impl Iterator<Item = u64> {
+        self.peers.get(address)
+    }
+
+    pub(super) fn count_with_peer(&self, address: &str) -> usize {
+        self.peers.count(address)
+    }
+
+    /// The tunnels with this peer that hold a session of this sid.
+    pub(super) fn with_session(&self, sid: &str, peer: &str) -> impl Iterator<Item = u64> {
+        self.sessions.get(sid, peer)
+    }
+
+    /// Whether anybody's session has this sid.
+    pub(super) fn is_session(&self, sid: &str) -> bool {
+        self.sessions.is_held(sid)
+    }
+
+    /// The tunnels with this peer that hold a bytestream of this sid.
+    pub(super) fn with_bytestream(&self, sid: &str, peer: &str) -> impl Iterator<Item = u64> {
+        self.bytestreams.get(sid, peer)
+    }
+
+    /// Whether anybody's bytestream has this sid.
+    pub(super) fn is_bytestream(&self, sid: &str) -> bool {
+        self.bytestreams.is_held(sid)
+    }
+
+    /// Whether there is a tunnel that can be used with this account.
+    pub(super) fn is_usable_with(&self, account: &BareJid) -> bool {
+        self.usable.contains_key(account)
+    }
+
+    /// The first deadline of all.
+    pub(super) fn next(&self) -> Option<Deadline> {
+        self.deadlines.first_key_value().map(|((at, _), timer)| Deadline::new(*at, *timer))
+    }
+
+    /// The tunnels whose deadlines have run out.
+    pub(super) fn due(&self, now: Instant) -> impl Iterator<Item = u64> {
+        self.deadlines.range(..=(now, u64::MAX)).map(|((_, number), _)| *number)
+    }
+
+    /// Changes which deadlines run out. It shows in each tunnel that is updated from now on.
+    pub(super) fn set_suspended(&mut self, suspended: bool) {
+        self.suspended = suspended;
+    }
+
+    /// Sees to it that a tunnel is found under the keys that it has now. Where they are those that it had, nothing is
+    /// allocated.
+    pub(super) fn update(&mut self, number: u64, keys: &mut Keys, tunnel: &TunnelCore) {
+        if !keys.names.as_ref().is_some_and(|names| names.are_of(tunnel)) {
+            self.set_names(number, keys, Some(Names::of(tunnel)));
+        }
+        self.set_deadline(number, keys, tunnel.timers.next(self.suspended));
+    }
+
+    /// Forgets a tunnel.
+    pub(super) fn remove(&mut self, number: u64, keys: &mut Keys) {
+        self.set_names(number, keys, None);
+        self.set_deadline(number, keys, None);
+    }
+
+    fn set_names(&mut self, number: u64, keys: &mut Keys, names: Option<Names>) {
+        if let Some(old) = keys.names.take() {
+            self.peers.remove(&old.peer, number);
+            old.session.iter().for_each(|sid| self.sessions.remove(sid, &old.peer, number));
+            old.bytestream.iter().for_each(|sid| self.bytestreams.remove(sid, &old.peer, number));
+            if let Some(account) = &old.usable_with
+                && let Some(count) = self.usable.get_mut(account)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.usable.remove(account);
+                }
+            }
+        }
+        if let Some(new) = &names {
+            self.peers.insert(&new.peer, number);
+            new.session.iter().for_each(|sid| self.sessions.insert(sid, &new.peer, number));
+            new.bytestream.iter().for_each(|sid| self.bytestreams.insert(sid, &new.peer, number));
+            if let Some(account) = &new.usable_with {
+                *self.usable.entry(account.clone()).or_default() += 1;
+            }
+        }
+        keys.names = names;
+    }
+
+    fn set_deadline(&mut self, number: u64, keys: &mut Keys, deadline: Option<Deadline>) {
+        if keys.deadline == deadline {
+            return;
+        }
+        if let Some(old) = keys.deadline {
+            self.deadlines.remove(&(old.at, number));
+        }
+        if let Some(new) = deadline {
+            self.deadlines.insert((new.at, number), new.timer);
+        }
+        keys.deadline = deadline;
+    }
+}
+
+impl Names {
+    fn of(tunnel: &TunnelCore) -> Self {
+        let sid = |sid: &str| (!sid.is_empty()).then(|| Arc::from(sid));
+        Self {
+            peer: Arc::clone(tunnel.address()),
+            session: sid(tunnel.session_sid()),
+            bytestream: sid(tunnel.bytestream_sid()),
+            usable_with: tunnel.is_usable().then(|| tunnel.peer().to_bare()),
+        }
+    }
+
+    fn are_of(&self, tunnel: &TunnelCore) -> bool {
+        // The account follows from the address.
+        self.peer == *tunnel.address()
+            && self.session.as_deref().unwrap_or_default() == tunnel.session_sid()
+            && self.bytestream.as_deref().unwrap_or_default() == tunnel.bytestream_sid()
+            && self.usable_with.is_some() == tunnel.is_usable()
+    }
+}
+
+impl Sets {
+    fn get(&self, key: &str) -> impl Iterator<Item = u64> {
+        self.0.get(key).into_iter().flatten().copied()
+    }
+
+    fn count(&self, key: &str) -> usize {
+        self.0.get(key).map_or(0, BTreeSet::len)
+    }
+
+    fn insert(&mut self, key: &Arc<str>, number: u64) {
+        self.0.entry(Arc::clone(key)).or_default().insert(number);
+    }
+
+    fn remove(&mut self, key: &str, number: u64) {
+        remove_from(&mut self.0, key, |set| {
+            set.remove(&number);
+            set.is_empty()
+        });
+    }
+}
+
+impl Sids {
+    fn get(&self, sid: &str, peer: &str) -> impl Iterator<Item = u64> {
+        self.0.get(sid).and_then(|peers| peers.0.get(peer)).into_iter().flatten().copied()
+    }
+
+    fn is_held(&self, sid: &str) -> bool {
+        self.0.contains_key(sid)
+    }
+
+    fn insert(&mut self, sid: &Arc<str>, peer: &Arc<str>, number: u64) {
+        self.0.entry(Arc::clone(sid)).or_default().insert(peer, number);
+    }
+
+    fn remove(&mut self, sid: &str, peer: &str, number: u64) {
+        remove_from(&mut self.0, sid, |peers| {
+            peers.remove(peer, number);
+            peers.0.is_empty()
+        });
+    }
+}
+
+/// Takes something out of what is under a key, and the key with it if nothing is left.
+fn remove_from<K: Ord + Borrow<str>, V>(map: &mut BTreeMap<K, V>, key: &str, take: impl FnOnce(&mut V) -> bool) {
+    if map.get_mut(key).is_some_and(take) {
+        map.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sid_is_found_with_its_peer_and_alone_and_leaves_nothing_behind() {
+        let [sid, romeo, juliet] = ["s", "romeo@montague.lit/orchard", "juliet@capulet.lit/balcony"].map(Arc::from);
+        let mut sids = Sids::default();
+        sids.insert(&sid, &romeo, 7);
+        sids.insert(&sid, &romeo, 3);
+        sids.insert(&sid, &juliet, 5);
+        assert!(sids.get("s", &romeo).eq([3, 7]) && sids.get("s", &juliet).eq([5]));
+        assert!(sids.get("t", &romeo).eq([]) && sids.get("s", "romeo@montague.lit").eq([]));
+        for (peer, number) in [(&romeo, 7), (&juliet, 5), (&romeo, 3)] {
+            assert!(sids.is_held("s"));
+            sids.remove("s", peer, number);
+        }
+        assert!(!sids.is_held("s") && sids.0.is_empty());
+        sids.remove("s", &romeo, 3);
+    }
+}

@@ -1,0 +1,260 @@
+//! The timers of one tunnel, and what happens when one runs out.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use xtls_channel::{CloseReason, Deadline, EndedBy, Fault, Timer};
+use xtls_jingle::{Reason, ReasonCondition};
+
+use super::{Phase, TunnelCore};
+use crate::shared::{Ahead, Shared};
+
+/// One slot for each timer that a tunnel has.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    slots: [Option<Instant>; TIMERS.len()],
+    /// [`Timer::Question`] stands for a question to the user here, not for the peer's answer.
+    asks_user: bool,
+}
+
+const TIMERS: [Timer; 14] = [
+    Timer::Question,
+    Timer::Handshake,
+    Timer::Answer,
+    Timer::Stall,
+    Timer::Retry,
+    Timer::LivenessIdle,
+    Timer::Silence,
+    Timer::Gone,
+    Timer::Confirm,
+    Timer::Close,
+    Timer::Drain,
+    Timer::Stream,
+    Timer::Reuse,
+    Timer::Certificates,
+];
+
+impl TunnelCore {
+    /// A timer has run out.
+    pub(crate) fn handle_timer(&mut self, timer: Timer, shared: &mut Shared) {
+        match timer {
+            Timer::Question if self.phase == Phase::Password => {
+                if let Some(channel) = &mut self.channel {
+                    channel.password_not_answered();
+                }
+                self.choose_again(shared);
+            }
+            Timer::Question if self.is_judging() => self.fail(Fault::TrustRefused, shared),
+            // XEP-0166 § 6.7: an offer that nobody decided on is declined.
+            Timer::Question if self.is_ringing() => {
+                self.end_session(Reason::new(ReasonCondition::Decline));
+                self.end(EndedBy::Engine, CloseReason::from(Fault::timeout(timer)), shared);
+            }
+            Timer::Answer | Timer::Stream if self.phase >= Phase::Closing || self.is_secured() => {
+                self.becomes_overdue(timer);
+            }
+            Timer::Question | Timer::Handshake | Timer::Answer | Timer::Stall | Timer::Stream => {
+                self.fail(Fault::timeout(timer), shared);
+            }
+            Timer::Retry => {
+                if let Some(transport) = &mut self.transport {
+                    transport.bytestream.resume();
+                }
+            }
+            Timer::LivenessIdle => {
+                self.ask_for_life();
+            }
+            Timer::Certificates => self.certificates_timed_out(shared),
+            Timer::Silence | Timer::Gone => self.fail(Fault::Gone, shared),
+            Timer::Confirm => self.confirm_timed_out(shared),
+            Timer::Close => self.close_timed_out(shared),
+            Timer::Drain => self.discard_unread(),
+            Timer::Reuse => self.begin_close(EndedBy::Engine, shared),
+            // Those of links and of the engine.
+            Timer::KeepAlive | Timer::Suspended | _ => {}
+        }
+    }
+
+    /// Sets a timer, or sets it anew.
+    pub(super) fn set(&mut self, timer: Timer, wait: Duration, shared: &Shared) {
+        self.timers.set(timer, shared.after(wait));
+    }
+
+    /// What is not waited for any more has no timer.
+    pub(super) fn settle_timers(&mut self, shared: &Shared) {
+        if let Some(from) = self.farewell_from.filter(|_| self.ended.is_none()) {
+            if self.acked() < from {
+                // What was written goes first, and has the time that data has.
+                self.timers.clear(Timer::Close);
+            } else {
+                self.timers.set_if_unset(Timer::Close, shared.after(shared.config.timers.close));
+            }
+        }
+        self.settle_header_timer(shared);
+        if !self.waits_for_answer() {
+            self.timers.clear(Timer::Answer);
+        }
+        let in_flight = self.transport.as_ref().map_or(0, |transport| transport.bytestream.in_flight());
+        if in_flight == 0 || self.ended.is_some() {
+            self.timers.clear(Timer::Stall);
+        }
+        if !self.transport.as_ref().is_some_and(|transport| transport.bytestream.is_suspended()) {
+            self.timers.clear(Timer::Retry);
+        }
+    }
+
+    pub(super) fn after_sending(&mut self, shared: &Shared) {
+        if self.ended.is_some() {
+            return;
+        }
+        let timers = &shared.config.timers;
+        if self.waits_for_answer() {
+            self.timers.set_if_unset(Timer::Answer, shared.after(timers.answer));
+        }
+        if self.transport.as_ref().is_some_and(|transport| transport.bytestream.in_flight() > 0) {
+            self.timers.set_if_unset(Timer::Stall, shared.after(timers.stall));
+        }
+    }
+}
+
+impl Table {
+    pub(crate) fn set(&mut self, timer: Timer, ahead: Ahead) {
+        if timer == Timer::Question {
+            self.asks_user = false;
+        }
+        let at = if self.runs_on(timer) { ahead.real } else { ahead.protocol };
+        self.put(timer, Some(at));
+    }
+
+    pub(crate) fn set_if_unset(&mut self, timer: Timer, ahead: Ahead) {
+        if !self.is_set(timer) {
+            self.set(timer, ahead);
+        }
+    }
+
+    /// Sets [`Timer::Question`] for a question to the user here, who is there whatever becomes of the outer stream.
+    pub(crate) fn ask_user(&mut self, ahead: Ahead) {
+        self.asks_user = true;
+        self.put(Timer::Question, Some(ahead.real));
+    }
+
+    pub(crate) fn clear(&mut self, timer: Timer) {
+        self.put(timer, None);
+    }
+
+    pub(crate) fn clear_all(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn is_set(&self, timer: Timer) -> bool {
+        self.all().any(|(set, _)| set == timer)
+    }
+
+    /// The earliest; while the outer stream is away, of those that run on.
+    pub(crate) fn next(&self, suspended: bool) -> Option<Deadline> {
+        let set = self.all().filter(|(timer, _)| !suspended || self.runs_on(*timer));
+        set.map(|(timer, at)| Deadline::new(at, timer)).min_by_key(|deadline| deadline.at)
+    }
+
+    /// Takes one that has run out, if any: each fires once.
+    pub(crate) fn expired(&mut self, now: Instant, suspended: bool) -> Option<Timer> {
+        let due = self.next(suspended).filter(|deadline| deadline.at <= now)?;
+        self.clear(due.timer);
+        Some(due.timer)
+    }
+
+    /// The outer stream is back: what stood still goes on, and whatever would end something leaves time for what waited at
+    /// the server.
+    pub(crate) fn resume(&mut self, away: Duration, earliest: Instant) {
+        let asks_user = self.asks_user;
+        for (timer, slot) in TIMERS.iter().zip(&mut self.slots) {
+            if let Some(at) = slot.as_mut().filter(|_| !runs_on(*timer, asks_user)) {
+                *at = at.checked_add(away).unwrap_or(*at);
+                if *timer != Timer::Retry {
+                    *at = earliest.max(*at);
+                }
+            }
+        }
+    }
+
+    fn runs_on(&self, timer: Timer) -> bool {
+        runs_on(timer, self.asks_user)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        TIMERS.iter().zip(&self.slots).filter_map(|(timer, at)| at.map(|at| (*timer, at)))
+    }
+
+    fn put(&mut self, timer: Timer, at: Option<Instant>) {
+        let slot = TIMERS.iter().position(|one| *one == timer).and_then(|slot| self.slots.get_mut(slot));
+        slot.into_iter().for_each(|slot| *slot = at);
+    }
+}
+
+/// Whether it goes by the caller's clock while the outer stream is away: nobody else's part is waited for.
+fn runs_on(timer: Timer, asks_user: bool) -> bool {
+    matches!(timer, Timer::Close | Timer::Drain) || timer == Timer::Question && asks_user
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "an arbitrary starting point")]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(moment: Instant) -> Ahead {
+        Ahead { real: moment, protocol: moment }
+    }
+
+    #[test]
+    fn the_earliest_fires_first_and_once() {
+        let start = Instant::now();
+        let mut table = Table::default();
+        assert_eq!(table.next(false), None);
+        table.set(Timer::Stall, at(start + 2 * SECOND));
+        table.set(Timer::Close, at(start + SECOND));
+        table.set_if_unset(Timer::Close, at(start));
+        assert_eq!(table.next(false), Some(Deadline::new(start + SECOND, Timer::Close)));
+        assert_eq!(table.expired(start, false), None);
+        let later = start + 3 * SECOND;
+        assert_eq!(table.expired(later, false), Some(Timer::Close));
+        assert_eq!(table.expired(later, false), Some(Timer::Stall));
+        assert_eq!(table.expired(later, false), None);
+    }
+
+    #[test]
+    fn what_depends_on_the_outer_stream_stands_still_while_that_is_away() {
+        let start = Instant::now();
+        let runs_on = |timer| matches!(timer, Timer::Close | Timer::Drain);
+        for timer in TIMERS {
+            let mut table = Table::default();
+            table.set(timer, at(start + SECOND));
+            assert_eq!(table.next(true).is_some(), runs_on(timer), "{timer:?}");
+            // What is set meanwhile goes by the clock that it will be held to.
+            table.set(timer, Ahead { real: start + 9 * SECOND, protocol: start + 2 * SECOND });
+            table.resume(100 * SECOND, start + 130 * SECOND);
+            let expected = match timer == Timer::Retry {
+                _ if runs_on(timer) => 9,
+                true => 102,
+                false => 130,
+            };
+            assert_eq!(table.next(false), Some(Deadline::new(start + expected * SECOND, timer)), "{timer:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_to_the_user_runs_on_and_the_same_clock_for_the_peer_does_not() {
+        let start = Instant::now();
+        let mut table = Table::default();
+        let ahead = Ahead { real: start + 9 * SECOND, protocol: start + 2 * SECOND };
+        table.ask_user(ahead);
+        assert_eq!(table.next(true), Some(Deadline::new(ahead.real, Timer::Question)));
+        table.resume(100 * SECOND, start);
+        assert_eq!(table.next(false).map(|deadline| deadline.at), Some(ahead.real));
+        table.set(Timer::Question, ahead);
+        assert_eq!(table.next(true), None);
+        table.resume(100 * SECOND, start);
+        assert_eq!(table.next(false).map(|deadline| deadline.at), Some(start + 102 * SECOND));
+    }
+}
