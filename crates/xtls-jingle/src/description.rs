@@ -1,6 +1,7 @@
 //! What a content is for: `<description/>` (XEP-0166 § 6.2), and that of XEP-0247 in particular.
 
 use core::fmt;
+use std::sync::Arc;
 
 use xtls_stanza::{Element, ElementRef, ns, write};
 
@@ -16,7 +17,7 @@ pub struct Description(Kind);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     XmlStream(&'static str),
-    Other(Element),
+    Other(Arc<Element>),
 }
 
 /// Why an element is not a description that can be offered.
@@ -58,13 +59,13 @@ impl Description {
             return None;
         }
         let stream = dialect.xmlstream(element.ns());
-        Some(Self(stream.map_or_else(|| Kind::Other(element.to_element()), Kind::XmlStream)))
+        Some(Self(stream.map_or_else(|| Kind::Other(Arc::new(element.to_element())), Kind::XmlStream)))
     }
 
     pub(crate) fn is_too_large(&self) -> bool {
         match &self.0 {
             Kind::XmlStream(_) => false,
-            Kind::Other(element) => element.to_xml(ns::JINGLE).len() > Self::MAX_BYTES,
+            Kind::Other(element) => !element.root().fits(ns::JINGLE, Self::MAX_BYTES),
         }
     }
 

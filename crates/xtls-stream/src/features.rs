@@ -10,7 +10,7 @@ pub struct Features {
     pub starttls: Option<StartTlsFeature>,
     /// SASL mechanisms by name, in the order they stand (§ 6.4.1); none if there is no `<mechanisms/>`.
     pub mechanisms: Vec<String>,
-    /// All others.
+    /// All others. Of a peer's, those are kept that hold [`Features::MAX_OTHERS`] bytes together; the rest is left out.
     pub others: Vec<Element>,
 }
 
@@ -25,6 +25,9 @@ pub struct StartTlsFeature {
 }
 
 impl Features {
+    /// How many bytes the others of a peer's features may hold in memory: 65 536. They come before anybody is authenticated.
+    pub const MAX_OTHERS: usize = 64 * 1024;
+
     /// TLS, with what XEP-0250 says about it.
     #[must_use]
     pub fn tls(offer: Option<TlsOffer>) -> Self {
@@ -44,6 +47,7 @@ impl Features {
             return None;
         }
         let mut features = Self::default();
+        let mut held = 0;
         for child in element.children() {
             if child.is("starttls", ns::TLS) {
                 let required = child.child("required", ns::TLS).is_some();
@@ -51,8 +55,12 @@ impl Features {
             } else if child.is("mechanisms", ns::SASL) {
                 let names = child.children().filter(|name| name.is("mechanism", ns::SASL));
                 features.mechanisms.extend(names.map(|name| name.text().trim().to_owned()));
-            } else {
-                features.others.push(child.to_element());
+            } else if held <= Self::MAX_OTHERS {
+                let other = child.to_element();
+                held += other.held_bytes();
+                if held <= Self::MAX_OTHERS {
+                    features.others.push(other);
+                }
             }
         }
         Some(features)

@@ -274,12 +274,6 @@ impl Channel {
         matches!(self.state, State::Choosing { .. })
     }
 
-    /// Whether the handshake runs.
-    #[must_use]
-    pub fn is_handshaking(&self) -> bool {
-        matches!(self.state, State::Handshake(_))
-    }
-
     /// Whether the user judges the certificate.
     #[must_use]
     pub fn is_judging(&self) -> bool {

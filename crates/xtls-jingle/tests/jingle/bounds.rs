@@ -218,3 +218,26 @@ fn requests_of_the_peer_make_nothing_grow() {
     assert_eq!(next_xml(&mut initiator), None);
     assert_eq!(next_xml(&mut responder), None);
 }
+
+/// One namespace, declared once and used by thousands of elements: as text it is a thousand times what came.
+#[test]
+fn p21_a_description_is_held_once_and_measured_as_it_would_be_written() {
+    let initiate = |ns: usize, elements: usize| {
+        format!(
+            "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='s'><content>\
+             <description xmlns='urn:x' xmlns:p='{}'>{}</description></content></jingle>",
+            "u".repeat(ns),
+            "<p:a/>".repeat(elements)
+        )
+    };
+    let held = |ns, elements| {
+        let jingle = read(&initiate(ns, elements)).unwrap();
+        let description = jingle.contents[0].description.as_ref().unwrap();
+        (description.element().unwrap().held_bytes(), description.clone())
+    };
+    let (bytes, description) = held(8000, 2000);
+    assert!(bytes <= 16 * (8000 + 2000 * "<p:a/>".len()), "{bytes}");
+    // Copies are one and the same.
+    let copy = description.clone();
+    assert!(std::ptr::eq(copy.element().unwrap(), description.element().unwrap()));
+}

@@ -1,6 +1,7 @@
 //! Building elements in code.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use super::{Element, ElementRef, Entry, MAX_BYTES, Node, Span, chars, index, stored};
 use crate::ns;
@@ -31,6 +32,9 @@ pub struct Builder {
     open: Vec<usize>,
     slip: Option<BuildError>,
 }
+
+/// Where the namespaces of an original are in its copy.
+type Namespaces = BTreeMap<(u32, u32), Span>;
 
 /// Why an element could not be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,9 +145,7 @@ impl Builder {
     #[must_use]
     pub fn child(mut self, child: ElementRef<'_>) -> Self {
         if self.slip.is_none() {
-            self.push_open(child.name(), child.ns());
-            self.copy_content(child);
-            self.pop();
+            self.copy(child, &mut Namespaces::new());
         }
         self
     }
@@ -168,33 +170,62 @@ impl Builder {
         self.element
     }
 
-    /// Attributes and children of an element that is known to be sound.
-    pub(super) fn copy_content(&mut self, from: ElementRef<'_>) {
+    /// A copy of an element that is known to be sound, and of all that is in it.
+    pub(super) fn copy_of(from: ElementRef<'_>) -> Element {
+        let mut copy =
+            Self { element: Element { text: String::new(), nodes: Vec::new() }, open: Vec::new(), slip: None };
+        copy.copy(from, &mut Namespaces::new());
+        let mut copy = copy.into_element();
+        // It is made to be kept.
+        copy.text.shrink_to_fit();
+        copy.nodes.shrink_to_fit();
+        copy
+    }
+
+    /// The copy takes no more room than the original: a declaration of a namespace that many elements share is copied once.
+    fn copy(&mut self, from: ElementRef<'_>, copied: &mut Namespaces) {
+        let ns = self.copy_ns(from.entry().0, from.ns(), copied);
+        self.push_open_in(from.name(), ns);
         let target = self.target();
-        for attribute in from.attributes() {
-            self.push_attribute(target, attribute.ns, attribute.name, attribute.value);
+        for (ns, attribute) in from.attributes_with_ns() {
+            let ns = self.copy_ns(ns, attribute.ns, copied);
+            self.push_attribute_in(target, ns, attribute.name, attribute.value);
         }
         for node in from.nodes() {
             match node {
                 Node::Text(text) => self.push_text(text),
-                Node::Element(child) => {
-                    self.push_open(child.name(), child.ns());
-                    self.copy_content(child);
-                    self.pop();
-                }
+                Node::Element(child) => self.copy(child, copied),
             }
         }
+        self.pop();
+    }
+
+    fn copy_ns(&mut self, from: Span, ns: &str, copied: &mut Namespaces) -> Span {
+        *copied.entry((from.start, from.end)).or_insert_with(|| {
+            let start = stored(self.element.text.len());
+            self.element.text.push_str(ns);
+            Span { start, end: stored(self.element.text.len()) }
+        })
     }
 
     fn push_open(&mut self, name: &str, ns: &str) {
         let ns = self.push_str(ns);
+        self.push_open_in(name, ns);
+    }
+
+    fn push_open_in(&mut self, name: &str, ns: Span) {
         let name = self.push_str(name);
         self.open.push(self.element.nodes.len());
         self.element.nodes.push(Entry::Element { ns, name, attributes: 0, end: 0 });
     }
 
     fn push_attribute(&mut self, target: usize, ns: &str, name: &str, value: &str) {
-        let entry = Entry::Attribute { ns: self.push_str(ns), name: self.push_str(name), value: self.push_str(value) };
+        let ns = self.push_str(ns);
+        self.push_attribute_in(target, ns, name, value);
+    }
+
+    fn push_attribute_in(&mut self, target: usize, ns: Span, name: &str, value: &str) {
+        let entry = Entry::Attribute { ns, name: self.push_str(name), value: self.push_str(value) };
         self.element.nodes.push(entry);
         if let Some(Entry::Element { attributes, .. }) = self.element.nodes.get_mut(target) {
             *attributes += 1;

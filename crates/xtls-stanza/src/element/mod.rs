@@ -88,6 +88,13 @@ pub struct Attribute<'a> {
 }
 
 impl Element {
+    /// How many bytes it holds in memory. A bound on what is kept of a peer's is a bound on this: as text it may have more or
+    /// fewer.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.text.capacity() + self.nodes.capacity() * size_of::<Entry>()
+    }
+
     /// The outermost element, borrowed.
     #[must_use]
     pub fn root(&self) -> ElementRef<'_> {
@@ -173,11 +180,16 @@ impl<'a> ElementRef<'a> {
 
     /// Its attributes in document order, namespace declarations left out.
     pub fn attributes(self) -> impl Iterator<Item = Attribute<'a>> {
+        self.attributes_with_ns().map(|(_, attribute)| attribute)
+    }
+
+    /// Its attributes, each with the place of its namespace.
+    fn attributes_with_ns(self) -> impl Iterator<Item = (Span, Attribute<'a>)> {
         let (.., attributes, _) = self.entry();
         let tree = self.tree;
         tree.nodes[self.index + 1..self.index + 1 + attributes].iter().filter_map(move |entry| match *entry {
             Entry::Attribute { ns, name, value } => {
-                Some(Attribute { ns: tree.str(ns), name: tree.str(name), value: tree.str(value) })
+                Some((ns, Attribute { ns: tree.str(ns), name: tree.str(name), value: tree.str(value) }))
             }
             Entry::Element { .. } | Entry::Text(_) => None,
         })
@@ -246,9 +258,7 @@ impl<'a> ElementRef<'a> {
     /// A copy of this element and all that is in it.
     #[must_use]
     pub fn to_element(self) -> Element {
-        let mut copy = Builder::root(self.name(), self.ns());
-        copy.copy_content(self);
-        copy.into_element()
+        Builder::copy_of(self)
     }
 
     fn pieces(self) -> impl Iterator<Item = &'a str> {

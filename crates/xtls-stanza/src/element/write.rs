@@ -21,6 +21,23 @@ impl ElementRef<'_> {
     /// Namespaces are written as default namespaces, never as prefixes, but for attributes that have one. A prefix bound
     /// around the place does not matter.
     pub fn write_xml(self, out: &mut String, context_ns: &str) {
+        self.write_within(out, context_ns, usize::MAX);
+    }
+
+    /// Whether it has at most so many bytes as text, to stand where `context_ns` is the default namespace. That may be far
+    /// more than it holds in memory, since a namespace is written anew wherever it changes; so no more is written to find out.
+    #[must_use]
+    pub fn fits(self, context_ns: &str, bytes: usize) -> bool {
+        let mut out = String::new();
+        self.write_within(&mut out, context_ns, bytes);
+        out.len() <= bytes
+    }
+
+    /// Stops at the first element that begins after so many bytes.
+    fn write_within(self, out: &mut String, context_ns: &str, bytes: usize) {
+        if out.len() > bytes {
+            return;
+        }
         // Namespaces in XML § 3: this namespace has its own prefix and can be no default namespace.
         let (prefix, inside) = if self.ns() == ns::XML { ("xml:", context_ns) } else { ("", self.ns()) };
         out.push('<');
@@ -51,7 +68,7 @@ impl ElementRef<'_> {
         out.push('>');
         for node in nodes {
             match node {
-                Node::Element(child) => child.write_xml(out, inside),
+                Node::Element(child) => child.write_within(out, inside, bytes),
                 Node::Text(text) => write::text(out, text),
             }
         }

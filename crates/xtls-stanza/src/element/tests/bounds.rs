@@ -170,3 +170,42 @@ fn a_data_iq_costs_few_allocations() {
 
 /// Text, table, open elements and declarations; the list and the one string of the scope; two of the tokenizer's own.
 const ALLOCATIONS: u64 = 8;
+
+/// A namespace that is declared once and used by thousands of elements is text in none of them.
+fn bomb(elements: usize, ns: usize) -> Element {
+    let xml = format!("<a xmlns:p='{}'>{}</a>", "u".repeat(ns), "<p:b p:c='1'/>".repeat(elements));
+    let limits = Limits { stanza_bytes: 1 << 20, ..Limits::default() };
+    Element::parse(&xml, &limits).unwrap()
+}
+
+/// Rows P21 and M: what a stranger sends must not cost a multiple of itself when it is copied.
+#[test]
+fn p21_a_copy_holds_no_more_than_its_original_however_long_its_namespaces_are() {
+    for (elements, ns) in [(8000, 16_000), (2030, 8160), (1, 16_000)] {
+        let original = bomb(elements, ns);
+        let received = ns + elements * "<p:b p:c='1'/>".len();
+        let mut copy = None;
+        let info = allocation_counter::measure(|| copy = Some(original.root().to_element()));
+        let copy = copy.unwrap();
+        assert_eq!(copy, original);
+        // A row of the table is 28 bytes, there are two for 14 bytes of text, and the table doubles when it is full.
+        let most = received * 16;
+        assert!(copy.held_bytes() <= most, "{} of {received}", copy.held_bytes());
+        assert!(info.bytes_max <= u64::try_from(most).unwrap(), "{} for {received}", info.bytes_max);
+        // As a child of another, too.
+        let within = Element::builder("x", "y").child(original.root()).build().unwrap();
+        assert!(within.held_bytes() <= most && within.root().children().next() == Some(original.root()));
+    }
+}
+
+#[test]
+fn p21_whether_an_element_fits_is_told_without_writing_it_all() {
+    let small = Element::parse("<a xmlns='u'><b/>text</a>", &Limits::default()).unwrap();
+    let written = small.to_xml("").len();
+    assert!(small.root().fits("", written) && !small.root().fits("", written - 1));
+
+    let bomb = bomb(8000, 16_000);
+    let info = allocation_counter::measure(|| assert!(!bomb.root().fits("", 16 * 1024)));
+    // The bound, one element beyond it, and the doubling of a buffer.
+    assert!(info.bytes_max <= 128 * 1024, "{}", info.bytes_max);
+}

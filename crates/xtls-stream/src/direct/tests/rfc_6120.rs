@@ -203,3 +203,23 @@ fn rfc_6120_4_7_2_a_server_without_a_name_answers_under_the_one_it_was_called_by
     assert_eq!(server.written(), stream_error("host-unknown"));
     assert!(server.stream.is_over());
 }
+
+/// They come before anybody is authenticated, and each is a copy of its own.
+#[test]
+fn p21_of_the_other_features_64_kib_are_kept_whatever_namespaces_they_share() {
+    let features = |others: &str| {
+        let xml = format!(
+            "<features xmlns='http://etherx.jabber.org/streams' xmlns:p='{}'>{others}</features>",
+            "u".repeat(9000)
+        );
+        Features::parse(element(&xml).root()).unwrap()
+    };
+    let held = |features: &Features| features.others.iter().map(Element::held_bytes).sum::<usize>();
+    let few = features("<p:a/><p:b/><p:c/>");
+    assert_eq!(few.others.len(), 3);
+    let many = features(&"<p:a/>".repeat(4000));
+    assert!(held(&many) <= Features::MAX_OTHERS && many.others.len() > 3, "{} in {}", held(&many), many.others.len());
+    // What negotiates is never left out.
+    let last = features(&format!("{}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "<p:a/>".repeat(4000)));
+    assert!(last.starttls.is_some());
+}
