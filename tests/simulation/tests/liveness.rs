@@ -4,8 +4,9 @@
 mod common;
 
 use common::{
-    JULIET, MALLORY, MILLI, ROMEO, SECOND, closed, element, errors, noise, piping, read, script::Script, send, sent,
-    streaming, write,
+    JULIET, MALLORY, MILLI, ROMEO, SECOND, closed, element, errors, noise, piping, read,
+    script::{Script, ibb_close},
+    send, sent, streaming, write,
 };
 use xtls::{EndedBy, Event, Fault, Timer, TunnelId};
 use xtls_stanza::{Condition, ErrorType, Iq, StanzaError};
@@ -263,4 +264,42 @@ fn strangers_give_no_sign_of_life() {
         let _ = world.deliver(romeo, &error);
     }
     assert!(matches!(closed(&mut world, romeo).fault, Some(Fault::Gone)));
+}
+
+/// What was queued when the peer closed the bytestream goes nowhere: there is nothing to wait for, whatever the peer answers.
+#[test]
+fn p_a_peer_that_closes_the_bytestream_and_answers_pings_does_not_keep_a_tunnel_for_ever() {
+    for closes in [false, true] {
+        let mut script = Script::new(30);
+        let tunnel = script.streaming();
+        let juliet = script.juliet;
+        script.answers = false;
+        script.take_requests();
+        let body = "x".repeat(4000);
+        while send(&mut script.world, juliet, tunnel, &body).is_ok() {}
+        script.settle();
+        let in_flight = script.take_requests();
+        assert!(in_flight.iter().filter(|stanza| stanza.contains("<data ")).count() >= 4);
+
+        let mut end = script.seal(b"</stream:stream>");
+        script.tls.as_mut().unwrap().close(&mut end);
+        assert_eq!(script.block(&end).as_deref(), Some("result"));
+        assert_eq!(script.set(&ibb_close("b1")).as_deref(), Some("result"));
+        script.answers = true;
+        for request in in_flight {
+            answer(&mut script, &request);
+        }
+        if closes {
+            common::close(&mut script.world, juliet, tunnel);
+        }
+        // Every question is answered as soon as it comes.
+        for _ in 0..5 {
+            script.settle();
+            script.world.run_for(SECOND);
+        }
+        script.settle();
+        let ended = closed(&mut script.world, juliet);
+        assert!(ended.by == EndedBy::Remote && ended.unacked > 0, "{}", ended.said);
+        assert!(!is_there(&mut script, tunnel));
+    }
 }

@@ -206,6 +206,7 @@ impl TunnelCore {
         if ends {
             self.after_farewell();
         }
+        debug_assert!(sent || self.has_end_in_sight(), "a tunnel in {:?} that may last for ever", self.phase);
         sent.then(|| Arc::clone(&self.to))
     }
 

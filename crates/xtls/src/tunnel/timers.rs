@@ -6,7 +6,7 @@ use std::time::Instant;
 use xtls_channel::{CloseReason, Deadline, EndedBy, Fault, Timer};
 use xtls_jingle::{Reason, ReasonCondition};
 
-use super::{Phase, TunnelCore};
+use super::{Phase, TunnelCore, transport::Transport};
 use crate::shared::{Ahead, Shared};
 
 /// One slot for each timer that a tunnel has.
@@ -83,7 +83,8 @@ impl TunnelCore {
     /// What is not waited for any more has no timer.
     pub(super) fn settle_timers(&mut self, shared: &Shared) {
         if let Some(from) = self.farewell_from.filter(|_| self.ended.is_none()) {
-            if self.acked() < from {
+            let delivers = self.transport.as_ref().is_some_and(Transport::delivers);
+            if self.acked() < from && delivers {
                 // What was written goes first, and has the time that data has.
                 self.timers.clear(Timer::Close);
             } else {
@@ -101,6 +102,25 @@ impl TunnelCore {
         if !self.transport.as_ref().is_some_and(|transport| transport.bytestream.is_suspended()) {
             self.timers.clear(Timer::Retry);
         }
+    }
+
+    /// Whether it ends by itself, or can be used and is the user's to end. What a peer keeps alive by answering does not count.
+    pub(super) fn has_end_in_sight(&self) -> bool {
+        let ends = |timer| {
+            matches!(
+                timer,
+                Timer::Question
+                    | Timer::Answer
+                    | Timer::Handshake
+                    | Timer::Stream
+                    | Timer::Confirm
+                    | Timer::Stall
+                    | Timer::Retry
+                    | Timer::Close
+            )
+        };
+        let is_left = self.ended.as_ref().is_some_and(|ended| !ended.lingers);
+        self.is_secured() || is_left || self.timers.all().any(|(timer, _)| ends(timer))
     }
 
     pub(super) fn after_sending(&mut self, shared: &Shared) {

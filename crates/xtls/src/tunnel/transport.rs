@@ -4,8 +4,8 @@ mod counts;
 
 use xtls_channel::{Channel, CloseReason, EndedBy, Fault, Start, Timer};
 use xtls_ibb::{
-    Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, ErrorOutcome, Handled, Request, Sent,
-    Whitespace,
+    Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, ErrorOutcome, Handled,
+    Request, Sent, Whitespace,
 };
 use xtls_jingle::{JingleCondition, Role, Session, SessionState};
 use xtls_stanza::{Condition, StanzaError};
@@ -56,6 +56,12 @@ impl Transport {
 
     pub(super) fn is_exhausted(&self) -> bool {
         self.exhausted
+    }
+
+    /// Whether what was written is on its way, or will be: not once the bytestream is closed.
+    pub(super) fn delivers(&self) -> bool {
+        let bytestream = &self.bytestream;
+        bytestream.state() != BytestreamState::Closed && (bytestream.in_flight() > 0 || bytestream.queued() > 0)
     }
 
     /// Room for records, in bytes.
