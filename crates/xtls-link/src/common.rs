@@ -265,6 +265,11 @@ impl Core {
         [self.wait, silence, keep_alive].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 
+    /// Whether it ends by itself, or can be used and is the user's to end.
+    pub(crate) fn has_end_in_sight(&self) -> bool {
+        self.is_over() || self.stage == Stage::Open || self.wait.is_some()
+    }
+
     /// Nothing happened until this deadline.
     pub(crate) fn expire(&mut self, timer: Timer) {
         if timer == Timer::KeepAlive {

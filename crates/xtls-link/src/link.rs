@@ -189,6 +189,7 @@ impl<K: Kind> Link<K> {
         if self.core.input_ended.is_some() && self.core.plain.is_empty() {
             self.see_end();
         }
+        debug_assert!(self.core.has_end_in_sight(), "a link in {:?} that may last for ever", self.core.stage);
     }
 
     /// Hands on what came, as far as there is room for what the stream makes of it.
