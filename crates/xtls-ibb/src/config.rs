@@ -25,6 +25,9 @@ pub struct BytestreamConfig {
     /// Answers that wait for being polled, withheld ones included. Default 1024. It bounds what a peer can pile up that
     /// sends without waiting while nothing can be sent to it.
     pub answers_max: usize,
+    /// The smallest block size that an `<open/>` of the peer may ask for, in bytes, unless a smaller one was agreed before it.
+    /// Default 64: each block is a stanza and an answer, and the peer chooses how many the same bytes take.
+    pub block_size_min: u16,
     /// Blocks without any byte that the peer may send in a row. Default 16.
     pub empty_blocks_max: u16,
     /// Whether white space in base64 is taken. Default [`Whitespace::Tolerant`].
@@ -54,6 +57,7 @@ impl Default for BytestreamConfig {
             outgoing_bytes: 256 * 1024,
             withheld_max: 32,
             answers_max: 1024,
+            block_size_min: 64,
             empty_blocks_max: 16,
             whitespace: Whitespace::Tolerant,
         }

@@ -39,6 +39,13 @@ pub enum BytestreamFault {
         /// What was agreed, in bytes.
         agreed: u16,
     },
+    /// The `<open/>` asks for smaller blocks than [`block_size_min`](crate::BytestreamConfig::block_size_min).
+    BlockSizeTooSmall {
+        /// What it asks for, in bytes.
+        asked: u16,
+        /// The smallest that is taken, in bytes.
+        least: u16,
+    },
     /// The seq was used before (XEP-0047 § 2.2).
     SeqUsed {
         /// The seq that came.
@@ -77,7 +84,8 @@ impl BytestreamFault {
             Self::UnknownElement | Self::MessageStanzas => (Condition::FeatureNotImplemented, ErrorType::Cancel),
             Self::Sid | Self::BlockSize | Self::StanzaKind => (Condition::BadRequest, ErrorType::Modify),
             Self::UnknownSid | Self::NotOpen | Self::Closed => (Condition::ItemNotFound, ErrorType::Cancel),
-            Self::AlreadyOpen => (Condition::NotAcceptable, ErrorType::Cancel),
+            // XEP-0047 § 2.1: what the responder does not want is not-acceptable.
+            Self::AlreadyOpen | Self::BlockSizeTooSmall { .. } => (Condition::NotAcceptable, ErrorType::Cancel),
             Self::BlockSizeAboveAgreed { .. } => (Condition::ResourceConstraint, ErrorType::Modify),
             Self::SeqUsed { .. } | Self::SeqAhead { .. } => (Condition::UnexpectedRequest, ErrorType::Cancel),
             Self::Seq | Self::IdTooLong | Self::BlockTooLarge { .. } | Self::NotBase64 => {
@@ -103,7 +111,8 @@ impl BytestreamFault {
             | Self::NotOpen
             | Self::Closed
             | Self::AlreadyOpen
-            | Self::BlockSizeAboveAgreed { .. } => false,
+            | Self::BlockSizeAboveAgreed { .. }
+            | Self::BlockSizeTooSmall { .. } => false,
             Self::Seq
             | Self::IdTooLong
             | Self::SeqUsed { .. }
@@ -132,6 +141,9 @@ impl fmt::Display for BytestreamFault {
             Self::AlreadyOpen => f.write_str("the bytestream is open already"),
             Self::BlockSizeAboveAgreed { asked, agreed } => {
                 write!(f, "blocks of {asked} bytes were asked for, {agreed} were agreed")
+            }
+            Self::BlockSizeTooSmall { asked, least } => {
+                write!(f, "blocks of {asked} bytes were asked for, {least} is the least")
             }
             Self::SeqUsed { seq, expected } => write!(f, "the seq {seq} was used before, {expected} is due"),
             Self::SeqAhead { seq, expected } => write!(f, "the seq {seq} is out of sequence, {expected} is due"),

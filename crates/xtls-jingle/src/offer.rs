@@ -115,6 +115,7 @@ impl Offer {
         if ibb.in_messages {
             return unsupported(ReasonCondition::UnsupportedTransports, "data in IQ stanzas only");
         }
+        IbbTransport::check_block_size(block_size).map_err(OfferRefusal::Fault)?;
         if description.is_too_large() {
             return Err(OfferRefusal::Fault(JingleFault::NotAcceptable("the description is too large")));
         }

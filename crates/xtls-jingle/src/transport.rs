@@ -2,7 +2,7 @@
 
 use xtls_stanza::{ElementRef, write};
 
-use crate::{Dialect, IbbVersion, JingleVersion, MalformedKind, sid};
+use crate::{Dialect, IbbVersion, JingleFault, JingleVersion, MalformedKind, sid};
 
 /// A transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct IbbTransport {
     /// The bytestream's sid, an NMTOKEN of at most [`MAX_SID`](crate::MAX_SID) bytes. An offer must have it, unless it is
     /// of [`IbbVersion::Tmp`]; an answer that leaves it out means the offered one.
     pub sid: Option<String>,
-    /// Bytes of one block before base64, 1 to 65 535. As with the sid, an answer that leaves it out means the offered
+    /// Bytes of one block before base64, 1 to 65 535; those below [`IbbTransport::MIN_BLOCK_SIZE`] are not agreed to. As with the sid, an answer that leaves it out means the offered
     /// one.
     pub block_size: Option<u16>,
     /// Whether data is to go in message stanzas, which have no acknowledgement, instead of IQs.
@@ -34,6 +34,10 @@ pub struct IbbTransport {
 }
 
 impl IbbTransport {
+    /// The smallest block size that can be agreed, in bytes: 64. Each block is a stanza and an answer, so whoever names the
+    /// block size, a server on the way too, chooses how many the same bytes take.
+    pub const MIN_BLOCK_SIZE: u16 = 64;
+
     /// A bytestream of `ibb:1` in IQ stanzas.
     #[must_use]
     pub fn new(sid: &str, block_size: u16) -> Self {
@@ -44,6 +48,14 @@ impl IbbTransport {
     #[must_use]
     pub fn with_version(self, version: IbbVersion) -> Self {
         Self { version, ..self }
+    }
+
+    /// `block_size` is what this states, or stands for by leaving it out.
+    pub(crate) fn check_block_size(block_size: u16) -> Result<(), JingleFault> {
+        if block_size < Self::MIN_BLOCK_SIZE {
+            return Err(JingleFault::NotAcceptable("blocks of less than 64 bytes"));
+        }
+        Ok(())
     }
 
     fn parse(element: ElementRef<'_>, version: IbbVersion) -> Result<Self, MalformedKind> {

@@ -461,6 +461,10 @@ impl Bytestream {
         if block_size > self.block_size {
             return Err(BytestreamFault::BlockSizeAboveAgreed { asked: block_size, agreed: self.block_size });
         }
+        let least = self.config.block_size_min.min(self.block_size);
+        if block_size < least {
+            return Err(BytestreamFault::BlockSizeTooSmall { asked: block_size, least });
+        }
         self.block_size = block_size;
         self.phase = Phase::Open;
         self.opened_by_peer = true;

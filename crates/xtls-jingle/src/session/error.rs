@@ -8,7 +8,7 @@ use core::fmt;
 pub enum InitiateError {
     /// A sid is not an NMTOKEN of 1 to [`MAX_SID`](crate::MAX_SID) bytes.
     Sid,
-    /// The block size is 0.
+    /// The block size is below [`IbbTransport::MIN_BLOCK_SIZE`](crate::IbbTransport::MIN_BLOCK_SIZE).
     BlockSize,
     /// The content's name has more than [`Content::MAX_NAME`](crate::Content::MAX_NAME) bytes.
     ContentName,
@@ -22,7 +22,7 @@ pub enum InitiateError {
 pub enum AcceptError {
     /// It is not an offer of the peer's that waits for an answer.
     NotPending,
-    /// The block size is 0.
+    /// The block size is below [`IbbTransport::MIN_BLOCK_SIZE`](crate::IbbTransport::MIN_BLOCK_SIZE).
     BlockSize,
     /// No method is named: instead of an empty `<security/>`, the session is terminated with security-error.
     NoMethod,
@@ -54,7 +54,7 @@ impl fmt::Display for InitiateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sid => "a sid that is not an NMTOKEN of 1 to 256 bytes",
-            Self::BlockSize => "a block size of 0",
+            Self::BlockSize => "a block size of less than 64 bytes",
             Self::ContentName => "a content name of more than 256 bytes",
             Self::NoMethod => "an offer without a method",
         })
@@ -65,7 +65,7 @@ impl fmt::Display for AcceptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotPending => "no offer waits for an answer",
-            Self::BlockSize => "a block size of 0",
+            Self::BlockSize => "a block size of less than 64 bytes",
             Self::NoMethod => "an answer without a method",
         })
     }

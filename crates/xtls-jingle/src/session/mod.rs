@@ -13,8 +13,8 @@ pub use answer::{Refused, Verdict};
 pub use error::{AcceptError, ChooseError, InitiateError, PingError};
 
 use crate::{
-    Acceptance, Action, Content, Dialect, IbbVersion, Jingle, JingleVersion, Offer, OfferRefusal, Reason, Security,
-    Sent, sid,
+    Acceptance, Action, Content, Dialect, IbbTransport, IbbVersion, Jingle, JingleVersion, Offer, OfferRefusal, Reason,
+    Security, Sent, sid,
 };
 
 /// The state machine of one Jingle session with one content, an in-band bytestream and XTLS.
@@ -101,7 +101,7 @@ impl Session {
         if !sid::is_sid(sid) || !sid::is_sid(&offer.ibb_sid) {
             return Err(InitiateError::Sid);
         }
-        if offer.block_size == 0 {
+        if offer.block_size < IbbTransport::MIN_BLOCK_SIZE {
             return Err(InitiateError::BlockSize);
         }
         if offer.content_name.len() > Content::MAX_NAME {
@@ -251,7 +251,7 @@ impl Session {
         if self.role != Role::Responder || self.state != SessionState::Pending {
             return Err(AcceptError::NotPending);
         }
-        if answer.block_size == 0 {
+        if answer.block_size < IbbTransport::MIN_BLOCK_SIZE {
             return Err(AcceptError::BlockSize);
         }
         // Draft § 3: a responder that supports XTLS MUST return <security/>; an empty one would agree on nothing.

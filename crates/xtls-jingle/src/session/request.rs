@@ -63,10 +63,12 @@ impl Session {
             return Err(JingleFault::NotAcceptable("another application than was offered"));
         }
         let ibb = self.offered_transport(transport)?;
+        // XEP-0261 § 2.2: the responder may only lower it. Some raise it, and mean no harm.
+        let block_size = ibb.block_size.unwrap_or(self.offer.block_size).min(self.offer.block_size);
+        IbbTransport::check_block_size(block_size)?;
         // The namespace selects the behaviour, and the responder has the last word on what it can do.
         self.ibb_version = ibb.version;
-        // XEP-0261 § 2.2: the responder may only lower it. Some raise it, and mean no harm.
-        self.block_size = ibb.block_size.unwrap_or(self.offer.block_size).min(self.offer.block_size);
+        self.block_size = block_size;
         self.answer = content.xtls().cloned();
         self.state = SessionState::Active;
         Ok(SessionEvent::Accepted { security: self.answer.clone() })

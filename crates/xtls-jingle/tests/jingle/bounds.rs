@@ -102,8 +102,9 @@ fn a_description_has_at_most_16_kib() {
 }
 
 #[test]
-fn a_block_has_at_least_one_byte() {
-    for (size, expected) in [(0, Some(InitiateError::BlockSize)), (1, None), (u16::MAX, None)] {
+fn a_block_has_at_least_64_bytes() {
+    let too_small = Some(InitiateError::BlockSize);
+    for (size, expected) in [(0, too_small), (63, too_small), (64, None), (u16::MAX, None)] {
         let mut offer = offer();
         offer.block_size = size;
         assert_eq!(Session::initiate(SID, &jid(ROMEO), offer).err(), expected, "{size}");

@@ -137,10 +137,13 @@ fn an_empty_security_element_is_read_for_the_driver_to_judge() {
 }
 
 #[test]
-fn a_block_size_of_0_cannot_be_answered() {
+fn a_block_size_of_less_than_64_cannot_be_answered() {
     let (_, mut responder) = pending(offer());
-    let answer = Acceptance::new(jid(JULIET), 0, security(BOTH));
-    assert_eq!(responder.accept(answer), Err(AcceptError::BlockSize));
+    for size in [0, 63] {
+        let answer = Acceptance::new(jid(JULIET), size, security(BOTH));
+        assert_eq!(responder.accept(answer), Err(AcceptError::BlockSize), "{size}");
+    }
+    assert_eq!(responder.accept(Acceptance::new(jid(JULIET), 64, security(BOTH))), Ok(()));
 }
 
 #[test]

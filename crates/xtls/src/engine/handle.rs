@@ -142,6 +142,12 @@ impl<'e> Tunnel<'e> {
 
     /// Ends the tunnel in order: what was written is delivered first, then every layer says goodbye. Before the tunnel is
     /// secured, this calls the session off.
+    ///
+    /// [`Event::Closed`](crate::Event::Closed) comes whatever the peer does: at the latest [`Timers::stall`] after it
+    /// acknowledged a block last, or, once nothing waits to be delivered, [`Timers::close`] after that.
+    ///
+    /// [`Timers::stall`]: crate::config::Timers::stall
+    /// [`Timers::close`]: crate::config::Timers::close
     pub fn close(&mut self, now: Instant) {
         self.act(now, (), tunnel::TunnelCore::close);
     }

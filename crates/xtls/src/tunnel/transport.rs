@@ -7,7 +7,7 @@ use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, ErrorOutcome, Handled,
     Request, Sent, Whitespace,
 };
-use xtls_jingle::{JingleCondition, Role, Session, SessionState};
+use xtls_jingle::{IbbTransport, JingleCondition, Role, Session, SessionState};
 use xtls_stanza::{Condition, StanzaError};
 use xtls_tls::{TlsErrorKind, WriteError, record_size_for_block, whole_records};
 
@@ -142,6 +142,7 @@ impl TunnelCore {
         let Some(session) = &self.negotiation.session else { return };
         let mut config = BytestreamConfig::default();
         config.outgoing_bytes = shared.config.send_buffer;
+        config.block_size_min = IbbTransport::MIN_BLOCK_SIZE;
         config.window_fixed = match shared.config.window {
             Window::Adaptive => None,
             Window::Fixed(blocks) => Some(blocks),

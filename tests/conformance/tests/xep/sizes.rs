@@ -8,10 +8,9 @@ use crate::common::{Said, Stage, kinds, payload, said, stage::texts};
 /// What no block size is.
 const BAD: [&str; 10] = ["0", "65536", "-1", "-4096", "+4096", "many", "4096.0", " 4096", "0x1000", ""];
 /// Those that are, with what becomes of them where 4096 is ours.
-const GOOD: [(&str, usize); 10] = [
-    ("1", 1),
-    ("3", 3),
-    ("4", 4),
+const GOOD: [(&str, usize); 9] = [
+    ("64", 64),
+    ("67", 67),
     ("4095", 4095),
     ("4096", 4096),
     ("32760", 4096),
@@ -20,6 +19,13 @@ const GOOD: [(&str, usize); 10] = [
     ("65535", 4096),
     ("1024", 1024),
 ];
+
+/// wire.md, "block size": those that would take too many stanzas.
+const SMALL: [&str; 4] = ["1", "3", "4", "63"];
+
+fn not_acceptable() -> Said {
+    (Condition::NotAcceptable, ErrorType::Cancel, None)
+}
 
 fn bad_request() -> Said {
     (Condition::BadRequest, ErrorType::Modify, None)
@@ -50,11 +56,12 @@ fn xep_0261_2_2_block_sizes_in_an_offer() {
         assert_eq!(stage.play(), []);
         assert_eq!(kinds(&stage.events()), ["Secured"], "{size}: the handshake goes in blocks of that size");
     }
-    for attribute in attributes() {
+    let small = SMALL.iter().map(|size| (format!("block-size='{size}'"), not_acceptable()));
+    for (attribute, expected) in attributes().into_iter().map(|attribute| (attribute, bad_request())).chain(small) {
         let mut stage = Stage::juliet();
         let offer = stage.initiate_with(&stage.peer_security()).replace("block-size='4096'", &attribute);
         let (answer, others) = stage.ask(&offer);
-        assert_eq!((said(&answer), others), (bad_request(), vec![]), "{attribute}");
+        assert_eq!((said(&answer), others), (expected, vec![]), "{attribute}");
         assert!(stage.events().is_empty());
     }
 }
@@ -73,6 +80,16 @@ fn xep_0261_2_2_block_sizes_in_an_answer() {
         requests.iter().for_each(|request| stage.ack(request));
         assert_eq!(stage.play(), []);
         assert_eq!(kinds(&stage.events()), ["Secured"], "{size}");
+    }
+    for size in SMALL {
+        let mut stage = Stage::romeo();
+        stage.engine_offers(TrustPolicy::Pinned);
+        let transport = format!("block-size='{size}' sid='{}'", stage.ibb_sid);
+        let (answer, others) = stage.ask(&stage.accept_over(&stage.peer_security(), &transport));
+        assert_eq!(said(&answer), not_acceptable(), "{size}");
+        // There is nothing else to wait for.
+        assert_eq!((others.len(), payload(&others[0]).attribute("action")), (1, Some("session-terminate")), "{size}");
+        assert_eq!(kinds(&stage.events()), ["Closed"], "{size}");
     }
     for size in BAD {
         let mut stage = Stage::romeo();
@@ -114,10 +131,11 @@ fn xep_0047_2_1_block_sizes_in_an_open() {
         assert_eq!(stage.play(), []);
         assert_eq!(kinds(&stage.events()), ["Secured"], "{size}");
     }
-    for attribute in attributes() {
+    let small = SMALL.iter().map(|size| (format!("block-size='{size}'"), not_acceptable()));
+    for (attribute, expected) in attributes().into_iter().map(|attribute| (attribute, bad_request())).chain(small) {
         let mut stage = accepted();
         let (answer, others) = stage.ask(&stage.open().replace("block-size='4096'", &attribute));
-        assert_eq!((said(&answer), others), (bad_request(), vec![]), "{attribute}");
+        assert_eq!((said(&answer), others), (expected, vec![]), "{attribute}");
         assert_eq!(stage.ask_fine(&stage.open()), [], "it can be opened still");
     }
 }

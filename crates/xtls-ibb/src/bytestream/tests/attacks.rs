@@ -129,7 +129,9 @@ fn m25_block_sizes_in_an_open_that_were_not_agreed() {
     };
     let refused = |condition| (Err(condition), BytestreamState::AwaitingOpen);
     assert_eq!(open("block-size='4096'"), (Ok(Handled::Opened), BytestreamState::Open));
-    assert_eq!(open("block-size='1'"), (Ok(Handled::Opened), BytestreamState::Open));
+    assert_eq!(open("block-size='64'"), (Ok(Handled::Opened), BytestreamState::Open));
+    assert_eq!(open("block-size='63'"), refused(Condition::NotAcceptable));
+    assert_eq!(open("block-size='1'"), refused(Condition::NotAcceptable));
     assert_eq!(open("block-size='4097'"), refused(Condition::ResourceConstraint));
     assert_eq!(open("block-size='65535'"), refused(Condition::ResourceConstraint));
     for wrong in ["block-size='0'", "block-size='65536'", "", "block-size='x'", "block-size='-4096'"] {

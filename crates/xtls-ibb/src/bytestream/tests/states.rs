@@ -115,6 +115,7 @@ const DATA: Result<Handled, BytestreamFault> = Ok(Handled::Data { bytes: 1 });
 const TOO_LARGE: BytestreamFault = BytestreamFault::BlockTooLarge { bytes: 9, block_size: 8 };
 const USED: BytestreamFault = BytestreamFault::SeqUsed { seq: 0, expected: 1 };
 const AHEAD: BytestreamFault = BytestreamFault::SeqAhead { seq: 2, expected: 1 };
+const BELOW: BytestreamFault = BytestreamFault::BlockSizeTooSmall { asked: 7, least: 8 };
 const ABOVE: BytestreamFault = BytestreamFault::BlockSizeAboveAgreed { asked: 9, agreed: 8 };
 
 /// The requests, in the order of the columns below.
@@ -123,7 +124,7 @@ fn requests() -> [(&'static str, Request<'static>); 13] {
     let malformed = |fault| Request::Malformed { sid: SID, fault };
     [
         ("open", Request::Open { sid: SID, block_size: 8 }),
-        ("open smaller", Request::Open { sid: SID, block_size: 1 }),
+        ("open too small", Request::Open { sid: SID, block_size: 7 }),
         ("open larger", Request::Open { sid: SID, block_size: 9 }),
         ("open without size", malformed(BytestreamFault::BlockSize)),
         ("open for messages", malformed(BytestreamFault::MessageStanzas)),
@@ -142,18 +143,18 @@ fn expected(situation: Situation) -> [Cell; 13] {
     let state = state_of(situation);
     let refused = |fault| (Err(fault), state);
     let ended = |fault| (Err(fault), BytestreamState::Closing);
-    let above = refused(ABOVE);
+    let [below, above] = [refused(BELOW), refused(ABOVE)];
     let [size, messages] = [refused(BytestreamFault::BlockSize), refused(BytestreamFault::MessageStanzas)];
     let other = refused(BytestreamFault::UnknownSid);
     match situation {
         Idle | AwaitingOpen | OpenQueued | OpenSent => {
             let early = refused(BytestreamFault::NotOpen);
-            [OPENED, OPENED, above, size, messages, early, early, early, early, early, early, CLOSED, other]
+            [OPENED, below, above, size, messages, early, early, early, early, early, early, CLOSED, other]
         }
         OpenSentThenClose => {
             let early = refused(BytestreamFault::NotOpen);
             let opened = (Ok(Handled::Opened), BytestreamState::Closing);
-            [opened, opened, above, size, messages, early, early, early, early, early, early, CLOSED, other]
+            [opened, below, above, size, messages, early, early, early, early, early, early, CLOSED, other]
         }
         OpenAsOpener | OpenAsAcceptor | CloseWaiting | CloseSent => {
             let again = refused(BytestreamFault::AlreadyOpen);

@@ -149,7 +149,7 @@ proptest! {
         window in prop::option::of(0..6_u16),
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let config = BytestreamConfig { window_fixed: window, ..BytestreamConfig::default() };
+        let config = BytestreamConfig { window_fixed: window, block_size_min: 1, ..BytestreamConfig::default() };
         let mut ends =
             [End::new(BytestreamRole::Opener, sizes.0.min(sizes.1), config), End::new(BytestreamRole::Acceptor, sizes.1, config)];
         let mut texts = [Vec::new(), Vec::new()];
