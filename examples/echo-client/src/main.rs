@@ -12,7 +12,10 @@
 #![allow(clippy::disallowed_methods, reason = "the embedder is where the clock is read")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "an embedder takes what it needs")]
 
-use std::time::{Instant, SystemTime};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Instant, SystemTime},
+};
 
 use futures::StreamExt as _;
 use tokio_xmpp::connect::{DnsConfig, StartTlsServerConnector};
@@ -37,8 +40,9 @@ const NODE: &str = "urn:xtls:examples:echo-client";
 /// What is decided once and outlives every login.
 struct Settings {
     identity: Identity,
-    /// Where a bot that is meant to stay would read and write a file: see `xtls::trust::TrustStore`.
-    trust: MemoryTrustStore,
+    /// Shared with the engine of each login, so that what one learns the next one knows. A bot that is meant to stay would
+    /// read and write a file: see `xtls::trust::TrustStore`.
+    trust: Arc<Mutex<MemoryTrustStore>>,
 }
 
 /// One login.
@@ -63,7 +67,7 @@ async fn main() -> Result<(), Failure> {
     println!("{}", identity.fingerprint_sha256());
     let mut trust = MemoryTrustStore::default();
     trust.pin(&peer, Pin::manual(Fingerprint::parse(None, fingerprint)?));
-    let settings = Settings { identity, trust };
+    let settings = Settings { identity, trust: Arc::new(Mutex::new(trust)) };
 
     let dns = match server {
         [address] => DnsConfig::Addr { addr: address.clone() },
@@ -126,7 +130,7 @@ impl Online {
         let mut config = Config::default();
         // Nothing else here speaks Jingle or in-band bytestreams.
         config.sole_handler = true;
-        let store = Box::new(settings.trust.clone());
+        let store = Box::new(Arc::clone(&settings.trust));
         let setup = Setup::new(local, store, seed()?, time_of_day()?).with_config(config);
         let engine = Engine::new(setup, Instant::now())?;
         let info = DiscoInfo::new(DiscoIdentity::new("client", "bot")).with_features(engine.features().iter().copied());
