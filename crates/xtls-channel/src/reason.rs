@@ -57,7 +57,7 @@ impl CloseReason {
         }
     }
 
-    /// Whether somebody could not be authenticated, or tried to get around that.
+    /// Whether authentication failed, or an attacker may have tried to get around it.
     #[must_use]
     pub fn is_security(&self) -> bool {
         match self {

@@ -12,7 +12,7 @@ use xtls_tls::{PeerCertificate, TlsParameters};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LinkEvent {
-    /// Between peers, receiving: somebody opened a stream. Decide with [`PeerLink::accept`](crate::PeerLink::accept) or
+    /// Between peers, receiving: a peer opened a stream. Decide with [`PeerLink::accept`](crate::PeerLink::accept) or
     /// [`PeerLink::refuse`](crate::PeerLink::refuse) within the question time.
     Incoming {
         /// Who it says it is: nothing is proven yet.
@@ -70,12 +70,12 @@ pub enum LinkEvent {
     },
     /// Another first-level child.
     Nonza(Element),
-    /// The peer sent a stanza in somebody else's name. It was dropped.
+    /// The peer sent a stanza in another entity's name. It was dropped.
     Impersonation {
         /// The address it claimed.
         from: String,
     },
-    /// The peer sent a stanza for somebody else. It was dropped.
+    /// The peer sent a stanza for another entity. It was dropped.
     Misaddressed {
         /// The address that it was for.
         to: String,

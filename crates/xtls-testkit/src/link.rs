@@ -310,7 +310,7 @@ impl LinkPair {
         self.with_store(side, |store| store.record(&peer).expect("it is in memory"))
     }
 
-    /// Puts somebody on the wire after one end. Each call gets what that end has sent since the last one.
+    /// Puts an attacker on the wire after one end. Each call gets what that end has sent since the last one.
     pub fn tamper(&mut self, side: Side, middle: impl FnMut(&mut Vec<u8>) + 'static) {
         self.middle[at(side)] = Some(Box::new(middle));
     }

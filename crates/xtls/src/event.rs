@@ -192,14 +192,14 @@ pub enum Event {
         /// The stanza.
         stanza: Element,
     },
-    /// The peer sent a stanza in somebody else's name. It was dropped.
+    /// The peer sent a stanza in another entity's name. It was dropped.
     Impersonation {
         /// The tunnel.
         id: TunnelId,
         /// The address it claimed.
         from: String,
     },
-    /// The peer sent a stanza for somebody else. It was dropped.
+    /// The peer sent a stanza for another entity. It was dropped.
     Misaddressed {
         /// The tunnel.
         id: TunnelId,

@@ -56,13 +56,13 @@ enum Call {
     Confirm,
 }
 
-/// A store that notes what it is asked, fails where it is told to, and lets somebody else write before a confirmation.
+/// A store that notes what it is asked, fails where it is told to, and lets another engine write before a confirmation.
 #[derive(Debug, Default)]
 struct Watched {
     memory: MemoryTrustStore,
     calls: Vec<Call>,
     fails: Option<(Call, usize)>,
-    /// What somebody else pins before the next confirmations, one each.
+    /// What another engine pins before the next confirmations, one each.
     meanwhile: Vec<Pin>,
 }
 

@@ -102,7 +102,7 @@ impl Trust {
         verified: &mut Verified,
         env: &mut Environment,
     ) -> Result<Option<StoreError>, Box<Fault>> {
-        /// Each turn needs somebody else to have written meanwhile.
+        /// Each turn needs another engine to have written meanwhile.
         const TURNS: usize = 4;
         for _ in 0..TURNS {
             let confirmed = Confirmed::new(method, verified.judged_by.clone(), verified.learn);

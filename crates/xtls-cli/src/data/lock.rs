@@ -25,7 +25,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::TimedOut`] when somebody else holds it for too long; else when the lock file cannot be made or
+    /// [`io::ErrorKind::TimedOut`] when another process holds it for too long; else when the lock file cannot be made or
     /// locked.
     pub(super) fn of(path: &Path, patience: Duration) -> io::Result<Self> {
         let until = clock::now() + patience;
@@ -48,7 +48,7 @@ pub(super) fn name_of(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Opens and locks the file; `None` while somebody else has it locked.
+/// Opens and locks the file; `None` while another process has it locked.
 #[cfg(unix)]
 fn try_lock(path: &Path) -> io::Result<Option<File>> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -64,7 +64,7 @@ fn try_lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Opens the file for nobody else to open; `None` while somebody else has done so.
+/// Opens the file so that no other process can; `None` while another process has it open so.
 #[cfg(windows)]
 fn try_lock(path: &Path) -> io::Result<Option<File>> {
     use std::os::windows::fs::OpenOptionsExt;

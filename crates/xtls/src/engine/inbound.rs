@@ -90,7 +90,7 @@ impl Engine {
             }
         }
         let sid = stanza.child("data", ns::IBB).and_then(|data| data.attribute("sid"));
-        let ours = sid.is_some_and(|sid| self.tunnels.is_bytestream(sid));
+        let ours = sid.is_some_and(|sid| self.tunnels.index().is_bytestream(sid));
         if ours { Disposition::Consumed } else { Disposition::NotOurs }
     }
 
@@ -144,13 +144,13 @@ impl Engine {
 
     fn handle_ibb(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {
         let sid = payload.attribute("sid").unwrap_or_default();
-        let Some(number) = self.tunnels.with_bytestream(sid, from).next() else {
+        let Some(number) = self.tunnels.index().with_bytestream(sid, from).next() else {
             let error = match payload.name() {
                 // XEP-0047 § 2.1: an unexpected bytestream is refused; § 2.2: data and close need an open one.
                 "open" => StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel),
                 _ => StanzaError::new(Condition::ItemNotFound),
             };
-            return self.nobodys(from, id, Answer::Error(error), self.tunnels.is_bytestream(sid));
+            return self.nobodys(from, id, Answer::Error(error), self.tunnels.index().is_bytestream(sid));
         };
         let answer = match Request::parse(payload) {
             Some(Ok(request)) => self
@@ -170,7 +170,7 @@ impl Engine {
 
     fn handle_jingle(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {
         let sid = payload.attribute("sid").unwrap_or_default();
-        let own = self.tunnels.with_session(sid, from);
+        let own = self.tunnels.index().with_session(sid, from);
         let jingle = match Jingle::parse_with(payload, &self.shared.dialect) {
             Some(Ok(jingle)) => jingle,
             Some(Err(malformed)) => {
@@ -197,7 +197,7 @@ impl Engine {
         // nothing else.
         if jingle.action != Action::SessionInitiate {
             let error = JingleCondition::UnknownSession.stanza_error(jingle.version);
-            return self.nobodys(from, id, Answer::Error(error), self.tunnels.is_session(sid));
+            return self.nobodys(from, id, Answer::Error(error), self.tunnels.index().is_session(sid));
         }
         let Ok(peer) = FullJid::new(from) else {
             return self.nobodys(from, id, Answer::Error(Condition::ServiceUnavailable.into()), false);
@@ -216,7 +216,7 @@ impl Engine {
 
     /// A stanza's `from` as RFC 7622 normalises it. It nearly always is already, and then costs nothing.
     fn normalised<'f>(&self, from: &'f str) -> Cow<'f, str> {
-        if self.tunnels.count_with_peer(from) > 0 {
+        if self.tunnels.index().count_with_peer(from) > 0 {
             return Cow::Borrowed(from);
         }
         match Jid::new(from) {

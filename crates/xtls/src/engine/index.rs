@@ -7,9 +7,8 @@ use std::{
     time::Instant,
 };
 
-use xtls_stanza::jid::BareJid;
-
 use xtls_channel::{Deadline, Timer};
+use xtls_stanza::jid::BareJid;
 
 use crate::tunnel::TunnelCore;
 
@@ -61,9 +60,9 @@ impl Index {
         self.peers.count(address)
     }
 
-    /// The tunnels with this peer that hold a session of this sid.
-    pub(super) fn with_session(&self, sid: &str, peer: &str) -> impl Iterator<Item = u64> {
-        self.sessions.get(sid, peer)
+    /// The tunnel with this peer that holds a session of this sid: the oldest, should there be two.
+    pub(super) fn with_session(&self, sid: &str, peer: &str) -> Option<u64> {
+        self.sessions.get(sid, peer).next()
     }
 
     /// Whether anybody's session has this sid.
@@ -71,7 +70,7 @@ impl Index {
         self.sessions.is_held(sid)
     }
 
-    /// The tunnels with this peer that hold a bytestream of this sid.
+    /// The tunnels with this peer that hold a bytestream of this sid; there is one but for a moment.
     pub(super) fn with_bytestream(&self, sid: &str, peer: &str) -> impl Iterator<Item = u64> {
         self.bytestreams.get(sid, peer)
     }
@@ -87,7 +86,7 @@ impl Index {
     }
 
     /// The first deadline of all.
-    pub(super) fn next(&self) -> Option<Deadline> {
+    pub(super) fn next_deadline(&self) -> Option<Deadline> {
         self.deadlines.first_key_value().map(|((at, _), timer)| Deadline::new(*at, *timer))
     }
 

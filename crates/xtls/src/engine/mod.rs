@@ -181,7 +181,7 @@ impl Engine {
             Some(since) => Some(self.suspension_deadline(since)),
             None => self.probing.deadline().map(|at| Deadline::new(at, Timer::Answer)),
         };
-        self.tunnels.next_deadline().into_iter().chain(own).min_by_key(|deadline| deadline.at)
+        self.tunnels.index().next_deadline().into_iter().chain(own).min_by_key(|deadline| deadline.at)
     }
 
     /// A tunnel, to be used; `None` when the id is another engine's or the tunnel has ended.

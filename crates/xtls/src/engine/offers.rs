@@ -37,7 +37,7 @@ enum Conflict {
 }
 
 impl Engine {
-    /// A session-initiate from somebody who has no session of that sid with us.
+    /// A session-initiate from a peer that has no session of that sid with us.
     pub(super) fn handle_offer(&mut self, id: &str, peer: FullJid, jingle: &Jingle) -> Disposition {
         match self.admit(&peer, jingle) {
             Admission::Ring(admitted) => {
@@ -69,8 +69,8 @@ impl Engine {
         let leaves = usize::from(loser.is_some());
         let config = &self.shared.config;
         let is_full = self.tunnels.len() - leaves >= config.tunnels
-            || self.tunnels.count_with_peer(peer.as_str()) - leaves >= config.tunnels_per_peer;
-        if self.tunnels.with_bytestream(session.ibb_sid(), peer.as_str()).any(|number| Some(number) != loser) {
+            || self.tunnels.index().count_with_peer(peer.as_str()) - leaves >= config.tunnels_per_peer;
+        if self.tunnels.index().with_bytestream(session.ibb_sid(), peer.as_str()).any(|number| Some(number) != loser) {
             // Two bytestreams of one peer under one sid could not be told apart.
             Admission::Answer(Answer::Error(StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel)))
         } else if let Conflict::Refuse(answer) = conflict {

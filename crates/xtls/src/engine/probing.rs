@@ -249,7 +249,7 @@ impl Engine {
             // What cannot be read is as good as unknown.
             let record = self.shared.env.record(peer).unwrap_or_default();
             // An offer that is not decided on makes nobody known: anybody can make one.
-            !record.pins.is_empty() || record.secured_before() || self.tunnels.is_usable_with(peer)
+            !record.pins.is_empty() || record.secured_before() || self.tunnels.index().is_usable_with(peer)
         };
         match self.shared.config.answer_offers {
             AnswerOffers::Never => false,

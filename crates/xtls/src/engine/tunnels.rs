@@ -9,11 +9,7 @@ use std::{
     time::Instant,
 };
 
-use xtls_stanza::jid::BareJid;
-
 use super::index::{Index, Keys};
-use xtls_channel::Deadline;
-
 use crate::tunnel::TunnelCore;
 
 /// The tunnels of an engine.
@@ -101,43 +97,14 @@ impl Tunnels {
         Some(number)
     }
 
+    /// What tells where a tunnel is without a look at any.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// The tunnels with the peer of this address, in the order of their creation.
     pub(super) fn with_peer(&self, address: &str) -> Vec<u64> {
         self.index.with_peer(address).collect()
-    }
-
-    pub(super) fn count_with_peer(&self, address: &str) -> usize {
-        self.index.count_with_peer(address)
-    }
-
-    /// The tunnel with this peer that holds a session of this sid: the oldest, should there be two.
-    pub(super) fn with_session(&self, sid: &str, peer: &str) -> Option<u64> {
-        self.index.with_session(sid, peer).next()
-    }
-
-    /// Whether anybody's session has this sid.
-    pub(super) fn is_session(&self, sid: &str) -> bool {
-        self.index.is_session(sid)
-    }
-
-    /// The tunnels with this peer that hold a bytestream of this sid; there is one but for a moment.
-    pub(super) fn with_bytestream(&self, sid: &str, peer: &str) -> impl Iterator<Item = u64> {
-        self.index.with_bytestream(sid, peer)
-    }
-
-    /// Whether anybody's bytestream has this sid.
-    pub(super) fn is_bytestream(&self, sid: &str) -> bool {
-        self.index.is_bytestream(sid)
-    }
-
-    /// Whether there is a tunnel that can be used with this account.
-    pub(super) fn is_usable_with(&self, account: &BareJid) -> bool {
-        self.index.is_usable_with(account)
-    }
-
-    /// The first deadline of all.
-    pub(super) fn next_deadline(&self) -> Option<Deadline> {
-        self.index.next()
     }
 
     /// The tunnels whose deadlines have run out, in the order of their creation.

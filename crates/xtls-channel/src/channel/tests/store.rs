@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The attempts of somebody who has used up all guesses.
+/// The attempts of a peer that has used up all guesses.
 fn used_up() -> Attempts {
     Attempts { failed: 3, last: time(UNIX) }
 }
