@@ -45,6 +45,9 @@ fn p21_one_stanza_of_a_stranger_costs_a_small_multiple_of_its_bytes() {
         let stanza = offer("mallory@verona.lit/street", action, &description);
         let peak = delivered(&mut world, juliet, &stanza).bytes_max;
         assert!(peak <= (FACTOR * stanza.len()) as u64, "{action}: {peak} bytes for {}", stanza.len());
+        world.run();
+        // As text the description would have 256 MB, far more than `Description::MAX_BYTES`.
+        assert!(world.take_events(juliet).is_empty(), "{action}");
     }
 }
 

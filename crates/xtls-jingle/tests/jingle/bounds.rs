@@ -222,7 +222,7 @@ fn requests_of_the_peer_make_nothing_grow() {
 
 /// One namespace, declared once and used by thousands of elements: as text it is a thousand times what came.
 #[test]
-fn p21_a_description_is_held_once_and_measured_as_it_would_be_written() {
+fn p21_a_description_holds_no_more_than_what_came_and_its_copies_are_one() {
     let initiate = |ns: usize, elements: usize| {
         format!(
             "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='s'><content>\
