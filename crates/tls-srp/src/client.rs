@@ -1,7 +1,6 @@
 //! The client's half of the handshake (RFC 5054 § 2.2).
 
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
 
 use crate::alert::AlertDescription;
 use crate::config::ClientConfig;
@@ -12,7 +11,8 @@ use crate::message::{self, ClientHello, ClientKeyExchange, HandshakeType, Messag
 use crate::prf::{MasterSecret, RANDOM, Side, VERIFY_DATA};
 use crate::record::{Opener, Sealer};
 use crate::session::{Common, Role};
-use crate::srp::{ClientExchange, IllegalPublicValue, PRIVATE_VALUE, PrivateKey, PrivateValue, PublicValue};
+use crate::srp::{ClientExchange, IllegalPublicValue, PrivateKey, PrivateValue, PublicValue};
+use crate::wipe::wiped;
 
 pub(crate) struct Client {
     config: Option<ClientConfig>,
@@ -238,8 +238,8 @@ fn exchange(
     salt: &[u8],
     public: &PublicValue,
 ) -> Result<ClientExchange, Error> {
-    let mut a: PrivateValue = Zeroizing::new([0; PRIVATE_VALUE]);
-    common.random.fill(&mut *a)?;
+    let mut a: PrivateValue = wiped();
+    common.random.fill(a.as_mut_slice())?;
     let x = PrivateKey::new(salt, credentials);
     let exchange = ClientExchange::new(group.parameters(), &x, &a, public)?;
     exchange.ok_or(Error::RandomFailed)

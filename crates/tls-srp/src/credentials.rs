@@ -1,9 +1,13 @@
 //! RFC 5054 § 2.3 (Text Preparation): user name and password as both sides must spell them.
 
-use std::borrow::Cow;
+mod saslprep;
+
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+use crate::wipe;
+use saslprep::{Unprepared, saslprep};
 
 /// The longest user name, in bytes of UTF-8 after preparation: `srp_I<1..2^8-1>` (RFC 5054 § 2.8.1).
 pub const MAX_USERNAME: usize = 255;
@@ -43,17 +47,19 @@ impl Credentials {
     /// refuses: control characters, code points that Unicode 3.2 had not assigned (emoji among them), or text that mixes
     /// directions.
     pub fn new(username: &str, password: &str) -> Result<Self, CredentialsError> {
-        let username = prepare(username).ok_or(CredentialsError::UsernameProhibited)?;
-        let password = prepare(password).ok_or(CredentialsError::PasswordProhibited)?;
-        match username.len() {
-            0 => return Err(CredentialsError::UsernameEmpty),
-            1..=MAX_USERNAME => {}
-            _ => return Err(CredentialsError::UsernameTooLong),
+        let username = saslprep(username, MAX_USERNAME).map_err(|error| match error {
+            Unprepared::Prohibited => CredentialsError::UsernameProhibited,
+            Unprepared::TooLong => CredentialsError::UsernameTooLong,
+        })?;
+        if username.is_empty() {
+            return Err(CredentialsError::UsernameEmpty);
         }
-        match password.len() {
-            0 => return Err(CredentialsError::PasswordEmpty),
-            1..=MAX_PASSWORD => {}
-            _ => return Err(CredentialsError::PasswordTooLong),
+        let password = wipe::records(|| saslprep(password, MAX_PASSWORD)).map_err(|error| match error {
+            Unprepared::Prohibited => CredentialsError::PasswordProhibited,
+            Unprepared::TooLong => CredentialsError::PasswordTooLong,
+        })?;
+        if password.is_empty() {
+            return Err(CredentialsError::PasswordEmpty);
         }
         Ok(Self { username: username.as_str().to_owned(), password })
     }
@@ -66,14 +72,6 @@ impl Credentials {
 
     pub(crate) fn password(&self) -> &str {
         &self.password
-    }
-}
-
-fn prepare(text: &str) -> Option<Zeroizing<String>> {
-    match stringprep::saslprep(text) {
-        Ok(Cow::Borrowed(prepared)) => Some(Zeroizing::new(prepared.to_owned())),
-        Ok(Cow::Owned(prepared)) => Some(Zeroizing::new(prepared)),
-        Err(_) => None,
     }
 }
 

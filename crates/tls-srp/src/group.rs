@@ -9,7 +9,7 @@ use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, Odd};
 use sha1::{Digest, Sha1};
 
-pub(crate) use power::Comb;
+pub(crate) use power::{Comb, power};
 
 /// A group of RFC 5054 appendix A.
 ///

@@ -16,6 +16,7 @@ mod server;
 mod session;
 mod srp;
 mod suite;
+mod wipe;
 
 pub use alert::AlertDescription;
 pub use api::{ClientSession, ServerSession};

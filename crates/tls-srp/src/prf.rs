@@ -1,17 +1,22 @@
 //! RFC 5246 §§ 5, 6.3, 7.4.9, RFC 7627 § 4 and RFC 5705 § 4: everything that is derived from the premaster secret.
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{HmacReset, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::{Zeroize, Zeroizing};
+use sha2::digest::FixedOutputReset;
+use zeroize::Zeroizing;
 
 use crate::record::WriteKeys;
 use crate::suite::CipherSuite;
+use crate::wipe::{Wiped, wiped};
 
 /// Bytes of verify_data (RFC 5246 § 7.4.9).
 pub(crate) const VERIFY_DATA: usize = 12;
 
 /// Bytes of each hello random.
 pub(crate) const RANDOM: usize = 32;
+
+/// Bytes of SHA-256.
+const HASH: usize = 32;
 
 const MASTER_SECRET: &[u8] = b"extended master secret";
 const KEY_EXPANSION: &[u8] = b"key expansion";
@@ -20,26 +25,26 @@ const SERVER_FINISHED: &[u8] = b"server finished";
 
 /// `PRF(secret, label, seed)` of RFC 5246 § 5, with SHA-256; `seed` is given in parts.
 fn prf(secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
-    let keyed = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
-    let absorb = |mut mac: Hmac<Sha256>| {
-        mac.update(label);
-        for part in seed {
-            mac.update(part);
-        }
-        mac
-    };
-    let mut a = absorb(keyed.clone()).finalize().into_bytes();
-    for chunk in out.chunks_mut(32) {
-        let mut mac = keyed.clone();
-        mac.update(&a);
-        let mut block = absorb(mac).finalize().into_bytes();
+    let mut mac = HmacReset::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    let mut a = Zeroizing::new([0; HASH]);
+    absorb(&mut mac, label, seed);
+    mac.finalize_into_reset((&mut *a).into());
+    let mut block = Zeroizing::new([0; HASH]);
+    for chunk in out.chunks_mut(HASH) {
+        mac.update(a.as_slice());
+        absorb(&mut mac, label, seed);
+        mac.finalize_into_reset((&mut *block).into());
         chunk.copy_from_slice(&block[..chunk.len()]);
-        block.zeroize();
-        let next = keyed.clone().chain_update(a).finalize().into_bytes();
-        a.zeroize();
-        a = next;
+        mac.update(a.as_slice());
+        mac.finalize_into_reset((&mut *a).into());
     }
-    a.zeroize();
+}
+
+fn absorb(mac: &mut HmacReset<Sha256>, label: &[u8], seed: &[&[u8]]) {
+    mac.update(label);
+    for part in seed {
+        mac.update(part);
+    }
 }
 
 /// Whose Finished or whose keys.
@@ -52,7 +57,7 @@ pub(crate) enum Side {
 /// The master secret and the two hello randoms: all that later derivations need.
 #[derive(Clone)]
 pub(crate) struct MasterSecret {
-    secret: Zeroizing<[u8; 48]>,
+    secret: Wiped<48>,
     client_random: [u8; RANDOM],
     server_random: [u8; RANDOM],
 }
@@ -65,8 +70,8 @@ impl MasterSecret {
         client_random: [u8; RANDOM],
         server_random: [u8; RANDOM],
     ) -> Self {
-        let mut secret = Zeroizing::new([0; 48]);
-        prf(premaster, MASTER_SECRET, &[session_hash], &mut *secret);
+        let mut secret: Wiped<48> = wiped();
+        prf(premaster, MASTER_SECRET, &[session_hash], secret.as_mut_slice());
         Self { secret, client_random, server_random }
     }
 
@@ -75,7 +80,7 @@ impl MasterSecret {
         let key = suite.key_length();
         let mut block = Zeroizing::new(vec![0; 2 * (WriteKeys::MAC + key)]);
         let seed = [self.server_random.as_slice(), &self.client_random];
-        prf(&*self.secret, KEY_EXPANSION, &seed, &mut block);
+        prf(self.secret.as_slice(), KEY_EXPANSION, &seed, &mut block);
         let (macs, keys) = block.split_at(2 * WriteKeys::MAC);
         let (client_mac, server_mac) = macs.split_at(WriteKeys::MAC);
         let (client_key, server_key) = keys.split_at(key);
@@ -89,7 +94,7 @@ impl MasterSecret {
             Side::Server => SERVER_FINISHED,
         };
         let mut out = [0; VERIFY_DATA];
-        prf(&*self.secret, label, &[handshake_hash], &mut out);
+        prf(self.secret.as_slice(), label, &[handshake_hash], &mut out);
         out
     }
 
@@ -97,11 +102,11 @@ impl MasterSecret {
     pub(crate) fn export(&self, label: &[u8], context: Option<(u16, &[u8])>, out: &mut [u8]) {
         let randoms: [&[u8]; 2] = [&self.client_random, &self.server_random];
         match context {
-            None => prf(&*self.secret, label, &randoms, out),
+            None => prf(self.secret.as_slice(), label, &randoms, out),
             Some((length, context)) => {
                 let length = length.to_be_bytes();
                 let seed = [randoms[0], randoms[1], &length, context];
-                prf(&*self.secret, label, &seed, out);
+                prf(self.secret.as_slice(), label, &seed, out);
             }
         }
     }

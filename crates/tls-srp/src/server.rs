@@ -1,7 +1,5 @@
 //! The server's half of the handshake (RFC 5054 § 2.2).
 
-use zeroize::Zeroizing;
-
 use crate::alert::AlertDescription;
 use crate::client::check_finished;
 use crate::config::ServerConfig;
@@ -13,7 +11,8 @@ use crate::prf::{MasterSecret, RANDOM, Side};
 use crate::random::{Random, RandomFailed};
 use crate::record::{Opener, Sealer};
 use crate::session::{Common, Role};
-use crate::srp::{PRIVATE_VALUE, PrivateKey, PrivateValue, PublicValue, ServerExchange};
+use crate::srp::{PrivateKey, PrivateValue, PublicValue, ServerExchange};
+use crate::wipe::wiped;
 
 /// Bytes of the salt. RFC 5054 § 2.8.2 allows 1 to 255.
 const SALT: usize = 16;
@@ -81,7 +80,7 @@ impl Server {
     fn client_key_exchange(
         common: &mut Common,
         (client_random, server): ([u8; RANDOM], ServerHello),
-        exchange: ServerExchange,
+        exchange: &ServerExchange,
         message: Message<'_>,
     ) -> Result<State, Error> {
         let client = ClientKeyExchange::read(message.body)?;
@@ -136,7 +135,7 @@ impl Role for Server {
         self.state = match (std::mem::replace(&mut self.state, State::Over), message.kind) {
             (State::ClientHello, Kind::ClientHello) => self.client_hello(common, message, out)?,
             (State::ClientKeyExchange { client_random, server, exchange }, Kind::ClientKeyExchange) => {
-                Self::client_key_exchange(common, (client_random, server), *exchange, message)?
+                Self::client_key_exchange(common, (client_random, server), &exchange, message)?
             }
             (State::Finished { sealer, master }, Kind::Finished) => {
                 Self::finished(common, sealer, master, message, out)?
@@ -173,7 +172,6 @@ impl Role for Server {
     }
 }
 
-/// RFC 5054 § 2.5.3, with a fresh b.
 /// A fresh salt. It never begins with a zero: OpenSSL takes the salt for a number, and its client would hash it without
 /// leading zeros and so fail with the right password, once in 256 times.
 fn new_salt(random: &mut dyn Random) -> Result<[u8; SALT], RandomFailed> {
@@ -183,9 +181,10 @@ fn new_salt(random: &mut dyn Random) -> Result<[u8; SALT], RandomFailed> {
     Ok(salt)
 }
 
+/// RFC 5054 § 2.5.3, with a fresh b.
 fn exchange(common: &mut Common, user: &Credentials, group: Group, salt: &[u8]) -> Result<ServerExchange, Error> {
-    let mut b: PrivateValue = Zeroizing::new([0; PRIVATE_VALUE]);
-    common.random.fill(&mut *b)?;
+    let mut b: PrivateValue = wiped();
+    common.random.fill(b.as_mut_slice())?;
     let x = PrivateKey::new(salt, user);
     ServerExchange::new(group.parameters(), x, b).ok_or(Error::RandomFailed)
 }

@@ -11,6 +11,7 @@ use crate::error::{ExportError, Truncated, WriteError};
 use crate::message::{HandshakeType, Message};
 use crate::prf;
 use crate::record::{ContentType, Expect, Header};
+use crate::wipe;
 
 pub(crate) use common::{Common, MAX_RECORD, MIN_RECORD};
 pub(crate) use joiner::Joiner;
@@ -69,6 +70,12 @@ impl<R: Role> Session<R> {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        let handshaking = !self.common.is_connected();
+        let work = || self.read_or_fail(records, plaintext, out);
+        if handshaking { wipe::handshake(work) } else { wipe::records(work) }
+    }
+
+    fn read_or_fail(&mut self, records: &[u8], plaintext: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Error> {
         self.try_read(records, plaintext, out).inspect_err(|error| {
             // After close_notify nothing more is written (RFC 5246 § 7.2.1).
             if let (Some(alert), false) = (error.alert(), self.common.closed_by_us) {
@@ -242,7 +249,8 @@ impl<R: Role> Session<R> {
             return Err(WriteError::KeyExhausted);
         }
         let before = out.len();
-        self.common.send(ContentType::ApplicationData, plaintext, out).map_err(|failed| {
+        let sent = wipe::records(|| self.common.send(ContentType::ApplicationData, plaintext, out));
+        sent.map_err(|failed| {
             out.truncate(before);
             self.fail(failed.into());
             WriteError::RandomFailed
@@ -255,7 +263,8 @@ impl<R: Role> Session<R> {
         }
         if self.started {
             let alert = AlertDescription::CloseNotify;
-            if let Err(failed) = self.common.alert(AlertLevel::Warning, alert, out) {
+            let sent = wipe::records(|| self.common.alert(AlertLevel::Warning, alert, out));
+            if let Err(failed) = sent {
                 return self.fail(failed.into());
             }
         }
@@ -285,7 +294,8 @@ impl<R: Role> Session<R> {
             }
         };
         let master = self.common.master.as_ref();
-        master.ok_or(ExportError::NotConnected)?.export(label, context, out);
+        let master = master.ok_or(ExportError::NotConnected)?;
+        wipe::records(|| master.export(label, context, out));
         Ok(())
     }
 

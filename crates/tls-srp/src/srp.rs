@@ -14,7 +14,8 @@ use sha1::{Digest, Sha1};
 use zeroize::Zeroizing;
 
 use crate::credentials::Credentials;
-use crate::group::Parameters;
+use crate::group::{Parameters, power};
+use crate::wipe::{Wiped, wiped};
 
 /// Bytes of a and b: "SHOULD be at least 256 bits" (RFC 5054 §§ 2.5.3, 2.5.4).
 pub(crate) const PRIVATE_VALUE: usize = 32;
@@ -22,11 +23,11 @@ pub(crate) const PRIVATE_VALUE: usize = 32;
 /// Bytes of x and u: one SHA-1.
 const HASH: usize = 20;
 
-/// The width in which a + u·x is computed, and the bits that it can really have: (2^160 - 1)^2 + 2^256 - 1 < 2^321.
+/// The width in bits in which a + u·x is computed, and the bytes that it can really have: (2^160 - 1)^2 + 2^256 - 1 < 2^321.
 const EXPONENT_PRECISION: u32 = 384;
-const EXPONENT_BITS: u32 = 321;
+const EXPONENT: usize = 321_usize.div_ceil(8);
 
-pub(crate) type PrivateValue = Zeroizing<[u8; PRIVATE_VALUE]>;
+pub(crate) type PrivateValue = Wiped<PRIVATE_VALUE>;
 pub(crate) type Premaster = Zeroizing<Vec<u8>>;
 
 /// A or B is not one that an honest peer sends.
@@ -35,31 +36,31 @@ pub(crate) struct IllegalPublicValue;
 
 /// `x = SHA1(s | SHA1(I | ":" | P))` (RFC 5054 § 2.4).
 #[derive(Clone)]
-pub(crate) struct PrivateKey(Zeroizing<[u8; HASH]>);
+pub(crate) struct PrivateKey(Wiped<HASH>);
 
 impl PrivateKey {
     pub(crate) fn new(salt: &[u8], credentials: &Credentials) -> Self {
-        let mut inner = Zeroizing::new([0; HASH]);
+        let mut inner: Wiped<HASH> = wiped();
         Sha1::new()
             .chain_update(credentials.username())
             .chain_update(":")
             .chain_update(credentials.password())
-            .finalize_into((&mut *inner).into());
-        let mut x = Zeroizing::new([0; HASH]);
-        Sha1::new().chain_update(salt).chain_update(*inner).finalize_into((&mut *x).into());
+            .finalize_into((&mut **inner).into());
+        let mut x: Wiped<HASH> = wiped();
+        Sha1::new().chain_update(salt).chain_update(inner.as_slice()).finalize_into((&mut **x).into());
         Self(x)
     }
 
     /// `v = g^x % N` (RFC 5054 § 2.4), and not v but k·v, as v is used for nothing else.
     fn k_times_verifier(&self, group: &Parameters) -> Zeroizing<BoxedMontyForm> {
-        let v = Zeroizing::new(group.power_of_g(&*self.0));
+        let v = Zeroizing::new(group.power_of_g(self.0.as_slice()));
         Zeroizing::new(group.k().mul(&v))
     }
 
     /// `u·x`, exactly: it is an exponent, so it is never reduced modulo N.
     fn times(&self, u: &Scrambler) -> Zeroizing<BoxedUint> {
         let half = EXPONENT_PRECISION / 2;
-        let x = Zeroizing::new(fixed(&*self.0, half));
+        let x = Zeroizing::new(fixed(self.0.as_slice(), half));
         Zeroizing::new(x.concatenating_mul(fixed(&u.0, half)))
     }
 }
@@ -138,16 +139,18 @@ impl ClientExchange {
         b_public: &PublicValue,
     ) -> Result<Option<Self>, IllegalPublicValue> {
         count_exchange();
-        let Some(public) = PublicValue::new(group.power_of_g(&**a).retrieve(), group) else {
+        let Some(public) = PublicValue::new(group.power_of_g(a.as_slice()).retrieve(), group) else {
             return Ok(None);
         };
         let u = Scrambler::new(&public, b_public)?;
         // The subtraction is modulo N, so it is never negative.
         let base = b_public.montgomery(group).sub(&x.k_times_verifier(group));
         let base = Zeroizing::new(base);
-        let a = Zeroizing::new(fixed(&**a, EXPONENT_PRECISION));
+        let a = Zeroizing::new(fixed(a.as_slice(), EXPONENT_PRECISION));
         let exponent = Zeroizing::new(a.wrapping_add(&*x.times(&u)));
-        let secret = Zeroizing::new(base.pow_bounded_exp(&exponent, EXPONENT_BITS));
+        let exponent = Zeroizing::new(exponent.to_be_bytes());
+        let unused = exponent.len() - EXPONENT;
+        let secret = Zeroizing::new(power(&base, &exponent[unused..]));
         Ok(Some(Self { public, premaster: premaster(&secret) }))
     }
 }
@@ -165,8 +168,8 @@ impl ServerExchange {
     pub(crate) fn new(group: &'static Parameters, x: PrivateKey, b: PrivateValue) -> Option<Self> {
         count_exchange();
         // With g^b an eavesdropper could subtract k*v from B, and try passwords on it.
-        let power = Zeroizing::new(group.power_of_g(&*b));
-        let public = x.k_times_verifier(group).add(&power).retrieve();
+        let g_to_b = Zeroizing::new(group.power_of_g(b.as_slice()));
+        let public = x.k_times_verifier(group).add(&g_to_b).retrieve();
         Some(Self { public: PublicValue::new(public, group)?, group, x, b })
     }
 
@@ -182,15 +185,14 @@ impl ServerExchange {
     ///
     /// The password is at hand, so v^u is computed as g^(u·x), for which there is a table. With a stored verifier it would be
     /// `v.pow(u)`.
-    pub(crate) fn premaster(self, a: &PublicValue) -> Result<Premaster, IllegalPublicValue> {
+    pub(crate) fn premaster(&self, a: &PublicValue) -> Result<Premaster, IllegalPublicValue> {
         count_exchange();
         let u = Scrambler::new(a, &self.public)?;
         let exponent = Zeroizing::new(self.x.times(&u).to_be_bytes());
         let unused = exponent.len() - 2 * HASH;
-        let power = Zeroizing::new(self.group.power_of_g(&exponent[unused..]));
-        let base = Zeroizing::new(a.montgomery(self.group).mul(&power));
-        let b = Zeroizing::new(fixed(&*self.b, 256));
-        let secret = Zeroizing::new(base.pow(&b));
+        let v_to_u = Zeroizing::new(self.group.power_of_g(&exponent[unused..]));
+        let base = Zeroizing::new(a.montgomery(self.group).mul(&v_to_u));
+        let secret = Zeroizing::new(power(&base, self.b.as_slice()));
         Ok(premaster(&secret))
     }
 }

@@ -7,6 +7,8 @@ mod fsm;
 mod handshake;
 mod hello;
 mod hostile;
+#[cfg(target_os = "linux")]
+mod memory;
 mod recorded;
 mod records;
 mod secrets;

@@ -1,8 +1,8 @@
-//! Powers of g in constant time, from a table of g alone.
+//! Powers in constant time: of g from a table that is made once, of other numbers from one that is made and wiped.
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
 use crypto_bigint::{BoxedUint, CtAssign, CtEq, MontyForm, MontyMultiplier};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The most bytes an exponent may have: u·x, 320 bits, is the longest one.
 pub(crate) const MAX_EXPONENT: usize = 40;
@@ -70,6 +70,30 @@ impl Comb {
         entry.zeroize();
         result
     }
+}
+
+/// `base` to the power of `exponent`, which is big-endian, in constant time for its length.
+///
+/// [`BoxedMontyForm::pow`] does the same, but leaves its table of powers in memory that it frees. Passwords can be tried on
+/// the client's base, B - k·g^x, and on the server's, A·v^u.
+pub(crate) fn power(base: &BoxedMontyForm, exponent: &[u8]) -> BoxedMontyForm {
+    let params = base.params();
+    let mut multiplier = <BoxedMontyForm as MontyForm>::Multiplier::from(params);
+    let mut entry = Zeroizing::new(BoxedMontyForm::one(params));
+    let row: Zeroizing<[BoxedUint; DIGITS]> = Zeroizing::new(std::array::from_fn(|_| {
+        let power = entry.as_montgomery().clone();
+        multiplier.mul_assign(&mut entry, base);
+        power
+    }));
+    let mut result = BoxedMontyForm::one(params);
+    for digit in exponent.iter().flat_map(|byte| [byte >> 4, byte & 0xF]) {
+        for _ in 0..4 {
+            multiplier.square_assign(&mut result);
+        }
+        select(&row, digit, entry.as_montgomery_mut());
+        multiplier.mul_assign(&mut result, &entry);
+    }
+    result
 }
 
 /// Digit `place` of two big-endian bytes; place 0 is the lowest.

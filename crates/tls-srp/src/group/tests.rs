@@ -56,6 +56,7 @@ fn comb_agrees_with_the_plain_power() {
             for exponent in [vec![0; length], vec![0xFF; length], one, top, patterned] {
                 let expected = g.pow(&BoxedUint::from_be_slice_vartime(&exponent));
                 assert_eq!(parameters.power_of_g(&exponent), expected);
+                assert_eq!(super::power(&g, &exponent), expected);
             }
         }
     }

@@ -5,8 +5,9 @@
 
 use aes::cipher::{Array, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
 use aes::{Aes128Dec, Aes128Enc, Aes256Dec, Aes256Enc};
-use hmac::{Hmac, Mac};
+use hmac::{HmacReset, Mac};
 use sha1::Sha1;
+use sha1::digest::FixedOutputReset;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -14,6 +15,7 @@ use super::{ContentType, HEADER, Header, MAX_PLAINTEXT};
 use crate::error::{Error, PeerMisbehaved};
 use crate::random::{Random, RandomFailed};
 use crate::suite::CipherSuite;
+use crate::wipe::{Wiped, wiped};
 
 /// The most records, and the most bytes of plaintext, that one key protects: 2^32 and 2^36.
 ///
@@ -36,7 +38,7 @@ type Block = [u8; BLOCK];
 /// The keys of one direction (RFC 5246 § 6.3).
 pub(crate) struct WriteKeys {
     suite: CipherSuite,
-    mac: Zeroizing<[u8; MAC]>,
+    mac: Wiped<MAC>,
     key: Zeroizing<Vec<u8>>,
 }
 
@@ -44,15 +46,18 @@ impl WriteKeys {
     pub(crate) const MAC: usize = MAC;
 
     pub(crate) fn new(suite: CipherSuite, mac: &[u8], key: &[u8]) -> Self {
-        let mut keys = Self { suite, mac: Zeroizing::new([0; MAC]), key: Zeroizing::new(key.to_vec()) };
+        let mut keys = Self { suite, mac: wiped(), key: Zeroizing::new(key.to_vec()) };
         keys.mac.copy_from_slice(mac);
         keys
     }
 
-    fn hmac(&self) -> Hmac<Sha1> {
-        Hmac::new_from_slice(&*self.mac).expect("HMAC takes keys of any length")
+    fn hmac(&self) -> Keyed {
+        Box::new(HmacReset::new_from_slice(self.mac.as_slice()).expect("HMAC takes keys of any length"))
     }
 }
+
+/// HMAC with its key, used over and over: a copy for each record would be one more to wipe.
+type Keyed = Box<HmacReset<Sha1>>;
 
 /// How much the keys of one direction have been used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,12 +78,13 @@ fn count(bytes: usize) -> u64 {
 }
 
 /// RFC 7366 § 3: `MAC(MAC_write_key, seq_num + type + version + length + IV + ciphertext)`.
-fn authenticate(keyed: &Hmac<Sha1>, sequence: u64, content_type: ContentType, iv_and_ciphertext: &[u8]) -> [u8; MAC] {
-    let mut mac = keyed.clone();
+fn authenticate(mac: &mut Keyed, sequence: u64, content_type: ContentType, iv_and_ciphertext: &[u8]) -> [u8; MAC] {
     mac.update(&sequence.to_be_bytes());
     mac.update(&Header::encode(content_type, iv_and_ciphertext.len()));
     mac.update(iv_and_ciphertext);
-    mac.finalize().into_bytes().into()
+    let mut out = [0; MAC];
+    mac.finalize_into_reset((&mut out).into());
+    out
 }
 
 enum Encryptor {
@@ -94,7 +100,7 @@ enum Decryptor {
 /// Protects the records of one direction.
 pub(crate) struct Sealer {
     cipher: Encryptor,
-    mac: Hmac<Sha1>,
+    mac: Keyed,
     used: Use,
 }
 
@@ -148,7 +154,7 @@ impl Sealer {
                 cbc::Encryptor::inner_iv_init(&**key, &iv.into()).encrypt_blocks(blocks);
             }
         }
-        let mac = authenticate(&self.mac, self.used.records, content_type, &out[start..]);
+        let mac = authenticate(&mut self.mac, self.used.records, content_type, &out[start..]);
         out.extend_from_slice(&mac);
         self.used.add(plaintext.len());
         Ok(())
@@ -179,7 +185,7 @@ pub(crate) fn capacity(wire: usize) -> usize {
 /// Verifies and decrypts the records of one direction.
 pub(crate) struct Opener {
     cipher: Decryptor,
-    mac: Hmac<Sha1>,
+    mac: Keyed,
     used: Use,
 }
 
@@ -228,13 +234,13 @@ impl Opener {
     }
 
     /// Appends plaintext and padding, and says how long the plaintext is.
-    fn verify_and_decrypt(&self, content_type: ContentType, body: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    fn verify_and_decrypt(&mut self, content_type: ContentType, body: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         let (iv_and_ciphertext, mac) = body.split_last_chunk::<MAC>()?;
         let (iv, ciphertext) = iv_and_ciphertext.split_first_chunk::<BLOCK>()?;
         if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(BLOCK) {
             return None;
         }
-        let expected = authenticate(&self.mac, self.used.records, content_type, iv_and_ciphertext);
+        let expected = authenticate(&mut self.mac, self.used.records, content_type, iv_and_ciphertext);
         if !bool::from(expected.ct_eq(mac)) {
             return None;
         }

@@ -23,7 +23,11 @@ fn group() -> &'static Parameters {
 }
 
 fn private(text: &str) -> PrivateValue {
-    Zeroizing::new(hex(text).try_into().unwrap())
+    private_value(hex(text).try_into().unwrap())
+}
+
+fn private_value(bytes: [u8; PRIVATE_VALUE]) -> PrivateValue {
+    Box::new(Zeroizing::new(bytes))
 }
 
 const SALT: &str = "BEB25379D1A8581EB5A727673A2441EE";
@@ -42,9 +46,9 @@ fn rfc_5054_appendix_b_the_test_vectors() {
     assert_eq!(*group().k().retrieve().to_be_bytes_trimmed_vartime(), *k);
 
     let x = vector_x();
-    assert_eq!(*x.0, *hex("94B7555AABE9127CC58CCF4993DB6CF84D16C124"));
+    assert_eq!(x.0[..], *hex("94B7555AABE9127CC58CCF4993DB6CF84D16C124"));
 
-    let v = group().power_of_g(&*x.0).retrieve().to_be_bytes();
+    let v = group().power_of_g(x.0.as_slice()).retrieve().to_be_bytes();
     assert_eq!(
         *v,
         *hex("7E273DE8696FFC4F4E337D05B4B375BEB0DDE1569E8FA00A9886D8129BADA1F1822223CA1A605B530E379BA4
@@ -88,7 +92,7 @@ fn rfc_5054_2_1_leading_zeros_are_cut_on_the_wire_and_in_the_premaster_secret() 
         (292, [128, 127, 128], "0c2cc6d5d32f3d2ef7cb3f4eaa1a18a1c95f166b91c243d5fc1c8af9fb4f1b43"),
         (581, [128, 128, 127], "e6c5e6bad0d617c7929851b10a33c26c7651235393726d6163cb5e247191fdd3"),
     ] {
-        let private = |side: &str| -> PrivateValue { Zeroizing::new(Sha256::digest(format!("{side}{number}")).into()) };
+        let private = |side: &str| -> PrivateValue { private_value(Sha256::digest(format!("{side}{number}")).into()) };
         let server = ServerExchange::new(group(), vector_x(), private("b")).unwrap();
         let client = ClientExchange::new(group(), &vector_x(), &private("a"), server.public());
         let client = client.unwrap().unwrap();
@@ -112,13 +116,14 @@ fn moving_the_colon_keeps_x_and_changes_the_name() {
 /// RFC 5054 § 2.6: a + u·x is an integer, up to 321 bits, in both extremes.
 #[test]
 fn exponent_is_never_reduced() {
-    let x = PrivateKey(Zeroizing::new([0xFF; HASH]));
+    let x = PrivateKey(Box::new(Zeroizing::new([0xFF; HASH])));
     let product = x.times(&Scrambler([0xFF; HASH]));
     assert_eq!(product.bits(), 320);
     let a = fixed(&[0xFF; PRIVATE_VALUE], EXPONENT_PRECISION);
-    assert!(a.wrapping_add(&*product).bits() <= EXPONENT_BITS);
+    assert!(a.wrapping_add(&*product).bits() <= 321);
+    assert_eq!(EXPONENT, 41);
     // In a 1024-bit group with exponents near the top, both sides still agree.
-    let private = Zeroizing::new([0xFF; PRIVATE_VALUE]);
+    let private = private_value([0xFF; PRIVATE_VALUE]);
     let server = ServerExchange::new(group(), x.clone(), private.clone()).unwrap();
     let client = ClientExchange::new(group(), &x, &private, server.public());
     let client = client.unwrap().unwrap();
@@ -137,9 +142,42 @@ fn difference_is_reduced_modulo_n() {
     let base = n.wrapping_sub(&kv).wrapping_add(&b.0);
     let public = &exchange.as_ref().unwrap().as_ref().unwrap().public;
     let u = Scrambler::new(public, &b).unwrap();
-    let exponent = fixed(&*private(A_PRIVATE), EXPONENT_PRECISION).wrapping_add(&*x.times(&u));
+    let exponent = fixed(private(A_PRIVATE).as_slice(), EXPONENT_PRECISION).wrapping_add(&*x.times(&u));
     let expected = BoxedMontyForm::new(base, group().montgomery()).pow(&exponent);
     assert_eq!(exchange.unwrap().unwrap().premaster, premaster(&expected));
+}
+
+/// Everything between the password and the premaster secret, as the test of row L5 looks for it in memory: the numbers of
+/// both sides, in the order of the wire and in Montgomery form. Whoever finds one of them can try passwords on it.
+pub(crate) fn intermediate_values(
+    group: &'static Parameters,
+    x: &PrivateKey,
+    (a, b): (&PrivateValue, &PrivateValue),
+    (a_public, b_public): (&PublicValue, &PublicValue),
+) -> Vec<(&'static str, Vec<u8>)> {
+    let number =
+        |value: &BoxedMontyForm| [value.retrieve().to_be_bytes(), value.as_montgomery().to_le_bytes()].concat();
+    let u = Scrambler::new(a_public, b_public).unwrap();
+    let v = group.power_of_g(x.0.as_slice());
+    let kv = group.k().mul(&v);
+    let ux = x.times(&u);
+    let exponent = fixed(a.as_slice(), EXPONENT_PRECISION).wrapping_add(&*ux);
+    let client_base = b_public.montgomery(group).sub(&kv);
+    let server_base = a_public.montgomery(group).mul(&v.pow(&fixed(&u.0, 160)));
+    vec![
+        ("x", x.0.to_vec()),
+        ("v", number(&v)),
+        ("k·v", number(&kv)),
+        ("g^b", number(&group.power_of_g(b.as_slice()))),
+        ("u·x", ux.to_be_bytes().to_vec()),
+        ("a + u·x", exponent.to_be_bytes().to_vec()),
+        ("B - k·v", number(&client_base)),
+        ("(B - k·v)²", number(&client_base.square())),
+        ("A·v^u", number(&server_base)),
+        ("(A·v^u)²", number(&server_base.square())),
+        ("S of the client", number(&client_base.pow(&exponent))),
+        ("S of the server", number(&server_base.pow(&fixed(b.as_slice(), 256)))),
+    ]
 }
 
 #[test]
@@ -153,7 +191,7 @@ fn zero_scrambler_is_refused() {
 /// A source of zeros makes A = 1, which tells the peer S.
 #[test]
 fn useless_randomness_is_noticed() {
-    let zero = Zeroizing::new([0; PRIVATE_VALUE]);
+    let zero = private_value([0; PRIVATE_VALUE]);
     let b = PublicValue(fixed(&[2], 1024));
     let exchange = ClientExchange::new(group(), &vector_x(), &zero, &b);
     assert!(exchange.unwrap().is_none());

@@ -18,7 +18,7 @@ fn seal(sealer: &mut Sealer, plaintext: &[u8]) -> Vec<u8> {
 }
 
 /// A record whose padding is whatever the caller says, under a right MAC.
-fn forged(sealer: &Sealer, blocks: &[u8]) -> Vec<u8> {
+fn forged(sealer: &mut Sealer, blocks: &[u8]) -> Vec<u8> {
     let iv = [3; BLOCK];
     let mut body = iv.to_vec();
     body.extend_from_slice(blocks);
@@ -31,7 +31,7 @@ fn forged(sealer: &Sealer, blocks: &[u8]) -> Vec<u8> {
             cbc::Encryptor::inner_iv_init(&**key, &iv.into()).encrypt_blocks(chunks);
         }
     }
-    let mac = authenticate(&sealer.mac, sealer.used.records, DATA, &body);
+    let mac = authenticate(&mut sealer.mac, sealer.used.records, DATA, &body);
     body.extend_from_slice(&mac);
     body
 }
@@ -94,15 +94,15 @@ fn p16_bad_mac_bad_padding_and_bad_length_are_one_error() {
         assert_eq!(opener.open(other, &body, &mut Vec::new()), bad);
 
         // A right MAC over wrong padding: a byte that differs, and more than there is.
-        let (sealer, mut opener) = pair(suite);
+        let (mut sealer, mut opener) = pair(suite);
         let mut wrong = [1; BLOCK];
         wrong[BLOCK - 2] = 0;
         for blocks in [&wrong[..], &[BLOCK_AND_MORE; BLOCK], &[0xFF; 2 * BLOCK]] {
-            let body = forged(&sealer, blocks);
+            let body = forged(&mut sealer, blocks);
             assert_eq!(opener.open(DATA, &body, &mut Vec::new()), bad);
         }
         // The same forgery with right padding is accepted: the rows above fail for the padding alone.
-        let body = forged(&sealer, &[15; BLOCK]);
+        let body = forged(&mut sealer, &[15; BLOCK]);
         assert_eq!(opener.open(DATA, &body, &mut Vec::new()), Ok(()));
     }
 }
@@ -112,12 +112,12 @@ const BLOCK_AND_MORE: u8 = 16;
 /// RFC 5246 § 6.2.3.2 allows up to 255 bytes of padding.
 #[test]
 fn long_padding_is_accepted() {
-    let (sealer, mut opener) = pair(CipherSuite::TlsSrpShaWithAes256CbcSha);
+    let (mut sealer, mut opener) = pair(CipherSuite::TlsSrpShaWithAes256CbcSha);
     let mut blocks = vec![0xFF; 256];
     blocks.extend([0xFF; 16]);
     blocks[..16].copy_from_slice(&[b'x'; 16]);
     let mut out = Vec::new();
-    opener.open(DATA, &forged(&sealer, &blocks), &mut out).unwrap();
+    opener.open(DATA, &forged(&mut sealer, &blocks), &mut out).unwrap();
     assert_eq!(out, [b'x'; 16]);
 }
 
