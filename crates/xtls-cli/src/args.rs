@@ -40,7 +40,7 @@ pub(crate) const EXIT_CODES: [(u8, &str); 5] = [
     ),
     (
         4,
-        "connection or protocol failure: login refused, unknown host, server or peer gone, no XMPP, bytes not acknowledged",
+        "connection or protocol failure: login refused, unknown host, server or peer gone, no XMPP, something not sent",
     ),
 ];
 
@@ -63,8 +63,9 @@ pub(crate) enum Command {
 
     /// Wait for tunnels from trusted peers, print messages and send lines of standard input
     ///
-    /// Lines of standard input go to the first peer whose tunnel is open. The end of input closes in order; empty
-    /// standard input just means that there is nothing to send.
+    /// Lines of standard input go to the first peer that comes, and to no other one before the user chooses it with a line
+    /// "/to JID", which is read at a terminal and with --json. The end of input closes in order; empty standard input just
+    /// means that there is nothing to send.
     Listen(ListenArgs),
 
     /// Open a tunnel to a peer: lines of standard input are messages, the end of input closes in order
@@ -72,8 +73,8 @@ pub(crate) enum Command {
 
     /// Carry standard input to a peer, and what it sends to standard output, byte for byte
     ///
-    /// The end of standard input ends our direction; the end of the peer's closes standard output. Everything else is told
-    /// on standard error, with --json too. With a password there is one end for both directions: the first input to end
+    /// The end of standard input ends our direction; the end of the peer's closes standard output. A terminal is no input:
+    /// nothing is read from it. Everything else is told on standard error, with --json too. With a password there is one end for both directions: the first input to end
     /// that had at least one byte brings it about.
     Pipe(PipeArgs),
 

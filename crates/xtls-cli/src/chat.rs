@@ -11,10 +11,8 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::reach::{self, Reached};
-use crate::session::{Conversation, Happening, Input, Lines, Rules, Session, Verdict};
+use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Verdict};
 
-/// How long the orderly end may take; the engine's own timers are shorter.
-const CLOSE_TIME: Duration = Duration::from_secs(15);
 /// How long the peer's offer may take when ours gave way to it.
 const OFFER_TIME: Duration = Duration::from_secs(30);
 /// What is carried.
@@ -28,29 +26,24 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Resu
     rules.ask(output, bare.as_str())?;
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
-    let lines = Lines::start();
-    let mut conversation = Conversation::new(rules, vec![bare], false);
+    let keyboard = Keyboard::only_for(output, Lines::start(), bare.clone().into());
+    let mut conversation = Conversation::new(rules, vec![bare], false, keyboard);
     let result = match reach::reach(&mut session, &conversation.rules, &MESSAGES, &args.peer).await {
-        Ok(Some(Reached { id, peer })) => {
+        Ok(Reached { id, peer }) => {
             conversation.add(id, peer.clone());
-            talk(&mut session, &mut conversation, lines, &peer).await
+            talk(&mut session, &mut conversation, &peer).await
         }
-        Ok(None) => Ok(()),
         Err(failure) => Err(failure),
     };
     session.end().await;
-    result
+    let unsent = conversation.keyboard.finish();
+    result.and(unsent)
 }
 
-async fn talk(
-    session: &mut Session,
-    conversation: &mut Conversation,
-    mut lines: Lines,
-    peer: &FullJid,
-) -> Result<(), Failure> {
+async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &FullJid) -> Result<(), Failure> {
     let mut until: Option<Instant> = None;
     loop {
-        match session.next(lines.next(conversation.wants_line()), until).await? {
+        match session.next(conversation.next_input(), until).await? {
             Happening::Engine(Event::Incoming(incoming)) => {
                 let awaited = conversation.is_over() && incoming.peer == *peer;
                 if awaited && reach::is_for(&incoming, &MESSAGES) {
@@ -62,18 +55,23 @@ async fn talk(
                 }
             }
             Happening::Engine(event) => match conversation.handle(session, event)? {
+                // Ctrl-C before there was anything to end.
+                Some(Verdict::Done) if !conversation.has_talked() => return Err(Failure::interrupted()),
                 Some(Verdict::Done) => return Ok(()),
                 Some(Verdict::Failed(failure)) => return Err(failure),
                 Some(Verdict::GaveWay) => until = Some(clock::now() + OFFER_TIME),
                 None => {}
             },
-            Happening::Beside(Input::Line(line)) => conversation.say(session, &line),
-            Happening::Beside(Input::Unusable(why)) => session.output.error(why),
-            Happening::Interrupted if conversation.is_closing() || conversation.is_over() => return Ok(()),
-            Happening::Beside(Input::End) | Happening::Interrupted => {
-                conversation.close(session);
-                until = Some(clock::now() + CLOSE_TIME);
+            Happening::Beside(input) => {
+                conversation.take_input(session, input)?;
+                if conversation.keyboard.ended {
+                    until = Some(conversation.close(session));
+                }
             }
+            Happening::Interrupted if conversation.is_closing() || conversation.is_over() => {
+                return Err(Failure::interrupted());
+            }
+            Happening::Interrupted => until = Some(conversation.close(session)),
             Happening::Time => return Err(no_answer(peer)),
             Happening::Stanza(_) => {}
         }
@@ -82,5 +80,5 @@ async fn talk(
 
 /// The peer does not do what it should, and time is over.
 pub(crate) fn no_answer(peer: &FullJid) -> Failure {
-    Failure::connection(format!("{peer} does not answer: check that it is online, and try again"))
+    Failure::connection(format!("{peer} does not answer: check that it is online, and try again")).about(peer)
 }

@@ -32,6 +32,17 @@ pub(crate) fn rfc3339(unix_seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// The time of day as RFC 3339 writes it, with milliseconds, in UTC.
+pub(crate) fn timestamp() -> String {
+    #[allow(clippy::disallowed_methods, reason = "the command is where time enters")]
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    with_milliseconds(&rfc3339(i64::try_from(since.as_secs()).unwrap_or(i64::MAX)), since.subsec_millis())
+}
+
+fn with_milliseconds(date: &str, milliseconds: u32) -> String {
+    format!("{}.{milliseconds:03}Z", date.trim_end_matches('Z'))
+}
+
 /// Sleeps until then, or for ever.
 pub(crate) async fn sleep_until(until: Option<Instant>) {
     match until {
@@ -57,5 +68,11 @@ mod tests {
         ] {
             assert_eq!(rfc3339(unix), text);
         }
+    }
+
+    #[test]
+    fn a_timestamp_has_milliseconds_in_three_digits() {
+        assert_eq!(with_milliseconds("1970-01-01T00:00:00Z", 7), "1970-01-01T00:00:00.007Z");
+        assert_eq!(timestamp().len(), "1970-01-01T00:00:00.007Z".len());
     }
 }

@@ -35,11 +35,24 @@ impl From<Code> for ExitCode {
 pub(crate) struct Failure {
     pub(crate) code: Code,
     pub(crate) message: String,
+    /// The peer that it is about, if it is about one. The message names it.
+    pub(crate) peer: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), peer: None }
+    }
+
+    /// The same about a peer, unless it is about one already.
+    pub(crate) fn about(mut self, peer: impl fmt::Display) -> Self {
+        self.peer.get_or_insert_with(|| peer.to_string());
+        self
+    }
+
+    /// Ctrl-C came before it was done.
+    pub(crate) fn interrupted() -> Self {
+        Self::other("interrupted before the end: not everything was done")
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {

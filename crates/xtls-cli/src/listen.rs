@@ -1,6 +1,6 @@
 //! `xtls listen`: waits for tunnels.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jid::BareJid;
 use xtls::{
@@ -9,14 +9,12 @@ use xtls::{
 };
 
 use crate::args::ListenArgs;
+use crate::chat::no_answer;
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Output, Report};
-use crate::session::{Conversation, Happening, Input, Lines, Rules, Session, Verdict};
-
-/// How long the orderly end may take; the engine's own timers are shorter.
-const CLOSE_TIME: Duration = Duration::from_secs(15);
+use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Verdict};
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Result<(), Failure> {
     let mut rules = Rules::from_args(&args.trust)?;
@@ -26,86 +24,43 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Re
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
     session.allow_offers(&args.accept_from);
     let lines = if args.echo { Lines::none() } else { Lines::start() };
-    let mut conversation = Conversation::new(rules, args.accept_from.clone(), args.echo);
-    let result = listen(&mut session, &mut conversation, lines, &args.accept_from).await;
+    let keyboard = Keyboard::for_first(output, lines);
+    let mut conversation = Conversation::new(rules, args.accept_from.clone(), args.echo, keyboard);
+    let result = listen(&mut session, &mut conversation, &args.accept_from).await;
     session.end().await;
-    result
+    let unsent = conversation.keyboard.finish();
+    result.and(unsent)
 }
 
-async fn listen(
-    session: &mut Session,
-    conversation: &mut Conversation,
-    mut lines: Lines,
-    from: &[BareJid],
-) -> Result<(), Failure> {
-    let mut keyboard = Keyboard::default();
+async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[BareJid]) -> Result<(), Failure> {
     let mut end: Option<Instant> = None;
     loop {
         if conversation.is_closing() && conversation.is_over() {
             return Ok(());
         }
-        keyboard.send(session, conversation);
-        match session.next(lines.next(keyboard.takes_input(conversation)), end).await? {
+        match session.next(conversation.next_input(), end).await? {
             Happening::Engine(Event::Incoming(incoming)) => {
-                keyboard.used |= answer(session, conversation, incoming, from)?;
+                conversation.keyboard.used |= answer(session, conversation, incoming, from)?;
             }
             Happening::Engine(event) => {
-                let verdict = conversation.handle(session, event)?;
-                if let Some(Verdict::Failed(failure)) = &verdict {
-                    session.output.error(&failure.message);
-                }
-                if verdict.is_some() {
-                    keyboard.forget(session, conversation);
+                if let Some(Verdict::Failed(failure)) = conversation.handle(session, event)? {
+                    session.output.failure(&failure);
                 }
             }
-            Happening::Beside(Input::Line(line)) => keyboard.hold(line),
-            Happening::Beside(Input::Unusable(why)) => session.output.error(why),
-            Happening::Beside(Input::End) => {
-                keyboard.ended = true;
-                if keyboard.used {
-                    end = Some(begin_end(session, conversation));
+            Happening::Beside(input) => {
+                conversation.take_input(session, input)?;
+                let keyboard = &conversation.keyboard;
+                if keyboard.ended && keyboard.used {
+                    end = Some(conversation.close(session));
                 }
             }
-            Happening::Interrupted if conversation.is_closing() => return Ok(()),
-            Happening::Interrupted => end = Some(begin_end(session, conversation)),
-            Happening::Time => return Ok(()),
+            Happening::Interrupted if conversation.is_closing() => return Err(Failure::interrupted()),
+            Happening::Interrupted => end = Some(conversation.close(session)),
+            Happening::Time => {
+                let Some(peer) = conversation.peers().next() else { return Ok(()) };
+                return Err(no_answer(peer));
+            }
             Happening::Stanza(_) => {}
-        }
-    }
-}
-
-/// What comes from standard input.
-#[derive(Debug, Default)]
-struct Keyboard {
-    /// A line that waits for a tunnel, or for room in one.
-    held: Option<String>,
-    /// A line or a tunnel has come. Input that ends before is no wish to end: there is just nobody at the keyboard.
-    used: bool,
-    ended: bool,
-}
-
-impl Keyboard {
-    fn takes_input(&self, conversation: &Conversation) -> bool {
-        !self.ended && self.held.is_none() && !conversation.is_backed_up()
-    }
-
-    fn hold(&mut self, line: String) {
-        self.used = true;
-        self.held = Some(line);
-    }
-
-    fn send(&mut self, session: &mut Session, conversation: &mut Conversation) {
-        if conversation.wants_line()
-            && let Some(line) = self.held.take()
-        {
-            conversation.say(session, &line);
-        }
-    }
-
-    /// A tunnel ended: what was typed for one peer must not go to the next one.
-    fn forget(&mut self, session: &Session, conversation: &Conversation) {
-        if !conversation.wants_line() && self.held.take().is_some() {
-            session.output.error("a line was not sent: the tunnel ended before");
         }
     }
 }
@@ -130,7 +85,7 @@ fn answer(
         None
     };
     if let Some((condition, why)) = refusal {
-        session.output.error(&format!("a tunnel from {peer} was declined: {why}"));
+        session.output.error_of(peer.as_str(), &format!("a tunnel from {peer} was declined: {why}"));
         // An offer that was taken back meanwhile needs no answer.
         let _ = session.engine.reject(now, incoming, Reason::new(condition));
         return Ok(false);
@@ -145,10 +100,4 @@ fn answer(
         // It was taken back meanwhile.
         Err(_) => false,
     })
-}
-
-/// Begins the orderly end, and says when to stop waiting for it.
-fn begin_end(session: &mut Session, conversation: &mut Conversation) -> Instant {
-    conversation.close(session);
-    clock::now() + CLOSE_TIME
 }

@@ -58,7 +58,7 @@ fn end(output: Output, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => Code::Done.into(),
         Err(failure) => {
-            output.error(&failure.message);
+            output.failure(&failure);
             failure.code.into()
         }
     }

@@ -66,24 +66,23 @@ pub(crate) fn unreadable(trust: &TrustFile, peer: &BareJid) -> Failure {
     why.unwrap_or_else(|| Failure::other(format!("what is known of {peer} could not be read: try again")))
 }
 
-/// Offers a tunnel to the peer, or takes the peer's own offer if it was quicker. `None` after Ctrl-C.
+/// Offers a tunnel to the peer, or takes the peer's own offer if it was quicker.
 ///
 /// # Errors
 ///
-/// When the peer cannot be found, or nothing can be offered to it.
+/// When the peer cannot be found, or nothing can be offered to it, or after Ctrl-C.
 pub(crate) async fn reach(
     session: &mut Session,
     rules: &Rules,
     application: &Application,
     peer: &Jid,
-) -> Result<Option<Reached>, Failure> {
+) -> Result<Reached, Failure> {
     let (peer, is_known) = match peer.try_as_full() {
         Ok(full) => (full.clone(), false),
         Err(bare) => {
             match search(session, Search::new(bare.clone(), session.jid().clone(), clock::now()), application).await? {
                 Outcome::Found(full) => (full, true),
-                Outcome::Offered(incoming) => return accept(session, rules, incoming).map(Some),
-                Outcome::Interrupted => return Ok(None),
+                Outcome::Offered(incoming) => return accept(session, rules, incoming),
             }
         }
     };
@@ -94,7 +93,7 @@ pub(crate) async fn reach(
         .engine
         .initiate(clock::now(), peer.clone(), options)
         .map_err(|e| cannot_initiate(e, &peer, &session.trust()))?;
-    Ok(Some(Reached { id, peer }))
+    Ok(Reached { id, peer })
 }
 
 /// Takes an offer, whatever it is for.
@@ -106,10 +105,9 @@ pub(crate) fn accept(session: &mut Session, rules: &Rules, incoming: Incoming) -
     let peer = incoming.peer.clone();
     session.report(&Report::Incoming { peer: peer.as_str() })?;
     let options = rules.options(incoming.application.clone());
-    let id = session
-        .engine
-        .accept(clock::now(), incoming, options)
-        .map_err(|e| Failure::connection(format!("the offer of {peer} cannot be accepted: {e}; try again")))?;
+    let id = session.engine.accept(clock::now(), incoming, options).map_err(|e| {
+        Failure::connection(format!("the offer of {peer} cannot be accepted: {e}; try again")).about(&peer)
+    })?;
     Ok(Reached { id, peer })
 }
 
@@ -127,8 +125,6 @@ enum Outcome {
     Found(FullJid),
     /// The peer was quicker.
     Offered(Incoming),
-    /// Ctrl-C.
-    Interrupted,
 }
 
 /// Looks for a resource of the peer that has XTLS.
@@ -145,7 +141,7 @@ async fn search(session: &mut Session, mut search: Search, application: &Applica
                 decline(session, incoming, application);
                 Progress::Searching
             }
-            Happening::Interrupted => return Ok(Outcome::Interrupted),
+            Happening::Interrupted => return Err(Failure::interrupted()),
             Happening::Engine(_) | Happening::Beside(()) => Progress::Searching,
         };
         match progress {
@@ -161,6 +157,7 @@ async fn search(session: &mut Session, mut search: Search, application: &Applica
 /// The peer is there and does not tell of XTLS.
 pub(crate) fn without_xtls(peer: &Jid) -> Failure {
     Failure::security(format!("{peer} is online without XTLS, or a server hides it; its owner can run: xtls listen"))
+        .about(peer)
 }
 
 /// The peer is not to be seen.
@@ -168,6 +165,7 @@ pub(crate) fn offline(peer: &Jid) -> Failure {
     Failure::connection(format!(
         "{peer} is not online, or does not let this account see it: ask its owner, or give a full address"
     ))
+    .about(peer)
 }
 
 /// Too many wrong passwords were tried with the peer of whom this is known, as the engine counts them.
@@ -198,4 +196,5 @@ fn cannot_initiate(e: InitiateError, peer: &FullJid, trust: &TrustFile) -> Failu
         InitiateError::OwnAddress => Failure::usage(format!("{peer} is this very login: name another address")),
         e => Failure::other(format!("no tunnel to {peer} can be opened: {e}")),
     }
+    .about(peer)
 }

@@ -1,12 +1,15 @@
 //! The `xtls` command as a child process.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
 use crate::wait;
@@ -16,6 +19,8 @@ use crate::wait;
 pub struct Xtls {
     child: Child,
     stdin: Option<ChildStdin>,
+    /// The other end of a terminal that is its standard input.
+    terminal: Option<File>,
     /// Of `xtls pipe` and `xtls link … --pipe`, which tell their events on standard error.
     stdout: Option<ChildStdout>,
     events: Arc<Mutex<Vec<Value>>>,
@@ -53,13 +58,34 @@ impl Xtls {
     /// When the command cannot be built or started.
     #[must_use]
     pub fn start<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I]) -> Self {
+        Self::start_with(data_dir, password, args, Stdio::piped())
+    }
+
+    /// The same with a terminal as standard input, at which nobody types.
+    ///
+    /// # Panics
+    ///
+    /// When there is no terminal to be had, or as [`Xtls::start`].
+    #[must_use]
+    pub fn start_at_a_terminal<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I]) -> Self {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&master).and_then(|()| unlockpt(&master)).expect("the terminal is ours");
+        let name = ptsname(&master, Vec::new()).expect("the terminal has a name");
+        let name = OsStr::from_bytes(name.as_bytes());
+        let slave = File::options().read(true).write(true).open(name).expect("the terminal opens");
+        let mut started = Self::start_with(data_dir, password, args, slave.into());
+        started.terminal = Some(master.into());
+        started
+    }
+
+    fn start_with<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I], stdin: Stdio) -> Self {
         let mut command = Command::new(binary());
         command.arg("--json").arg("--data-dir").arg(data_dir).args(args);
         command.env_remove("XTLS_PASSWORD");
         if let Some(password) = password {
             command.env("XTLS_PASSWORD", password);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("xtls starts");
         let stdin = child.stdin.take();
         let events = Arc::new(Mutex::new(Vec::new()));
@@ -73,7 +99,7 @@ impl Xtls {
         } else {
             (None, vec![read_events(stdout, Arc::clone(&events)), read_errors(stderr, Arc::clone(&errors))])
         };
-        Self { child, stdin, stdout, events, readers, errors, passed: 0, name }
+        Self { child, stdin, terminal: None, stdout, events, readers, errors, passed: 0, name }
     }
 
     /// Runs a command that needs no input to its end.
@@ -219,17 +245,31 @@ fn is_named(event: &Value, name: &str) -> bool {
     event.get("event").and_then(Value::as_str) == Some(name)
 }
 
-/// With `--json` every line of standard output (with `xtls pipe`, of standard error) is an object with an `event`.
+/// Events that are about a peer.
+const ABOUT_A_PEER: [&str; 9] =
+    ["incoming", "redirected", "judged", "secured", "stream_open", "recipient", "message", "not_sent", "closed"];
+
+/// With `--json` every line of standard output (with `xtls pipe`, of standard error) is an object with an `event`, the
+/// `time`, which is not kept, and the `peer` that it is about.
 fn read_events(from: impl Read + Send + 'static, events: Arc<Mutex<Vec<Value>>>) -> JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(from).lines() {
             let line = line.expect("events are UTF-8");
-            let event: Value =
+            let mut event: Value =
                 serde_json::from_str(&line).unwrap_or_else(|e| panic!("no JSON on a line: {e}: {line:?}"));
             assert!(event.get("event").is_some_and(Value::is_string), "an object without event: {line}");
+            assert!(event.get("peer").is_some() || !ABOUT_A_PEER.iter().any(|name| is_named(&event, name)), "{line}");
+            let time = event.as_object_mut().and_then(|members| members.remove("time"));
+            assert!(time.as_ref().and_then(Value::as_str).is_some_and(is_time), "an event without time: {line}");
             events.lock().expect("no reader panics").push(event);
         }
     })
+}
+
+/// Whether this is such as `2026-01-02T03:04:05.678Z`.
+fn is_time(text: &str) -> bool {
+    let shape = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+    shape.eq(*b"0000-00-00T00:00:00.000Z")
 }
 
 fn read_errors(from: impl Read + Send + 'static, errors: Arc<Mutex<String>>) -> JoinHandle<()> {

@@ -1,6 +1,6 @@
 //! Machines that talk to one another directly, with `xtls link`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -97,9 +97,23 @@ impl Machine {
     /// When it does not.
     #[must_use]
     pub fn listen(&self, args: &[&str]) -> (Xtls, u16) {
+        self.listen_with(args, Xtls::start)
+    }
+
+    /// The same with a terminal as standard input, at which nobody types.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    #[must_use]
+    pub fn listen_at_a_terminal(&self, args: &[&str]) -> (Xtls, u16) {
+        self.listen_with(args, Xtls::start_at_a_terminal)
+    }
+
+    fn listen_with<'a>(&'a self, args: &[&'a str], start: fn(&Path, Option<&str>, &[&'a str]) -> Xtls) -> (Xtls, u16) {
         let mut all = vec!["link", "listen", "127.0.0.1:0", "--jid", self.jid];
         all.extend(args);
-        let mut listening = Xtls::start(&self.data_dir(), None, &all);
+        let mut listening = start(&self.data_dir(), None, &all);
         let address = listening.event("listening")["address"].as_str().map(str::to_owned).expect("it has an address");
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("it has a port");
         (listening, port)

@@ -150,11 +150,20 @@ impl Person {
     /// Starts a command that needs the account; the options of the account are added.
     #[must_use]
     pub fn start(&self, args: &[&str]) -> Xtls {
-        let mut all: Vec<&str> = args.to_vec();
-        let full = self.full();
-        all.extend(["--jid", &full, "--server", &self.address]);
-        all.extend(self.protection.iter().map(String::as_str));
-        Xtls::start(&self.data_dir, Some(&self.password), &all)
+        Xtls::start(&self.data_dir, Some(&self.password), &self.with_account(args))
+    }
+
+    /// The same with a terminal as standard input, at which nobody types.
+    #[must_use]
+    pub fn start_at_a_terminal(&self, args: &[&str]) -> Xtls {
+        Xtls::start_at_a_terminal(&self.data_dir, Some(&self.password), &self.with_account(args))
+    }
+
+    fn with_account(&self, args: &[&str]) -> Vec<String> {
+        let mut all: Vec<String> = args.iter().map(ToString::to_string).collect();
+        all.extend(["--jid".to_owned(), self.full(), "--server".to_owned(), self.address.clone()]);
+        all.extend(self.protection.clone());
+        all
     }
 
     /// Starts listening and waits until the server knows.

@@ -1,5 +1,9 @@
 //! Two `xtls` processes talk through a real Prosody.
 
+use std::io::Write;
+use std::thread;
+
+use serde_json::Value;
 use xtls_interop::{Stage, Tap, Transport, Xtls};
 
 /// Alice opens a tunnel to Bob, both say something, and Alice ends it.
@@ -238,4 +242,108 @@ fn two_who_begin_at_once_end_up_in_one_tunnel() {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert_eq!(ended.named("secured").count(), 1);
     }
+}
+
+#[test]
+fn a_line_goes_to_whom_it_was_typed_for_or_to_nobody() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let carol = stage.person("carol");
+    carol.trust(&bob);
+    bob.trust(&carol);
+    let mut listening = bob.listen(&[]);
+    let mut first = alice.start(&["chat", &bob.full()]);
+    first.event("stream_open");
+    assert_eq!(listening.event("stream_open")["peer"], alice.full());
+    let recipient = listening.event("recipient");
+    assert_eq!((&recipient["peer"], &recipient["there"]), (&alice.bare().into(), &true.into()));
+    let mut second = carol.start(&["chat", &bob.full()]);
+    second.event("stream_open");
+    assert_eq!(listening.event("stream_open")["peer"], carol.full());
+    listening.line("to the first");
+    assert_eq!(first.event("message")["body"], "to the first");
+    first.end_input();
+    // Her stream ends before her tunnel.
+    assert_eq!(listening.event("recipient")["there"], false);
+    assert_eq!(listening.event("closed")["peer"], alice.full());
+
+    // Carol is there all the time, and sees none of it.
+    listening.line("an answer to the first");
+    let refused = listening.event("not_sent");
+    assert_eq!((&refused["peer"], &refused["line"]), (&alice.bare().into(), &2.into()));
+    listening.line(&format!("/to {}", carol.bare()));
+    let recipient = listening.event("recipient");
+    assert_eq!((&recipient["peer"], &recipient["there"]), (&carol.bare().into(), &true.into()));
+    listening.line("//to whom it may concern");
+    assert_eq!(second.event("message")["body"], "/to whom it may concern");
+
+    listening.end_input();
+    let ended = listening.wait();
+    assert_eq!(ended.code, Some(4), "a line was not sent: {}", ended.stderr);
+    assert!(ended.stderr.contains("line 2 for alice@localhost was not sent"), "{}", ended.stderr);
+    for end in [first, second] {
+        let ended = end.wait();
+        assert_eq!((ended.code, ended.named("message").count()), (Some(0), 1), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn lines_that_are_no_messages_are_told_and_not_done() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut listening = bob.listen(&[]);
+    let mut chatting = alice.start(&["chat", &bob.full()]);
+    chatting.line(&"x".repeat(64 * 1024 + 1));
+    chatting.line("an arrow key: \u{1b}[D");
+    let mut stdin = chatting.take_stdin();
+    stdin.write_all(b"\xff\xfe\n").expect("it is read");
+    stdin.write_all("x".repeat(64 * 1024).as_bytes()).expect("it is read");
+    drop(stdin);
+    let ended = chatting.wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let refused: Vec<_> = ended.named("not_sent").map(|line| line["line"].as_u64()).collect();
+    assert_eq!(refused, [Some(1), Some(2), Some(3)]);
+    let is_for_bob = |line: &Value| line["peer"].as_str().is_some_and(|peer| peer.starts_with(&bob.bare()));
+    assert!(ended.named("not_sent").all(is_for_bob));
+    assert!(ended.stderr.ends_with("xtls: 3 lines of standard input were not sent\n"), "{}", ended.stderr);
+    // The longest one there may be.
+    assert_eq!(listening.event("message")["body"].as_str().map(str::len), Some(64 * 1024));
+}
+
+#[test]
+fn lines_that_come_after_the_peer_has_left_are_told_and_not_done() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let mut listening = bob.listen(&[]);
+    let mut chatting = alice.start(&["chat", &bob.full()]);
+    chatting.event("stream_open");
+    let mut stdin = chatting.take_stdin();
+    // There is always a line that waits.
+    let feed = thread::spawn(move || while stdin.write_all(b"and another one\n").is_ok() {});
+    listening.event("message");
+    listening.end_input();
+    listening.event("closed");
+    let ended = chatting.wait();
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(ended.named("not_sent").count() > 0, "{}", ended.stderr);
+    feed.join().expect("it ends with the command");
+}
+
+#[test]
+fn ctrl_c_before_there_is_a_tunnel_is_not_done() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    for args in
+        [["chat", &bob.bare()].as_slice(), &["pipe", &bob.bare()], &["pipe", "--listen"], &["probe", &bob.bare()]]
+    {
+        let mut waiting = alice.start(args);
+        waiting.event("online");
+        waiting.interrupt();
+        let ended = waiting.wait();
+        assert_eq!(ended.code, Some(1), "{args:?}: {:?}", ended.events);
+    }
+    // Whoever only listens has done it.
+    let listening = bob.listen(&[]);
+    listening.interrupt();
+    assert_eq!(listening.wait().code, Some(0));
 }

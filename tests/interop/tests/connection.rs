@@ -124,7 +124,7 @@ fn a_peer_that_is_killed_leaves_a_truncated_tunnel() {
 }
 
 #[test]
-fn a_message_to_a_peer_that_was_killed_is_told_as_not_acknowledged() {
+fn a_message_to_a_peer_that_was_killed_is_told_as_not_acknowledged_or_not_sent() {
     let stage = Stage::new(Transport::Plain);
     let (alice, bob) = stage.friends();
     let mut listening = bob.listen(&[]);
@@ -135,8 +135,11 @@ fn a_message_to_a_peer_that_was_killed_is_told_as_not_acknowledged() {
     chatting.line("O true apothecary!");
     let closed = chatting.event("closed");
     assert_eq!(closed["truncated"], true);
-    assert!(closed["unacked"].as_u64().is_some_and(|bytes| bytes > 18), "{closed}");
-    assert_eq!(chatting.wait().code, Some(4));
+    let ended = chatting.wait();
+    assert_eq!(ended.code, Some(4));
+    // The server may have told of the end before the line was read.
+    let unacked = closed["unacked"].as_u64().is_some_and(|bytes| bytes > 18);
+    assert!(unacked || ended.named("not_sent").count() == 1, "{:?}", ended.events);
 }
 
 #[test]

@@ -211,3 +211,31 @@ fn wrong_usage_is_told_before_anything_is_sent() {
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(line(&ended).contains("cannot be reached"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_line_goes_to_whom_it_was_typed_for_or_to_nobody() {
+    let [romeo, juliet] = Machine::friends();
+    let tybalt = Machine::new("tybalt@verona");
+    tybalt.trust(juliet.jid, &juliet.fingerprint());
+    juliet.trust(tybalt.jid, &tybalt.fingerprint());
+    let (mut listening, port) = juliet.listen(&[]);
+    let mut first = romeo.connect(&juliet, port, &[]);
+    first.event("stream_open");
+    listening.line("to the first");
+    assert_eq!(first.event("message")["body"], "to the first");
+    first.end_input();
+    assert_eq!(first.wait().code, Some(0));
+    assert_eq!(listening.event("closed")["peer"], romeo.jid);
+    listening.line("an answer to the first");
+    assert_eq!(listening.event("not_sent")["peer"], romeo.jid);
+    let mut second = tybalt.connect(&juliet, port, &[]);
+    assert_eq!(listening.event("stream_open")["peer"], tybalt.jid);
+    listening.line("another one");
+    assert_eq!(listening.event("not_sent")["peer"], romeo.jid);
+    listening.line("/to tybalt@verona");
+    listening.line("to the second");
+    assert_eq!(second.event("message")["body"], "to the second");
+    listening.end_input();
+    assert_eq!(listening.wait().code, Some(4));
+    assert_eq!(second.wait().code, Some(0));
+}

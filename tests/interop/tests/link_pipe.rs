@@ -117,17 +117,44 @@ fn a_peer_that_is_killed_or_gives_up_leaves_a_count() {
 }
 
 #[test]
-fn an_interruption_ends_in_order_and_looks_like_the_end_of_the_input() {
-    let mut ends = open(&Machine::friends(), [&[], &[]]);
-    let mut stdin = ends[0].take_stdin();
-    let mut from_juliet = ends[1].take_stdout();
-    stdin.write_all(b"so far").expect("it is taken");
-    from_juliet.read_exact(&mut [0; 6]).expect("it comes through");
-    ends[0].interrupt();
-    let mut rest = Vec::new();
-    from_juliet.read_to_end(&mut rest).expect("it ends");
-    assert_eq!(rest, b"");
-    ends.map(Xtls::wait).iter().for_each(assert_done);
+fn an_interruption_before_the_end_is_not_done_at_either_end() {
+    // Of the sender, and of the receiver.
+    for interrupted in [0, 1] {
+        let mut ends = open(&Machine::friends(), [&[], &[]]);
+        ends[1].end_input();
+        let mut stdin = ends[0].take_stdin();
+        let mut from_juliet = ends[1].take_stdout();
+        stdin.write_all(b"so far").expect("it is taken");
+        from_juliet.read_exact(&mut [0; 6]).expect("it comes through");
+        ends[interrupted].interrupt();
+        let mut rest = Vec::new();
+        from_juliet.read_to_end(&mut rest).expect("it ends");
+        assert_eq!(rest, b"");
+        let ends = ends.map(Xtls::wait);
+        assert_eq!(ends[interrupted].code, Some(1), "{:?}", ends[interrupted].events);
+        let words = error(&ends[1 - interrupted]);
+        assert!(words.contains("before all bytes had passed"), "{words}");
+        drop(stdin);
+    }
+}
+
+#[test]
+fn a_terminal_is_no_input_and_one_that_stays_open_is_told() {
+    for at_a_terminal in [true, false] {
+        let machines = Machine::friends();
+        let [romeo, juliet] = &machines;
+        let (mut listening, port) =
+            if at_a_terminal { juliet.listen_at_a_terminal(&["--pipe"]) } else { juliet.listen(&["--pipe"]) };
+        let mut connected = romeo.connect(juliet, port, &["--pipe"]);
+        let at_juliet = drain(&mut listening);
+        feed(&mut connected, b"all of it".to_vec()).join().expect("it is taken");
+        assert_eq!(at_juliet.join().expect("it is read"), b"all of it");
+        if !at_a_terminal {
+            assert_eq!(listening.event("warning")["peer"], romeo.jid);
+            listening.interrupt();
+        }
+        [connected.wait(), listening.wait()].iter().for_each(assert_done);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -118,18 +118,23 @@ fn close_on_eof_ends_both_directions_after_the_last_byte() {
     drop(stays_open);
 }
 
-/// Feeds for ever, or until nobody takes it; counts what was taken.
-fn feed_without_end(xtls: &mut Xtls) -> Arc<AtomicUsize> {
+/// An input that goes on until it is told to end, or nobody takes it.
+struct Feed {
+    taken: Arc<AtomicUsize>,
+    ends: Arc<AtomicBool>,
+}
+
+fn feed_without_end(xtls: &mut Xtls) -> Feed {
     let mut stdin = xtls.take_stdin();
-    let count = Arc::new(AtomicUsize::new(0));
-    let taken = Arc::clone(&count);
+    let feed = Feed { taken: Arc::default(), ends: Arc::default() };
+    let (taken, ends) = (Arc::clone(&feed.taken), Arc::clone(&feed.ends));
     let piece = noise(5, 4096);
     thread::spawn(move || {
-        while stdin.write_all(&piece).is_ok() {
+        while !ends.load(Ordering::SeqCst) && stdin.write_all(&piece).is_ok() {
             taken.fetch_add(piece.len(), Ordering::SeqCst);
         }
     });
-    count
+    feed
 }
 
 #[test]
@@ -215,8 +220,8 @@ fn an_output_that_is_not_read_stops_the_input_at_the_other_end() {
     for _ in 0..3 {
         // Until the feed stands still.
         let mut before = usize::MAX;
-        while fed.load(Ordering::SeqCst) != before {
-            before = fed.load(Ordering::SeqCst);
+        while fed.taken.load(Ordering::SeqCst) != before {
+            before = fed.taken.load(Ordering::SeqCst);
             thread::sleep(Duration::from_millis(500));
         }
         assert!(before - read < BOUND, "{before} bytes were taken and {read} read");
@@ -225,31 +230,103 @@ fn an_output_that_is_not_read_stops_the_input_at_the_other_end() {
         read += some.len();
     }
     // In order: what was taken comes.
-    piping.interrupt();
+    fed.ends.store(true, Ordering::SeqCst);
+    listening.end_input();
     let mut rest = Vec::new();
     stdout.read_to_end(&mut rest).expect("the output ends");
+    assert_eq!(read + rest.len(), fed.taken.load(Ordering::SeqCst));
     let ends = [piping.wait(), listening.wait()];
     ends.iter().for_each(assert_done);
 }
 
+/// It was interrupted before all was done.
+fn assert_interrupted(ended: &Ended) {
+    assert_eq!(ended.code, Some(1), "{:?}", ended.events);
+    let error = ended.named("error").next().expect("an error is told");
+    assert!(error["message"].as_str().is_some_and(|words| words.starts_with("interrupted")), "{error}");
+}
+
+/// The other end knows that it is not all; gives how much of its input was not acknowledged.
+fn assert_broken_off(ended: &Ended) -> u64 {
+    assert_eq!(ended.code, Some(4), "{:?}", ended.events);
+    let closed = ended.named("closed").next().expect("the end is told");
+    assert_eq!((&closed["by"], &closed["reason"]), (&"remote".into(), &"cancel".into()));
+    unacked(ended)
+}
+
 #[test]
-fn ctrl_c_ends_a_pipe_in_order() {
+fn an_interrupted_sender_has_delivered_what_was_read_and_is_not_done_at_either_end() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    listening.end_input();
+    let at_bob = drain(&mut listening);
+    let mut stdin = piping.take_stdin();
+    let sent = noise(6, 256 * 1024);
+    stdin.write_all(&sent).expect("it is taken");
+    // The last piece may still be on its way into the command.
+    thread::sleep(Duration::from_millis(200));
+    piping.interrupt();
+    assert_interrupted(&piping.wait());
+    let ended = listening.wait();
+    assert_eq!(assert_broken_off(&ended), 0);
+    assert_eq!(ended.named("closed").next().expect("the end is told")["truncated"], true);
+    let came = at_bob.join().expect("the output ends");
+    assert!(!came.is_empty() && sent.starts_with(&came), "{} bytes came, or others", came.len());
+    drop(stdin);
+}
+
+#[test]
+fn an_interrupted_receiver_is_not_done_at_either_end() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    for at_a_terminal in [false, true] {
+        let args = ["pipe", "--listen"];
+        let mut listening = if at_a_terminal { bob.start_at_a_terminal(&args) } else { bob.start(&args) };
+        listening.end_input();
+        listening.event("online");
+        let mut piping = alice.start(&["pipe", &bob.full()]);
+        let mut stdin = piping.take_stdin();
+        stdin.write_all(b"so far").expect("it is taken");
+        listening.take_stdout().read_exact(&mut [0; 6]).expect("it comes");
+        listening.interrupt();
+        assert_interrupted(&listening.wait());
+        assert_eq!(assert_broken_off(&piping.wait()), 0);
+        drop(stdin);
+    }
+}
+
+#[test]
+fn a_terminal_is_no_input_so_what_is_done_ends() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let password = ["--srp-password-file", &alice.file("password", "a rose")];
+    for args in [[].as_slice(), &password] {
+        let mut listening = bob.start_at_a_terminal(&[&["pipe", "--listen"], args].concat());
+        listening.event("online");
+        let at_bob = drain(&mut listening);
+        let mut piping = alice.start(&[&["pipe", &bob.full()], args].concat());
+        let sent = noise(7, 10_240);
+        feed(&mut piping, sent.clone()).join().expect("all is taken");
+        assert!(at_bob.join().expect("it is read") == sent);
+        [piping.wait(), listening.wait()].iter().for_each(assert_done);
+    }
+}
+
+#[test]
+fn an_input_that_stays_open_is_told_and_ctrl_c_is_its_end() {
     let stage = Stage::new(Transport::Plain);
     let (alice, bob) = stage.friends();
     let [mut piping, mut listening] = open(&alice, &bob, &[]);
     let at_bob = drain(&mut listening);
-    let mut stdin = piping.take_stdin();
-    stdin.write_all(b"so far").expect("it is taken");
-    let mut at_alice = piping.take_stdout();
-    // It has arrived when the answer is there.
-    let mut from_bob = listening.take_stdin();
-    from_bob.write_all(b"!").expect("it is taken");
-    let mut answer = [0];
-    at_alice.read_exact(&mut answer).expect("a byte comes");
-    piping.interrupt();
-    assert_eq!(piping.wait().code, Some(0));
-    assert_done(&listening.wait());
-    at_bob.join().expect("the output ends");
+    let sent = noise(8, 10_240);
+    feed(&mut piping, sent.clone()).join().expect("all is taken");
+    assert!(at_bob.join().expect("it is read") == sent);
+    let warning = listening.event("warning");
+    assert_eq!(warning["peer"], alice.full());
+    assert!(warning["message"].as_str().is_some_and(|words| words.contains("</dev/null")), "{warning}");
+    listening.interrupt();
+    [piping.wait(), listening.wait()].iter().for_each(assert_done);
 }
 
 #[test]

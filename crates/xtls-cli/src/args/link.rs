@@ -9,9 +9,9 @@ use super::TrustArgs;
 pub(crate) enum LinkCommand {
     /// Wait for links, print messages and send lines of standard input
     ///
-    /// One peer is served at a time; others are turned away meanwhile. Lines of standard input go to the peer that is
-    /// served. The end of input closes in order; empty standard input just means that there is nothing to
-    /// send.
+    /// One peer is served at a time; others are turned away meanwhile. Lines of standard input go to the first peer that
+    /// comes, and to no other one before the user chooses it with a line "/to JID", which is read at a terminal and with
+    /// --json. The end of input closes in order; empty standard input just means that there is nothing to send.
     Listen(LinkListenArgs),
 
     /// Open a link to a peer: lines of standard input are messages, the end of input closes in order

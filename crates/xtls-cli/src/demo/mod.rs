@@ -11,7 +11,7 @@ use xtls_stanza::{Element, ns};
 use crate::args::DemoArgs;
 use crate::clock;
 use crate::exit::Failure;
-use crate::output::{Output, Report, Secured};
+use crate::output::{self, Output, Report, Secured};
 use crate::session::{note, tell};
 use crate::trace::Trace;
 use pair::{Pair, Side};
@@ -63,7 +63,8 @@ fn talk(pair: &mut Pair, output: Output, tunnels: [(Side, TunnelId); 2]) -> Resu
         for event in pair.take_events(side.other()) {
             if let Event::Stanza { stanza, .. } = event {
                 let body = stanza.child("body", ns::CLIENT).map(|body| body.text()).unwrap_or_default();
-                tell(output, &Report::Message { from: stanza.attribute("from").unwrap_or_default(), body: &body })?;
+                let from = stanza.attribute("from").unwrap_or_default();
+                tell(output, &Report::Message { peer: from, from, body: &body })?;
             }
         }
     }
@@ -83,12 +84,14 @@ fn report_closed(pair: &mut Pair, output: Output) -> Result<(), Failure> {
             if let Event::Closed(closed) = event {
                 tell(
                     output,
-                    &Report::Closed {
+                    &Report::Closed(output::Closed {
+                        peer: Some(closed.peer.as_str()),
+                        address: None,
                         by: closed.by.as_str(),
                         reason: &closed.reason.to_string(),
                         truncated: closed.truncated,
                         unacked: closed.unacked,
-                    },
+                    }),
                 )?;
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use jid::Jid;
 use xtls::link::LinkEvent;
 use xtls::{Element, error::SendError};
 use xtls_stanza::Limits;
@@ -12,52 +13,50 @@ use super::end::End;
 use super::open::report_closed;
 use super::verdict;
 use crate::clock;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::output::Report;
-use crate::session::{self, Input, Lines, MAX_WAITING, Signals};
+use crate::session::{self, Keyboard, MAX_WAITING, NO_XML, Signals};
 
 /// How long the orderly end may take; the link's own timer is shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
 
-/// What comes from standard input.
-pub(super) struct Typed {
-    lines: Lines,
-    /// A line that waits for a link.
-    held: Option<String>,
-    /// A line or a link has come. Input that ends before is no wish to end: there is just nobody at the keyboard.
-    pub(super) used: bool,
-    pub(super) ended: bool,
-}
-
 /// Whether the user at the keyboard wants to end.
 pub(super) type Leaves = bool;
 
-impl Typed {
-    pub(super) fn new(lines: Lines) -> Self {
-        Self { lines, held: None, used: false, ended: false }
+/// Reads while no link is there; comes back when the input has ended.
+///
+/// # Errors
+///
+/// When standard output cannot be written.
+pub(super) async fn read_ahead(keyboard: &mut Keyboard) -> Result<(), Failure> {
+    while !keyboard.ended {
+        let input = keyboard.next(true, &[]).await;
+        keyboard.take(input, &[])?;
+        // Whom it is for is gone, or still to come.
+        let _ = keyboard.line_for(&[]);
     }
-
-    /// Reads while no link is there; comes back when the input has ended.
-    pub(super) async fn read_ahead(&mut self, end: &End) {
-        while !self.ended {
-            match self.lines.next(self.held.is_none()).await {
-                Input::Line(line) => (self.held, self.used) = (Some(line), true),
-                Input::Unusable(why) => end.output.error(why),
-                Input::End => self.ended = true,
-            }
-        }
-    }
+    Ok(())
 }
 
 /// A conversation over one link.
 struct Talk<'a> {
     end: &'a End,
     wire: &'a mut Wire,
+    /// Whom it is with.
+    peer: Jid,
+    keyboard: &'a mut Keyboard,
     /// What waits for room.
-    waiting: VecDeque<Element>,
+    waiting: VecDeque<Waiting>,
     echo: bool,
     leaves: Leaves,
     until: Option<Instant>,
+}
+
+/// A stanza that waits for room.
+struct Waiting {
+    stanza: Element,
+    /// The number of the line that it is, if it is one.
+    line: Option<u64>,
 }
 
 /// Talks over an open link until it has ended.
@@ -68,41 +67,47 @@ struct Talk<'a> {
 pub(super) async fn talk(
     end: &End,
     wire: &mut Wire,
-    typed: &mut Typed,
+    keyboard: &mut Keyboard,
     signals: &mut Signals,
     echo: bool,
 ) -> Result<Leaves, Failure> {
-    typed.used = true;
-    let mut talk = Talk { end, wire, waiting: VecDeque::new(), echo, leaves: false, until: None };
-    if let Some(line) = typed.held.take() {
-        talk.say(&line);
-    }
-    loop {
-        let wants_line = !talk.leaves && talk.waiting.is_empty() && !typed.ended;
-        tokio::select! {
-            event = talk.wire.event() => if let Some(result) = talk.handle(event) {
-                return result;
-            },
-            input = typed.lines.next(wants_line) => match input {
-                Input::Line(line) => talk.say(&line),
-                Input::Unusable(why) => end.output.error(why),
-                Input::End => {
-                    typed.ended = true;
-                    talk.leave();
-                }
-            },
-            () = signals.next() => {
-                if talk.leaves {
-                    talk.wire.link.abort(clock::now());
-                }
-                talk.leave();
-            }
-            () = clock::sleep_until(talk.until) => talk.wire.link.abort(clock::now()),
-        }
-    }
+    let peer = wire.link.peer().cloned().ok_or_else(|| Failure::other("a link with nobody"))?;
+    let mut talk = Talk { end, wire, peer, keyboard, waiting: VecDeque::new(), echo, leaves: false, until: None };
+    let there = [talk.peer.clone()];
+    talk.keyboard.came(&talk.peer, &there)?;
+    talk.send_line();
+    let result = talk.run(signals, &there).await;
+    let gone = talk.keyboard.gone(&talk.peer, &[]);
+    gone.and(result)
 }
 
 impl Talk<'_> {
+    async fn run(&mut self, signals: &mut Signals, there: &[Jid]) -> Result<Leaves, Failure> {
+        loop {
+            let wants_line = !self.leaves && self.waiting.is_empty();
+            tokio::select! {
+                event = self.wire.event() => if let Some(result) = self.handle(event) {
+                    return result;
+                },
+                input = self.keyboard.next(wants_line, there) => {
+                    self.keyboard.take(input, there)?;
+                    self.send_line();
+                    if self.keyboard.ended {
+                        self.leave();
+                    }
+                },
+                () = signals.next() => {
+                    if self.leaves {
+                        self.wire.link.abort(clock::now());
+                        return Err(Failure::interrupted());
+                    }
+                    self.leave();
+                }
+                () = clock::sleep_until(self.until) => self.wire.link.abort(clock::now()),
+            }
+        }
+    }
+
     /// Does what an event asks for, and tells of it. Gives back how the link ended, if it did.
     fn handle(&mut self, event: LinkEvent) -> Option<Result<Leaves, Failure>> {
         match event {
@@ -110,14 +115,19 @@ impl Talk<'_> {
             LinkEvent::Writable => self.flush(),
             LinkEvent::StoreFailed { error } => self.end.store_failed(self.wire, &error),
             LinkEvent::Impersonation { from } => {
-                self.end.output.error(&format!("a message in the name of {from} came over the link and was dropped"));
+                let peer = &self.peer;
+                self.end.output.error_of(
+                    peer.as_str(),
+                    &format!("a message in the name of {from} came over the link with {peer} and was dropped"),
+                );
             }
             LinkEvent::Closed(closed) => {
-                if !self.waiting.is_empty() {
-                    self.end.output.error("a message was not sent: the link ended before");
+                for number in self.waiting.iter().filter_map(|waiting| waiting.line) {
+                    let why = "the link ended before";
+                    self.keyboard.not_sent(number, Some(self.peer.as_str()), why, Code::Connection);
                 }
-                let told = report_closed(self.end, &closed, 0);
-                let result = verdict::failure(&closed, "the peer", true).map_or(Ok(self.leaves), Err);
+                let told = report_closed(self.end, &closed, self.peer.as_str(), 0);
+                let result = verdict::failure(&closed, self.peer.as_str(), true).map_or(Ok(self.leaves), Err);
                 return Some(told.and(result));
             }
             _ => {}
@@ -132,46 +142,57 @@ impl Talk<'_> {
         self.wire.link.close(clock::now());
     }
 
-    fn say(&mut self, line: &str) {
-        match session::message(line) {
-            Some(message) => self.push(message),
-            None => self.end.output.error("a line with characters that XML cannot carry was not sent"),
+    /// Sends a line that waits, if it is for this peer.
+    fn send_line(&mut self) {
+        let Some((_, line)) = self.keyboard.line_for(std::slice::from_ref(&self.peer)) else { return };
+        match session::message(&line.text) {
+            Some(message) => self.push(message, Some(line.number)),
+            None => self.keyboard.not_sent(line.number, Some(self.peer.as_str()), NO_XML, Code::Other),
         }
     }
 
     fn receive(&mut self, stanza: &Element) -> Result<(), Failure> {
+        let peer = self.peer.as_str();
         if let Some(body) = session::body(stanza) {
-            let from = self.wire.link.peer().map(|peer| peer.as_str()).unwrap_or_default();
-            self.end.report(&Report::Message { from, body: &body })?;
+            self.end.report(&Report::Message { peer, from: peer, body: &body })?;
             if self.echo {
                 match session::message(&body) {
-                    Some(echo) if self.waiting.len() < MAX_WAITING => self.push(echo),
-                    _ => self.end.output.error("a message was not echoed: too many are waiting"),
+                    Some(echo) if self.waiting.len() < MAX_WAITING => self.push(echo, None),
+                    _ => {
+                        let why = format!("a message of {peer} was not echoed: too many are waiting");
+                        self.end.output.error_of(peer, &why);
+                    }
                 }
             }
         } else if let Some(answer) = self.end.disco.answer(stanza)
             && self.waiting.len() < MAX_WAITING
             && let Ok(answer) = Element::parse(&answer, &Limits::default())
         {
-            self.push(answer);
+            self.push(answer, None);
         }
         Ok(())
     }
 
-    fn push(&mut self, stanza: Element) {
-        self.waiting.push_back(stanza);
+    fn push(&mut self, stanza: Element, line: Option<u64>) {
+        self.waiting.push_back(Waiting { stanza, line });
         self.flush();
     }
 
     /// Sends what waits, as far as there is room.
     fn flush(&mut self) {
-        while let Some(stanza) = self.waiting.front() {
-            match self.wire.link.send(clock::now(), stanza) {
+        while let Some(Waiting { stanza, line }) = self.waiting.front() {
+            match (self.wire.link.send(clock::now(), stanza), *line) {
                 // LinkEvent::Writable tells when to go on.
-                Err(SendError::Full) => break,
-                Err(e @ SendError::TooLarge) => self.end.output.error(&format!("a message was not sent: {e}")),
+                (Err(SendError::Full), _) => break,
+                (Err(e), Some(number)) => {
+                    self.keyboard.not_sent(number, Some(self.peer.as_str()), &e.to_string(), Code::Other);
+                }
+                (Err(e @ SendError::TooLarge), None) => {
+                    let why = format!("an answer to {} was not sent: {e}", self.peer);
+                    self.end.output.error_of(self.peer.as_str(), &why);
+                }
                 // Else the link is ending, and its end says so.
-                Ok(()) | Err(_) => {}
+                (Ok(()) | Err(_), _) => {}
             }
             self.waiting.pop_front();
         }

@@ -9,7 +9,7 @@ use xtls::link::{LinkError, PeerLink};
 
 use super::Wire;
 use super::address::PORT;
-use super::chat::{self, Typed};
+use super::chat;
 use super::end::End;
 use super::open::{Guests, open};
 use super::pipe;
@@ -20,7 +20,7 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::reach;
-use crate::session::{Lines, Signals};
+use crate::session::{Keyboard, Lines, Signals};
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) -> Result<(), Failure> {
     let at = Server::parse("", &args.address, PORT)?;
@@ -38,7 +38,7 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) 
         () = signals.next() => {
             wire.link.close(clock::now());
             wire.finish().await;
-            return Ok(());
+            return Err(Failure::interrupted());
         }
     };
     if let Err(failure) = opened {
@@ -48,9 +48,11 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) 
     if args.link.pipe {
         return pipe::carry(&end, wire, &mut signals).await;
     }
-    let result = chat::talk(&end, &mut wire, &mut Typed::new(Lines::start()), &mut signals, false).await;
+    let mut keyboard = Keyboard::only_for(output, Lines::start(), args.peer.clone().into());
+    let result = chat::talk(&end, &mut wire, &mut keyboard, &mut signals, false).await;
     wire.finish().await;
-    result.map(drop)
+    let unsent = keyboard.finish();
+    result.map(drop).and(unsent)
 }
 
 /// Connects, within the time of a step.

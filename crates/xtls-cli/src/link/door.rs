@@ -78,7 +78,7 @@ async fn greet(end: &End, guests: Guests<'_>, stream: TcpStream, from: SocketAdd
     match open(end, &mut wire, &guests, &from.to_string()).await? {
         Ok(()) => Ok(Some(wire)),
         Err(failure) => {
-            end.output.error(&failure.message);
+            end.output.failure(&failure);
             wire.finish().await;
             Ok(None)
         }

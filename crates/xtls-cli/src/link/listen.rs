@@ -5,7 +5,7 @@ use std::cell::Cell;
 use tokio::net::TcpListener;
 
 use super::address;
-use super::chat::{self, Typed};
+use super::chat;
 use super::discover::Announced;
 use super::door::Door;
 use super::end::End;
@@ -14,7 +14,7 @@ use crate::args::LinkListenArgs;
 use crate::data::DataDir;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, Report};
-use crate::session::{Lines, Signals};
+use crate::session::{Keyboard, Lines, Signals};
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -> Result<(), Failure> {
     let address = address::listening(&args.address)?;
@@ -38,13 +38,17 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -
     if args.link.pipe {
         let wire = tokio::select! {
             wire = door.next() => wire?,
-            () = signals.next() => return Ok(()),
+            () = signals.next() => return Err(Failure::interrupted()),
         };
         // Nobody else is let in, and whoever stands at the door is sent away by that.
         drop(door);
         return pipe::carry(&end, wire, &mut signals).await;
     }
-    chats(&end, door, &busy, args, &mut signals).await
+    let lines = if args.echo { Lines::none() } else { Lines::start() };
+    let mut keyboard = Keyboard::for_first(output, lines);
+    let result = chats(&end, door, &busy, args, &mut keyboard, &mut signals).await;
+    let unsent = keyboard.finish();
+    result.and(unsent)
 }
 
 /// One conversation after the other.
@@ -53,23 +57,24 @@ async fn chats(
     mut door: Door<'_>,
     busy: &Cell<bool>,
     args: &LinkListenArgs,
+    keyboard: &mut Keyboard,
     signals: &mut Signals,
 ) -> Result<(), Failure> {
-    let mut typed = Typed::new(if args.echo { Lines::none() } else { Lines::start() });
     loop {
         let read_ahead = async {
-            typed.read_ahead(end).await;
-            if !typed.used {
+            let result = chat::read_ahead(keyboard).await;
+            if result.is_ok() && !keyboard.used {
                 std::future::pending::<()>().await;
             }
+            result
         };
         let mut wire = tokio::select! {
             wire = door.next() => wire?,
-            () = read_ahead => return Ok(()),
-            () = signals.next() => return Ok(()),
+            result = read_ahead => return result,
+            () = signals.next() => return if args.once { Err(Failure::interrupted()) } else { Ok(()) },
         };
         let result = tokio::select! {
-            result = chat::talk(end, &mut wire, &mut typed, signals, args.echo) => result,
+            result = chat::talk(end, &mut wire, keyboard, signals, args.echo) => result,
             failure = door.keep() => Err(failure),
         };
         wire.finish().await;
@@ -78,7 +83,7 @@ async fn chats(
             Ok(leaves) if leaves || args.once => return Ok(()),
             Ok(_) => {}
             Err(failure) if args.once || failure.code == Code::Other => return Err(failure),
-            Err(failure) => end.output.error(&failure.message),
+            Err(failure) => end.output.failure(&failure),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::end::End;
 use super::verdict;
 use crate::clock;
 use crate::exit::Failure;
-use crate::output::{Report, Secured};
+use crate::output::{self, Report, Secured};
 use crate::reach;
 
 /// Who is let in.
@@ -57,15 +57,22 @@ pub(super) async fn open(end: &End, wire: &mut Wire, guests: &Guests<'_>, from: 
                 refused = Some(Failure::connection(format!("{from} was turned away: somebody else is being served")));
                 wire.link.close(now);
             }
-            LinkEvent::StreamOpened if refused.is_none() => return end.report(&Report::StreamOpen).map(Ok),
+            LinkEvent::StreamOpened if refused.is_none() => {
+                let peer = wire.link.peer().map_or(from, |peer| peer.as_str());
+                return end.report(&Report::StreamOpen { peer }).map(Ok);
+            }
             LinkEvent::Closed(closed) => {
                 if serves {
                     guests.busy.set(false);
                 }
-                report_closed(end, &closed, 0)?;
+                report_closed(end, &closed, from, 0)?;
                 let why = refused.or_else(|| verdict::failure(&closed, from, false));
                 let called_off = || Failure::connection(format!("the link with {from} was called off"));
-                return Ok(Err(why.unwrap_or_else(called_off)));
+                let why = why.unwrap_or_else(called_off);
+                return Ok(Err(match &closed.peer {
+                    Some(peer) => why.about(peer),
+                    None => why,
+                }));
             }
             _ => {}
         }
@@ -97,12 +104,15 @@ fn incoming(end: &End, wire: &mut Wire, guests: &Guests<'_>, peer: &Jid) -> Resu
     Ok(Some(why))
 }
 
-/// Tells how a link ended.
-pub(super) fn report_closed(end: &End, closed: &LinkClosed, unacked: u64) -> Result<(), Failure> {
-    end.report(&Report::Closed {
+/// Tells how a link ended; `from` says where it came from if the other end never said who it is.
+pub(super) fn report_closed(end: &End, closed: &LinkClosed, from: &str, unacked: u64) -> Result<(), Failure> {
+    let peer = closed.peer.as_ref().map(|peer| peer.as_str());
+    end.report(&Report::Closed(output::Closed {
+        peer,
+        address: peer.is_none().then_some(from),
         by: closed.by.as_str(),
         reason: &closed.reason.to_string(),
         truncated: verdict::is_truncated(closed),
         unacked,
-    })
+    }))
 }

@@ -21,7 +21,7 @@ use super::open::report_closed;
 use super::verdict;
 use crate::clock;
 use crate::exit::Failure;
-use crate::pipe::streams::{Input, Sink, Source};
+use crate::pipe::streams::{Ahead, Input, Sink, Source, StillOpen};
 use crate::pipe::{self, Unacked};
 use crate::session::{self, Signals};
 
@@ -66,7 +66,11 @@ struct Flow<'a> {
     sink: Sink,
     /// Read from standard input, for which the bytestream has no room.
     held: Vec<u8>,
+    /// The input had at least one byte.
+    any: bool,
     input_ended: bool,
+    /// Our input alone keeps the link open.
+    still_open: StillOpen,
     /// Came from the peer and waits for standard output; how many bytes ever came, and left for there.
     inbox: Vec<u8>,
     came: u64,
@@ -77,6 +81,8 @@ struct Flow<'a> {
     unsent: Option<Element>,
     closing: bool,
     interrupted: bool,
+    /// It was interrupted before all was done: the link is to be ended without closing our bytestream.
+    unfinished: bool,
     until: Option<Instant>,
     /// Why it ends, if that is not for the link to say.
     failure: Option<Failure>,
@@ -97,7 +103,9 @@ impl<'a> Flow<'a> {
             source: Source::start(),
             sink: Sink::start(),
             held: Vec::new(),
+            any: false,
             input_ended: false,
+            still_open: StillOpen::default(),
             inbox: Vec::new(),
             came: 0,
             written: 0,
@@ -106,6 +114,7 @@ impl<'a> Flow<'a> {
             unsent: None,
             closing: false,
             interrupted: false,
+            unfinished: false,
             until: None,
             failure: None,
         }
@@ -114,7 +123,7 @@ impl<'a> Flow<'a> {
     async fn run(&mut self, signals: &mut Signals) -> Result<(), Failure> {
         loop {
             self.send();
-            let takes_input = self.held.is_empty() && !self.input_ended;
+            let takes_input = self.held.is_empty() && !self.input_ended && !self.unfinished;
             tokio::select! {
                 event = self.wire.event() => match event {
                     LinkEvent::Closed(closed) => return self.closed(&closed),
@@ -133,23 +142,52 @@ impl<'a> Flow<'a> {
                 () = signals.next() => {
                     if self.interrupted {
                         self.wire.link.abort(clock::now());
-                        return Err(pipe::interrupted());
+                        return Err(Failure::interrupted());
                     }
-                    (self.interrupted, self.input_ended) = (true, true);
-                    self.until.get_or_insert_with(|| clock::now() + CLOSE_TIME);
+                    self.interrupt();
+                }
+                () = clock::sleep_until(self.still_open.deadline()) => {
+                    if self.still_open.is_due(clock::now()) {
+                        let peer = self.peer.as_str();
+                        self.end.output.warn_of(Some(peer), &StillOpen::warning(peer));
+                    }
                 }
                 () = clock::sleep_until(self.until) => {
                     self.wire.link.abort(clock::now());
-                    return Err(Failure::connection(format!("{} does not answer the end", self.peer)));
+                    if self.unfinished {
+                        return Err(Failure::interrupted());
+                    }
+                    let message = format!("{} does not answer the end", self.peer);
+                    return Err(Failure::connection(message).about(&self.peer));
                 }
             }
         }
     }
 
+    /// Ctrl-C ends a link in order only if nothing is missing at either end: the end of our bytestream would make the peer
+    /// believe that this was all.
+    fn interrupt(&mut self) {
+        self.interrupted = true;
+        self.until.get_or_insert_with(|| clock::now() + CLOSE_TIME);
+        let ours_is_done = self.input_ended || !self.any;
+        self.unfinished = !(self.peer_finished && ours_is_done);
+        if !self.unfinished {
+            self.end_input();
+        }
+    }
+
+    fn end_input(&mut self) {
+        self.input_ended = true;
+        self.still_open.end();
+    }
+
     fn take(&mut self, input: Input) {
         match input {
-            Input::Bytes(bytes) => self.held = bytes,
-            Input::End => self.input_ended = true,
+            Input::Bytes(bytes) => {
+                (self.held, self.any) = (bytes, true);
+                self.still_open.heard(clock::now());
+            }
+            Input::End | Input::Terminal => self.end_input(),
             // An end in order would make the peer believe that this was all.
             Input::Failed(e) => {
                 self.fail(Failure::other(format!("standard input cannot be read: {e}; the link was broken off")))
@@ -190,7 +228,9 @@ impl<'a> Flow<'a> {
             }
         }
         let ours_is_over = self.outgoing.state() == BytestreamState::Closed && self.input_ended;
-        if ours_is_over && (self.peer_finished || self.interrupted) && self.unsent.is_none() {
+        // What was read before Ctrl-C is delivered.
+        let is_delivered = self.unfinished && self.held.is_empty() && self.outgoing.unacked() == 0;
+        if (ours_is_over && self.peer_finished || is_delivered) && self.unsent.is_none() {
             self.close();
         }
     }
@@ -246,6 +286,9 @@ impl<'a> Flow<'a> {
             }
             Ok(Handled::Closed) => {
                 self.peer_finished = true;
+                if !self.input_ended {
+                    self.still_open.begin(clock::now());
+                }
                 self.finish_output();
             }
             Ok(_) => {}
@@ -318,7 +361,7 @@ impl<'a> Flow<'a> {
 
     /// Ends the link before its time: to the peer that is visible, since its bytestreams are not closed.
     fn break_off(&mut self) {
-        self.input_ended = true;
+        self.end_input();
         self.close();
     }
 
@@ -330,23 +373,29 @@ impl<'a> Flow<'a> {
     }
 
     fn closed(&mut self, closed: &LinkClosed) -> Result<(), Failure> {
-        let unsent = self.held.len() + self.source.waiting();
-        let unacked = self.outgoing.unacked().saturating_add(u64::try_from(unsent).unwrap_or(u64::MAX));
-        report_closed(self.end, closed, unacked)?;
+        let Ahead { bytes, ended } = self.source.ahead();
+        let unsent = u64::try_from(self.held.len() + bytes).unwrap_or(u64::MAX);
+        let unacked = self.outgoing.unacked().saturating_add(unsent);
+        report_closed(self.end, closed, self.peer.as_str(), unacked)?;
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        if let Some(Failure { code, message }) = verdict::failure(closed, "the peer", true) {
-            return Err(Failure::new(code, format!("{message}; {}", Unacked(unacked))));
+        if self.unfinished {
+            return Err(Failure::interrupted());
         }
-        let in_order = matches!(closed.reason, CloseReason::Done) && self.peer_finished && unacked == 0;
-        if in_order || self.interrupted || self.sink.has_failed() {
+        if let Some(Failure { code, message, peer }) = verdict::failure(closed, "the peer", true) {
+            return Err(Failure { code, message: format!("{message}; {}", Unacked(unacked)), peer });
+        }
+        let ours_is_done = self.input_ended || ended;
+        let in_order = matches!(closed.reason, CloseReason::Done) && self.peer_finished && ours_is_done && unacked == 0;
+        if in_order || self.sink.has_failed() {
             return Ok(());
         }
         Err(Failure::connection(format!(
             "{} ended the link before all bytes had passed: what came may be incomplete; {}",
             self.peer,
             Unacked(unacked)
-        )))
+        ))
+        .about(&self.peer))
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn failure(closed: &LinkClosed, from: &str, opened: bool) -> Option<F
     let CloseReason::Fault(fault) = &closed.reason else { return None };
     let who = closed.peer.as_ref().map_or(from, |peer| peer.as_str());
     let bare = closed.peer.as_ref().map(Jid::to_bare);
-    Some(match &**fault {
+    let failure = match &**fault {
         Fault::NotXmpp { looks_like } => {
             let what = looks_like.map(|what| format!(" (it looks like {what})")).unwrap_or_default();
             Failure::connection(format!(
@@ -44,6 +44,10 @@ pub(super) fn failure(closed: &LinkClosed, from: &str, opened: bool) -> Option<F
             let advice = bare.and_then(|bare| authentication_advice(fault, "link", who, &bare));
             advice.unwrap_or_else(|| Failure::connection(format!("the link with {who} broke off: {fault}; try again")))
         }
+    };
+    Some(match &closed.peer {
+        Some(peer) => failure.about(peer),
+        None => failure,
     })
 }
 

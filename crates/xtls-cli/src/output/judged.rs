@@ -32,7 +32,7 @@ impl Judged<'_> {
             )?;
         }
         if !self.accepted {
-            writeln!(out, "* refused the certificate sha-256:{}", self.sha256)?;
+            writeln!(out, "* refused the certificate of {}: sha-256:{}", Shown(self.peer), self.sha256)?;
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ mod tests {
                      whether this is meant\n";
         let by_password = Judged { secured_by: vec!["x509", "srp"], ..judged() };
         assert_eq!(shown(&by_password), known);
-        let refused = format!("* refused the certificate sha-256:{}\n", "ab".repeat(32));
+        let refused = format!("* refused the certificate of a@b: sha-256:{}\n", "ab".repeat(32));
         assert_eq!(shown(&Judged { accepted: false, ..by_password.clone() }), format!("{known}{refused}"));
         // A peer that is known by a certificate, or was only ever secured by one, shows a change of certificates.
         assert_eq!(shown(&Judged { previous: vec!["sha-256:cd".to_owned()], ..by_password }), "");

@@ -14,6 +14,9 @@ use jid::BareJid;
 use serde::Serialize;
 use xtls::trust::{Method, StoreError};
 
+use crate::clock;
+use crate::exit::Failure;
+
 pub(crate) use judged::Judged;
 pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use probe::{Certificate, Feature, Server};
@@ -34,21 +37,25 @@ pub(crate) enum Report<'a> {
     /// A peer asks for a tunnel, or for a link.
     Incoming { peer: &'a str },
     /// The peer, or a server in its name, sent the offer on to another of its resources.
-    Redirected { to: &'a str },
+    Redirected { peer: &'a str, to: &'a str },
     /// What the command line said to a certificate that was not trusted yet.
     Judged(Judged<'a>),
     /// The peer is verified and the tunnel encrypted.
     Secured(Secured<'a>),
     /// Messages can be exchanged.
-    StreamOpen,
+    StreamOpen { peer: &'a str },
+    /// Whom lines of standard input are for from now on, and whether they can be sent to it.
+    Recipient { peer: Option<&'a str>, there: bool },
     /// A message came through the tunnel.
-    Message { from: &'a str, body: &'a str },
-    /// A tunnel ended. `unacked` counts plaintext bytes.
-    Closed { by: &'a str, reason: &'a str, truncated: bool, unacked: u64 },
-    /// Something failed; the same line is on standard error.
-    Error { message: &'a str },
+    Message { peer: &'a str, from: &'a str, body: &'a str },
+    /// A line of standard input, the first being 1, was not sent; the same is on standard error. `peer` is whom it was for.
+    NotSent { line: u64, peer: Option<&'a str>, message: &'a str },
+    /// A tunnel or a link ended.
+    Closed(Closed<'a>),
+    /// Something failed; the same line is on standard error. `peer` is whom it is about, if it is about one.
+    Error { peer: Option<&'a str>, message: &'a str },
     /// Something could be better; only where events are on standard error, which has a line for it otherwise.
-    Warning { message: &'a str },
+    Warning { peer: Option<&'a str>, message: &'a str },
     /// The trust file could not be written; the same line is on standard error.
     StoreFailed { peer: Option<&'a str>, message: &'a str },
     /// A pinned certificate of `trust list`.
@@ -65,6 +72,30 @@ pub(crate) enum Report<'a> {
     Stanza { number: u64, from: &'a str, to: &'a str, what: &'a str, bytes: usize },
     /// `demo`: the transfer is over.
     Transfer { bytes: u64, seconds: f64, stanzas: u64, wire_bytes: u64, equal: bool },
+}
+
+/// An event as `--json` writes it.
+#[derive(Serialize)]
+struct Stamped<'a> {
+    /// When it is told: RFC 3339 with milliseconds.
+    time: &'a str,
+    #[serde(flatten)]
+    report: &'a Report<'a>,
+}
+
+/// The members of the `closed` event.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Closed<'a> {
+    /// None for a link that ended before the other end said who it is.
+    pub(crate) peer: Option<&'a str>,
+    /// Where such a link came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<&'a str>,
+    pub(crate) by: &'a str,
+    pub(crate) reason: &'a str,
+    pub(crate) truncated: bool,
+    /// Plaintext bytes.
+    pub(crate) unacked: u64,
 }
 
 /// The members of the `secured` event.
@@ -133,6 +164,11 @@ impl Output {
         !self.json && io::stdout().is_terminal() && io::stderr().is_terminal()
     }
 
+    /// Whether lines of standard input can be commands: their answers are read by the user, or by a program.
+    pub(crate) fn takes_commands(self) -> bool {
+        self.json || io::stdin().is_terminal()
+    }
+
     /// Whether somebody sits at a terminal who can be asked for something.
     pub(crate) fn can_ask(self) -> bool {
         !self.json && is_somebody_there()
@@ -146,7 +182,7 @@ impl Output {
     pub(crate) fn report(self, report: &Report<'_>) -> io::Result<()> {
         if self.json {
             // In one piece: standard error is shared with other processes.
-            let mut line = serde_json::to_vec(report)?;
+            let mut line = serde_json::to_vec(&Stamped { time: &clock::timestamp(), report })?;
             line.push(b'\n');
             self.write(|out| out.write_all(&line))
         } else {
@@ -168,9 +204,14 @@ impl Output {
 
     /// One line on standard error about something that works and could be better.
     pub(crate) fn warn(self, message: &str) {
+        self.warn_of(None, message);
+    }
+
+    /// The same about a peer, which the message names.
+    pub(crate) fn warn_of(self, peer: Option<&str>, message: &str) {
         // Nowhere is left to report a failure of these.
         if self.json && self.beside_data {
-            let _ = self.report(&Report::Warning { message });
+            let _ = self.report(&Report::Warning { peer, message });
             return;
         }
         let _ = writeln!(io::stderr().lock(), "xtls: warning: {}", Shown(message));
@@ -191,13 +232,32 @@ impl Output {
 
     /// One line on standard error, and the `error` event with `--json`.
     pub(crate) fn error(self, message: &str) {
-        let line = Shown(message).to_string();
+        self.error_line(message, &Report::Error { peer: None, message });
+    }
+
+    /// The same about a peer, which the message names.
+    pub(crate) fn error_of(self, peer: &str, message: &str) {
+        self.error_line(message, &Report::Error { peer: Some(peer), message });
+    }
+
+    /// The same about what went wrong.
+    pub(crate) fn failure(self, failure: &Failure) {
+        let message = failure.message.as_str();
+        self.error_line(message, &Report::Error { peer: failure.peer.as_deref(), message });
+    }
+
+    /// One line on standard error, and the `not_sent` event with `--json`. The message names the peer.
+    pub(crate) fn not_sent(self, line: u64, peer: Option<&str>, message: &str) {
+        self.error_line(message, &Report::NotSent { line, peer, message });
+    }
+
+    fn error_line(self, message: &str, report: &Report<'_>) {
         // Nowhere is left to report a failure of these two.
         if !(self.json && self.beside_data) {
-            let _ = writeln!(io::stderr().lock(), "xtls: {line}");
+            let _ = writeln!(io::stderr().lock(), "xtls: {}", Shown(message));
         }
         if self.json {
-            let _ = self.report(&Report::Error { message });
+            let _ = self.report(report);
         }
     }
 }
@@ -230,23 +290,19 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             writeln!(out, "    sha1    {sha1}")
         }
         Report::Incoming { peer } => writeln!(out, "* {} asks for a connection", Shown(peer)),
-        Report::Redirected { to } => writeln!(out, "* redirected to {}", Shown(to)),
+        Report::Redirected { peer, to } => writeln!(out, "* {} redirected us to {}", Shown(peer), Shown(to)),
         Report::Judged(judged) => judged.human(out),
         Report::Secured(secured) => human_secured(out, secured),
-        Report::StreamOpen => writeln!(out, "* stream open"),
-        Report::Message { from, body } => writeln!(out, "{}: {}", Shown(from), Shown(body)),
-        Report::Closed { by, reason, truncated, unacked } => {
-            write!(out, "* closed by {by}: {}", Shown(reason))?;
-            if *truncated {
-                write!(out, " (truncated: the end may be missing)")?;
-            }
-            if *unacked > 0 {
-                write!(out, " ({unacked} bytes not acknowledged)")?;
-            }
-            writeln!(out)
+        Report::StreamOpen { peer } => writeln!(out, "* open with {}", Shown(peer)),
+        Report::Recipient { peer: Some(peer), there: true } => writeln!(out, "* lines go to {}", Shown(peer)),
+        Report::Recipient { peer: Some(peer), .. } => {
+            writeln!(out, "* lines are for {}, who is not there: they are not sent", Shown(peer))
         }
+        Report::Recipient { peer: None, .. } => writeln!(out, "* lines go to nobody yet"),
+        Report::Message { from, body, .. } => writeln!(out, "{}: {}", Shown(from), Shown(body)),
+        Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
-        Report::Error { .. } | Report::Warning { .. } | Report::StoreFailed { .. } => Ok(()),
+        Report::Error { .. } | Report::Warning { .. } | Report::NotSent { .. } | Report::StoreFailed { .. } => Ok(()),
         Report::Trusted { jid, fingerprint, learned } => writeln!(out, "{}  {fingerprint}  {learned}", Shown(jid)),
         Report::Peer(peer) => human_peer(out, peer),
         Report::Probe(probed) => probed.human(out),
@@ -259,6 +315,18 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             human_transfer(out, *bytes, *seconds, *stanzas, *wire_bytes, *equal)
         }
     }
+}
+
+fn human_closed(out: &mut dyn Write, closed: &Closed<'_>) -> io::Result<()> {
+    let who = closed.peer.or(closed.address).unwrap_or("somebody");
+    write!(out, "* closed with {}, by {}: {}", Shown(who), closed.by, Shown(closed.reason))?;
+    if closed.truncated {
+        write!(out, " (truncated: the end may be missing)")?;
+    }
+    if closed.unacked > 0 {
+        write!(out, " ({} bytes not acknowledged)", closed.unacked)?;
+    }
+    writeln!(out)
 }
 
 fn human_secured(out: &mut dyn Write, s: &Secured<'_>) -> io::Result<()> {

@@ -15,13 +15,68 @@ fn json_objects_have_the_documented_members() {
         json(&Report::Found { name: "a@b", host: "b.local.", port: 7, addresses: &addresses, txt: &txt }),
         r#"{"event":"found","name":"a@b","host":"b.local.","port":7,"addresses":["10.0.0.1"],"txt":{"txtvers":"1"}}"#
     );
-    assert_eq!(json(&Report::StreamOpen), r#"{"event":"stream_open"}"#);
-    assert_eq!(json(&Report::Message { from: "a", body: "x\ny" }), r#"{"event":"message","from":"a","body":"x\ny"}"#);
+    assert_eq!(json(&Report::StreamOpen { peer: "a@b/c" }), r#"{"event":"stream_open","peer":"a@b/c"}"#);
     assert_eq!(
-        json(&Report::Closed { by: "remote", reason: "success", truncated: false, unacked: 3 }),
-        r#"{"event":"closed","by":"remote","reason":"success","truncated":false,"unacked":3}"#
+        json(&Report::Recipient { peer: Some("a@b"), there: true }),
+        r#"{"event":"recipient","peer":"a@b","there":true}"#
     );
-    assert_eq!(json(&Report::Error { message: "no" }), r#"{"event":"error","message":"no"}"#);
+    assert_eq!(
+        json(&Report::Recipient { peer: None, there: false }),
+        r#"{"event":"recipient","peer":null,"there":false}"#
+    );
+    assert_eq!(
+        json(&Report::Message { peer: "a@b/c", from: "a@b", body: "x\ny" }),
+        r#"{"event":"message","peer":"a@b/c","from":"a@b","body":"x\ny"}"#
+    );
+    assert_eq!(
+        json(&Report::NotSent { line: 7, peer: Some("a@b"), message: "why" }),
+        r#"{"event":"not_sent","line":7,"peer":"a@b","message":"why"}"#
+    );
+    let mut closed =
+        Closed { peer: Some("a@b/c"), address: None, by: "remote", reason: "success", truncated: false, unacked: 3 };
+    assert_eq!(
+        json(&Report::Closed(closed)),
+        r#"{"event":"closed","peer":"a@b/c","by":"remote","reason":"success","truncated":false,"unacked":3}"#
+    );
+    (closed.peer, closed.address) = (None, Some("[::1]:7"));
+    assert_eq!(
+        json(&Report::Closed(closed)),
+        r#"{"event":"closed","peer":null,"address":"[::1]:7","by":"remote","reason":"success","truncated":false,"unacked":3}"#
+    );
+    assert_eq!(json(&Report::Error { peer: None, message: "no" }), r#"{"event":"error","peer":null,"message":"no"}"#);
+}
+
+#[test]
+fn every_event_is_stamped_with_the_time() {
+    let stamped = Stamped { time: "2026-01-02T03:04:05.678Z", report: &Report::StreamOpen { peer: "a@b/c" } };
+    assert_eq!(
+        serde_json::to_string(&stamped).unwrap(),
+        r#"{"time":"2026-01-02T03:04:05.678Z","event":"stream_open","peer":"a@b/c"}"#
+    );
+}
+
+#[test]
+fn every_line_about_a_peer_names_it() {
+    let peer = "romeo@montague.lit/orchard";
+    let closed = Closed { peer: Some(peer), address: None, by: "remote", reason: "done", truncated: true, unacked: 3 };
+    let judged =
+        Judged { peer, sha256: "ab".to_owned(), accepted: false, previous: Vec::new(), secured_by: Vec::new() };
+    for report in [
+        Report::Incoming { peer },
+        Report::Redirected { peer, to: "romeo@montague.lit/hall" },
+        Report::Judged(judged),
+        Report::StreamOpen { peer },
+        Report::Recipient { peer: Some(peer), there: true },
+        Report::Recipient { peer: Some(peer), there: false },
+        Report::Message { peer, from: peer, body: "x" },
+        Report::Closed(closed),
+        Report::Closed(Closed { peer: None, address: Some(peer), ..closed }),
+    ] {
+        let mut out = Vec::new();
+        human(&mut out, &report).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert!(!shown.is_empty() && shown.lines().all(|line| line.contains(peer)), "{shown}");
+    }
 }
 
 #[test]
@@ -115,7 +170,8 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
 #[test]
 fn text_of_the_peer_is_escaped_for_people() {
     let mut out = Vec::new();
-    human(&mut out, &Report::Message { from: "a@b/\u{202e}x", body: "\u{1b}]0;owned\u{7}" }).unwrap();
+    human(&mut out, &Report::Message { peer: "a@b/\u{202e}x", from: "a@b/\u{202e}x", body: "\u{1b}]0;owned\u{7}" })
+        .unwrap();
     let txt = BTreeMap::from([("k\n".to_owned(), "\u{1b}[2J".to_owned())]);
     let addresses = ["fe80::1%\u{9b}".to_owned()];
     human(&mut out, &Report::Found { name: "\r", host: "\u{7}", port: 7, addresses: &addresses, txt: &txt }).unwrap();

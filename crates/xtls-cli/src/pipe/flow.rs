@@ -8,7 +8,7 @@ use xtls::{
     jingle::{Reason, ReasonCondition},
 };
 
-use super::streams::{Input, Sink, Source};
+use super::streams::{Ahead, Input, Sink, Source, StillOpen};
 use crate::chat::no_answer;
 use crate::clock;
 use crate::exit::Failure;
@@ -17,6 +17,8 @@ use crate::session::{Happening, Session, Verdict};
 
 /// How long an end that was asked for by Ctrl-C may take.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
+/// How often it is looked whether all is acknowledged that was read before it.
+const TICK: Duration = Duration::from_millis(50);
 
 /// A secured tunnel, and what stands on both sides of it.
 ///
@@ -39,8 +41,12 @@ pub(super) struct Flow {
     peer_finished: bool,
     /// Bytes that came out of the tunnel at its end.
     rest: Vec<u8>,
+    /// Our input alone keeps the tunnel open.
+    still_open: StillOpen,
     /// Ctrl-C: when to stop waiting for the end.
     interrupted: Option<Instant>,
+    /// It came before all was done: the tunnel is to be broken off.
+    unfinished: bool,
     /// We broke the tunnel off, because of standard output or for this reason.
     broken_off: bool,
     failure: Option<Failure>,
@@ -74,7 +80,9 @@ impl Flow {
             readable: true,
             peer_finished: false,
             rest: Vec::new(),
+            still_open: StillOpen::default(),
             interrupted: None,
+            unfinished: false,
             broken_off: false,
             failure: None,
         }
@@ -87,7 +95,9 @@ impl Flow {
     /// When it was not waited for: nothing is left to be done then.
     pub(super) async fn carry(mut self, session: &mut Session) -> Result<Carried, Failure> {
         let result = loop {
-            let takes_input = self.held.is_empty() && !self.input_ended;
+            self.break_off_if_unfinished(session);
+            let takes_input = self.held.is_empty() && !self.input_ended && !self.unfinished;
+            let deadline = self.deadline();
             let (source, sink, readable) = (&mut self.source, &mut self.sink, self.readable);
             let came = async {
                 tokio::select! {
@@ -95,7 +105,7 @@ impl Flow {
                     room = sink.room(readable) => Came::Room(room),
                 }
             };
-            match session.next(came, self.interrupted).await {
+            match session.next(came, deadline).await {
                 Ok(Happening::Engine(Event::Closed(closed))) if closed.id == self.tunnel.id => {
                     break self.closed(session, &closed);
                 }
@@ -103,14 +113,10 @@ impl Flow {
                 Ok(Happening::Beside(Came::Input(input))) => self.take(session, input),
                 Ok(Happening::Beside(Came::Room(true))) => self.read(session),
                 // The end of the sink says why.
-                Ok(Happening::Beside(Came::Room(false))) => self.break_off(session),
-                Ok(Happening::Interrupted) if self.interrupted.is_none() => {
-                    self.interrupted = Some(clock::now() + CLOSE_TIME);
-                    self.input_ended = true;
-                    self.close(session);
-                }
-                Ok(Happening::Interrupted) => return Err(interrupted()),
-                Ok(Happening::Time) => return Err(no_answer(&self.tunnel.peer)),
+                Ok(Happening::Beside(Came::Room(false))) => self.break_off(session, ReasonCondition::FailedApplication),
+                Ok(Happening::Interrupted) if self.interrupted.is_none() => self.interrupt(session),
+                Ok(Happening::Interrupted) => return Err(Failure::interrupted()),
+                Ok(Happening::Time) => self.time(session)?,
                 Ok(Happening::Stanza(_)) => {}
                 Err(lost) => break Err(self.lost(session, lost)),
             }
@@ -125,6 +131,9 @@ impl Flow {
             Event::Writable { id } if id == self.tunnel.id => self.write(session),
             Event::PeerFinished { id } if id == self.tunnel.id => {
                 self.peer_finished = true;
+                if !self.input_ended {
+                    self.still_open.begin(clock::now());
+                }
                 if !self.readable {
                     self.sink.close();
                 }
@@ -142,19 +151,24 @@ impl Flow {
         match input {
             Input::Bytes(bytes) => {
                 self.any = true;
+                self.still_open.heard(clock::now());
                 self.held = bytes;
                 self.write(session);
             }
-            Input::End => {
-                self.input_ended = true;
+            Input::End if self.close_on_eof => {
+                self.end_input();
+                self.close(session);
+            }
+            Input::End | Input::Terminal => {
+                self.end_input();
                 self.finish(session);
             }
             // An end in order would make the peer believe that this was all.
             Input::Failed(e) => {
-                self.input_ended = true;
+                self.end_input();
                 self.failure =
                     Some(Failure::other(format!("standard input cannot be read: {e}; the tunnel was broken off")));
-                self.break_off(session);
+                self.break_off(session, ReasonCondition::FailedApplication);
             }
         }
     }
@@ -170,9 +184,6 @@ impl Flow {
 
     /// The input has ended, and all of it is in the tunnel.
     fn finish(&self, session: &mut Session) {
-        if self.close_on_eof {
-            return self.close(session);
-        }
         let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) else { return };
         // TLS 1.2 has one end for both directions. Input that never had a byte does not bring it about: it may be the
         // other direction that matters.
@@ -202,33 +213,98 @@ impl Flow {
         }
     }
 
+    fn end_input(&mut self) {
+        self.input_ended = true;
+        self.still_open.end();
+    }
+
+    /// Ctrl-C ends a tunnel in order only if nothing is missing at either end: an end in order would make the peer believe
+    /// that this was all.
+    fn interrupt(&mut self, session: &mut Session) {
+        self.interrupted = Some(clock::now() + CLOSE_TIME);
+        let ours_is_done = self.input_ended || !self.any;
+        self.unfinished = !(self.peer_finished && ours_is_done);
+        if !self.unfinished {
+            self.end_input();
+            self.close(session);
+        }
+    }
+
+    /// After Ctrl-C, once everything is delivered that was read before it.
+    fn break_off_if_unfinished(&mut self, session: &mut Session) {
+        let delivered = |session: &mut Session| {
+            let tunnel = session.engine.tunnel(self.tunnel.id);
+            tunnel.is_none_or(|tunnel| tunnel.unacked() == 0)
+        };
+        if self.unfinished && !self.broken_off && self.held.is_empty() && delivered(session) {
+            self.abort(session, ReasonCondition::Cancel);
+        }
+    }
+
+    /// When to come back in any case.
+    fn deadline(&self) -> Option<Instant> {
+        let tick = (self.unfinished && !self.broken_off).then(|| clock::now() + TICK);
+        [tick, self.interrupted, self.still_open.deadline()].into_iter().flatten().min()
+    }
+
+    /// # Errors
+    ///
+    /// When the end that was asked for takes too long.
+    fn time(&mut self, session: &mut Session) -> Result<(), Failure> {
+        let now = clock::now();
+        if self.still_open.is_due(now) {
+            let peer = self.tunnel.peer.as_str();
+            session.output.warn_of(Some(peer), &StillOpen::warning(peer));
+        }
+        if self.interrupted.is_none_or(|until| until > now) {
+            return Ok(());
+        }
+        if self.unfinished {
+            self.abort(session, ReasonCondition::Cancel);
+            return Err(Failure::interrupted());
+        }
+        Err(no_answer(&self.tunnel.peer))
+    }
+
     /// Ends the tunnel so that the peer learns of it; what has come is of no use any more.
-    fn break_off(&mut self, session: &mut Session) {
+    fn break_off(&mut self, session: &mut Session, condition: ReasonCondition) {
+        self.abort(session, condition);
+        if let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) {
+            tunnel.read(clock::now(), &mut Vec::new());
+        }
+    }
+
+    fn abort(&mut self, session: &mut Session, condition: ReasonCondition) {
         self.broken_off = true;
         if let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) {
-            tunnel.abort(clock::now(), Reason::new(ReasonCondition::FailedApplication));
-            tunnel.read(clock::now(), &mut Vec::new());
+            tunnel.abort(clock::now(), Reason::new(condition));
         }
     }
 
     fn closed(&mut self, session: &Session, closed: &Closed) -> Result<(), Failure> {
         session.report_closed(closed)?;
+        if self.unfinished {
+            return Err(Failure::interrupted());
+        }
         if self.broken_off {
             return Ok(());
         }
-        let unacked = self.unacked(closed);
+        let (unacked, ours_is_done) = self.unacked(closed);
         match Verdict::of(closed) {
-            Verdict::Failed(Failure { code, message }) => Err(Failure::new(code, format!("{message}; {unacked}"))),
-            Verdict::Done | Verdict::GaveWay if self.interrupted.is_some() || unacked.0 == 0 => Ok(()),
+            Verdict::Failed(Failure { code, message, peer }) => {
+                Err(Failure { code, message: format!("{message}; {unacked}"), peer })
+            }
+            Verdict::Done | Verdict::GaveWay if unacked.0 == 0 && ours_is_done => Ok(()),
             Verdict::Done | Verdict::GaveWay => Err(Failure::connection(format!(
-                "{} ended the tunnel before it had everything: {unacked}",
+                "{} ended the tunnel before standard input had ended, or before it had everything: {unacked}",
                 closed.peer
-            ))),
+            ))
+            .about(&closed.peer)),
         }
     }
 
     /// The connection is gone: what the engine still has is all there will be.
-    fn lost(&mut self, session: &mut Session, Failure { code, message }: Failure) -> Failure {
+    fn lost(&mut self, session: &mut Session, Failure { code, message, peer }: Failure) -> Failure {
         if let Some(mut tunnel) = session.engine.tunnel(self.tunnel.id) {
             tunnel.read(clock::now(), &mut self.rest);
         }
@@ -237,24 +313,22 @@ impl Flow {
             match event {
                 Event::Closed(closed) if closed.id == self.tunnel.id => {
                     let _ = session.report_closed(&closed);
-                    end = Some(self.unacked(&closed));
+                    end = Some(self.unacked(&closed).0);
                 }
                 _ => {}
             }
         }
-        Failure::new(code, end.map_or_else(|| message.clone(), |unacked| format!("{message}; {unacked}")))
+        Failure { message: end.map_or_else(|| message.clone(), |unacked| format!("{message}; {unacked}")), code, peer }
     }
 
-    /// What was read from standard input and not acknowledged.
-    fn unacked(&mut self, closed: &Closed) -> Unacked {
-        let unsent = self.held.len() + self.source.waiting();
-        Unacked(closed.unacked.saturating_add(u64::try_from(unsent).unwrap_or(u64::MAX)))
+    /// What was read from standard input and not acknowledged; and whether there is nothing more to read. An input without
+    /// any byte has no say.
+    fn unacked(&mut self, closed: &Closed) -> (Unacked, bool) {
+        let Ahead { bytes, ended } = self.source.ahead();
+        self.any |= bytes > 0;
+        let unsent = u64::try_from(self.held.len() + bytes).unwrap_or(u64::MAX);
+        (Unacked(closed.unacked.saturating_add(unsent)), self.input_ended || ended || !self.any)
     }
-}
-
-/// Ctrl-C for the second time.
-pub(crate) fn interrupted() -> Failure {
-    Failure::other("interrupted before the end: not everything was delivered")
 }
 
 /// A number of bytes, in words.

@@ -19,8 +19,8 @@ use crate::exit::Failure;
 use crate::output::{Output, Report};
 use crate::reach::{self, Reached};
 use crate::session::{Happening, Rules, Session, Signals, Verdict};
+pub(crate) use flow::Unacked;
 use flow::{Carried, Flow};
-pub(crate) use flow::{Unacked, interrupted};
 use streams::Sink;
 
 /// How long the peer's offer may take when ours gave way to it.
@@ -42,24 +42,23 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
     let result = open_and_carry(&mut session, &mut wait, args).await;
     session.end().await;
     // The peer is told; what has come may still wait for a slow reader.
-    match result? {
-        Some(Carried { result, sink, rest }) => result.and(write_out(sink, rest).await),
-        None => Ok(()),
-    }
+    let Carried { result, sink, rest } = result?;
+    result.and(write_out(sink, rest).await)
 }
 
-/// Opens the tunnel and moves the bytes. `None` after Ctrl-C.
-async fn open_and_carry(session: &mut Session, wait: &mut Wait, args: &PipeArgs) -> Result<Option<Carried>, Failure> {
+/// Opens the tunnel and moves the bytes.
+///
+/// # Errors
+///
+/// When there is no tunnel, or it was not waited for its end.
+async fn open_and_carry(session: &mut Session, wait: &mut Wait, args: &PipeArgs) -> Result<Carried, Failure> {
     if let Some(peer) = &args.peer {
-        match reach::reach(session, &wait.rules, &wait.application, peer).await? {
-            Some(reached) => wait.reached.push(reached),
-            None => return Ok(None),
-        }
+        wait.reached.push(reach::reach(session, &wait.rules, &wait.application, peer).await?);
     }
-    let Some(tunnel) = wait.secured(session).await? else { return Ok(None) };
+    let tunnel = wait.secured(session).await?;
     session.report_secured(tunnel.id, &tunnel.peer)?;
     session.greet(&tunnel.peer);
-    Flow::new(tunnel, wait.application.clone(), args.close_on_eof).carry(session).await.map(Some)
+    Flow::new(tunnel, wait.application.clone(), args.close_on_eof).carry(session).await
 }
 
 /// Writes what is left to standard output, which may take as long as its reader does.
@@ -73,7 +72,7 @@ pub(crate) async fn write_out(sink: Sink, rest: Vec<u8>) -> Result<(), Failure> 
         written = sink.finish(rest) => written.map_err(|e| {
             Failure::other(format!("standard output cannot be written: {e}; what came after that is lost"))
         }),
-        () = signals.next() => Err(interrupted()),
+        () = signals.next() => Err(Failure::interrupted()),
     }
 }
 
@@ -91,8 +90,12 @@ struct Wait {
 }
 
 impl Wait {
-    /// The first tunnel that is secured; all others are turned away. `None` after Ctrl-C.
-    async fn secured(&mut self, session: &mut Session) -> Result<Option<Reached>, Failure> {
+    /// The first tunnel that is secured; all others are turned away.
+    ///
+    /// # Errors
+    ///
+    /// When there is none to be had, or after Ctrl-C.
+    async fn secured(&mut self, session: &mut Session) -> Result<Reached, Failure> {
         loop {
             match session.next(std::future::pending::<()>(), self.until).await? {
                 Happening::Engine(Event::Incoming(incoming)) if self.has_crossed(&incoming) => {
@@ -109,7 +112,7 @@ impl Wait {
                         self.until = None;
                         match reach::accept(session, &self.rules, incoming) {
                             Ok(reached) => self.reached.push(reached),
-                            Err(failure) if self.waits => session.output.error(&failure.message),
+                            Err(failure) if self.waits => session.output.failure(&failure),
                             Err(failure) => return Err(failure),
                         }
                     } else {
@@ -117,8 +120,8 @@ impl Wait {
                     }
                 }
                 Happening::Engine(Event::Redirected { id, peer }) => {
-                    session.report(&Report::Redirected { to: peer.as_str() })?;
                     if let Some(reached) = self.reached.iter_mut().find(|reached| reached.id == id) {
+                        session.report(&Report::Redirected { peer: reached.peer.as_str(), to: peer.as_str() })?;
                         reached.peer = peer;
                     }
                 }
@@ -136,7 +139,7 @@ impl Wait {
                             tunnel.abort(clock::now(), Reason::new(ReasonCondition::Busy));
                         }
                     }
-                    return Ok(Some(served));
+                    return Ok(served);
                 }
                 Happening::Engine(Event::Closed(closed)) => self.closed(session, &closed)?,
                 Happening::Engine(_) | Happening::Stanza(_) | Happening::Beside(()) => {}
@@ -144,7 +147,7 @@ impl Wait {
                 // Nothing is open that could end in order; `Session::end` sends what these say.
                 Happening::Interrupted => {
                     self.call_off(session);
-                    return Ok(None);
+                    return Err(Failure::interrupted());
                 }
             }
         }
@@ -183,7 +186,8 @@ impl Wait {
         let is_stranger = self.waits && !awaited;
         let why = if is_stranger { "--accept-from does not name it" } else { "it is not for bytes" };
         if self.waits {
-            session.output.error(&format!("a tunnel from {} was declined: {why}", incoming.peer));
+            let peer = incoming.peer.as_str();
+            session.output.error_of(peer, &format!("a tunnel from {peer} was declined: {why}"));
         }
         if is_stranger {
             // An offer that was taken back meanwhile needs no answer.
@@ -207,7 +211,7 @@ impl Wait {
         }
         session.report_closed(closed)?;
         match verdict {
-            Verdict::Failed(failure) if self.waits => session.output.error(&failure.message),
+            Verdict::Failed(failure) if self.waits => session.output.failure(&failure),
             Verdict::Failed(failure) => return Err(failure),
             Verdict::Done | Verdict::GaveWay if self.waits => {}
             Verdict::Done | Verdict::GaveWay => return Err(no_answer(&closed.peer)),

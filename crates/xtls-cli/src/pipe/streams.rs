@@ -1,12 +1,16 @@
 //! Standard input and output as bytes, each in a thread of its own: files cannot be waited for otherwise.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 /// How much is read at once, and so the most that waits before the tunnel takes it; one more is read ahead.
 const CHUNK: usize = 64 * 1024;
+
+/// How long standard input may say nothing after the peer's has ended, before it is told that it is still open.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// What came from standard input.
 #[derive(Debug)]
@@ -14,12 +18,30 @@ pub(crate) enum Input {
     Bytes(Vec<u8>),
     /// There is nothing more.
     End,
+    /// It is a terminal: nobody types bytes, and its end would be waited for in vain.
+    Terminal,
     /// It cannot be read.
     Failed(io::Error),
 }
 
 /// Standard input. The thread may still wait for a byte when the process ends: nothing waits for it.
 pub(crate) struct Source(mpsc::Receiver<Input>);
+
+/// What was read ahead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    pub(crate) bytes: usize,
+    /// The end was among it.
+    pub(crate) ended: bool,
+}
+
+/// Standard input that keeps a connection open after the peer's has ended: that is told once, when it has said nothing for
+/// [`SILENCE`].
+#[derive(Debug, Default)]
+pub(crate) struct StillOpen {
+    at: Option<Instant>,
+    told: bool,
+}
 
 /// Standard output. It takes one piece while another one is written.
 pub(crate) struct Sink {
@@ -35,7 +57,14 @@ impl Source {
     /// Begins to read.
     pub(crate) fn start() -> Self {
         let (sender, receiver) = mpsc::channel(1);
-        thread::spawn(move || forward(io::stdin(), &sender));
+        thread::spawn(move || {
+            if io::stdin().is_terminal() {
+                // Nobody listens any more when the command is ending.
+                let _ = sender.blocking_send(Input::Terminal);
+            } else {
+                forward(io::stdin(), &sender);
+            }
+        });
         Self(receiver)
     }
 
@@ -47,12 +76,60 @@ impl Source {
         std::future::pending().await
     }
 
-    /// How many bytes were read ahead.
-    pub(crate) fn waiting(&mut self) -> usize {
-        match self.0.try_recv() {
-            Ok(Input::Bytes(bytes)) => bytes.len(),
-            Ok(Input::End | Input::Failed(_)) | Err(_) => 0,
+    /// What was read and not taken.
+    pub(crate) fn ahead(&mut self) -> Ahead {
+        let mut ahead = Ahead::default();
+        while let Ok(input) = self.0.try_recv() {
+            match input {
+                Input::Bytes(bytes) => ahead.bytes += bytes.len(),
+                Input::End | Input::Terminal => ahead.ended = true,
+                Input::Failed(_) => {}
+            }
         }
+        ahead
+    }
+}
+
+impl StillOpen {
+    /// The peer's input has ended, and ours has not.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        if !self.told {
+            self.at = Some(now + SILENCE);
+        }
+    }
+
+    /// Standard input has said something.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        if self.at.is_some() {
+            self.begin(now);
+        }
+    }
+
+    /// It has ended, or is read no more.
+    pub(crate) fn end(&mut self) {
+        (self.at, self.told) = (None, true);
+    }
+
+    /// When to ask [`StillOpen::is_due`].
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// Whether it is to be told now.
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        let due = self.at.is_some_and(|at| at <= now);
+        if due {
+            self.end();
+        }
+        due
+    }
+
+    /// The words for it.
+    pub(crate) fn warning(peer: &str) -> String {
+        format!(
+            "{peer} has sent all it had, and standard input is still open: this goes on until it ends; with nothing to \
+             send, give </dev/null"
+        )
     }
 }
 
@@ -173,4 +250,29 @@ fn close_stdout() {}
 /// The thread always tells how it ended, unless it panicked.
 fn told(end: Result<io::Result<()>, oneshot::error::RecvError>) -> io::Result<()> {
     end.unwrap_or_else(|_| Err(io::Error::other("its thread is gone")))
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_input_is_told_once_after_five_seconds_of_silence() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut open = StillOpen::default();
+        open.heard(start);
+        assert_eq!(open.deadline(), None, "the peer goes on");
+        open.begin(start);
+        open.heard(after(3));
+        assert!(!open.is_due(after(8) - Duration::from_millis(1)));
+        assert!(open.is_due(after(8)));
+        open.begin(after(9));
+        assert_eq!(open.deadline(), None);
+        let mut ended = StillOpen::default();
+        ended.begin(start);
+        ended.end();
+        assert!(!ended.is_due(after(60)));
+    }
 }

@@ -80,20 +80,18 @@ struct Probe {
 
 impl Probe {
     async fn run(mut self, session: &mut Session, rules: &Rules, peer: &Jid, asks: bool) -> Result<(), Failure> {
-        let found = match peer.try_as_full() {
-            Ok(full) => Some(full.clone()),
+        let peer = match peer.try_as_full() {
+            Ok(full) => full.clone(),
             Err(bare) => {
                 let search = Search::new(bare.clone(), session.jid().clone(), clock::now());
                 self.search(session, search).await?
             }
         };
-        let Some(peer) = found else { return Ok(()) };
-        let Some(info) = self.ask_features(session, &peer).await? else { return Ok(()) };
+        let info = self.ask_features(session, &peer).await?;
         let has_xtls = info.supports(ns::XTLS_0) || info.supports(ns::XTLS_1);
         let mut offer = None;
         if has_xtls && asks {
-            let Some(answer) = self.ask_offer(session, rules, &peer).await? else { return Ok(()) };
-            offer = Some(answer);
+            offer = Some(self.ask_offer(session, rules, &peer).await?);
         }
         let record = reach::known(&session.trust(), &peer.to_bare())?;
         let chosen = offer.as_ref().and_then(|offer| offer.as_ref().ok()).map(|offer| {
@@ -111,6 +109,10 @@ impl Probe {
     }
 
     /// The next thing that is not declined at once: a stanza of the outer stream, an event, or the end of the time.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is gone, or after Ctrl-C.
     async fn next(&mut self, session: &mut Session, until: Instant) -> Result<Happening<()>, Failure> {
         loop {
             match session.next(std::future::pending::<()>(), Some(until)).await? {
@@ -122,6 +124,7 @@ impl Probe {
                     self.note_caps(&stanza);
                     return Ok(Happening::Stanza(stanza));
                 }
+                Happening::Interrupted => return Err(Failure::interrupted()),
                 other => return Ok(other),
             }
         }
@@ -135,27 +138,26 @@ impl Probe {
         }
     }
 
-    /// Looks for a resource with XTLS. `None` after Ctrl-C.
-    async fn search(&mut self, session: &mut Session, mut search: Search) -> Result<Option<FullJid>, Failure> {
+    /// Looks for a resource with XTLS.
+    async fn search(&mut self, session: &mut Session, mut search: Search) -> Result<FullJid, Failure> {
         loop {
             let progress = match self.next(session, search.deadline()).await? {
                 Happening::Stanza(stanza) => search.handle(&stanza, clock::now()),
                 Happening::Time => search.handle_timeout(clock::now()),
-                Happening::Interrupted => return Ok(None),
-                Happening::Engine(_) | Happening::Beside(()) => Progress::Searching,
+                Happening::Engine(_) | Happening::Interrupted | Happening::Beside(()) => Progress::Searching,
             };
             match progress {
                 Progress::Searching => {}
                 Progress::Ask(question) => session.send(&question),
-                Progress::Found(full) => return Ok(Some(full)),
+                Progress::Found(full) => return Ok(full),
                 Progress::WithoutXtls => return Err(reach::without_xtls(search.peer())),
                 Progress::Offline => return Err(reach::offline(search.peer())),
             }
         }
     }
 
-    /// What the peer can do. `None` after Ctrl-C.
-    async fn ask_features(&mut self, session: &mut Session, peer: &FullJid) -> Result<Option<DiscoInfo>, Failure> {
+    /// What the peer can do.
+    async fn ask_features(&mut self, session: &mut Session, peer: &FullJid) -> Result<DiscoInfo, Failure> {
         let mut query = String::new();
         DiscoInfo::write_request(&mut query, DISCO_ID, peer.as_str(), None, None);
         session.send(&query);
@@ -163,26 +165,25 @@ impl Probe {
         loop {
             match self.next(session, until).await? {
                 Happening::Stanza(stanza) => match features_in(&stanza, peer) {
-                    Some(Ok(info)) => return Ok(Some(info)),
+                    Some(Ok(info)) => return Ok(info),
                     Some(Err(why)) => {
                         return Err(Failure::connection(format!("{peer} does not tell what it is: {why}")));
                     }
                     None => {}
                 },
                 Happening::Time => return Err(crate::chat::no_answer(peer)),
-                Happening::Interrupted => return Ok(None),
-                Happening::Engine(_) | Happening::Beside(()) => {}
+                Happening::Engine(_) | Happening::Interrupted | Happening::Beside(()) => {}
             }
         }
     }
 
-    /// What the peer is ready for (XEP-0250 § 3.2). `None` after Ctrl-C.
+    /// What the peer is ready for (XEP-0250 § 3.2).
     async fn ask_offer(
         &mut self,
         session: &mut Session,
         rules: &Rules,
         peer: &FullJid,
-    ) -> Result<Option<Said<TlsOffer>>, Failure> {
+    ) -> Result<Said<TlsOffer>, Failure> {
         let now = clock::now();
         let asked = session.engine.probe(now, peer.clone(), &rules.options(MESSAGES)).map_err(|e| match e {
             ProbeError::OwnAddress => Failure::usage(format!("{peer} is this very login: name another address")),
@@ -193,11 +194,10 @@ impl Probe {
         loop {
             match self.next(session, until).await? {
                 Happening::Engine(Event::Probed { id, result, .. }) if id == asked => {
-                    return Ok(Some(result.map_err(|fault| fault.to_string())));
+                    return Ok(result.map_err(|fault| fault.to_string()));
                 }
                 Happening::Time => return Err(crate::chat::no_answer(peer)),
-                Happening::Interrupted => return Ok(None),
-                Happening::Engine(_) | Happening::Stanza(_) | Happening::Beside(()) => {}
+                Happening::Engine(_) | Happening::Stanza(_) | Happening::Interrupted | Happening::Beside(()) => {}
             }
         }
     }

@@ -1,21 +1,23 @@
 //! The tunnels of a session: what their events mean for the user at the keyboard.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
-use jid::{BareJid, FullJid};
+use jid::{BareJid, FullJid, Jid};
 use xtls::{Closed, Element, Event, TunnelId, error::SendError};
 use xtls_stanza::ns;
 
-use super::{Rules, Session, Verdict};
+use super::{Input, Keyboard, Rules, Session, Verdict};
 use crate::clock;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::output::{Report, Secured};
 
+/// How long the orderly end may take; the engine's own timers are shorter.
+const CLOSE_TIME: Duration = Duration::from_secs(15);
 /// Most echoes that wait for room in one tunnel.
 pub(crate) const MAX_WAITING: usize = 256;
 
-/// The tunnels of a session, the oldest first.
-#[derive(Debug)]
+/// The tunnels of a session, the oldest first, and the keyboard.
 pub(crate) struct Conversation {
     pub(crate) rules: Rules,
     /// Peers that the command line names.
@@ -23,7 +25,10 @@ pub(crate) struct Conversation {
     /// Answer each message with its own text.
     echo: bool,
     open: Vec<Open>,
+    pub(crate) keyboard: Keyboard,
     closing: bool,
+    /// Messages could be sent in some tunnel.
+    talked: bool,
 }
 
 #[derive(Debug)]
@@ -32,17 +37,27 @@ struct Open {
     peer: FullJid,
     /// Messages can be sent.
     ready: bool,
-    waiting: VecDeque<Element>,
+    waiting: VecDeque<Waiting>,
+    /// A line was sent.
+    spoke: bool,
+}
+
+/// A message that waits for room.
+#[derive(Debug)]
+struct Waiting {
+    message: Element,
+    /// The number of the line that it is; none if it is an echo.
+    line: Option<u64>,
 }
 
 impl Conversation {
-    pub(crate) fn new(rules: Rules, named: Vec<BareJid>, echo: bool) -> Self {
-        Self { rules, named, echo, open: Vec::new(), closing: false }
+    pub(crate) fn new(rules: Rules, named: Vec<BareJid>, echo: bool, keyboard: Keyboard) -> Self {
+        Self { rules, named, echo, open: Vec::new(), keyboard, closing: false, talked: false }
     }
 
     /// Takes a tunnel that was just offered or accepted.
     pub(crate) fn add(&mut self, id: TunnelId, peer: FullJid) {
-        self.open.push(Open { id, peer, ready: false, waiting: VecDeque::new() });
+        self.open.push(Open { id, peer, ready: false, waiting: VecDeque::new(), spoke: false });
     }
 
     /// No tunnel is left.
@@ -50,23 +65,42 @@ impl Conversation {
         self.open.is_empty()
     }
 
+    /// Whose tunnels are left.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = &FullJid> {
+        self.open.iter().map(|open| &open.peer)
+    }
+
+    /// Whether messages could ever be sent.
+    pub(crate) fn has_talked(&self) -> bool {
+        self.talked
+    }
+
     /// Whether the end was begun.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing
     }
 
-    /// Whether a line could be sent now.
-    pub(crate) fn wants_line(&self) -> bool {
-        !self.closing && self.current().is_some_and(|open| open.waiting.is_empty())
+    /// The next input, as long as what was typed before is sent. Dropping this loses nothing.
+    pub(crate) async fn next_input(&mut self) -> Input {
+        let is_backed_up = self.open.iter().any(|open| !open.waiting.is_empty());
+        let there = self.there();
+        self.keyboard.next(!self.closing && !is_backed_up, &there).await
     }
 
-    /// Whether messages wait for room.
-    pub(crate) fn is_backed_up(&self) -> bool {
-        self.open.iter().any(|open| !open.waiting.is_empty())
+    /// Takes what was typed.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    pub(crate) fn take_input(&mut self, session: &mut Session, input: Input) -> Result<(), Failure> {
+        let there = self.there();
+        self.keyboard.take(input, &there)?;
+        self.send_line(session);
+        Ok(())
     }
 
-    /// Begins the orderly end of every tunnel.
-    pub(crate) fn close(&mut self, session: &mut Session) {
+    /// Begins the orderly end of every tunnel, and says when to stop waiting for it.
+    pub(crate) fn close(&mut self, session: &mut Session) -> Instant {
         self.closing = true;
         let now = clock::now();
         for open in &self.open {
@@ -74,16 +108,17 @@ impl Conversation {
                 tunnel.close(now);
             }
         }
+        now + CLOSE_TIME
     }
 
-    /// Sends a line as a message to the peer whose stream opened first.
-    pub(crate) fn say(&mut self, session: &mut Session, line: &str) {
-        let Some(message) = message(line) else {
-            session.output.error("a line with characters that XML cannot carry was not sent");
-            return;
-        };
-        if let Some(open) = self.open.iter_mut().find(|open| open.ready) {
-            open.waiting.push_back(message);
+    /// Sends a line that waits, if its peer is there.
+    fn send_line(&mut self, session: &mut Session) {
+        let there = self.there();
+        let Some((at, line)) = self.keyboard.line_for(&there) else { return };
+        let Some(open) = self.open.iter_mut().filter(|open| open.ready).nth(at) else { return };
+        match message(&line.text) {
+            Some(message) => open.waiting.push_back(Waiting { message, line: Some(line.number) }),
+            None => self.keyboard.not_sent(line.number, Some(open.peer.as_str()), NO_XML, Code::Other),
         }
         self.flush(session);
     }
@@ -97,8 +132,8 @@ impl Conversation {
                 session.judge(&self.rules, id, &peer, named, &question)?;
             }
             Event::Redirected { id, peer } => {
-                session.report(&Report::Redirected { to: peer.as_str() })?;
                 if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+                    session.report(&Report::Redirected { peer: open.peer.as_str(), to: peer.as_str() })?;
                     open.peer = peer;
                 }
             }
@@ -114,22 +149,31 @@ impl Conversation {
                 }
             }
             Event::StreamOpened { id } => {
-                if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
-                    open.ready = true;
+                let Some(open) = self.open.iter_mut().find(|open| open.id == id) else { return Ok(None) };
+                open.ready = true;
+                self.talked = true;
+                session.report(&Report::StreamOpen { peer: open.peer.as_str() })?;
+                let (peer, there) = (open.peer.clone().into(), self.there());
+                self.keyboard.came(&peer, &there)?;
+                if !self.closing {
+                    self.send_line(session);
                 }
-                session.report(&Report::StreamOpen)?;
             }
             // The engine waits a while for another stream, and then ends the tunnel.
             Event::StreamClosed { id } => {
-                if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+                if let Some(open) = self.open.iter_mut().find(|open| open.id == id && open.ready) {
                     open.ready = false;
+                    let (peer, there) = (open.peer.clone().into(), self.there());
+                    self.keyboard.gone(&peer, &there)?;
                 }
             }
             Event::Stanza { id, stanza } => self.receive(session, id, &stanza)?,
-            Event::Impersonation { from, .. } => {
-                session
-                    .output
-                    .error(&format!("a message in the name of {from} came through the tunnel and was dropped"));
+            Event::Impersonation { id, from, .. } => {
+                let Some(peer) = self.peer(id) else { return Ok(None) };
+                session.output.error_of(
+                    peer.as_str(),
+                    &format!("a message in the name of {from} came through the tunnel with {peer} and was dropped"),
+                );
             }
             Event::Writable { .. } => self.flush(session),
             // One that was never taken up is no news.
@@ -141,8 +185,9 @@ impl Conversation {
         Ok(None)
     }
 
-    fn current(&self) -> Option<&Open> {
-        self.open.iter().find(|open| open.ready)
+    /// The peers to which messages can be sent.
+    fn there(&self) -> Vec<Jid> {
+        self.open.iter().filter(|open| open.ready).map(|open| open.peer.clone().into()).collect()
     }
 
     fn peer(&self, id: TunnelId) -> Option<&FullJid> {
@@ -153,11 +198,17 @@ impl Conversation {
         let Some(body) = body(stanza) else { return Ok(()) };
         let Some(open) = self.open.iter_mut().find(|open| open.id == id) else { return Ok(()) };
         let from = stanza.attribute("from").unwrap_or(open.peer.as_str());
-        session.report(&Report::Message { from, body: &body })?;
+        let peer = open.peer.as_str();
+        session.report(&Report::Message { peer, from, body: &body })?;
         if self.echo && !self.closing {
             match message(&body) {
-                Some(echo) if open.waiting.len() < MAX_WAITING => open.waiting.push_back(echo),
-                _ => session.output.error(&format!("a message of {} was not echoed: too many are waiting", open.peer)),
+                Some(message) if open.waiting.len() < MAX_WAITING => {
+                    open.waiting.push_back(Waiting { message, line: None });
+                }
+                _ => {
+                    let why = format!("a message of {peer} was not echoed: too many are waiting");
+                    session.output.error_of(peer, &why);
+                }
             }
             self.flush(session);
         }
@@ -169,29 +220,64 @@ impl Conversation {
         let now = clock::now();
         for open in self.open.iter_mut().filter(|open| open.ready) {
             let Some(mut tunnel) = session.engine.tunnel(open.id) else { continue };
-            while let Some(message) = open.waiting.front() {
-                match tunnel.send(now, message) {
+            while let Some(Waiting { message, line }) = open.waiting.front() {
+                let why = match tunnel.send(now, message) {
                     // Event::Writable tells when to go on.
                     Err(SendError::Full) => break,
-                    Err(e @ SendError::TooLarge) => session.output.error(&format!("a message was not sent: {e}")),
-                    // Else the tunnel is ending, and its end says what was lost.
-                    Ok(()) | Err(_) => {}
-                }
+                    Ok(()) => None,
+                    Err(e) => Some(e.to_string()),
+                };
+                let (line, peer) = (*line, open.peer.as_str());
                 open.waiting.pop_front();
+                match (why, line) {
+                    (None, None) => {}
+                    (None, Some(_)) => open.spoke = true,
+                    (Some(why), Some(number)) => {
+                        self.keyboard.not_sent(number, Some(peer), &why, Code::Other);
+                    }
+                    (Some(why), None) => {
+                        session.output.error_of(peer, &format!("a message of {peer} was not echoed: {why}"));
+                    }
+                }
             }
         }
     }
 
     fn closed(&mut self, session: &Session, closed: &Closed) -> Result<Verdict, Failure> {
-        self.open.retain(|open| open.id != closed.id);
+        let Some(at) = self.open.iter().position(|open| open.id == closed.id) else { return Ok(Verdict::Done) };
+        let open = self.open.remove(at);
         let verdict = Verdict::of(closed);
         if matches!(verdict, Verdict::GaveWay) {
             return Ok(verdict);
         }
         session.report_closed(closed)?;
-        Ok(verdict)
+        let peer = open.peer.as_str();
+        for number in open.waiting.iter().filter_map(|waiting| waiting.line) {
+            self.keyboard.not_sent(number, Some(peer), "the tunnel ended before", Code::Connection);
+        }
+        if open.ready {
+            let there = self.there();
+            self.keyboard.gone(&open.peer.clone().into(), &there)?;
+        }
+        if !open.spoke || closed.unacked == 0 {
+            return Ok(verdict);
+        }
+        self.keyboard.not_acknowledged();
+        Ok(match verdict {
+            Verdict::Done | Verdict::GaveWay => Verdict::Failed(
+                Failure::connection(format!(
+                    "the tunnel with {peer} ended before it had everything: {} bytes were not acknowledged",
+                    closed.unacked
+                ))
+                .about(peer),
+            ),
+            failed @ Verdict::Failed(_) => failed,
+        })
     }
 }
+
+/// Why a line is no message.
+pub(crate) const NO_XML: &str = "it has characters that XML cannot carry";
 
 /// A chat message with this text; `None` if XML cannot carry it.
 pub(crate) fn message(body: &str) -> Option<Element> {

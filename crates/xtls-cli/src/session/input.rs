@@ -39,6 +39,16 @@ impl Lines {
         Self { lines: None }
     }
 
+    /// Whether there is no input at all.
+    pub(crate) fn is_none(&self) -> bool {
+        self.lines.is_none()
+    }
+
+    /// What was read and not taken; there may be more that was not read yet.
+    pub(crate) fn waiting(&mut self) -> Option<Input> {
+        self.lines.as_mut()?.try_recv().ok()
+    }
+
     /// The next line, if one is `wanted`; dropping this loses nothing. After [`Input::End`] it never comes back.
     pub(crate) async fn next(&mut self, wanted: bool) -> Input {
         if wanted
@@ -88,14 +98,14 @@ fn read(from: &mut impl BufRead) -> Input {
         }
     }
     if too_long {
-        return Input::Unusable("a line of more than 64 KiB was not sent: send it in parts");
+        return Input::Unusable("it is longer than 64 KiB: send it in parts");
     }
     if line.last() == Some(&b'\r') {
         line.pop();
     }
     match String::from_utf8(line) {
         Ok(line) => Input::Line(line),
-        Err(_) => Input::Unusable("a line that is not UTF-8 was not sent"),
+        Err(_) => Input::Unusable("it is not UTF-8"),
     }
 }
 

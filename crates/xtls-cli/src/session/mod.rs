@@ -5,6 +5,7 @@ mod disco;
 mod find;
 mod input;
 mod judge;
+mod keyboard;
 mod rules;
 mod signals;
 mod verdict;
@@ -23,13 +24,14 @@ use crate::clock;
 use crate::connection::{Connection, Turn};
 use crate::data::{DataDir, TrustFile};
 use crate::exit::Failure;
-use crate::output::{Output, Report, Secured};
+use crate::output::{self, Output, Report, Secured};
 use crate::trace::{Direction, Trace};
 
-pub(crate) use conversation::{Conversation, MAX_WAITING, body, message};
+pub(crate) use conversation::{Conversation, MAX_WAITING, NO_XML, body, message};
 pub(crate) use disco::Disco;
 pub(crate) use find::{Progress, Search};
 pub(crate) use input::{Input, Lines};
+pub(crate) use keyboard::Keyboard;
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 pub(crate) use signals::Signals;
 pub(crate) use verdict::{Verdict, authentication_advice, password_locked};
@@ -169,12 +171,14 @@ impl Session {
 
     /// Tells how a tunnel ended.
     pub(crate) fn report_closed(&self, closed: &Closed) -> Result<(), Failure> {
-        self.report(&Report::Closed {
+        self.report(&Report::Closed(output::Closed {
+            peer: Some(closed.peer.as_str()),
+            address: None,
             by: closed.by.as_str(),
             reason: &closed.reason.to_string(),
             truncated: closed.truncated,
             unacked: closed.unacked,
-        })
+        }))
     }
 
     /// Our own full address.

@@ -25,7 +25,7 @@ impl Verdict {
             CloseReason::Done if !closed.truncated => return Self::Done,
             CloseReason::Terminated(reason) if closed.by == EndedBy::Local && !closed.truncated => {
                 return if closed.reason.is_security() {
-                    Self::Failed(Failure::security(format!("the tunnel with {full} was refused: {reason}")))
+                    Self::Failed(Failure::security(format!("the tunnel with {full} was refused: {reason}")).about(full))
                 } else {
                     Self::Done
                 };
@@ -40,17 +40,20 @@ impl Verdict {
                     "{full} does not take a tunnel of this kind: xtls chat talks to xtls listen, and xtls pipe to \
                      xtls pipe --listen"
                 )),
+                ReasonCondition::Cancel => Failure::connection(format!(
+                    "{full} broke the tunnel off before the end: ask its owner, or try again"
+                )),
                 ReasonCondition::Busy => Failure::connection(format!("{full} is busy: try again later")),
                 _ => Failure::connection(format!("{full} ended the tunnel: {reason}; try again")),
             },
             CloseReason::Fault(fault) if matches!(**fault, Fault::TieBreak) => return Self::GaveWay,
-            CloseReason::Fault(fault) => return Self::Failed(fault_advice(fault, closed, &bare)),
+            CloseReason::Fault(fault) => fault_advice(fault, closed, &bare),
             _ => Failure::connection(format!(
                 "the tunnel with {full} broke off: {}; what came last may be incomplete, try again",
                 closed.reason
             )),
         };
-        Self::Failed(failure)
+        Self::Failed(failure.about(full))
     }
 }
 
@@ -61,6 +64,7 @@ pub(crate) fn password_locked(peer: &BareJid, until: xtls::tls::UnixTime) -> Fai
         "too many wrong passwords were tried with {peer}, by either side: no more are taken until {until}; compare it \
          with its owner by other means meanwhile"
     ))
+    .about(peer)
 }
 
 fn fault_advice(fault: &Fault, closed: &Closed, bare: &BareJid) -> Failure {

@@ -1,0 +1,303 @@
+//! What the user types: whom a line is for, and what becomes of it.
+
+use jid::Jid;
+
+use super::{Input, Lines, tell};
+use crate::exit::{Code, Failure};
+use crate::output::{Output, Report};
+
+/// The line that chooses whom lines go to.
+const TO: &str = "/to";
+
+/// A line of standard input.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Typed {
+    /// The first one is 1.
+    pub(crate) number: u64,
+    pub(crate) text: String,
+}
+
+/// Standard input, one line at a time.
+///
+/// A line goes to the peer that it was typed for, or to nobody: lines are for the first peer that comes, until the user
+/// chooses another one. While that one is not there they are refused, whoever else is.
+pub(crate) struct Keyboard {
+    output: Output,
+    lines: Lines,
+    recipient: Recipient,
+    /// Whether a line may be [`TO`].
+    commands: bool,
+    /// A line that waits for somebody to come, or for room.
+    held: Option<Typed>,
+    /// How many lines were read.
+    count: u64,
+    unsent: Unsent,
+    /// A line or a peer has come. Input that ends before is no wish to end: there is just nobody at the keyboard.
+    pub(crate) used: bool,
+    pub(crate) ended: bool,
+}
+
+/// Whom lines go to.
+#[derive(Debug)]
+enum Recipient {
+    /// The first peer that comes; one line waits for it.
+    First,
+    /// A bare address stands for whatever tunnel of that peer is open, a full one for that tunnel only.
+    Chosen(Jid),
+    /// What was chosen is no address.
+    Nobody,
+    /// There can be no other peer: nothing is read while it is not there.
+    Only(Jid),
+}
+
+/// What was not sent.
+#[derive(Debug, Default)]
+struct Unsent {
+    lines: u64,
+    /// Something that was sent was not acknowledged.
+    unacked: bool,
+    code: Option<Code>,
+}
+
+impl Keyboard {
+    /// Lines that go to the first peer that comes, until the user chooses another one. That is done by a line where
+    /// somebody at a terminal or a program that reads events types it; elsewhere every line is a message.
+    pub(crate) fn for_first(output: Output, lines: Lines) -> Self {
+        let commands = output.takes_commands();
+        Self::new(output, lines, Recipient::First, commands)
+    }
+
+    /// Lines that go to this peer.
+    pub(crate) fn only_for(output: Output, lines: Lines, peer: Jid) -> Self {
+        Self::new(output, lines, Recipient::Only(peer), false)
+    }
+
+    fn new(output: Output, lines: Lines, recipient: Recipient, commands: bool) -> Self {
+        Self {
+            output,
+            lines,
+            recipient,
+            commands,
+            held: None,
+            count: 0,
+            unsent: Unsent::default(),
+            used: false,
+            ended: false,
+        }
+    }
+
+    /// The next input, if some is `wanted` while these peers are there. Dropping this loses nothing.
+    pub(crate) async fn next(&mut self, wanted: bool, there: &[Jid]) -> Input {
+        let readable = match &self.recipient {
+            Recipient::Only(peer) => there.iter().any(|other| is_meant(peer, other)),
+            Recipient::First | Recipient::Chosen(_) | Recipient::Nobody => true,
+        };
+        self.lines.next(wanted && readable && self.held.is_none() && !self.ended).await
+    }
+
+    /// Takes what [`Keyboard::next`] gave while these peers are there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told whom lines go to.
+    pub(crate) fn take(&mut self, input: Input, there: &[Jid]) -> Result<(), Failure> {
+        match input {
+            Input::End => self.ended = true,
+            Input::Unusable(why) => {
+                let number = self.next_number();
+                self.not_sent(number, None, why, Code::Other);
+            }
+            Input::Line(text) => {
+                let number = self.next_number();
+                match Line::of(text, self.commands) {
+                    Line::Message(text) => self.held = Some(Typed { number, text }),
+                    Line::Choice(address) => return self.choose(&address, there),
+                    Line::Question => return self.tell(there),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The line to send now, and to which of the peers that are there. One for a peer that is not there is refused.
+    pub(crate) fn line_for(&mut self, there: &[Jid]) -> Option<(usize, Typed)> {
+        let line = self.held.take()?;
+        let recipient = match &self.recipient {
+            Recipient::Chosen(peer) | Recipient::Only(peer) => Some(peer),
+            Recipient::Nobody => None,
+            Recipient::First => {
+                self.held = Some(line);
+                return None;
+            }
+        };
+        match recipient.and_then(|peer| there.iter().position(|other| is_meant(peer, other))) {
+            Some(at) => Some((at, line)),
+            None => {
+                self.refuse(&line);
+                None
+            }
+        }
+    }
+
+    /// A peer has come; it is one of these.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told whom lines go to.
+    pub(crate) fn came(&mut self, peer: &Jid, there: &[Jid]) -> Result<(), Failure> {
+        self.used = true;
+        if matches!(self.recipient, Recipient::First) {
+            self.recipient = Recipient::Chosen(peer.to_bare().into());
+        }
+        match &self.recipient {
+            Recipient::Chosen(chosen) if is_meant(chosen, peer) => self.tell(there),
+            _ => Ok(()),
+        }
+    }
+
+    /// A peer has gone; these are still there. A line that waited for it goes to nobody else.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be told whom lines go to.
+    pub(crate) fn gone(&mut self, peer: &Jid, there: &[Jid]) -> Result<(), Failure> {
+        let Recipient::Chosen(chosen) = &self.recipient else { return Ok(()) };
+        if !is_meant(chosen, peer) {
+            return Ok(());
+        }
+        if let Some(line) = self.held.take_if(|_| !there.iter().any(|other| is_meant(chosen, other))) {
+            self.refuse(&line);
+        }
+        self.tell(there)
+    }
+
+    /// A line was not sent. `peer` is whom it was for, if that is known better here.
+    pub(crate) fn not_sent(&mut self, number: u64, peer: Option<&str>, why: &str, code: Code) {
+        self.unsent.lines += 1;
+        self.unsent.code.get_or_insert(code);
+        let recipient = match &self.recipient {
+            Recipient::Chosen(peer) | Recipient::Only(peer) => Some(peer.as_str()),
+            Recipient::First | Recipient::Nobody => None,
+        };
+        let peer = peer.or(recipient);
+        let whom = peer.map(|peer| format!(" for {peer}")).unwrap_or_default();
+        self.output.not_sent(number, peer, &format!("line {number}{whom} was not sent: {why}"));
+    }
+
+    /// Something of what was typed was sent and not acknowledged, which is told elsewhere.
+    pub(crate) fn not_acknowledged(&mut self) {
+        self.unsent.unacked = true;
+        self.unsent.code.get_or_insert(Code::Connection);
+    }
+
+    /// Nothing is sent any more.
+    ///
+    /// # Errors
+    ///
+    /// When some of what was typed was not sent.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        if let Some(line) = self.held.take() {
+            self.refuse(&line);
+        }
+        while let Some(input) = self.lines.waiting() {
+            let number = self.next_number();
+            match input {
+                Input::End => break,
+                Input::Unusable(why) => self.not_sent(number, None, why, Code::Other),
+                Input::Line(text) => {
+                    if let Line::Message(text) = Line::of(text, self.commands) {
+                        self.refuse(&Typed { number, text });
+                    }
+                }
+            }
+        }
+        let Some(code) = self.unsent.code else { return Ok(()) };
+        Err(Failure::new(
+            code,
+            match self.unsent.lines {
+                0 => "not everything that was typed was acknowledged".to_owned(),
+                1 => "a line of standard input was not sent".to_owned(),
+                lines => format!("{lines} lines of standard input were not sent"),
+            },
+        ))
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.used = true;
+        self.count += 1;
+        self.count
+    }
+
+    fn refuse(&mut self, line: &Typed) {
+        let why = match &self.recipient {
+            Recipient::First => "nobody has come",
+            Recipient::Nobody => "nobody is chosen; /to JID chooses whom lines go to",
+            Recipient::Chosen(_) if self.commands => "it is not there; /to JID chooses whom lines go to",
+            Recipient::Chosen(_) | Recipient::Only(_) => "it is not there any more",
+        };
+        self.not_sent(line.number, None, why, Code::Connection);
+    }
+
+    /// What is typed after that is for nobody else, even if this one is not there.
+    fn choose(&mut self, address: &str, there: &[Jid]) -> Result<(), Failure> {
+        self.recipient = match address.parse() {
+            Ok(peer) => Recipient::Chosen(peer),
+            Err(e) => {
+                self.output.error(&format!("{address} is no address: {e}"));
+                Recipient::Nobody
+            }
+        };
+        self.tell(there)
+    }
+
+    /// Tells whom lines go to.
+    fn tell(&self, there: &[Jid]) -> Result<(), Failure> {
+        if self.ended || self.lines.is_none() {
+            return Ok(());
+        }
+        let peer = match &self.recipient {
+            Recipient::Chosen(peer) | Recipient::Only(peer) => Some(peer),
+            Recipient::First | Recipient::Nobody => None,
+        };
+        let is_there = peer.is_some_and(|peer| there.iter().any(|other| is_meant(peer, other)));
+        tell(self.output, &Report::Recipient { peer: peer.map(|peer| peer.as_str()), there: is_there })
+    }
+}
+
+/// What a line is.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Message(String),
+    /// `/to ADDRESS`
+    Choice(String),
+    /// `/to`
+    Question,
+}
+
+impl Line {
+    /// With one more `/` before it a line that would choose is a message.
+    fn of(mut text: String, commands: bool) -> Self {
+        let after = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(TO));
+        let is_command = |rest: &str| rest.is_empty() || rest.starts_with(char::is_whitespace);
+        if !commands {
+            return Self::Message(text);
+        }
+        if after("/").is_some_and(is_command) {
+            return Self::Message(text.split_off(1));
+        }
+        match after("").filter(|rest| is_command(rest)).map(str::trim) {
+            Some("") => Self::Question,
+            Some(address) => Self::Choice(address.to_owned()),
+            None => Self::Message(text),
+        }
+    }
+}
+
+/// Whether an address that was chosen stands for this peer.
+fn is_meant(chosen: &Jid, peer: &Jid) -> bool {
+    if chosen.resource().is_some() { chosen == peer } else { chosen.to_bare() == peer.to_bare() }
+}
+
+#[cfg(test)]
+#[path = "keyboard/tests.rs"]
+mod tests;
