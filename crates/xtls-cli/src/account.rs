@@ -8,7 +8,9 @@ use jid::FullJid;
 use zeroize::Zeroizing;
 
 use crate::args::AccountArgs;
+use crate::data;
 use crate::exit::Failure;
+use crate::output::Output;
 
 /// The port of XMPP client connections (RFC 6120 § 3.2.2).
 pub(crate) const CLIENT_PORT: u16 = 5222;
@@ -98,13 +100,22 @@ impl Server {
     }
 }
 
+/// Warns of a password file that other users of the machine can read.
+pub(crate) fn warn_if_exposed(output: Output, path: &Path) {
+    if data::is_readable_by_all(path) {
+        let name = path.display();
+        output.warn(&format!("the password file {name} can be read by every user of this machine: chmod 600 {name}"));
+    }
+}
+
 /// Reads the password from the file, the environment or the terminal, in this order.
 ///
 /// # Errors
 ///
 /// When there is none: the file cannot be read or is empty, or nobody can be asked.
-pub(crate) fn password(args: &AccountArgs) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn password(output: Output, args: &AccountArgs) -> Result<Zeroizing<String>, Failure> {
     if let Some(path) = &args.password_file {
+        warn_if_exposed(output, path);
         return not_empty(first_line(path)?, &format!("the first line of {}", path.display()));
     }
     if let Some(value) = std::env::var_os(PASSWORD_VARIABLE) {
@@ -122,7 +133,7 @@ pub(crate) fn password(args: &AccountArgs) -> Result<Zeroizing<String>, Failure>
     not_empty(Zeroizing::new(typed), "the password typed")
 }
 
-/// The first line of a password file, without its end; it may be empty. No other copy of it is left in memory.
+/// The first line of a password file, without its end and a byte order mark before it; it may be empty. No other copy of it is left in memory.
 ///
 /// # Errors
 ///
@@ -153,7 +164,8 @@ pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
         }
     };
     match std::str::from_utf8(line) {
-        Ok(line) => Ok(Zeroizing::new(line.trim_end_matches('\r').to_owned())),
+        // Some editors write a byte order mark, which nobody types.
+        Ok(line) => Ok(Zeroizing::new(line.trim_start_matches('\u{feff}').trim_end_matches('\r').to_owned())),
         Err(_) => Err(Failure::usage(format!("the first line of {name} is not UTF-8"))),
     }
 }
@@ -202,6 +214,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("password");
         std::fs::write(&path, " secret \r\nsecond\n").unwrap();
+        assert_eq!(first_line(&path).unwrap().as_str(), " secret ");
+        std::fs::write(&path, "\u{feff} secret \r\nsecond\n").unwrap();
         assert_eq!(first_line(&path).unwrap().as_str(), " secret ");
         std::fs::write(&path, "\nsecond\n").unwrap();
         assert_eq!(first_line(&path).unwrap().as_str(), "");

@@ -65,7 +65,11 @@ fn end(output: Output, result: Result<(), Failure>) -> ExitCode {
 }
 
 fn run(output: Output, cli: &Cli) -> Result<(), Failure> {
-    let data = || DataDir::open(cli.data_dir.as_deref());
+    let data = || {
+        let data = DataDir::open(cli.data_dir.as_deref())?;
+        data.warn_if_exposed(output);
+        Ok(data)
+    };
     match &cli.command {
         Command::Demo(args) => demo::run(output, args),
         Command::Completions { shell } => manual::completions(*shell),

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use jid::BareJid;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use xtls::{
-    tls::PeerCertificate,
+    tls::{CertificateFault, PeerCertificate, default_provider},
     trust::{Fingerprint, Pin},
 };
 
+use crate::account;
 use crate::args::TrustCommand;
 use crate::clock;
 use crate::data::DataDir;
@@ -81,9 +80,15 @@ fn fingerprint_or_pem(text: &str) -> Result<Fingerprint, Failure> {
         return Err(Failure::usage(format!("{text} is neither a fingerprint ({why}) nor a file")));
     }
     let unusable = |why: String| Failure::other(format!("{text} holds no certificate that can be trusted: {why}"));
-    let certificate = CertificateDer::from_pem_file(path).map_err(|e| unusable(e.to_string()))?;
-    let certificate = PeerCertificate::from_der(&certificate).map_err(|e| unusable(e.to_string()))?;
-    Ok(certificate.fingerprint_sha256())
+    let pem = account::read_file("the certificate file", path)?;
+    let certificate = PeerCertificate::from_pem(&String::from_utf8_lossy(&pem)).map_err(|e| unusable(e.to_string()))?;
+    match certificate.check_usable(&default_provider()) {
+        Ok(()) => Ok(certificate.fingerprint_sha256()),
+        Err(fault @ CertificateFault::UnsupportedKey) => {
+            Err(unusable(format!("{fault}: {}", certificate.key_description())))
+        }
+        Err(fault) => Err(unusable(fault.to_string())),
+    }
 }
 
 #[cfg(test)]

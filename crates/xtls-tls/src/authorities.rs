@@ -8,6 +8,7 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
 
 use crate::certificate::{CertificateFault, ChainFault, PeerCertificate};
+use crate::pem;
 
 /// The most authorities that are taken: some three times as many as a platform comes with.
 pub const MAX_AUTHORITIES: usize = 512;
@@ -39,12 +40,14 @@ impl Authorities {
         if authorities.anchors.is_empty() { Err(AuthoritiesError::None) } else { Ok(authorities) }
     }
 
-    /// Authorities by their certificates in PEM; other sections of the text are left out.
+    /// Authorities by their certificates in PEM; other sections of the text are left out, and byte order marks and white
+    /// space before a line are skipped.
     ///
     /// # Errors
     ///
     /// [`AuthoritiesError`] names the first one that is wrong.
     pub fn from_pem(text: &str) -> Result<Self, AuthoritiesError> {
+        let text = pem::readable(text);
         let sections = CertificateDer::pem_slice_iter(text.as_bytes()).take(MAX_AUTHORITIES + 1);
         let certificates: Result<Vec<_>, _> = sections.collect();
         Self::from_der(certificates.map_err(|_| AuthoritiesError::Pem)?)

@@ -7,17 +7,24 @@ mod report;
 use std::fmt;
 
 use jid::{BareJid, DomainRef};
+use rustls::crypto::CryptoProvider;
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::EndEntityCert;
+use x509_parser::asn1_rs::{Any, oid};
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION,
-    OID_SIG_ED25519,
+    OID_EC_P256, OID_KEY_TYPE_DSA, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
+    OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS, OID_SIG_ED25519, OID_X509_EXT_BASIC_CONSTRAINTS,
+    OID_X509_EXT_CRL_DISTRIBUTION_POINTS, OID_X509_EXT_EXTENDED_KEY_USAGE, OID_X509_EXT_KEY_USAGE,
+    OID_X509_EXT_NAME_CONSTRAINTS, OID_X509_EXT_SUBJECT_ALT_NAME,
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
 use xtls_stanza::{Fingerprint, HashAlgo};
 
 use crate::domain::Domain;
+use crate::pem;
 
 pub use self::fault::{CertificateFault, ChainFault};
 use self::names::Names;
@@ -28,6 +35,18 @@ pub const MAX_CERTIFICATE: usize = 16 * 1024;
 
 /// The most certificates that a peer may present, and an identity may have: its own and four of authorities.
 pub const MAX_CHAIN: usize = 5;
+
+/// The extensions that are understood where they are critical.
+const UNDERSTOOD: [Oid<'static>; 6] = [
+    OID_X509_EXT_KEY_USAGE,
+    OID_X509_EXT_SUBJECT_ALT_NAME,
+    OID_X509_EXT_BASIC_CONSTRAINTS,
+    OID_X509_EXT_NAME_CONSTRAINTS,
+    OID_X509_EXT_CRL_DISTRIBUTION_POINTS,
+    OID_X509_EXT_EXTENDED_KEY_USAGE,
+];
+/// RFC 8410 § 3.
+const OID_ED448: Oid<'static> = oid!(1.3.101.113);
 
 /// The certificate of a peer, X.509 version 3, at most [`MAX_CERTIFICATE`] bytes.
 ///
@@ -95,6 +114,16 @@ impl PeerCertificate {
             authority: certificate.is_ca(),
             details: Box::new(details),
         })
+    }
+
+    /// Reads the first certificate in a text of PEM sections; byte order marks and white space before a line are skipped.
+    ///
+    /// # Errors
+    ///
+    /// As [`PeerCertificate::from_der`], and [`CertificateFault::Malformed`] if there is none.
+    pub fn from_pem(text: &str) -> Result<Self, CertificateFault> {
+        let der = CertificateDer::from_pem_slice(pem::readable(text).as_bytes());
+        Self::from_der(&der.map_err(|_| CertificateFault::Malformed)?)
     }
 
     /// The DER encoding.
@@ -230,6 +259,36 @@ impl PeerCertificate {
         certificate.is_ok_and(|(_, certificate)| names::any_server_id(&certificate, is))
     }
 
+    /// Whether TLS can authenticate anybody with it at all, with the algorithms of this provider. Nothing is proven by that;
+    /// it is for whoever is about to trust it, since it would be refused in every handshake otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`CertificateFault::UnknownExtension`], [`CertificateFault::UnsupportedKey`] or [`CertificateFault::Malformed`].
+    pub fn check_usable(&self, provider: &CryptoProvider) -> Result<(), CertificateFault> {
+        self.check_extensions()?;
+        let malformed = |_| CertificateFault::Malformed;
+        let certificate = EndEntityCert::try_from(&self.der).map_err(|_| CertificateFault::Malformed)?;
+        let spki = certificate.subject_public_key_info();
+        // SubjectPublicKeyInfo is a sequence that begins with the sequence that names the algorithm (§ 4.1).
+        let (_, spki) = Any::from_der(&spki).map_err(malformed)?;
+        let (_, algorithm) = Any::from_der(spki.data).map_err(malformed)?;
+        let mut known = provider.signature_verification_algorithms.all.iter();
+        let is_known = known.any(|known| *known.public_key_alg_id() == *algorithm.data);
+        if is_known && self.has_usable_key() { Ok(()) } else { Err(CertificateFault::UnsupportedKey) }
+    }
+
+    /// § 4.2: a critical extension that is not understood means that the certificate must be rejected.
+    pub(crate) fn check_extensions(&self) -> Result<(), CertificateFault> {
+        if !matches!(EndEntityCert::try_from(&self.der), Err(webpki::Error::UnsupportedCriticalExtension)) {
+            return Ok(());
+        }
+        let (_, certificate) = X509Certificate::from_der(&self.der).map_err(|_| CertificateFault::Malformed)?;
+        let mut extensions = certificate.extensions().iter();
+        let unknown = extensions.find(|extension| extension.critical && !UNDERSTOOD.contains(&extension.oid));
+        Err(CertificateFault::UnknownExtension { oid: unknown.map(|unknown| short(&unknown.oid)).unwrap_or_default() })
+    }
+
     /// RSA keys of 2048 to 8192 bits are accepted; whether another kind of key is, shows when the peer signs with it.
     pub(crate) fn has_usable_key(&self) -> bool {
         self.rsa_bits.is_none_or(|bits| (2048..=8192).contains(&bits))
@@ -277,6 +336,11 @@ fn describe_key(certificate: &X509Certificate<'_>) -> String {
     }
     if let Some(bits) = rsa_bits(certificate) {
         return format!("RSA {bits}");
+    }
+    for (oid, name) in [(OID_ED448, "Ed448"), (OID_PKCS1_RSASSAPSS, "RSA-PSS"), (OID_KEY_TYPE_DSA, "DSA")] {
+        if *algorithm == oid {
+            return name.to_owned();
+        }
     }
     if *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
         let curve = spki.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());

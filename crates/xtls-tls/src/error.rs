@@ -172,7 +172,8 @@ impl TlsErrorKind {
                 | CertificateFault::TooLarge { .. }
                 | CertificateFault::Malformed
                 | CertificateFault::NotVersion3
-                | CertificateFault::UnsupportedKey => Some(Alert::BAD_CERTIFICATE),
+                | CertificateFault::UnsupportedKey
+                | CertificateFault::UnknownExtension { .. } => Some(Alert::BAD_CERTIFICATE),
                 CertificateFault::NoCertificate => Some(Alert::CERTIFICATE_REQUIRED),
             },
             Self::PeerMisbehaved(_)

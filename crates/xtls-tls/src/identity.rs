@@ -131,7 +131,8 @@ impl Identity {
         Self::assemble(vec![certificate?], key)
     }
 
-    /// Reads an identity that was stored or issued. Each text may hold other sections too, so both may be the same file.
+    /// Reads an identity that was stored or issued. Each text may hold other sections too, so both may be the same file; byte
+    /// order marks and white space before a line are skipped.
     ///
     /// The first certificate is yours; after it may stand those of the authorities that vouch for it, each one
     /// followed by that of its issuer: at most [`MAX_CHAIN`] in all. They are presented with it. Nothing is verified but
@@ -143,6 +144,7 @@ impl Identity {
     ///
     /// Says what is missing, unreadable or unsupported, or that the parts do not belong together.
     pub fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Self, IdentityError> {
+        let certificate_pem = pem::readable(certificate_pem);
         let certificates = CertificateDer::pem_slice_iter(certificate_pem.as_bytes());
         let chain: Result<Vec<_>, _> = certificates.take(MAX_CHAIN + 1).collect();
         Self::assemble(chain.map_err(|_| IdentityError::Pem)?, read_key(key_pem)?)
@@ -267,7 +269,7 @@ fn issue(
 }
 
 fn read_key(text: &str) -> Result<Zeroizing<PrivateKeyDer<'static>>, IdentityError> {
-    match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
+    match PrivateKeyDer::from_pem_slice(pem::readable(text).as_bytes()) {
         Ok(key) => Ok(Zeroizing::new(key)),
         Err(rustls_pki_types::pem::Error::NoItemsFound) if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => {
             Err(IdentityError::EncryptedKey)

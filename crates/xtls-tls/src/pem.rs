@@ -1,4 +1,4 @@
-//! Writing PEM (RFC 7468 § 2): rustls-pki-types only reads it.
+//! Writing PEM (RFC 7468 § 2), which rustls-pki-types only reads, and what stands in the way of reading it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,9 +24,26 @@ pub(crate) fn encode(label: &str, der: &[u8]) -> Zeroizing<String> {
     text
 }
 
+/// The text without byte order marks and white space at the beginning of its lines: a section that has them there would be
+/// left out without a word. Editors write such a mark before the first line, and files are joined.
+pub(crate) fn readable(text: &str) -> Zeroizing<String> {
+    let mut readable = Zeroizing::new(String::with_capacity(text.len()));
+    for line in text.split_inclusive('\n') {
+        readable.push_str(line.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace()));
+    }
+    readable
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_and_white_space_before_lines_are_skipped_and_nothing_else() {
+        let text = "-----BEGIN X-----\r\nAA==\r\n-----END X-----\n";
+        assert_eq!(*readable(text), text);
+        assert_eq!(*readable(&format!("\u{feff}{text}\n\u{feff} \t{text}")), format!("{text}{text}"));
+    }
 
     #[test]
     fn lines_have_64_characters_and_the_buffer_never_grows() {

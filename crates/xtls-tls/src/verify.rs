@@ -173,6 +173,7 @@ impl PeerVerifier {
         if !certificate.has_usable_key() {
             return Err(CertificateFault::UnsupportedKey);
         }
+        certificate.check_extensions()?;
         if let Some((authorities, purposes)) = self.rule.authorities() {
             let vouched = authorities
                 .verify(certificate.der(), others, &self.algorithms, purposes, now)
@@ -280,7 +281,8 @@ fn refusal(fault: &CertificateFault) -> Error {
         | CertificateFault::TooLarge { .. }
         | CertificateFault::Malformed
         | CertificateFault::NotVersion3
-        | CertificateFault::UnsupportedKey => CertificateError::BadEncoding,
+        | CertificateFault::UnsupportedKey
+        | CertificateFault::UnknownExtension { .. } => CertificateError::BadEncoding,
     })
 }
 

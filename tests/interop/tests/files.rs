@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use xtls_interop::{Ended, Xtls};
 
@@ -140,4 +141,71 @@ fn trust_show_tells_what_is_known_of_one_peer() {
         "locked_until": null, "pins": [{ "fingerprint": format!("sha-256:{fingerprint}"), "learned": "manual" }],
     });
     assert_eq!(shown.events, [expected]);
+}
+
+/// Makes a self-signed certificate with these options of `openssl req`, and gives its file.
+fn certificate(dir: &Path, name: &str, options: &[&str]) -> String {
+    let path = |extension: &str| dir.join(name).with_extension(extension).display().to_string();
+    let certificate = path("pem");
+    let status = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-subj", "/CN=bob", "-out", &certificate, "-keyout", &path("key")])
+        .args(options)
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl is installed");
+    assert!(status.success(), "openssl makes no certificate with {options:?}");
+    certificate
+}
+
+#[test]
+fn a_certificate_that_can_never_work_is_not_trusted_and_named() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let critical = ["-newkey", "ed25519", "-addext", "1.2.3.4=critical,DER:0500"];
+    for (name, options, words) in [
+        ("ed448", ["-newkey", "ed448"].as_slice(), "kind or length that is not accepted: Ed448"),
+        ("pss", &["-newkey", "rsa-pss"], "kind or length that is not accepted: RSA-PSS"),
+        ("rsa", &["-newkey", "rsa:1024"], "kind or length that is not accepted: RSA 1024"),
+        ("critical", &critical, "a critical extension that is not understood: 1.2.3.4"),
+    ] {
+        let file = certificate(dir.path(), name, options);
+        let ended = run(&dir.path().join("data"), &["trust", "add", "bob@localhost", &file]);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{words:?} is not in: {}", ended.stderr);
+    }
+    assert_eq!(run(&dir.path().join("data"), &["trust", "list"]).named("trusted").count(), 0);
+    // A mark before it hides nothing.
+    let file = certificate(dir.path(), "good", &["-newkey", "ed25519"]);
+    let text = fs::read_to_string(&file).expect("it is there");
+    fs::write(&file, format!("\u{feff}{text}")).expect("it is written");
+    assert_eq!(run(&dir.path().join("data"), &["trust", "add", "bob@localhost", &file]).code, Some(0));
+}
+
+#[test]
+fn what_every_user_can_read_or_change_is_warned_of() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let data = dir.path().join("data");
+    let chmod = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    assert_eq!(run(&data, &["identity", "--jid", "alice@localhost"]).stderr, "");
+    let key = data.join("identities/alice@localhost.pem");
+    for (path, mode, private) in [(&key, 0o644, 0o600), (&data, 0o777, 0o700)] {
+        chmod(path, mode);
+        let warned = run(&data, &["identity"]).stderr;
+        assert_eq!(warned.lines().count(), 1, "{warned}");
+        assert!(warned.starts_with("xtls: warning: ") && warned.contains(&path.display().to_string()), "{warned}");
+        chmod(path, private);
+    }
+    let file = dir.path().join("password");
+    fs::write(&file, "a rose").expect("it is written");
+    chmod(&file, 0o644);
+    let name = file.display().to_string();
+    let account = run(&data, &[&LISTEN[..], &["--password-file", &name]].concat());
+    let shared = run(&data, &[&LISTEN[..], &["--srp-password-file", &name]].concat());
+    for warned in [account.stderr, shared.stderr] {
+        assert!(warned.contains(&format!("the password file {name} can be read by every user")), "{warned}");
+    }
+    chmod(&file, 0o640);
+    let account = run(&data, &[&LISTEN[..], &["--password-file", &name]].concat());
+    assert!(!account.stderr.contains("warning"), "{}", account.stderr);
 }

@@ -4,6 +4,27 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+/// Whether every user of the machine can read this file; not where there are no such permissions.
+pub(crate) fn is_readable_by_all(path: &Path) -> bool {
+    allows_all(path, 0o004) && path.is_file()
+}
+
+/// Whether every user of the machine can write this directory, and so replace what is in it.
+pub(super) fn is_writable_by_all(dir: &Path) -> bool {
+    allows_all(dir, 0o002) && dir.is_dir()
+}
+
+#[cfg(unix)]
+fn allows_all(path: &Path, bit: u32) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & bit != 0)
+}
+
+#[cfg(not(unix))]
+fn allows_all(_path: &Path, _bit: u32) -> bool {
+    false
+}
+
 /// Makes a directory that only its owner may enter, with those above it. One that exists is left as it is.
 pub(super) fn make_private_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {

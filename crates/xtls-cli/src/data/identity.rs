@@ -13,7 +13,7 @@ use crate::clock;
 use crate::exit::Failure;
 
 /// The directory of your certificates, in the data directory.
-const IDENTITIES: &str = "identities";
+pub(super) const IDENTITIES: &str = "identities";
 /// Largest file that is read: a key, and a chain of certificates as long as they may be.
 const MAX_FILE: u64 = 128 * 1024;
 
@@ -55,6 +55,15 @@ impl DataDir {
     ///
     /// When a file is damaged or cannot be read.
     pub(crate) fn identities(&self) -> Result<Vec<Identity>, Failure> {
+        self.identity_paths()?.iter().filter_map(|path| read(path).transpose()).collect()
+    }
+
+    /// The files with your certificates, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read.
+    pub(super) fn identity_paths(&self) -> Result<Vec<PathBuf>, Failure> {
         let dir = self.path.join(IDENTITIES);
         let unreadable = |e: io::Error| Failure::other(format!("{} cannot be read: {e}", dir.display()));
         let entries = match fs::read_dir(&dir) {
@@ -70,7 +79,7 @@ impl DataDir {
             }
         }
         paths.sort();
-        paths.iter().filter_map(|path| read(path).transpose()).collect()
+        Ok(paths)
     }
 }
 

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 
 use crate::exit::Failure;
+use crate::output::Output;
 
+pub(crate) use file::is_readable_by_all;
 pub(crate) use servers::ServersFile;
 pub(crate) use trust::TrustFile;
 
@@ -47,6 +49,25 @@ impl DataDir {
             ))
         })?;
         Ok(Self { path })
+    }
+
+    /// Warns of what every user of the machine can read or change.
+    pub(crate) fn warn_if_exposed(&self, output: Output) {
+        for dir in [self.path.clone(), self.path.join(identity::IDENTITIES)] {
+            if file::is_writable_by_all(&dir) {
+                let name = dir.display();
+                output.warn(&format!(
+                    "every user of this machine can change whom this directory says is trusted: chmod 700 {name}"
+                ));
+            }
+        }
+        // What cannot be listed is told by whatever needs it.
+        for path in self.identity_paths().unwrap_or_default() {
+            if is_readable_by_all(&path) {
+                let name = path.display();
+                output.warn(&format!("the key in {name} can be read by every user of this machine: chmod 600 {name}"));
+            }
+        }
     }
 
     /// Reads the trust file.

@@ -95,7 +95,7 @@ impl Session {
         let trace = Trace::create(args.trace.as_deref(), output)?;
         let identity = data.identity(&account.jid.to_bare(), None)?;
         crate::identity::report(output, account.jid.to_bare().as_str(), &identity)?;
-        let password: Zeroizing<String> = account::password(args)?;
+        let password: Zeroizing<String> = account::password(output, args)?;
         let connection = Connection::login(&account, &password).await?;
         drop(password);
         // Until here Ctrl-C just ends the process; from now on the server is told.

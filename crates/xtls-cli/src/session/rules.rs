@@ -1,6 +1,6 @@
 //! Whom to let in: the options about trust, as decisions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jid::BareJid;
@@ -27,6 +27,8 @@ pub(crate) struct Rules {
     authorities: Option<Arc<Authorities>>,
     /// Shared with whoever the tunnels go to.
     password: Option<Password>,
+    /// Where it was read.
+    password_file: Option<PathBuf>,
     /// It is to be asked for.
     asks: bool,
 }
@@ -47,6 +49,7 @@ impl Rules {
             leap_of_faith: args.leap_of_faith,
             authorities,
             password,
+            password_file: args.srp_password_file.clone(),
             asks: args.srp_password_prompt,
         })
     }
@@ -127,10 +130,13 @@ impl Rules {
         is_given && (named || certificate.xmpp_addrs().contains(peer))
     }
 
-    /// What to say about fingerprints that are weak.
+    /// What to say about fingerprints that are weak, and a password file that everybody can read.
     pub(crate) fn warn(&self, output: Output) {
         for fingerprint in &self.fingerprints {
             warn_if_weak(output, fingerprint);
+        }
+        if let Some(path) = &self.password_file {
+            account::warn_if_exposed(output, path);
         }
     }
 }

@@ -239,3 +239,17 @@ fn as_many_authorities_as_the_bound_are_taken_and_not_one_more() {
     let error = Authorities::from_der(std::iter::repeat_n(&root, MAX_AUTHORITIES + 1)).unwrap_err();
     assert_eq!(error, AuthoritiesError::TooMany);
 }
+
+#[test]
+fn a_byte_order_mark_hides_no_authority() {
+    let one = crate::pem::encode("CERTIFICATE", &Ca::root("One").certificate);
+    let other = crate::pem::encode("CERTIFICATE", &Ca::root("Other").certificate);
+    for text in [
+        format!("\u{feff}{}{}", *one, *other),
+        format!("{}\u{feff}{}", *one, *other),
+        format!("\u{feff}\r\n{} \u{feff} {}", *one, *other),
+    ] {
+        let authorities = Authorities::from_pem(&text).unwrap();
+        assert_eq!(authorities.subjects().collect::<Vec<_>>(), ["CN=One", "CN=Other"]);
+    }
+}

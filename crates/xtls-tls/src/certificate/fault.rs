@@ -33,6 +33,11 @@ pub enum CertificateFault {
     NotVersion3,
     /// Its key is of a kind or a length that is not accepted.
     UnsupportedKey,
+    /// It has an extension that must not be ignored and is not understood (RFC 5280 § 4.2).
+    UnknownExtension {
+        /// Which one: its object identifier in numbers.
+        oid: String,
+    },
     /// It has our own key: the session would be one with ourselves.
     OwnKey,
     /// No chain of it leads to the authorities that are trusted.
@@ -111,6 +116,9 @@ impl fmt::Display for CertificateFault {
             Self::Malformed => f.write_str("it is not a readable X.509 certificate"),
             Self::NotVersion3 => f.write_str("it is not an X.509 version 3 certificate"),
             Self::UnsupportedKey => f.write_str("its key is of a kind or length that is not accepted"),
+            Self::UnknownExtension { oid } => {
+                write!(f, "it has a critical extension that is not understood: {}", Shown(oid))
+            }
             Self::OwnKey => f.write_str("it has our own key"),
             Self::Chain(fault) => fault.fmt(f),
             Self::WrongServer { named } if named.is_empty() => f.write_str("it names no server"),

@@ -218,3 +218,55 @@ proptest! {
         }
     }
 }
+
+/// The same certificate with these bytes replaced, wherever they are.
+fn replaced(der: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut der = der.to_vec();
+    let mut count = 0;
+    for at in 0..der.len() {
+        if der.get(at..).unwrap().starts_with(from) {
+            der.get_mut(at..at + to.len()).unwrap().copy_from_slice(to);
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+    der
+}
+
+#[test]
+fn a_certificate_that_can_never_work_is_told_before_it_is_trusted() {
+    let usable = |der: &[u8]| {
+        let certificate = PeerCertificate::from_der(der).unwrap();
+        (certificate.check_usable(&crate::default_provider()), certificate.key_description().to_owned())
+    };
+    let signed = |algorithm| {
+        let pair = KeyPair::generate_for(algorithm).unwrap();
+        CertificateParams::default().self_signed(&pair).unwrap().der().to_vec()
+    };
+    for (algorithm, name) in [
+        (&rcgen::PKCS_ED25519, "Ed25519"),
+        (&rcgen::PKCS_ECDSA_P256_SHA256, "ECDSA P-256"),
+        (&rcgen::PKCS_ECDSA_P384_SHA384, "ECDSA P-384"),
+        (&rcgen::PKCS_RSA_SHA256, "RSA 2048"),
+    ] {
+        assert_eq!(usable(&signed(algorithm)), (Ok(()), name.to_owned()));
+    }
+    let unsupported = |name: &str| (Err(CertificateFault::UnsupportedKey), name.to_owned());
+    let ed448 = replaced(&signed(&rcgen::PKCS_ED25519), &[6, 3, 0x2b, 0x65, 0x70], &[6, 3, 0x2b, 0x65, 0x71]);
+    assert_eq!(usable(&ed448), unsupported("Ed448"));
+    let rsa = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
+    let pss = replaced(&signed(&rcgen::PKCS_RSA_SHA256), &[&rsa[..], &[1]].concat(), &[&rsa[..], &[10]].concat());
+    assert_eq!(usable(&pss), unsupported("RSA-PSS"));
+
+    let extended = |critical| {
+        with(|params| {
+            let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+            extension.set_criticality(critical);
+            params.custom_extensions.push(extension);
+        })
+    };
+    assert_eq!(usable(&extended(false)).0, Ok(()));
+    let fault = usable(&extended(true)).0.unwrap_err();
+    assert_eq!(fault, CertificateFault::UnknownExtension { oid: "1.2.3.4".to_owned() });
+    assert_eq!(fault.to_string(), "it has a critical extension that is not understood: 1.2.3.4");
+}
