@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -281,6 +282,13 @@ fn read_errors(from: impl Read + Send + 'static, errors: Arc<Mutex<String>>) -> 
             errors.push('\n');
         }
     })
+}
+
+/// Writes a file that nobody else may read: what others can read is warned of.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    let mut file =
+        File::options().write(true).create(true).truncate(true).mode(0o600).open(path).expect("the file is made");
+    file.write_all(text.as_bytes()).expect("the file is written");
 }
 
 /// The command: the one that `XTLS_COMMAND` names, or else built once for each test process.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::Xtls;
+use crate::command::write_private;
 
 /// Somebody at a machine of their own.
 #[derive(Debug)]
@@ -58,6 +59,12 @@ impl Machine {
         identity["sha256"].as_str().expect("it has a fingerprint").to_owned()
     }
 
+    /// What a peer has to run that trusts this certificate.
+    #[must_use]
+    pub fn trusted_by(&self) -> String {
+        format!("xtls trust add {} sha-256:{}", self.jid, self.fingerprint())
+    }
+
     /// Trusts a certificate of a peer.
     ///
     /// # Panics
@@ -68,7 +75,7 @@ impl Machine {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }
 
-    /// Writes a file outside of the data directory, and gives its name.
+    /// Writes a private file outside of the data directory, and gives its name.
     ///
     /// # Panics
     ///
@@ -76,7 +83,7 @@ impl Machine {
     #[must_use]
     pub fn file(&self, name: &str, text: &str) -> String {
         let path = self.dir.path().join(name);
-        std::fs::write(&path, text).expect("the file is written");
+        write_private(&path, text);
         path.display().to_string()
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::command::write_private;
 use crate::{Ended, Prosody, Transport, Xtls};
 
 /// A server and the people who use it.
@@ -128,6 +129,17 @@ impl Person {
         identity["sha256"].as_str().expect("it has a fingerprint").to_owned()
     }
 
+    /// What a peer has to run that trusts this certificate.
+    #[must_use]
+    pub fn trusted_by(&self) -> String {
+        format!("xtls trust add {} sha-256:{}", self.bare(), self.fingerprint())
+    }
+
+    /// Keeps everything in another directory from now on, where nothing is known.
+    pub fn move_data(&mut self, name: &str) {
+        self.data_dir = self.data_dir.with_extension(name);
+    }
+
     /// Trusts the certificate of a peer.
     ///
     /// # Panics
@@ -176,7 +188,7 @@ impl Person {
         listening
     }
 
-    /// Writes a file beside the data directory, and gives its name.
+    /// Writes a private file beside the data directory, and gives its name.
     ///
     /// # Panics
     ///
@@ -184,7 +196,7 @@ impl Person {
     #[must_use]
     pub fn file(&self, extension: &str, text: &str) -> String {
         let path = self.data_dir.with_extension(extension);
-        std::fs::write(&path, text).expect("the file is written");
+        write_private(&path, text);
         path.display().to_string()
     }
 

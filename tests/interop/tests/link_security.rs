@@ -15,6 +15,11 @@ fn assert_failed(ended: &Ended, code: i32, words: &str) {
     assert_eq!(ended.named("secured").count(), 0);
 }
 
+/// What a listener said so far has these words.
+fn assert_told_before(listening: &Xtls, words: &str) {
+    assert!(listening.stderr().contains(words), "{words:?} is not in: {}", listening.stderr());
+}
+
 /// The next error of a listener has these words.
 fn assert_told(listening: &mut Xtls, words: &str) {
     let error = listening.event("error");
@@ -66,6 +71,7 @@ fn strangers_are_refused_before_tls() {
         let ended = romeo.connect(&juliet, tap.port(), &[]).wait();
         assert_failed(&ended, 3, "juliet@pronto refused the link");
         assert_told(&mut listening, "a link from romeo@forza was refused");
+        assert!(ended.stderr.contains(&romeo.trusted_by()), "{}", ended.stderr);
         assert!(!tap.received().contains("starttls"), "{}", tap.received());
     }
 }
@@ -84,8 +90,11 @@ fn a_certificate_that_has_changed_is_refused_by_either_end() {
     romeo.lose_certificate();
     let (mut listening, port) = juliet.listen(&[]);
     let ended = romeo.connect(&juliet, port, &[]).wait();
-    assert_failed(&ended, 3, "juliet@pronto");
+    // It is our own that has changed: that is no attack, and there is a fingerprint to hand over.
+    assert_failed(&ended, 3, &romeo.trusted_by());
+    assert!(!ended.stderr.contains("intercepted"), "{}", ended.stderr);
     assert_told(&mut listening, "the certificate of romeo@forza changed");
+    assert_told_before(&listening, &format!("xtls trust add romeo@forza sha-256:{}", romeo.fingerprint()));
 }
 
 /// Neither side said more in clear than what TLS is negotiated with.
@@ -157,7 +166,7 @@ fn a_peer_that_has_no_tls_is_refused() {
     });
     let mut connected = romeo.connect(&juliet, port, &[]);
     connected.line("a secret");
-    assert_failed(&connected.wait(), 3, "the peer refuses TLS; the connection may be intercepted");
+    assert_failed(&connected.wait(), 3, "juliet@pronto refused the link when it was asked for TLS");
     let told = plain.join().expect("it was asked for TLS");
     assert!(!told.contains("secret") && !told.contains("<message"), "{told}");
 }
@@ -199,4 +208,26 @@ fn what_is_no_peer_is_told_of_and_is_told_nothing() {
         let told = told.recv().expect("the connection has ended");
         assert!(told.contains("<stream:stream") && !told.contains("secret") && !told.contains("<message"), "{told}");
     }
+}
+
+#[test]
+fn a_password_where_a_certificate_is_known_blames_nobody_in_between() {
+    let [romeo, juliet] = Machine::friends();
+    juliet.trust(romeo.jid, &romeo.fingerprint());
+    let (files, stranger) =
+        ([&romeo, &juliet].map(|machine| machine.file("password", "a rose")), Machine::new(romeo.jid));
+    let (mut listening, port) = juliet.listen(&["--srp-password-file", &files[1], "--once"]);
+    let mut connected = romeo.connect(&juliet, port, &["--srp-password-file", &files[0]]);
+    connected.event("stream_open");
+    connected.end_input();
+    listening.event("closed");
+    assert_eq!((connected.wait().code, listening.wait().code), (Some(0), Some(0)));
+
+    // A peer that was secured by its certificate comes with a password: nothing weaker is taken, and both ends say what to do.
+    let (mut listening, port) = juliet.listen(&["--srp-password-file", &files[1]]);
+    let file = stranger.file("password", "a rose");
+    let ended = stranger.connect(&juliet, port, &["--srp-password-file", &file]).wait();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("intercepted"), "{}", ended.stderr);
+    assert_told(&mut listening, "romeo@forza");
 }

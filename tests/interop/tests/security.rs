@@ -14,6 +14,8 @@ fn an_untrusted_initiator_is_refused_with_security_error() {
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(ended.stderr.contains("security-error"), "{}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1);
+    // What its owner needs is told.
+    assert!(ended.stderr.contains(&alice.trusted_by()), "{}", ended.stderr);
     assert_eq!(ended.named("stream_open").count(), 0);
     assert_eq!(ended.named("secured").count(), 0);
     assert!(tap.sent().contains("<security-error/>"), "{}", tap.sent());
@@ -131,4 +133,41 @@ fn a_sha1_pin_is_replaced_by_sha256_when_it_has_matched() {
     let listed = Xtls::run(alice.data_dir(), None, &["trust", "list"]);
     let pins: Vec<&str> = listed.named("trusted").filter_map(|pin| pin["fingerprint"].as_str()).collect();
     assert_eq!(pins, [format!("sha-256:{sha256}")]);
+}
+
+#[test]
+fn an_own_certificate_that_changed_is_told_with_the_fingerprint_to_hand_over() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    std::fs::remove_dir_all(alice.data_dir().join("identities")).expect("the identity is removed");
+    let mut listening = bob.listen(&[]);
+    let ended = alice.run(&["chat", &bob.full()]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&alice.trusted_by()) && !ended.stderr.contains("intercepted"), "{}", ended.stderr);
+    // The other end cannot know whose it is, and says so with what to do.
+    let error = listening.event("error");
+    assert_eq!(error["peer"], alice.full());
+    let words = error["message"].as_str().expect("it has words");
+    assert!(words.contains("may be intercepted") && words.contains(&alice.trusted_by()), "{words}");
+}
+
+#[test]
+fn a_lock_at_the_other_end_is_named_as_what_it_may_be() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = (stage.person("alice"), stage.person("bob"));
+    let right = bob.file("password", "a rose");
+    let mut listening = bob.listen(&["--srp-password-file", &right]);
+    // Three wrong words under other resources' data, so that only Bob's end counts them.
+    for data in ["one", "two", "three", "four"] {
+        let mut other = alice.clone();
+        other.move_data(data);
+        let wrong = other.file("password", if data == "four" { "a rose" } else { "a thorn" });
+        let ended = other.run(&["chat", &bob.full(), "--srp-password-file", &wrong]);
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        listening.event("closed");
+        if data == "four" {
+            assert!(ended.stderr.contains("takes none for now"), "{}", ended.stderr);
+            assert!(!ended.stderr.contains("intercepted"), "{}", ended.stderr);
+        }
+    }
 }

@@ -127,7 +127,8 @@ impl Talk<'_> {
                     self.keyboard.not_sent(number, Some(self.peer.as_str()), why, Code::Connection);
                 }
                 let told = report_closed(self.end, &closed, self.peer.as_str(), 0);
-                let result = verdict::failure(&closed, self.peer.as_str(), true).map_or(Ok(self.leaves), Err);
+                let result =
+                    verdict::failure(&closed, self.peer.as_str(), true, &self.end.own()).map_or(Ok(self.leaves), Err);
                 return Some(told.and(result));
             }
             _ => {}

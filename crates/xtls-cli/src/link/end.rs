@@ -13,7 +13,7 @@ use crate::clock;
 use crate::data::{DataDir, TrustFile};
 use crate::exit::Failure;
 use crate::output::{Output, Report};
-use crate::session::{self, Disco, Rules};
+use crate::session::{self, Disco, Own, Rules};
 
 /// How much longer a whole TLS handshake may take than a single step.
 const HANDSHAKE_STEPS: u32 = 2;
@@ -75,6 +75,15 @@ impl End {
     pub(super) fn random(&self, out: &mut [u8]) -> Result<(), Failure> {
         let random = self.local.provider.secure_random.fill(out);
         random.map_err(|_| Failure::other("the operating system gives no random numbers"))
+    }
+
+    /// This end, as its peers know it.
+    pub(super) fn own(&self) -> Own {
+        Own {
+            jid: self.local.jid.to_bare(),
+            fingerprint: self.local.identity.fingerprint_sha256(),
+            has_password: self.rules.has_password(),
+        }
     }
 
     /// Your name.

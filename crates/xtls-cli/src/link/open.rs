@@ -66,7 +66,7 @@ pub(super) async fn open(end: &End, wire: &mut Wire, guests: &Guests<'_>, from: 
                     guests.busy.set(false);
                 }
                 report_closed(end, &closed, from, 0)?;
-                let why = refused.or_else(|| verdict::failure(&closed, from, false));
+                let why = refused.or_else(|| verdict::failure(&closed, from, false, &end.own()));
                 let called_off = || Failure::connection(format!("the link with {from} was called off"));
                 let why = why.unwrap_or_else(called_off);
                 return Ok(Err(match &closed.peer {
@@ -96,6 +96,10 @@ fn incoming(end: &End, wire: &mut Wire, guests: &Guests<'_>, peer: &Jid) -> Resu
         match wire.link.accept(now, end.terms()) {
             Ok(()) => return Ok(None),
             Err(LinkAcceptError::Terms(TermsError::Store)) => reach::unreadable(&end.trust(), &bare),
+            Err(LinkAcceptError::Terms(TermsError::NotPinned)) => refused(&format!(
+                "no certificate of it is trusted: get the fingerprint of its certificate from its owner, then: xtls trust \
+                 add {bare} FINGERPRINT"
+            )),
             Err(e) => refused(&e.to_string()),
         }
     };

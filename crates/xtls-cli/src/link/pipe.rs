@@ -383,7 +383,7 @@ impl<'a> Flow<'a> {
         if self.unfinished {
             return Err(Failure::interrupted());
         }
-        if let Some(Failure { code, message, peer }) = verdict::failure(closed, "the peer", true) {
+        if let Some(Failure { code, message, peer }) = verdict::failure(closed, "the peer", true, &self.end.own()) {
             return Err(Failure { code, message: format!("{message}; {}", Unacked(unacked)), peer });
         }
         let ours_is_done = self.input_ended || ended;

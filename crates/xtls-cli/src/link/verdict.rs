@@ -2,17 +2,18 @@
 
 use jid::Jid;
 use xtls::link::LinkClosed;
-use xtls::{CloseReason, Fault, link::DirectFault};
+use xtls::link::{DirectFault, StartTlsFault};
+use xtls::{CloseReason, Fault};
 
 use crate::exit::Failure;
-use crate::session::authentication_advice;
+use crate::session::{Own, STARTTLS_FAILURE, authentication_advice};
 
 /// The stream error of a peer that does not want us (RFC 6120 § 4.9.3.14).
 const UNWANTED: &str = "policy-violation";
 
 /// Why a link did not end well, and what to do; `None` if it did. `from` says who it was if the link does not know;
 /// `opened` whether it had been open.
-pub(super) fn failure(closed: &LinkClosed, from: &str, opened: bool) -> Option<Failure> {
+pub(super) fn failure(closed: &LinkClosed, from: &str, opened: bool, own: &Own) -> Option<Failure> {
     let CloseReason::Fault(fault) = &closed.reason else { return None };
     let who = closed.peer.as_ref().map_or(from, |peer| peer.as_str());
     let bare = closed.peer.as_ref().map(Jid::to_bare);
@@ -23,8 +24,11 @@ pub(super) fn failure(closed: &LinkClosed, from: &str, opened: bool) -> Option<F
                 "{from} does not speak XMPP{what}, and nothing was said to it: check address and port"
             ))
         }
-        Fault::NotAccepted => unwanted(who),
-        Fault::Link(DirectFault::Reported(error)) if !opened && error.condition.name() == UNWANTED => unwanted(who),
+        Fault::NotAccepted => own.refused_by("link", who, "after the handshake"),
+        Fault::Link(DirectFault::Reported(error)) if !opened && error.condition.name() == UNWANTED => {
+            own.refused_by("link", who, "at once, and may take none from us")
+        }
+        Fault::StartTls(StartTlsFault::Refused) => own.refused_by("link", who, STARTTLS_FAILURE),
         Fault::OwnAddress => Failure::security(format!("{fault}: give both ends names of their own with --jid")),
         Fault::EndedEarly { stage, .. } if !opened => Failure::connection(format!(
             "{who} closed the connection {stage}: it may be busy, or no peer at all; check address and port, and try again"
@@ -41,7 +45,7 @@ pub(super) fn failure(closed: &LinkClosed, from: &str, opened: bool) -> Option<F
         }
         fault @ Fault::Link(_) => Failure::connection(format!("the link with {who} broke off: {fault}")),
         fault => {
-            let advice = bare.and_then(|bare| authentication_advice(fault, "link", who, &bare));
+            let advice = bare.and_then(|bare| authentication_advice(fault, "link", who, &bare, own));
             advice.unwrap_or_else(|| Failure::connection(format!("the link with {who} broke off: {fault}; try again")))
         }
     };
@@ -57,11 +61,4 @@ pub(super) fn is_truncated(closed: &LinkClosed) -> bool {
         CloseReason::Fault(fault) => matches!(**fault, Fault::EndedEarly { truncated: true, .. }),
         _ => false,
     }
-}
-
-fn unwanted(who: &str) -> Failure {
-    Failure::security(format!(
-        "{who} refused the link: it takes none from us, or neither trusts our certificate nor shares a password with us; \
-         give its owner the fingerprint that this shows: xtls identity"
-    ))
 }

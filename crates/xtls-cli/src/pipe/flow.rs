@@ -290,7 +290,7 @@ impl Flow {
             return Ok(());
         }
         let (unacked, ours_is_done) = self.unacked(closed);
-        match Verdict::of(closed) {
+        match Verdict::of(closed, session.own()) {
             Verdict::Failed(Failure { code, message, peer }) => {
                 Err(Failure { code, message: format!("{message}; {unacked}"), peer })
             }

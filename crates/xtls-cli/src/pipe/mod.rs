@@ -201,7 +201,7 @@ impl Wait {
         // One that was never taken up is no news.
         let Some(at) = self.reached.iter().position(|reached| reached.id == closed.id) else { return Ok(()) };
         self.reached.swap_remove(at);
-        let verdict = Verdict::of(closed);
+        let verdict = Verdict::of(closed, session.own());
         let prefers_its_own = closed.by == EndedBy::Remote
             && matches!(&closed.reason, CloseReason::Terminated(reason)
                 if reason.condition == ReasonCondition::AlternativeSession);

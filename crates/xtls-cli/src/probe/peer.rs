@@ -10,7 +10,7 @@ use xtls::{
     trust::{Fingerprint, Method, TrustRecord},
     xml::{Caps, DiscoInfo},
 };
-use xtls_stanza::{Iq, IqType, StanzaError, ns};
+use xtls_stanza::{Iq, IqType, ns};
 
 use crate::args::{AccountArgs, TrustArgs};
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Announced, Key, Output, Probed, Report};
 use crate::reach;
-use crate::session::{Happening, Progress, Rules, Search, Session};
+use crate::session::{Happening, Progress, Rules, Search, Session, unreachable_server};
 
 /// How long the peer may take to say what it can do.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
@@ -166,9 +166,7 @@ impl Probe {
             match self.next(session, until).await? {
                 Happening::Stanza(stanza) => match features_in(&stanza, peer) {
                     Some(Ok(info)) => return Ok(info),
-                    Some(Err(why)) => {
-                        return Err(Failure::connection(format!("{peer} does not tell what it is: {why}")));
-                    }
+                    Some(Err(failure)) => return Err(failure),
                     None => {}
                 },
                 Happening::Time => return Err(crate::chat::no_answer(peer)),
@@ -204,7 +202,9 @@ impl Probe {
 }
 
 /// The peer's answer to the question what it can do, if this is it.
-fn features_in(stanza: &Element, peer: &FullJid) -> Option<Said<DiscoInfo>> {
+fn features_in(stanza: &Element, peer: &FullJid) -> Option<Result<DiscoInfo, Failure>> {
+    let nonsense =
+        || Failure::connection(format!("{peer} does not tell what it is: its answer makes no sense")).about(peer);
     let iq = Iq::parse(stanza)?.ok()?;
     if iq.id != DISCO_ID || iq.from?.parse::<FullJid>().ok()? != *peer {
         return None;
@@ -212,9 +212,14 @@ fn features_in(stanza: &Element, peer: &FullJid) -> Option<Said<DiscoInfo>> {
     match iq.iq_type {
         IqType::Result => {
             let info = iq.payload.and_then(DiscoInfo::parse).and_then(Result::ok);
-            Some(info.ok_or_else(|| "the answer makes no sense".to_owned()))
+            Some(info.ok_or_else(nonsense))
         }
-        IqType::Error => Some(Err(iq.error().as_ref().map(StanzaError::to_string).unwrap_or_default())),
+        IqType::Error => Some(Err(match iq.error() {
+            Some(error) => unreachable_server(peer, &error).unwrap_or_else(|| {
+                Failure::connection(format!("{peer} does not tell what it is: {error}")).about(peer)
+            }),
+            None => nonsense(),
+        })),
         _ => None,
     }
 }
@@ -277,7 +282,9 @@ mod tests {
         assert!(said("romeo@montague.lit/xtls", "result", DISCO_ID, &query).unwrap().is_ok());
         assert!(said("romeo@montague.lit/xtls", "result", DISCO_ID, "").unwrap().is_err());
         let error = "<error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
-        assert!(said("romeo@montague.lit/xtls", "error", DISCO_ID, error).unwrap().unwrap_err().contains("gone"));
+        assert!(
+            said("romeo@montague.lit/xtls", "error", DISCO_ID, error).unwrap().unwrap_err().message.contains("gone")
+        );
     }
 
     #[test]

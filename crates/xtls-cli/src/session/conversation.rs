@@ -246,7 +246,7 @@ impl Conversation {
     fn closed(&mut self, session: &Session, closed: &Closed) -> Result<Verdict, Failure> {
         let Some(at) = self.open.iter().position(|open| open.id == closed.id) else { return Ok(Verdict::Done) };
         let open = self.open.remove(at);
-        let verdict = Verdict::of(closed);
+        let verdict = Verdict::of(closed, session.own());
         if matches!(verdict, Verdict::GaveWay) {
             return Ok(verdict);
         }

@@ -34,7 +34,7 @@ pub(crate) use input::{Input, Lines};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 pub(crate) use signals::Signals;
-pub(crate) use verdict::{Verdict, authentication_advice, password_locked};
+pub(crate) use verdict::{Own, STARTTLS_FAILURE, Verdict, authentication_advice, password_locked, unreachable_server};
 
 /// Silence of the server after which it is asked for a sign of life.
 const IDLE: Duration = Duration::from_secs(60);
@@ -52,6 +52,7 @@ pub(crate) struct Session {
     pub(crate) engine: Engine,
     pub(crate) output: Output,
     connection: Connection,
+    own: Own,
     trust: Arc<Mutex<TrustFile>>,
     disco: Disco,
     signals: Signals,
@@ -101,6 +102,11 @@ impl Session {
         // Until here Ctrl-C just ends the process; from now on the server is told.
         let signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
 
+        let own = Own {
+            jid: connection.jid().to_bare(),
+            fingerprint: identity.fingerprint_sha256(),
+            has_password: rules.has_password(),
+        };
         let mut local = Local::new(connection.jid().clone(), identity);
         local.authorities = rules.authorities();
         let mut config = Config::default();
@@ -122,8 +128,19 @@ impl Session {
         let engine = Engine::new(setup, now).map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
         let disco = Disco::new(&account.jid.to_bare(), &engine.features())?;
         tell(output, &Report::Online { jid: connection.jid().as_str() })?;
-        let mut session =
-            Self { engine, output, connection, trust, disco, signals, heard: now, asked: false, lost: None, trace };
+        let mut session = Self {
+            engine,
+            output,
+            connection,
+            own,
+            trust,
+            disco,
+            signals,
+            heard: now,
+            asked: false,
+            lost: None,
+            trace,
+        };
         let presence = session.disco.presence();
         session.send(&presence);
         Ok(session)
@@ -179,6 +196,11 @@ impl Session {
             truncated: closed.truncated,
             unacked: closed.unacked,
         }))
+    }
+
+    /// This end, as its peers know it.
+    pub(crate) fn own(&self) -> &Own {
+        &self.own
     }
 
     /// Our own full address.
