@@ -90,6 +90,8 @@ pub struct DirectStream {
     secured: bool,
     /// The stream is one of XEP-0035: without version and features.
     legacy: bool,
+    /// The peer's header is of a version that is not spoken here.
+    unsupported: bool,
     /// TLS was offered on this stream: by the peer where this end initiates, else by this end.
     offered: bool,
     /// The peer requires TLS.
@@ -148,6 +150,7 @@ impl DirectStream {
             stage: DirectStage::Start,
             secured: options.secured,
             legacy: initiating && options.dialect == StartTlsDialect::Xep0035,
+            unsupported: false,
             offered: false,
             demanded: false,
             asked_with: None,
@@ -299,6 +302,7 @@ impl DirectStream {
     /// RFC 6120 § 4.3.3: nothing of the old stream is kept.
     fn begin_anew(&mut self, out: &mut Vec<u8>) {
         self.reader.reset();
+        self.unsupported = false;
         self.offered = false;
         self.demanded = false;
         self.asked_with = None;

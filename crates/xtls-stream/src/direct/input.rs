@@ -63,7 +63,8 @@ impl DirectStream {
         if self.stage == DirectStage::Closing {
             self.finish();
         } else if !self.is_over() {
-            self.break_down(DirectFault::EarlyEnd, ids, out);
+            let fault = self.check_version().err().unwrap_or(DirectFault::EarlyEnd);
+            self.break_down(fault, ids, out);
         }
     }
 
@@ -98,9 +99,13 @@ impl DirectStream {
             self.legacy = self.options.dialect == StartTlsDialect::Xep0035 && header.version().is_none();
         }
         let is_supported = header.version().is_some_and(|version| is_supported(version, self.initiating));
-        if !self.legacy && !is_supported {
-            return Err(StreamFault::Version.into());
+        self.unsupported = !self.legacy && !is_supported;
+        if self.unsupported && self.initiating {
+            // RFC 6120 § 4.9.1.2: an answer like this may begin a stream of nothing but an error, which tells more.
+            self.stage = DirectStage::Features;
+            return Ok(());
         }
+        self.check_version()?;
         self.check_addresses(&header)?;
         let announces_tls = self.legacy && header.scope().binds(ns::RFC_2595);
         if !self.initiating {
@@ -169,6 +174,7 @@ impl DirectStream {
         if let Some(error) = StreamError::parse(child.root()) {
             return Err(DirectFault::Reported(Box::new(error)));
         }
+        self.check_version()?;
         match child.ns() {
             ns::STREAM => match Features::parse(child.root()) {
                 Some(features) if self.initiating => self.features(features, size),
@@ -238,8 +244,14 @@ impl DirectStream {
         }
     }
 
+    /// RFC 6120 § 4.7.5.
+    fn check_version(&self) -> Result<(), DirectFault> {
+        if self.unsupported { Err(StreamFault::Version.into()) } else { Ok(()) }
+    }
+
     /// RFC 6120 § 4.4.
     fn peer_closed(&mut self, out: &mut Vec<u8>) -> Result<(), DirectFault> {
+        self.check_version()?;
         let may_end = self.stage == DirectStage::Open && (self.secured || self.options.tls != TlsPolicy::Required);
         if self.stage == DirectStage::Asked && self.legacy {
             // XEP-0035 § 2.3: the end of the stream stands for yes, and the connection stays.

@@ -50,11 +50,42 @@ fn rfc_6120_4_9_3_25_other_versions_are_unsupported() {
     assert_eq!(server.handle(CLIENT_HEADER.replace("1.0", "11.2")), ["header"]);
     assert!(server.written().ends_with(" version='1.0'>"));
     for version in ["", "version='1.1'", "version='2.0'"] {
-        let mut client = Side::client(secured);
-        client.does(DirectStream::start);
-        let (fault, written) = client.fails(SERVER_HEADER.replace("version='1.0'", version));
-        assert_eq!((fault.as_str(), written), ("Stream(Version)", stream_error("unsupported-version")));
+        let header = SERVER_HEADER.replace("version='1.0'", version);
+        for child in [NO_FEATURES, TLS_REQUIRED, "<message/>", PROCEED, "<stream:other/>", "<auth xmlns='urn:x'/>", END]
+        {
+            let mut client = started(&header);
+            let (fault, written) = client.fails(child);
+            assert_eq!((fault.as_str(), written), ("Stream(Version)", stream_error("unsupported-version")), "{child}");
+        }
+        let mut client = started(&header);
+        client.stream.handle_end(&mut client.ids, &mut client.out);
+        assert_eq!(client.events(), ["Stream(Version)"]);
     }
+}
+
+/// § 4.9.1.2: who does not serve the initiating entity may answer by nothing but the error.
+#[test]
+fn rfc_6120_4_9_1_2_the_error_after_a_header_of_another_version_is_what_is_told() {
+    for version in ["", "version='0.9'", "version='2.0'"] {
+        let mut client = started(&SERVER_HEADER.replace("version='1.0'", version));
+        let error = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+        let (fault, written) = client.fails(error);
+        assert!(fault.starts_with("Reported(StreamError { condition: HostUnknown"), "{fault}");
+        assert_eq!(written, END);
+    }
+    // A stream that begins anew is judged by its own header.
+    let mut client = Side::opened_client(NO_FEATURES, secured);
+    client.does(DirectStream::restart);
+    assert!(client.handle(SERVER_HEADER.replace("version='1.0'", "")).is_empty());
+    assert_eq!(client.fails(NO_FEATURES).0, "Stream(Version)");
+}
+
+/// An initiating end that was answered with this header and has nothing to tell yet.
+fn started(header: &str) -> Side {
+    let mut client = Side::client(secured);
+    client.does(DirectStream::start);
+    assert!(client.handle(header).is_empty());
+    client
 }
 
 #[test]
