@@ -6,6 +6,8 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use xtls_stanza::Fingerprint;
 
 use crate::certificate::{CertificateFault, ChainFault, PeerCertificate};
 use crate::pem;
@@ -17,10 +19,15 @@ pub const MAX_AUTHORITIES: usize = 512;
 ///
 /// There is at least one, and at most [`MAX_AUTHORITIES`]. Their own dates do not count: whoever gives them vouches for
 /// them.
+///
+/// Each of them also stands for itself where a server presents it: small servers present certificates that they have made
+/// themselves, and many of these say that they are an authority's. There the dates and purposes in it count.
 #[derive(Clone)]
 pub struct Authorities {
     anchors: Vec<TrustAnchor<'static>>,
     subjects: Vec<String>,
+    /// Each of them, authority or not.
+    given: Vec<Fingerprint>,
 }
 
 impl Authorities {
@@ -30,14 +37,7 @@ impl Authorities {
     ///
     /// [`AuthoritiesError`] names the first one that is wrong.
     pub fn from_der<D: AsRef<[u8]>>(certificates: impl IntoIterator<Item = D>) -> Result<Self, AuthoritiesError> {
-        let mut authorities = Self { anchors: Vec::new(), subjects: Vec::new() };
-        for (index, der) in certificates.into_iter().enumerate() {
-            if index == MAX_AUTHORITIES {
-                return Err(AuthoritiesError::TooMany);
-            }
-            authorities.add(der.as_ref(), index + 1)?;
-        }
-        if authorities.anchors.is_empty() { Err(AuthoritiesError::None) } else { Ok(authorities) }
+        Self::of(certificates, false)
     }
 
     /// Authorities by their certificates in PEM; other sections of the text are left out, and byte order marks and white
@@ -47,17 +47,24 @@ impl Authorities {
     ///
     /// [`AuthoritiesError`] names the first one that is wrong.
     pub fn from_pem(text: &str) -> Result<Self, AuthoritiesError> {
-        let text = pem::readable(text);
-        let sections = CertificateDer::pem_slice_iter(text.as_bytes()).take(MAX_AUTHORITIES + 1);
-        let certificates: Result<Vec<_>, _> = sections.collect();
-        Self::from_der(certificates.map_err(|_| AuthoritiesError::Pem)?)
+        Self::of(sections(text)?, false)
+    }
+
+    /// Authorities in PEM as with [`Authorities::from_pem`], and servers' own certificates beside them: one that does not say
+    /// that it is an authority's vouches for nobody, and stands for itself where a server presents it.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthoritiesError`] names the first one that is wrong.
+    pub fn from_pem_with_servers(text: &str) -> Result<Self, AuthoritiesError> {
+        Self::of(sections(text)?, true)
     }
 
     /// How many there are.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
-        self.anchors.len()
+        self.given.len()
     }
 
     /// Their names, for people, as [`PeerCertificate::subject`] has them.
@@ -65,19 +72,36 @@ impl Authorities {
         self.subjects.iter().map(String::as_str)
     }
 
-    fn add(&mut self, der: &[u8], number: usize) -> Result<(), AuthoritiesError> {
+    fn of<D: AsRef<[u8]>>(
+        certificates: impl IntoIterator<Item = D>,
+        with_servers: bool,
+    ) -> Result<Self, AuthoritiesError> {
+        let mut authorities = Self { anchors: Vec::new(), subjects: Vec::new(), given: Vec::new() };
+        for (index, der) in certificates.into_iter().enumerate() {
+            if index == MAX_AUTHORITIES {
+                return Err(AuthoritiesError::TooMany);
+            }
+            authorities.add(der.as_ref(), index + 1, with_servers)?;
+        }
+        if authorities.given.is_empty() { Err(AuthoritiesError::None) } else { Ok(authorities) }
+    }
+
+    fn add(&mut self, der: &[u8], number: usize, with_servers: bool) -> Result<(), AuthoritiesError> {
         let certificate = PeerCertificate::from_der(der);
         let certificate = certificate.map_err(|fault| AuthoritiesError::Certificate { number, fault })?;
-        if !certificate.is_authority() {
+        if certificate.is_authority() {
+            let malformed = |_| AuthoritiesError::Certificate { number, fault: CertificateFault::Malformed };
+            self.anchors.push(anchor_from_trusted_cert(certificate.der()).map_err(malformed)?.to_owned());
+        } else if !with_servers {
             return Err(AuthoritiesError::NoAuthority { number });
         }
-        let malformed = |_| AuthoritiesError::Certificate { number, fault: CertificateFault::Malformed };
-        self.anchors.push(anchor_from_trusted_cert(certificate.der()).map_err(malformed)?.to_owned());
         self.subjects.push(certificate.subject().to_owned());
+        self.given.push(certificate.fingerprint_sha256());
         Ok(())
     }
 
-    /// Whether there is a chain from one of these to the certificate (RFC 5280 § 6), each link of which is valid now.
+    /// Whether there is a chain from one of these to the certificate (RFC 5280 § 6), each link of which is valid now; or a
+    /// server presents one of these itself.
     pub(crate) fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -88,11 +112,38 @@ impl Authorities {
     ) -> Result<(), CertificateFault> {
         let chain = |error: Error| CertificateFault::Chain(ChainFault::of(&error));
         let certificate = EndEntityCert::try_from(end_entity).map_err(|_| CertificateFault::Malformed)?;
+        if purposes == Purposes::Server && self.given.contains(&Fingerprint::sha256(end_entity)) {
+            return check_given_server(end_entity, now);
+        }
         certificate
             .verify_for_usage(algorithms.all, &self.anchors, others, now, purposes, None, None)
             .map(|_path| ())
             .map_err(chain)
     }
+}
+
+/// What counts in a server's certificate that is given itself: as in any other its dates, and what it is meant for.
+fn check_given_server(der: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateFault> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| CertificateFault::Malformed)?;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    let (from, until) = (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    let extension = certificate.extended_key_usage().map_err(|_| CertificateFault::Malformed)?;
+    let fault = if now < from {
+        ChainFault::NotYetValid
+    } else if now > until {
+        ChainFault::Expired
+    } else if extension.is_some_and(|purposes| !(purposes.value.server_auth || purposes.value.any)) {
+        ChainFault::Purpose
+    } else {
+        return Ok(());
+    };
+    Err(CertificateFault::Chain(fault))
+}
+
+fn sections(text: &str) -> Result<Vec<CertificateDer<'static>>, AuthoritiesError> {
+    let text = pem::readable(text);
+    let sections = CertificateDer::pem_slice_iter(text.as_bytes()).take(MAX_AUTHORITIES + 1);
+    sections.collect::<Result<_, _>>().map_err(|_| AuthoritiesError::Pem)
 }
 
 impl fmt::Debug for Authorities {

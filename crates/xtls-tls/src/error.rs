@@ -10,6 +10,9 @@ use crate::certificate::{CertificateFault, ChainFault};
 use crate::session::MAX_HANDSHAKE;
 use crate::verify::PeerVerifier;
 
+/// What TLS 1.2 must have here.
+const NO_EMS: &str = "it has no extended_master_secret (RFC 7627)";
+
 /// Why a session ended. After it the session is dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsError {
@@ -109,9 +112,9 @@ impl TlsErrorKind {
             }
             Error::InvalidCertificate(_) => Self::BadCertificate { presented, fault: CertificateFault::Malformed },
             Error::AlertReceived(alert) => Self::AlertReceived(Alert::new(u8::from(*alert))),
-            Error::PeerIncompatible(what) => Self::PeerIncompatible(format!("{what:?}")),
+            Error::PeerIncompatible(what) => Self::PeerIncompatible(incompatible(what)),
             Error::NoApplicationProtocol => Self::PeerIncompatible("it speaks other protocols (ALPN)".to_owned()),
-            Error::PeerMisbehaved(what) => Self::PeerMisbehaved(format!("{what:?}")),
+            Error::PeerMisbehaved(what) => Self::PeerMisbehaved(words(what)),
             Error::DecryptError => Self::BadRecord,
             Error::InappropriateMessage { .. }
             | Error::InappropriateHandshakeMessage { .. }
@@ -141,9 +144,9 @@ impl TlsErrorKind {
             Error::AlertReceived(AlertDescription::DecryptError) if logging_in => Self::AuthenticationFailed,
             Error::AlertReceived(alert) => Self::AlertReceived(Alert::new(u8::from(alert))),
             Error::PeerMisbehaved(PeerMisbehaved::BadRecordMac) => Self::BadRecord,
-            Error::PeerMisbehaved(what) => Self::PeerMisbehaved(format!("{what:?}")),
+            Error::PeerMisbehaved(what) => Self::PeerMisbehaved(words(&what)),
             Error::PeerIncompatible(what) => Self::PeerIncompatible(lacks(what)),
-            Error::Decode(what) => Self::PeerMisbehaved(format!("a message that cannot be parsed: {what:?}")),
+            Error::Decode(what) => Self::PeerMisbehaved(format!("a message that cannot be parsed: {}", words(&what))),
             Error::RandomFailed | Error::Closed | _ => Self::Internal(error.to_string()),
         }
     }
@@ -187,6 +190,38 @@ impl TlsErrorKind {
     }
 }
 
+/// What a peer lacks for a session with certificates.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the enum is rustls's: what nobody meets gets one common treatment")]
+fn incompatible(what: &rustls::PeerIncompatible) -> String {
+    use rustls::PeerIncompatible as Lacks;
+    match what {
+        Lacks::ExtendedMasterSecretExtensionRequired => NO_EMS.to_owned(),
+        Lacks::ServerDoesNotSupportTls12Or13
+        | Lacks::ServerTlsVersionIsDisabledByOurConfig
+        | Lacks::SupportedVersionsExtensionRequired
+        | Lacks::Tls12NotOffered
+        | Lacks::Tls12NotOfferedOrEnabled => "it has no version of TLS that is accepted here".to_owned(),
+        Lacks::NoCipherSuitesInCommon => "it has no cipher suite that is accepted here".to_owned(),
+        Lacks::NoKxGroupsInCommon => "it has no key exchange that is accepted here".to_owned(),
+        Lacks::NoSignatureSchemesInCommon | Lacks::NoCertificateRequestSignatureSchemesInCommon => {
+            "it has no kind of signature that both ends know".to_owned()
+        }
+        other => words(other),
+    }
+}
+
+/// The name of a fault that the libraries have only for programmers, as words.
+fn words(fault: &impl fmt::Debug) -> String {
+    let mut words = String::new();
+    for c in format!("{fault:?}").chars() {
+        if c.is_ascii_uppercase() && words.ends_with(|before: char| before.is_ascii_lowercase()) {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words
+}
+
 /// What a peer lacks for a session with a password.
 fn lacks(what: tls_srp::PeerIncompatible) -> String {
     use tls_srp::PeerIncompatible as Lacks;
@@ -195,11 +230,11 @@ fn lacks(what: tls_srp::PeerIncompatible) -> String {
         Lacks::CipherSuites => {
             "it offers none of the cipher suites with a password (SRP) that are spoken here".to_owned()
         }
-        Lacks::ExtendedMasterSecretRequired => "it has no extended_master_secret (RFC 7627)".to_owned(),
+        Lacks::ExtendedMasterSecretRequired => NO_EMS.to_owned(),
         Lacks::EncryptThenMacRequired => "it has no encrypt_then_mac (RFC 7366)".to_owned(),
         Lacks::RenegotiationInfoRequired => "it has no renegotiation_info (RFC 5746)".to_owned(),
         Lacks::Group => "its SRP group is not among those that are accepted".to_owned(),
-        Lacks::Compression | _ => format!("{what:?}"),
+        Lacks::Compression | _ => words(&what),
     }
 }
 
@@ -258,3 +293,24 @@ impl fmt::Display for ExportError {
 }
 
 impl std::error::Error for ExportError {}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{PeerIncompatible, PeerMisbehaved};
+
+    use super::*;
+
+    #[test]
+    fn what_a_library_has_for_programmers_alone_is_told_in_words() {
+        assert_eq!(incompatible(&PeerIncompatible::ExtendedMasterSecretExtensionRequired), NO_EMS);
+        for (what, told) in [
+            (PeerIncompatible::NoCipherSuitesInCommon, "it has no cipher suite that is accepted here"),
+            (PeerIncompatible::ServerDoesNotSupportTls12Or13, "it has no version of TLS that is accepted here"),
+            (PeerIncompatible::NullCompressionRequired, "null compression required"),
+        ] {
+            assert_eq!(incompatible(&what), told);
+        }
+        assert_eq!(words(&PeerMisbehaved::MissingKeyShare), "missing key share");
+        assert_eq!(words(&tls_srp::PeerMisbehaved::BadRecordMac), "bad record mac");
+    }
+}

@@ -42,6 +42,8 @@ pub enum ServerVerification {
     ///
     /// compared by A-labels and without regard to the case; for a domain that is an IP address, by that address alone. A
     /// common name never counts. Revocation is not checked.
+    ///
+    /// A certificate that is one of these itself needs no chain. Dates, purposes and names in it count.
     Authorities(Arc<Authorities>),
     /// Any certificate: the caller judges it after the handshake, before any plaintext passes.
     Deferred,

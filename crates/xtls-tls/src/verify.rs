@@ -242,7 +242,10 @@ fn in_words(fault: CertificateFault, purposes: Purposes, certificate: &PeerCerti
         (CertificateFault::Chain(ChainFault::Purpose), Purposes::Client) => {
             CertificateFault::Chain(ChainFault::NotForClients)
         }
-        (CertificateFault::Chain(ChainFault::UnknownIssuer), Purposes::Server) if certificate.is_self_issued() => {
+        // Many that servers have made themselves say that they are an authority's.
+        (CertificateFault::Chain(ChainFault::UnknownIssuer | ChainFault::IsAuthority), Purposes::Server)
+            if certificate.is_self_issued() =>
+        {
             CertificateFault::Chain(ChainFault::SelfSigned)
         }
         (fault, Purposes::Either | Purposes::Server | Purposes::Client) => fault,

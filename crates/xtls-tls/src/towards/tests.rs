@@ -193,6 +193,79 @@ fn a_domain_that_is_an_address_is_named_by_that_address_alone() {
     refused("192.0.2.1", &named(&root, &[Name::Dns("192.0.2.1"), Name::Xmpp("192.0.2.1")]));
 }
 
+/// A server's certificate that its owner has made, for `capulet.lit`, and changed.
+fn self_made(change: impl FnOnce(&mut CertificateParams)) -> (KeyPair, CertificateParams) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = params("capulet");
+    params.subject_alt_names = vec![SanType::DnsName(CAPULET.try_into().unwrap())];
+    change(&mut params);
+    (key, params)
+}
+
+fn pem(der: &[u8]) -> String {
+    crate::pem::encode("CERTIFICATE", der).to_string()
+}
+
+/// As it is presented, and as those have it who were given it beside an authority.
+fn given(change: impl FnOnce(&mut CertificateParams)) -> (Identity, ServerVerification) {
+    let (key, params) = self_made(change);
+    let certificate = params.self_signed(&key).unwrap();
+    let text = pem(&Ca::root("root").certificate) + &pem(certificate.der());
+    let authorities = Authorities::from_pem_with_servers(&text).unwrap();
+    assert_eq!(authorities.len(), 2);
+    (identity(&[certificate.into()], &key), ServerVerification::Authorities(Arc::new(authorities)))
+}
+
+/// What `openssl req -x509` and Prosody's generator make says that it is an authority's, and has no key usage.
+#[test]
+fn a_server_certificate_that_is_given_itself_is_good_whether_it_says_that_it_is_an_authoritys_or_not() {
+    use ExtendedKeyUsagePurpose::{Any, ClientAuth, CodeSigning, ServerAuth};
+    let unconstrained = IsCa::Ca(BasicConstraints::Unconstrained);
+    for is_ca in [unconstrained, IsCa::Ca(BasicConstraints::Constrained(0)), IsCa::ExplicitNoCa, IsCa::NoCa] {
+        let made = |change: &dyn Fn(&mut CertificateParams)| {
+            let (identity, given) = given(|params| {
+                params.is_ca = is_ca;
+                change(params);
+            });
+            judged(&towards(CAPULET, given), &identity)
+        };
+        assert_eq!(made(&|_| {}), Ok(()), "{is_ca:?}");
+        // Dates, purposes and names count as in any other.
+        let chain = |fault, alert| Err((CertificateFault::Chain(fault), alert));
+        assert_eq!(made(&|params| expired(params)), chain(ChainFault::Expired, "certificate_expired"));
+        let future = made(&|params| valid(params, NOW + 1, NOW + 1000));
+        assert_eq!(future, chain(ChainFault::NotYetValid, "certificate_expired"));
+        assert_eq!(made(&|params| valid(params, NOW, NOW)), Ok(()), "its first and last second");
+        for good in [vec![ServerAuth], vec![Any], vec![ClientAuth, ServerAuth]] {
+            assert_eq!(made(&|params| params.extended_key_usages = good.clone()), Ok(()));
+        }
+        for bad in [vec![ClientAuth], vec![CodeSigning]] {
+            let judged = made(&|params| params.extended_key_usages = bad.clone());
+            assert_eq!(judged, chain(ChainFault::NotForServers, "certificate_unknown"));
+        }
+        let (identity, given) = given(|params| params.is_ca = is_ca);
+        let elsewhere = judged(&towards("montague.lit", given), &identity);
+        assert!(matches!(elsewhere, Err((CertificateFault::WrongServer { .. }, _))), "{elsewhere:?}");
+    }
+    // One of the same key and names that was not given is nobody's.
+    let (_, trusted) = given(|params| params.is_ca = unconstrained);
+    let (another, _) = given(|params| params.is_ca = unconstrained);
+    assert!(judged(&towards(CAPULET, trusted), &another).is_err());
+}
+
+#[test]
+fn a_server_certificate_that_is_given_itself_vouches_for_no_other() {
+    let (key, params) = self_made(|params| params.is_ca = IsCa::ExplicitNoCa);
+    let certificate = params.self_signed(&key).unwrap();
+    let text = pem(certificate.der());
+    assert_eq!(Authorities::from_pem(&text).unwrap_err(), crate::AuthoritiesError::NoAuthority { number: 1 });
+    let given = ServerVerification::Authorities(Arc::new(Authorities::from_pem_with_servers(&text).unwrap()));
+    let below_key = KeyPair::generate().unwrap();
+    let (_, below) = self_made(|_| {});
+    let below = below.signed_by(&below_key, &rcgen::Issuer::new(params, key)).unwrap();
+    assert!(judged(&towards(CAPULET, given), &identity(&[below.into()], &below_key)).is_err());
+}
+
 #[test]
 fn faults_say_what_is_wrong_and_alerts_what_rfc_8446_6_2_has_words_for() {
     use ExtendedKeyUsagePurpose::{Any, ClientAuth, CodeSigning, ServerAuth};
@@ -211,6 +284,8 @@ fn faults_say_what_is_wrong_and_alerts_what_rfc_8446_6_2_has_words_for() {
     let mut own = params("capulet");
     own.subject_alt_names = vec![SanType::DnsName(CAPULET.try_into().unwrap())];
     let own = identity(&[own.self_signed(&key).unwrap().into()], &key);
+    assert_eq!(judged(&config, &own), chain(ChainFault::SelfSigned, "unknown_ca"));
+    let (own, _) = given(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained));
     assert_eq!(judged(&config, &own), chain(ChainFault::SelfSigned, "unknown_ca"));
 
     let purposes = |purposes: Vec<ExtendedKeyUsagePurpose>| {
