@@ -70,6 +70,10 @@ pub enum ServerTls {
     /// TLS where the server offers it, else everything in clear: whoever is on the way can take the offer away, and read
     /// the password. Where TLS is used, the certificate counts as ever.
     Opportunistic,
+    /// Everything in clear, even where the server offers TLS: for connections that do not leave the machine. Neither
+    /// [`ServerTerms::trust`] nor the store has any effect. To a server that requires TLS ([`LinkEvent::Features`] tells)
+    /// nothing can be sent.
+    Never,
 }
 
 impl ServerTerms {
@@ -93,9 +97,12 @@ impl ClientLink {
             options.tls = match terms.tls {
                 ServerTls::Required => TlsPolicy::Required,
                 ServerTls::Opportunistic => TlsPolicy::IfOffered,
+                ServerTls::Never => TlsPolicy::Never,
             };
         })?;
-        core.channel = Some(core.channel_with(Side::Initiator, &domain, Terms::new(terms.trust))?);
+        if terms.direct_tls || terms.tls != ServerTls::Never {
+            core.channel = Some(core.channel_with(Side::Initiator, &domain, Terms::new(terms.trust))?);
+        }
         let client = Client { terms: terms.clone(), clear_features: None, external: false };
         if terms.direct_tls {
             client.start_tls(&mut core);

@@ -24,8 +24,8 @@ const CHUNK: usize = 4096;
 ///
 /// Nothing is sent in clear but headers, features, the negotiation of TLS and stream errors, and nothing of the peer's is
 /// handed on before the peer is authenticated: a stanza in clear ends the link.
-/// ([`ServerTls::Opportunistic`](crate::ServerTls::Opportunistic) is the one exception; and what a client negotiates inside
-/// TLS.)
+/// (The exceptions are [`ServerTls::Opportunistic`](crate::ServerTls::Opportunistic) and
+/// [`ServerTls::Never`](crate::ServerTls::Never), and what a client negotiates inside TLS.)
 ///
 /// Bounds: while 32 events wait, or elements of [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes), or 16 KiB that
 /// are not read yet, or [`LinkConfig::send_buffer`](crate::LinkConfig::send_buffer) and 64 KiB more to send, no more bytes

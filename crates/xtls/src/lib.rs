@@ -121,7 +121,7 @@ pub mod link {
         Client, ClientLink, ClientTerms, Kind, Link, LinkAcceptError, LinkClosed, LinkConfig, LinkError, LinkEvent,
         LinkSetup, Peer, PeerLink, Server, ServerLink, ServerTerms, ServerTls,
     };
-    pub use xtls_stream::{DirectFault, Features, StartTlsDialect, StartTlsFault};
+    pub use xtls_stream::{DirectFault, Features, StartTlsDialect, StartTlsFault, StreamCondition, StreamError};
 }
 
 /// The examples of the README are compiled and run.

@@ -302,6 +302,31 @@ fn what_may_go_in_clear_does_so_only_where_it_was_asked_for_by_name() {
 }
 
 #[test]
+fn no_tls_is_no_tls_even_where_it_is_offered() {
+    let starttls = STARTTLS.to_owned();
+    let required = STARTTLS.replace("/>", "><required/></starttls>");
+    for (offer, is_sent) in [(String::new(), true), (starttls, true), (required, false)] {
+        // Nothing is known of the server, and nothing has to be.
+        let mut terms = terms(TrustPolicy::Pinned);
+        terms.tls = ServerTls::Never;
+        let mut link = Scripted::client(ends(), &terms);
+        link.hear();
+        link.say(&format!("{HEADER}<stream:features>{offer}{PLAIN}</stream:features>"));
+        let events = link.events();
+        let [LinkEvent::Features(features)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(
+            (features.starttls.is_some(), &features.mechanisms[..]),
+            (!offer.is_empty(), &["PLAIN".to_owned()][..])
+        );
+        assert!(link.pair.link(I).security().is_none() && link.pair.link(I).channel_binding().is_none());
+        assert_eq!(link.hear(), "", "TLS is not asked for");
+        let auth = Element::builder("auth", ns::SASL).build().unwrap();
+        // RFC 6120 § 5.3.1: where TLS is required nothing else may be negotiated.
+        assert_eq!(link.pair.with_client(|link, now| link.send_nonza(now, &auth)).is_ok(), is_sent);
+    }
+}
+
+#[test]
 fn features_twice_and_tls_inside_of_tls_end_the_link() {
     let mut link = connected();
     link.say_inside(MECHANISMS);
