@@ -11,9 +11,12 @@ use crate::args::AccountArgs;
 use crate::data;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::server::ServerTrust;
 
 /// The port of XMPP client connections (RFC 6120 § 3.2.2).
 pub(crate) const CLIENT_PORT: u16 = 5222;
+/// The port where TLS begins with the connection, by custom (XEP-0368 has none).
+pub(crate) const DIRECT_PORT: u16 = 5223;
 /// Longest first line of a password file, in bytes.
 const MAX_LINE: usize = 4096;
 /// The variable that may hold the password.
@@ -27,7 +30,7 @@ pub(crate) struct Server {
 }
 
 /// An account and the way to its server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) jid: FullJid,
     pub(crate) server: Server,
@@ -35,36 +38,38 @@ pub(crate) struct Account {
 }
 
 /// How the connection to the server is protected.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Protection {
-    /// STARTTLS; the roots in PEM, or the platform's.
-    Tls { roots: Option<Vec<u8>> },
-    /// None; loopback addresses only.
+    /// By TLS, which begins with the connection if it is `direct`, else by STARTTLS.
+    Tls { trust: ServerTrust, direct: bool },
+    /// By nothing, even where the server offers TLS; loopback addresses only.
     Plaintext,
 }
 
 impl Account {
-    /// Checks the options of an account and reads the file of roots.
+    /// Checks the options of an account, and reads the certificates that its server is checked against.
     ///
     /// # Errors
     ///
     /// A usage failure, or a file that cannot be read.
-    pub(crate) fn from_args(args: &AccountArgs) -> Result<Self, Failure> {
+    pub(crate) fn from_args(output: Output, args: &AccountArgs) -> Result<Self, Failure> {
         if args.jid.node().is_none() {
             return Err(Failure::usage(format!(
                 "--jid {} has no account name: give a full address such as juliet@capulet.example/xtls",
                 args.jid
             )));
         }
+        let port = if args.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
         let server = match &args.server {
-            Some(text) => Server::parse("--server ", text, CLIENT_PORT)?,
-            None => Server { host: args.jid.domain().to_string(), port: CLIENT_PORT },
+            Some(text) => Server::parse("--server ", text, port)?,
+            None => Server { host: args.jid.domain().to_string(), port },
         };
         let protection = if args.insecure_plaintext {
             Protection::Plaintext
         } else {
-            let roots = args.ca_file.as_deref().map(|path| read_file("the CA file", path)).transpose()?;
-            Protection::Tls { roots }
+            let (fingerprints, ca_file) = (&args.server_fingerprints, args.ca_file.as_deref());
+            let trust = ServerTrust::new(output, "--server-fingerprint", fingerprints, ca_file)?;
+            Protection::Tls { trust, direct: args.direct_tls }
         };
         Ok(Self { jid: args.jid.clone(), server, protection })
     }

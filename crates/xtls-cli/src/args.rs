@@ -189,17 +189,25 @@ pub(crate) struct AccountArgs {
     #[arg(long, value_name = "FULLJID")]
     pub(crate) jid: FullJid,
 
-    /// Connect to this server [default: port 5222 of the host that the address names]
+    /// Connect to this server [default: port 5222 of the host that the address names, with --direct-tls 5223]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) server: Option<String>,
+
+    /// Begin with TLS, without STARTTLS
+    #[arg(long, conflicts_with = "insecure_plaintext")]
+    pub(crate) direct_tls: bool,
 
     /// Read the password from the first line of this file [else: XTLS_PASSWORD, else a prompt]
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 
-    /// Trust these certificate authorities (PEM) for the server, in place of the platform's
+    /// Trust these certificate authorities (PEM) for the server, in place of the platform's; or the server's own certificate
     #[arg(long, value_name = "FILE", conflicts_with = "insecure_plaintext")]
     pub(crate) ca_file: Option<PathBuf>,
+
+    /// Trust this certificate of the server, whoever vouches for it: a fingerprint in hex; may be repeated
+    #[arg(long = "server-fingerprint", value_name = "FINGERPRINT", conflicts_with_all = ["ca_file", "insecure_plaintext"])]
+    pub(crate) server_fingerprints: Vec<String>,
 
     /// Log in without TLS to the server; only to loopback addresses
     #[arg(long)]

@@ -60,7 +60,8 @@ async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &Ful
                 Some(Verdict::Done) => return Ok(()),
                 Some(Verdict::Failed(failure)) => return Err(failure),
                 Some(Verdict::GaveWay) => until = Some(clock::now() + OFFER_TIME),
-                None => {}
+                // What the server said comes next.
+                Some(Verdict::Disconnected) | None => {}
             },
             Happening::Beside(input) => {
                 conversation.take_input(session, input)?;

@@ -35,7 +35,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Re
 async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[BareJid]) -> Result<(), Failure> {
     let mut end: Option<Instant> = None;
     loop {
-        if conversation.is_closing() && conversation.is_over() {
+        if conversation.is_closing() && conversation.is_over() && session.lost().is_none() {
             return Ok(());
         }
         match session.next(conversation.next_input(), end).await? {

@@ -21,6 +21,7 @@ mod output;
 mod pipe;
 mod probe;
 mod reach;
+mod server;
 mod session;
 mod trace;
 mod trust;

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use xtls::{CloseReason, Element, Engine, Event};
-use xtls_stanza::Limits;
+use xtls_stanza::{Limits, ns};
 
 use crate::clock;
 use crate::exit::Failure;
@@ -46,7 +46,7 @@ struct Line<'a> {
     peer: Option<&'a str>,
     #[serde(flatten)]
     stanza: Option<Stanza<'a>>,
-    /// Of a stanza, as it is on the wire.
+    /// Of a stanza, as it is written here; what came may have been written otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
     #[serde(flatten)]
@@ -100,12 +100,16 @@ impl Trace {
         if self.file.is_some()
             && let Ok(stanza) = Element::parse(text, &Limits::default())
         {
-            self.stanza(own, direction, &stanza, text.len());
+            self.stanza(own, direction, &stanza);
         }
     }
 
-    /// Notes a stanza that has so many bytes.
-    pub(crate) fn stanza(&mut self, own: &str, direction: Direction, stanza: &Element, bytes: usize) {
+    /// Notes a stanza.
+    pub(crate) fn stanza(&mut self, own: &str, direction: Direction, stanza: &Element) {
+        if self.file.is_none() {
+            return;
+        }
+        let bytes = stanza.to_xml(ns::CLIENT).len();
         let peer = match direction {
             Direction::In => stanza.attribute("from"),
             Direction::Out => stanza.attribute("to"),

@@ -40,11 +40,20 @@ impl<K: Kind> Wire<K> {
     /// The next event of the link. Dropping this loses nothing. After [`LinkEvent::Closed`] it never comes back.
     pub(crate) async fn event(&mut self) -> LinkEvent {
         loop {
-            if let Some(event) = self.link.poll_event() {
+            if let Some(event) = self.turn().await {
                 return event;
             }
-            let now = clock::now();
-            let polled = self.output.len() < MAX_OUTPUT && self.link.poll_transmit(now, &mut self.output);
+        }
+    }
+
+    /// The next event of the link; `None` when the last of what waited has been written. Dropping this loses nothing. After
+    /// [`LinkEvent::Closed`] and the last byte it never comes back.
+    pub(crate) async fn turn(&mut self) -> Option<LinkEvent> {
+        loop {
+            if let Some(event) = self.link.poll_event() {
+                return Some(event);
+            }
+            let polled = self.output.len() < MAX_OUTPUT && self.collect();
             if self.feed() || polled {
                 continue;
             }
@@ -53,10 +62,25 @@ impl<K: Kind> Wire<K> {
             let deadline = self.link.poll_timeout().map(|deadline| deadline.at);
             tokio::select! {
                 _ = self.stream.readable(), if reads => self.read(),
-                _ = self.stream.writable(), if writes => self.write(),
+                _ = self.stream.writable(), if writes => {
+                    self.write();
+                    if self.output.is_empty() {
+                        return None;
+                    }
+                }
                 () = clock::sleep_until(deadline) => self.link.handle_timeout(clock::now()),
             }
         }
+    }
+
+    /// Takes out of the link what there is to send, for the next turn to write; whether there was anything.
+    pub(crate) fn collect(&mut self) -> bool {
+        self.link.poll_transmit(clock::now(), &mut self.output)
+    }
+
+    /// How many bytes wait to be written, as far as they can be.
+    pub(crate) fn waiting(&self) -> usize {
+        if self.broken { 0 } else { self.output.len() }
     }
 
     /// Ends the stream in order, and then the connection. A peer that takes its time for that is left alone.
@@ -70,7 +94,7 @@ impl<K: Kind> Wire<K> {
     /// Writes what is left, and lets the peer read it. A peer that does not in time is left alone.
     pub(crate) async fn finish(mut self) {
         let farewell = async {
-            let _ = self.link.poll_transmit(clock::now(), &mut self.output);
+            self.collect();
             if !self.broken && self.stream.write_all(&self.output).await.is_ok() && self.stream.shutdown().await.is_ok()
             {
                 // A connection that is closed with bytes unread takes away what was written last.

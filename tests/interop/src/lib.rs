@@ -25,3 +25,4 @@ pub use meddler::{Impostor, Stripper};
 pub use prosody::{Prosody, Transport};
 pub use stage::{Person, Stage};
 pub use tap::Tap;
+pub use wait::until;

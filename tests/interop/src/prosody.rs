@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::Person;
 use crate::certificates::Certificate;
 use crate::wait::{self, free_port};
 
@@ -69,6 +70,23 @@ impl Prosody {
     #[must_use]
     pub fn with_certificate(certificate: Certificate) -> Self {
         Self::launch(Site::alone(certificate), Transport::StartTls)
+    }
+
+    /// Starts a server for this domain with a good certificate, whose clients must use STARTTLS.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn for_domain(domain: &str, certificate: Certificate) -> Self {
+        let site = Site { domain: domain.to_owned(), ..Site::alone(certificate) };
+        Self::launch(site, Transport::StartTls)
+    }
+
+    /// One of alice, bob and carol.
+    #[must_use]
+    pub fn person(&self, name: &'static str) -> Person {
+        Person::new(name, self.domain(), self.address(), &self.ca_file(), &self.dir.path().join("people"))
     }
 
     /// Starts two servers that pass stanzas to one another, encrypted and authenticated by dialback (XEP-0220), and waits
@@ -153,6 +171,16 @@ impl Prosody {
             .iter()
             .map(|name| fs::read_to_string(self.dir.path().join(name)).unwrap_or_default())
             .collect()
+    }
+
+    /// Shuts the server down in order.
+    ///
+    /// # Panics
+    ///
+    /// When the signal cannot be sent.
+    pub fn shut_down(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(status.success(), "kill failed");
     }
 
     /// Ends the server at once, as a crash would.
@@ -297,7 +325,9 @@ groups_file = "{dir}/groups.txt"
 /// Writes the accounts where `internal_plain` looks for them, and one group of all.
 fn write_accounts(dir: &Path, site: &Site) {
     // Prosody escapes what is neither a letter nor a digit in names of hosts.
-    let host = site.domain.replace('.', "%2e");
+    let escaped =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02x}") };
+    let host: String = site.domain.bytes().map(escaped).collect();
     let accounts = dir.join("data").join(host).join("accounts");
     fs::create_dir_all(&accounts).expect("the data directory is created");
     let mut groups = String::from("[Everyone]\n");

@@ -98,6 +98,12 @@ impl Person {
         }
     }
 
+    /// The same person, with these options to protect the connection to the server.
+    #[must_use]
+    pub fn protected_by(&self, options: &[&str]) -> Self {
+        Self { protection: options.iter().map(|&option| option.to_owned()).collect(), ..self.clone() }
+    }
+
     /// The bare address.
     #[must_use]
     pub fn bare(&self) -> String {

@@ -18,6 +18,7 @@ pub struct Tap {
 struct Seen {
     sent: Vec<u8>,
     received: Vec<u8>,
+    clients: Vec<TcpStream>,
 }
 
 impl Tap {
@@ -51,6 +52,7 @@ impl Tap {
             for client in listener.incoming().flatten() {
                 let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 let (Ok(client_read), Ok(upstream_read)) = (client.try_clone(), upstream.try_clone()) else { continue };
+                lock(&record).clients.extend(client.try_clone());
                 let sent = Arc::clone(&record);
                 let record_sent = move |bytes: &[u8]| lock(&sent).sent.extend_from_slice(bytes);
                 thread::spawn(move || pass(client_read, upstream, None, record_sent));
@@ -72,6 +74,18 @@ impl Tap {
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Says this to every client in the server's name, and nothing more: a server ends the connection after its last word.
+    ///
+    /// # Panics
+    ///
+    /// When a client is gone.
+    pub fn say_last(&self, text: &str) {
+        for client in &mut lock(&self.seen).clients {
+            client.write_all(text.as_bytes()).expect("the client is there");
+            client.shutdown(Shutdown::Write).expect("the client is there");
+        }
     }
 
     /// Everything that clients sent to the server so far.

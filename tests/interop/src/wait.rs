@@ -10,9 +10,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 ///
-/// When nothing came in [`PATIENCE`]; `what` names it.
+/// When nothing came in a minute; `what` names it.
 #[allow(clippy::disallowed_methods, reason = "these tests run in real time")]
-pub(crate) fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = attempt() {

@@ -16,9 +16,13 @@ pub(crate) struct ProbeArgs {
     #[arg(value_name = "PEER|HOST[:PORT]")]
     pub(crate) target: String,
 
-    /// Trust these certificate authorities (PEM) for the server, in place of the platform's
+    /// Trust these certificate authorities (PEM) for the server, in place of the platform's; or the server's own certificate
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+
+    /// Begin with TLS, without STARTTLS
+    #[arg(long)]
+    pub(crate) direct_tls: bool,
 
     /// Trust this certificate: a fingerprint in hex; may be repeated
     #[arg(long = "trust", value_name = "FINGERPRINT")]
@@ -39,10 +43,6 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "NAME", value_parser = super::domain)]
     pub(crate) domain: Option<BareJid>,
 
-    /// Begin with TLS, without STARTTLS
-    #[arg(long)]
-    pub(crate) direct_tls: bool,
-
     /// How long it may take until the server has said what it offers, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
@@ -60,16 +60,20 @@ pub(crate) struct PeerArgs {
     #[arg(long)]
     pub(crate) no_offer: bool,
 
-    /// Connect to this server [default: port 5222 of the host that the address names]
+    /// Connect to this server [default: port 5222 of the host that the address names, with --direct-tls 5223]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) server: Option<String>,
+
+    /// Trust this certificate of the server, whoever vouches for it: a fingerprint in hex; may be repeated
+    #[arg(long = "server-fingerprint", value_name = "FINGERPRINT", conflicts_with_all = ["ca_file", "insecure_plaintext"])]
+    pub(crate) server_fingerprints: Vec<String>,
 
     /// Read the password from the first line of this file [else: XTLS_PASSWORD, else a prompt]
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 
     /// Log in without TLS to the server; only to loopback addresses
-    #[arg(long, conflicts_with = "ca_file")]
+    #[arg(long, conflicts_with_all = ["ca_file", "direct_tls"])]
     pub(crate) insecure_plaintext: bool,
 
     /// Write a line of JSON for each stanza and each event to a new file, without message content
@@ -102,11 +106,12 @@ impl ProbeArgs {
     ///
     /// A usage failure for what only a peer is asked with.
     pub(crate) fn check_server(&self) -> Result<(), Failure> {
-        let PeerArgs { jid, server, password_file, insecure_plaintext, trace, .. } = &self.peer;
+        let PeerArgs { jid, server, server_fingerprints, password_file, insecure_plaintext, trace, .. } = &self.peer;
         let PeerArgs { no_offer, leap_of_faith, peer_ca_file, srp_password_file, srp_password_prompt, .. } = &self.peer;
         let given = [
             ("--jid", jid.is_some()),
             ("--server", server.is_some()),
+            ("--server-fingerprint", !server_fingerprints.is_empty()),
             ("--password-file", password_file.is_some()),
             ("--insecure-plaintext", *insecure_plaintext),
             ("--trace", trace.is_some()),
@@ -127,8 +132,7 @@ impl ProbeArgs {
     ///
     /// A usage failure for what only a server is asked with.
     pub(crate) fn check_peer(&self) -> Result<(), Failure> {
-        let ServerArgs { domain, direct_tls, .. } = &self.server;
-        self.refuse(&[("--domain", domain.is_some()), ("--direct-tls", *direct_tls)], "a server, which has no @")
+        self.refuse(&[("--domain", self.server.domain.is_some())], "a server, which has no @")
     }
 
     fn refuse(&self, given: &[(&str, bool)], is_for: &str) -> Result<(), Failure> {
@@ -144,15 +148,18 @@ impl ProbeArgs {
     ///
     /// A usage failure when there is none.
     pub(crate) fn account(&self) -> Result<AccountArgs, Failure> {
-        let PeerArgs { jid, server, password_file, insecure_plaintext, trace, profile, .. } = &self.peer;
+        let PeerArgs { jid, server, server_fingerprints, password_file, insecure_plaintext, trace, profile, .. } =
+            &self.peer;
         let jid = jid.clone().ok_or_else(|| {
             Failure::usage(format!("{} is asked with an account: give its address by --jid FULLJID", self.target))
         })?;
         Ok(AccountArgs {
             jid,
             server: server.clone(),
+            direct_tls: self.direct_tls,
             password_file: password_file.clone(),
             ca_file: self.ca_file.clone(),
+            server_fingerprints: server_fingerprints.clone(),
             insecure_plaintext: *insecure_plaintext,
             trace: trace.clone(),
             profile: *profile,

@@ -1,102 +1,43 @@
 //! What can go wrong with the connection to the server, as one line that says what failed and what to do.
 
-use std::io;
 use std::time::Duration;
 
-use rustls::CertificateError;
-use rustls_pki_types::ServerName;
-use tokio_xmpp::Error;
-use tokio_xmpp::error::AuthError;
-use xmpp_parsers::sasl::DefinedCondition as SaslCondition;
-use xmpp_parsers::stream_error::StreamError;
+use jid::BareJid;
+use xtls::link::{ClientLink, DirectFault, StartTlsFault, StreamCondition, StreamError};
+use xtls::tls::{CertificateFault, TlsError, TlsErrorKind};
+use xtls::trust::Fingerprint;
+use xtls::{CloseReason, Fault};
 
-use crate::account::{Account, Server};
+use super::sasl::SaslFault;
+use crate::account::{Account, Protection};
 use crate::exit::Failure;
 
-/// The account that an error is about.
-pub(super) struct Where<'a> {
+/// Words about the connection of this account.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words<'a> {
     pub(super) account: &'a Account,
 }
 
-pub(super) fn unknown_host(server: &Server, e: &io::Error) -> Failure {
-    Failure::connection(format!(
-        "unknown host {}: {e}; check the address, or name the server with --server HOST:PORT",
-        server.host
-    ))
-}
-
-pub(super) fn refused(server: &Server, e: Option<&io::Error>) -> Failure {
-    let why = e.map_or_else(|| "it has no address".to_owned(), ToString::to_string);
-    Failure::connection(format!(
-        "cannot connect to {} port {}: {why}; check that the server runs there, or give --server HOST:PORT",
-        server.host, server.port
-    ))
-}
-
-pub(super) fn no_answer(server: &Server, waited: Duration) -> Failure {
-    Failure::connection(format!(
-        "no complete login at {} port {} within {} s: check host and port, and try again later",
-        server.host,
-        server.port,
-        waited.as_secs()
-    ))
-}
-
-/// The name that the server's certificate must carry: the domain of the account (RFC 6120 § 13.7.2.1).
-pub(super) fn server_name(account: &Account) -> Result<ServerName<'static>, Failure> {
-    let domain = account.jid.domain().as_str();
-    ServerName::try_from(domain.to_owned())
-        .map_err(|_| Failure::usage(format!("{domain} is no name that a certificate can be checked against")))
-}
-
-/// A stream error, by its condition and its text if there is one (RFC 6120 § 4.9.3).
-pub(super) fn stream_error(condition: &str, text: Option<&str>, account: &str) -> Failure {
-    let advice = match condition {
-        "conflict" => "another client logged in with the same resource: choose another resource in --jid",
-        "host-unknown" => "the server does not serve this domain: check --jid and --server",
-        "policy-violation" => "the server has a rule against what was sent",
-        "system-shutdown" => "the server is shutting down: try again later",
-        "not-authorized" => "the server ended the login: check the account",
-        _ => "try again later",
-    };
-    let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
-    Failure::connection(format!("the server ended the stream of {account}: {condition}{text}; {advice}"))
-}
-
-/// The server closed the connection or the stream without an error.
-pub(super) fn gone(domain: &str) -> Failure {
-    Failure::connection(format!("the server {domain} closed the connection: log in again"))
-}
-
-/// The server does not give a sign of life.
-pub(super) fn silent(domain: &str) -> Failure {
-    Failure::connection(format!("the server {domain} does not answer any more: check the network, and log in again"))
-}
-
-/// Reading or writing failed.
-pub(super) fn broken(domain: &str, e: &io::Error) -> Failure {
-    Failure::connection(format!("the connection to the server {domain} broke: {e}; log in again"))
-}
-
-/// What the server sent is no XMPP.
-pub(super) fn not_xmpp(domain: &str, why: &str) -> Failure {
-    Failure::connection(format!("what {domain} sent cannot be read as XMPP: {why}; check --server"))
-}
-
-impl Where<'_> {
-    fn domain(&self) -> &str {
-        self.account.jid.domain().as_str()
+impl Words<'_> {
+    /// Whose server it has to be: the domain of the account (RFC 6120 § 13.7.2.1).
+    pub(super) fn domain(&self) -> Result<BareJid, Failure> {
+        let domain = self.account.jid.domain().as_str();
+        domain.parse().map_err(|e| Failure::usage(format!("{domain} is no domain of a server: {e}")))
     }
 
-    pub(super) fn gone(&self) -> Failure {
-        gone(self.domain())
-    }
-
-    pub(super) fn no_starttls(&self) -> Failure {
+    pub(super) fn no_answer(&self, waited: Duration) -> Failure {
+        let server = &self.account.server;
         Failure::connection(format!(
-            "{} offers no STARTTLS: the login would not be protected; ask its operator, or check --server",
-            self.domain()
+            "no complete login at {} port {} within {} s: check host and port, and try again later",
+            server.host,
+            server.port,
+            waited.as_secs()
         ))
+    }
+
+    /// The server requires TLS, and there is to be none.
+    pub(super) fn wants_tls(&self) -> Failure {
+        Failure::connection(format!("{} lets nobody log in without TLS: leave out --insecure-plaintext", self.server()))
     }
 
     pub(super) fn bad_bind(&self, why: &str) -> Failure {
@@ -106,75 +47,141 @@ impl Where<'_> {
         ))
     }
 
-    pub(super) fn unreadable(&self, e: &tokio_xmpp::xmlstream::ReadError) -> Failure {
-        not_xmpp(self.domain(), &e.to_string())
-    }
-
-    pub(super) fn stream_error(&self, e: &StreamError) -> Failure {
-        let text = e.texts.values().next().map(String::as_str);
-        stream_error(&e.condition.to_string(), text, self.account.jid.as_str())
-    }
-
-    /// The TLS handshake with the server failed.
-    pub(super) fn tls(&self, e: &io::Error) -> Failure {
-        let domain = self.domain();
-        let reason = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        let (what, advice) = match reason {
-            Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => (
-                "its certificate is from no trusted authority".to_owned(),
-                "if that is expected, give the authority with --ca-file FILE",
+    pub(super) fn sasl(&self, fault: SaslFault) -> Failure {
+        let account = self.account.jid.to_bare();
+        Failure::connection(match fault {
+            SaslFault::Refused { condition, .. } if condition == "not-authorized" => {
+                format!("login refused for {account}: account or password is wrong; check --jid and the password")
+            }
+            SaslFault::Refused { condition, text } => {
+                let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
+                format!("login refused for {account}: {condition}{text}; ask the server's operator")
+            }
+            SaslFault::NoMechanism(offered) => {
+                let offered = if offered.is_empty() { "none at all".to_owned() } else { offered.join(", ") };
+                let advice = match self.account.protection {
+                    Protection::Plaintext => "; if it wants TLS, leave out --insecure-plaintext",
+                    Protection::Tls { .. } => "",
+                };
+                format!(
+                    "login refused for {account}: the server offers no way to log in that is safe here (SCRAM or PLAIN), \
+                     but {offered}{advice}"
+                )
+            }
+            SaslFault::NoBinding => format!(
+                "login of {account} broken off: the server binds logins to TLS, and what it says of how leaves out what \
+                 every server has; somebody may be in between"
             ),
-            Some(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => (format!("its certificate is not for {domain}"), "check --server, or ask the operator"),
-            Some(rustls::Error::InvalidCertificate(
-                CertificateError::Expired | CertificateError::ExpiredContext { .. },
-            )) => ("its certificate has expired".to_owned(), "check the clock, or ask the operator"),
-            Some(other) => (other.to_string(), "check --server and --ca-file"),
-            None => (e.to_string(), "check --server"),
-        };
-        Failure::connection(format!("TLS with the server {domain} failed: {what}; {advice}"))
+            SaslFault::Broken(why) => {
+                format!("login of {account} broken off: the server's part of it is wrong ({why}); check --server")
+            }
+        })
     }
 
-    /// Stream negotiation or login failed.
-    pub(super) fn negotiation(&self, e: Error) -> Failure {
-        let domain = self.domain();
-        match e {
-            Error::Auth(e) => self.login(e),
-            Error::StreamError(e) => self.stream_error(&e.0),
-            Error::Disconnected => self.gone(),
-            // The XML parser's words for an end in the middle of a stream.
-            Error::Io(e) if e.to_string().starts_with("invalid eof") => self.gone(),
-            Error::Io(e) => match e.kind() {
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
-                    not_xmpp(domain, &e.to_string())
-                }
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                    self.gone()
-                }
-                _ => broken(domain, &e),
-            },
-            other => not_xmpp(domain, &other.to_string()),
+    /// The link has ended.
+    pub(super) fn ended(&self, link: &ClientLink, reason: &CloseReason) -> Failure {
+        let CloseReason::Fault(fault) = reason else { return self.gone() };
+        let was_in_clear = link.security().is_none() && matches!(self.account.protection, Protection::Tls { .. });
+        // One that does not offer TLS may end the stream when it is asked for it.
+        let has_no_tls = was_in_clear && link.clear_features().is_some_and(|features| features.starttls.is_none());
+        match &**fault {
+            Fault::NoTls | Fault::StartTls(StartTlsFault::Refused | StartTlsFault::NotOffered) => self.no_tls(),
+            Fault::Link(_) | Fault::EndedEarly { .. } | Fault::Timeout { .. } if has_no_tls => self.no_tls(),
+            Fault::Link(DirectFault::Reported(error)) => self.stream_error(error),
+            Fault::EndedEarly { .. } => self.gone(),
+            Fault::Tls(error) => self.tls(error),
+            Fault::CertificateChanged { presented, .. } | Fault::NotTrusted { fingerprint: presented } => {
+                self.certificate(*presented, "it is none of those that were given with --server-fingerprint")
+            }
+            Fault::NotXmpp { looks_like: Some("TLS") } => Failure::connection(format!(
+                "{} begins with TLS at this port: give --direct-tls, or the port for STARTTLS with --server",
+                self.server()
+            )),
+            Fault::NotXmpp { .. } | Fault::Link(DirectFault::Stream(_)) => self.not_xmpp(fault),
+            Fault::Timeout { .. } => {
+                Failure::connection(format!("{} does not answer: check --server, and try again later", self.server()))
+            }
+            fault if fault.is_security() => Failure::connection(format!(
+                "the connection to {} is not safe: {fault}; somebody may be in between",
+                self.server()
+            )),
+            fault => self.not_xmpp(fault),
         }
     }
 
-    fn login(&self, e: AuthError) -> Failure {
-        let account = self.account.jid.to_bare();
-        Failure::connection(match e {
-            AuthError::Fail(SaslCondition::NotAuthorized) => {
-                format!("login refused for {account}: account or password is wrong; check --jid and the password")
+    /// The server does not give a sign of life.
+    pub(super) fn silent(&self) -> Failure {
+        Failure::connection(format!("{} does not answer any more: check the network, and log in again", self.server()))
+    }
+
+    /// A stream error, with what the server says of it (RFC 6120 § 4.9.3).
+    fn stream_error(&self, error: &StreamError) -> Failure {
+        use StreamCondition as Condition;
+        let advice = match error.condition {
+            Condition::Conflict => "another client logged in with the same resource: choose another resource in --jid",
+            Condition::HostUnknown | Condition::HostGone => {
+                "the server does not serve this domain: check --jid and --server"
             }
-            AuthError::Fail(condition) => {
-                format!("login refused for {account}: {condition:?}; ask the server's operator")
+            Condition::PolicyViolation => "the server has a rule against what was sent",
+            Condition::SystemShutdown => "the server is shutting down: try again later",
+            Condition::NotAuthorized => "the server ended the login: check the account",
+            Condition::SeeOtherHost => "the server sends you elsewhere: give that with --server",
+            _ => "try again later",
+        };
+        let host = error.other_host.as_ref().map(|host| format!(" {host}")).unwrap_or_default();
+        let text = error.text.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+        let account = &self.account.jid;
+        Failure::connection(format!("the server ended the stream of {account}: {error}{host}{text}; {advice}"))
+    }
+
+    /// The server closed the connection or the stream without an error.
+    fn gone(&self) -> Failure {
+        Failure::connection(format!("{} closed the connection: log in again", self.server()))
+    }
+
+    fn no_tls(&self) -> Failure {
+        Failure::connection(format!(
+            "{} offers no STARTTLS: the login would not be protected; ask its operator, or check --server",
+            self.server()
+        ))
+    }
+
+    /// What the server sent is no XMPP.
+    fn not_xmpp(&self, fault: &Fault) -> Failure {
+        let domain = self.account.jid.domain();
+        Failure::connection(format!("what {domain} sent cannot be read as XMPP: {fault}; check --server"))
+    }
+
+    /// The TLS handshake failed.
+    fn tls(&self, error: &TlsError) -> Failure {
+        let (what, advice) = match error.kind() {
+            TlsErrorKind::BadCertificate { presented, fault } => {
+                let domain = self.account.jid.domain();
+                return match fault {
+                    CertificateFault::WrongServer { .. } => {
+                        self.certificate(*presented, &format!("it is not for {domain}: {fault}"))
+                    }
+                    fault => self.certificate(*presented, &fault.to_string()),
+                };
             }
-            AuthError::NoMechanism => format!(
-                "login refused for {account}: the server offers no way to log in that is safe here (SCRAM or PLAIN); \
-                 if it wants TLS, leave out --insecure-plaintext"
-            ),
-            AuthError::Sasl(e) => {
-                format!("login of {account} broken off: the server's part of it is wrong ({e}); check --server")
-            }
-            AuthError::ComponentFail => format!("login refused for {account}"),
-        })
+            TlsErrorKind::NotTls => ("it does not speak TLS there".to_owned(), "check --server and --direct-tls"),
+            TlsErrorKind::PeerIncompatible(what) => (what.clone(), "ask its operator for TLS 1.3"),
+            kind => (kind.to_string(), "check --server"),
+        };
+        Failure::connection(format!("TLS with {} failed: {what}; {advice}", self.server()))
+    }
+
+    /// The certificate was not taken.
+    fn certificate(&self, presented: Option<Fingerprint>, why: &str) -> Failure {
+        let shown = presented.map(|presented| format!(" {presented}")).unwrap_or_default();
+        Failure::connection(format!(
+            "TLS with {} failed: its certificate{shown} was not taken: {why}; ask its operator, and if it is meant give \
+             --ca-file FILE or --server-fingerprint FINGERPRINT",
+            self.server()
+        ))
+    }
+
+    fn server(&self) -> String {
+        format!("the server {}", self.account.jid.domain())
     }
 }

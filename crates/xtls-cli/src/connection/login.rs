@@ -1,84 +1,74 @@
-//! From nothing to a bound resource: TCP, STARTTLS, SASL, bind. One attempt, no second one.
+//! From nothing to a bound resource: TCP, TLS, SASL, bind. One attempt, no second one.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::{SinkExt, StreamExt};
 use jid::FullJid;
-use sasl::common::{ChannelBinding, Credentials};
-use tokio::io::BufStream;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_xmpp::client_login;
-use tokio_xmpp::connect::AsyncReadAndWrite;
-use tokio_xmpp::xmlstream::{
-    InitiatingStream, ReadError, StreamHeader, Timeouts, XmppStream, XmppStreamElement, initiate_stream,
-};
-use xmpp_parsers::bind::{BindQuery, BindResponse};
-use xmpp_parsers::iq::Iq;
-use xmpp_parsers::ns;
-use xmpp_parsers::sasl_cb::Type as BindingType;
-use xmpp_parsers::stanza::Stanza;
-use xmpp_parsers::starttls;
-use xmpp_parsers::stream_features::StreamFeatures;
+use xtls::Identity;
+use xtls::link::{Features, LinkConfig, LinkEvent, ServerTerms, ServerTls};
+use xtls::tls::TlsVersion;
+use xtls_stanza::{Element, Limits, StanzaError, ns};
 
-use super::error::{self, Where};
-use super::tls;
+use super::error::Words;
+use super::sasl::{Exchange, Heard};
 use crate::account::{Account, Protection};
+use crate::clock;
 use crate::exit::Failure;
+use crate::server::{self, Client};
+
+/// The bytes to and from the server, with the link on them.
+pub(super) type Wire = crate::wire::Wire<xtls::link::Client>;
 
 /// Longest time that connecting and logging in may take together.
 const LOGIN_TIME: Duration = Duration::from_secs(30);
-/// The SASL mechanisms that are used if the server offers them; the first of them that it offers is taken.
-const MECHANISMS: [&str; 5] = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"];
+/// Largest stanza that is read from the server. Servers forward less: 256 KiB from a client is usual.
+pub(super) const MAX_STANZA: usize = 1 << 20;
+/// The namespace of resource binding (RFC 6120 § 7.1).
+const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// Id of the bind request; nothing else is sent before its answer.
 const BIND_ID: &str = "bind";
 
-/// The bytes to and from the server.
-pub(super) type Io = Box<dyn AsyncReadAndWrite>;
-
-/// Connects, logs in and binds the resource.
+/// Connects, logs in and binds the resource. The server does not get to see the certificate of `identity`.
 ///
-/// Returns the connection, positioned after the answer to the bind request, and the address that the server bound.
-pub(super) async fn login(account: &Account, password: &str) -> Result<(Io, FullJid), Failure> {
-    tokio::time::timeout(LOGIN_TIME, attempt(account, password))
+/// Returns the connection, on which the answer to the bind request was the last thing read, and the address that the server
+/// bound.
+pub(super) async fn login(account: &Account, password: &str, identity: &Identity) -> Result<(Wire, FullJid), Failure> {
+    tokio::time::timeout(LOGIN_TIME, attempt(account, password, identity))
         .await
-        .unwrap_or_else(|_| Err(error::no_answer(&account.server, LOGIN_TIME)))
+        .unwrap_or_else(|_| Err(Words { account }.no_answer(LOGIN_TIME)))
 }
 
-async fn attempt(account: &Account, password: &str) -> Result<(Io, FullJid), Failure> {
-    let context = Where { account };
-    // Before anything goes out: a CA file that cannot be used is no reason to bother the server.
-    let config = match &account.protection {
-        Protection::Tls { roots } => Some(tls::client_config(roots.as_deref())?),
-        Protection::Plaintext => None,
-    };
-    let tcp = connect(account).await?;
-    let io: Io = Box::new(BufStream::new(tcp));
-    let (mut features, mut stream) = context.open(io).await?;
-    let mut exporter = None;
-    if let Some(config) = config {
-        if !features.can_starttls() {
-            return Err(context.no_starttls());
+async fn attempt(account: &Account, password: &str, identity: &Identity) -> Result<(Wire, FullJid), Failure> {
+    let mut login = Login { words: Words { account }, wire: connect(account, identity).await?, is_over: false };
+    match login.negotiate(password).await {
+        Ok(jid) => Ok((login.wire, jid)),
+        Err(failure) => {
+            // RFC 6120 § 6.4.5: a client that has no other way to log in closes the stream.
+            if login.is_over {
+                login.wire.finish().await
+            } else {
+                login.wire.close().await
+            }
+            Err(failure)
         }
-        let plain = context.starttls(stream).await?;
-        let name = error::server_name(account)?;
-        let encrypted = TlsConnector::from(config).connect(name, plain).await.map_err(|e| context.tls(&e))?;
-        exporter = exported_binding(encrypted.get_ref().1);
-        let io: Io = Box::new(BufStream::new(encrypted));
-        (features, stream) = context.open(io).await?;
     }
-    let binding = channel_binding(&features, exporter);
-    let stream = context.authenticate(stream, &features, password, binding).await?;
-    context.bind(stream).await
 }
 
-/// Connects to the first address of the server that answers.
-async fn connect(account: &Account) -> Result<TcpStream, Failure> {
+/// Connects to the first address of the server that answers, and begins the stream.
+async fn connect(account: &Account, identity: &Identity) -> Result<Wire, Failure> {
+    let words = Words { account };
     let server = &account.server;
-    let found = tokio::net::lookup_host((server.host.as_str(), server.port)).await;
-    let addresses: Vec<_> = found.map_err(|e| error::unknown_host(server, &e))?.collect();
+    let (jid, domain) = (account.jid.to_bare(), words.domain()?);
+    let (trust, mut terms) = match &account.protection {
+        Protection::Tls { trust, .. } => (Some(trust), ServerTerms::new(trust.policy())),
+        Protection::Plaintext => (None, ServerTerms::new(xtls::TrustPolicy::Pinned)),
+    };
+    match account.protection {
+        Protection::Tls { direct, .. } => terms.direct_tls = direct,
+        Protection::Plaintext => terms.tls = ServerTls::Never,
+    }
+    let client = Client { jid: &jid, identity, domain: &domain };
+    let link = client.link(trust, &terms, config())?;
+    let addresses = server::resolve(server, "check the address, or name the server with --server HOST:PORT").await?;
     if matches!(account.protection, Protection::Plaintext)
         && let Some(elsewhere) = addresses.iter().find(|address| !address.ip().is_loopback())
     {
@@ -88,110 +78,157 @@ async fn connect(account: &Account) -> Result<TcpStream, Failure> {
             elsewhere.ip()
         )));
     }
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                // Small stanzas must not wait for each other; without this they are only slower.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Err(e) => last = Some(e),
+    let advice = "check that the server runs there, or give --server HOST:PORT";
+    Ok(Wire::new(server::connect(server, &addresses, advice).await?, link))
+}
+
+/// What differs from the defaults: a stanza that exceeds a limit ends the connection, and strangers can send some, so that what
+/// the server lets through is bounded by its size alone. Whether the server is alive, the session sees to.
+fn config() -> LinkConfig {
+    let mut limits = Limits::default();
+    limits.stanza_bytes = MAX_STANZA;
+    limits.depth = MAX_STANZA;
+    limits.attributes = MAX_STANZA;
+    limits.declarations = MAX_STANZA;
+    limits.name_bytes = MAX_STANZA;
+    limits.value_bytes = MAX_STANZA;
+    limits.nodes = MAX_STANZA;
+    let mut config = LinkConfig::default();
+    config.limits = limits;
+    config.timers.keep_alive = None;
+    config
+}
+
+/// A login under way.
+struct Login<'a> {
+    words: Words<'a>,
+    wire: Wire,
+    is_over: bool,
+}
+
+impl Login<'_> {
+    /// From the first header to the address that the server binds.
+    async fn negotiate(&mut self, password: &str) -> Result<FullJid, Failure> {
+        let features = self.features().await?;
+        if self.wire.link.security().is_none() && features.starttls.as_ref().is_some_and(|tls| tls.required) {
+            return Err(self.words.wants_tls());
         }
-    }
-    Err(error::refused(server, last.as_ref()))
-}
-
-/// The channel binding of RFC 9266, which TLS 1.3 gives and TLS 1.2 only with care.
-fn exported_binding(tls: &rustls::ClientConnection) -> Option<Vec<u8>> {
-    if tls.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) {
-        return None;
-    }
-    tls.export_keying_material(vec![0; 32], b"EXPORTER-Channel-Binding", None).ok()
-}
-
-/// Binds the login to the TLS connection where the server offers it for the exporter (XEP-0440).
-fn channel_binding(features: &StreamFeatures, exporter: Option<Vec<u8>>) -> ChannelBinding {
-    let offered = features.sasl_mechanisms.iter().any(|name| name.ends_with("-PLUS"))
-        && features.sasl_cb.as_ref().is_some_and(|binding| binding.types.contains(&BindingType::TlsExporter));
-    match exporter {
-        Some(data) if offered => ChannelBinding::TlsExporter(data),
-        _ => ChannelBinding::None,
-    }
-}
-
-impl Where<'_> {
-    async fn open(&self, io: Io) -> Result<(StreamFeatures, XmppStream<Io>), Failure> {
-        let pending = initiate_stream(io, ns::JABBER_CLIENT, self.header(), Timeouts::default())
-            .await
-            .map_err(|e| self.negotiation(e.into()))?;
-        pending.recv_features().await.map_err(|e| self.negotiation(e.into()))
+        self.authenticate(&features, password).await?;
+        // If the link has ended meanwhile, it says why.
+        let _ = self.wire.link.restart_stream(clock::now());
+        self.features().await?;
+        self.bind().await
     }
 
-    fn header(&self) -> StreamHeader<'_> {
-        StreamHeader { to: Some(Cow::Borrowed(self.account.jid.domain().as_str())), from: None, id: None }
-    }
-
-    async fn starttls(&self, mut stream: XmppStream<Io>) -> Result<Io, Failure> {
-        let request = XmppStreamElement::Starttls(starttls::Nonza::Request(starttls::Request));
-        stream.send(&request).await.map_err(|e| self.negotiation(e.into()))?;
-        match self.next(&mut stream).await? {
-            XmppStreamElement::Starttls(starttls::Nonza::Proceed(_)) => Ok(stream.into_inner()),
-            _ => Err(self.no_starttls()),
-        }
-    }
-
-    async fn authenticate(
-        &self,
-        stream: XmppStream<Io>,
-        features: &StreamFeatures,
-        password: &str,
-        binding: ChannelBinding,
-    ) -> Result<XmppStream<Io>, Failure> {
-        let name = self.account.jid.node().map_or("", |node| node.as_str());
-        let credentials =
-            Credentials::default().with_username(name).with_password(password).with_channel_binding(binding);
-        let usable: BTreeSet<String> =
-            features.sasl_mechanisms.iter().filter(|offer| MECHANISMS.contains(&offer.as_str())).cloned().collect();
-        let restarted: InitiatingStream<Io> =
-            client_login(stream, usable, credentials).await.map_err(|e| self.negotiation(e))?;
-        let pending = restarted.send_header(self.header()).await.map_err(|e| self.negotiation(e.into()))?;
-        let (_, stream) = pending.recv_features().await.map_err(|e| self.negotiation(e.into()))?;
-        Ok(stream)
-    }
-
-    async fn bind(&self, mut stream: XmppStream<Io>) -> Result<(Io, FullJid), Failure> {
-        let resource = self.account.jid.resource().to_string();
-        let request = Iq::from_set(BIND_ID, BindQuery::new(Some(resource)));
-        stream.send(&XmppStreamElement::Stanza(Stanza::Iq(request))).await.map_err(|e| self.negotiation(e.into()))?;
+    async fn authenticate(&mut self, features: &Features, password: &str) -> Result<(), Failure> {
+        let name = self.words.account.jid.node().map_or("", |node| node.as_str());
+        let begun = Exchange::begin(features, name, password, self.exporter());
+        let (mut exchange, mut answer) = begun.map_err(|e| self.words.sasl(e))?;
         loop {
-            // RFC 6120 § 7.1: the server sends nothing but the answer before the resource is bound.
-            let XmppStreamElement::Stanza(Stanza::Iq(answer)) = self.next(&mut stream).await? else { continue };
-            match answer {
-                Iq::Result { id, payload: Some(payload), .. } if id == BIND_ID => {
-                    let bound = BindResponse::try_from(payload).map_err(|e| self.bad_bind(&e.to_string()))?;
-                    return Ok((stream.into_inner(), bound.jid));
+            let _ = self.wire.link.send_nonza(clock::now(), &answer);
+            let said = loop {
+                match self.event().await? {
+                    LinkEvent::Nonza(said) if said.ns() == ns::SASL => break said,
+                    // What else the server says does not matter before the login.
+                    _ => {}
                 }
-                Iq::Error { id, error, .. } if id == BIND_ID => {
-                    return Err(self.bad_bind(&format!("{:?}", error.defined_condition)));
-                }
-                Iq::Get { .. } | Iq::Set { .. } | Iq::Result { .. } | Iq::Error { .. } => {}
-            }
-        }
-    }
-
-    async fn next(&self, stream: &mut XmppStream<Io>) -> Result<XmppStreamElement, Failure> {
-        loop {
-            return match stream.next().await {
-                Some(Ok(element)) => match element.into_read_error() {
-                    Ok(XmppStreamElement::StreamError(e)) => Err(self.stream_error(&e.0)),
-                    Ok(element) => Ok(element),
-                    Err(e) => Err(self.unreadable(&e)),
-                },
-                Some(Err(ReadError::SoftTimeout)) => continue,
-                Some(Err(ReadError::StreamFooterReceived)) | None => Err(self.gone()),
-                Some(Err(e)) => Err(self.unreadable(&e)),
             };
+            match exchange.hear(&said).map_err(|e| self.words.sasl(e))? {
+                Heard::Response(response) => answer = response,
+                Heard::Success => return Ok(()),
+            }
         }
+    }
+
+    /// The channel binding `tls-exporter`: RFC 9266 defines it for TLS 1.3, where each connection has one.
+    fn exporter(&self) -> Option<[u8; 32]> {
+        let link = &self.wire.link;
+        let version = link.security()?.tls.version;
+        link.channel_binding().filter(|_| version == TlsVersion::Tls13)
+    }
+
+    async fn bind(&mut self) -> Result<FullJid, Failure> {
+        let request = Element::builder("iq", ns::CLIENT)
+            .attribute("type", "set")
+            .attribute("id", BIND_ID)
+            .open("bind", BIND)
+            .open("resource", BIND)
+            .text(self.words.account.jid.resource().as_str())
+            .build()
+            .map_err(|e| self.words.bad_bind(&e.to_string()))?;
+        let _ = self.wire.link.send(clock::now(), &request);
+        loop {
+            // RFC 6120 § 7.1: whatever else comes is not for the resource that is not bound yet.
+            let LinkEvent::Stanza { stanza } = self.event().await? else { continue };
+            if !stanza.is("iq", ns::CLIENT) || stanza.attribute("id") != Some(BIND_ID) {
+                continue;
+            }
+            match stanza.attribute("type") {
+                Some("result") => {
+                    let jid = stanza.child("bind", BIND).and_then(|bind| bind.child("jid", BIND));
+                    let text = jid.map(|jid| jid.text()).unwrap_or_default();
+                    return text.trim().parse().map_err(|e| self.words.bad_bind(&format!("it names no address ({e})")));
+                }
+                Some("error") => {
+                    let error = stanza.child("error", ns::CLIENT).map(StanzaError::parse);
+                    let why = error.map_or_else(|| "no reason given".to_owned(), |error| error.to_string());
+                    return Err(self.words.bad_bind(&why));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn features(&mut self) -> Result<Features, Failure> {
+        loop {
+            if let LinkEvent::Features(features) = self.event().await? {
+                return Ok(features);
+            }
+        }
+    }
+
+    /// The next event of a link that is not to end.
+    async fn event(&mut self) -> Result<LinkEvent, Failure> {
+        match self.wire.event().await {
+            LinkEvent::Closed(closed) => {
+                self.is_over = true;
+                Err(self.words.ended(&self.wire.link, &closed.reason))
+            }
+            event => Ok(event),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Whether a stream under the link's limits takes this stanza.
+    fn is_read(text: &str) -> bool {
+        let mut reader = xtls_stanza::StreamReader::new(config().limits);
+        let header = format!("<stream:stream xmlns='{}' xmlns:stream='{}' version='1.0'>", ns::CLIENT, ns::STREAM);
+        reader.read(&mut header.as_bytes()).unwrap();
+        matches!(reader.read(&mut text.as_bytes()), Ok(Some(_)))
+    }
+
+    #[test]
+    fn a_strangers_deep_stanza_does_not_end_the_connection() {
+        assert!(is_read(&format!("<message>{}{}</message>", "<a>".repeat(5000), "</a>".repeat(5000))));
+        let nested: String = (0..5000).map(|number| format!("<a xmlns='urn:{number}'>")).collect();
+        assert!(is_read(&format!("<message>{nested}{}</message>", "</a>".repeat(5000))));
+        let attributes: String = (0..5000).map(|number| format!(" a{number}=''")).collect();
+        assert!(is_read(&format!("<message{attributes}/>")));
+        assert!(is_read(&format!("<message>{}</message>", "<a/>".repeat(50_000))));
+        assert!(is_read(&format!("<message a='{}'/>", "x".repeat(500_000))));
+        assert!(is_read(&format!("<message><{}/></message>", "x".repeat(50_000))));
+    }
+
+    #[test]
+    fn a_stanza_is_read_at_the_limit_and_refused_one_past_it() {
+        let message = |bytes: usize| format!("<message>{}</message>", "x".repeat(bytes - "<message></message>".len()));
+        assert!(is_read(&message(MAX_STANZA)));
+        assert!(!is_read(&message(MAX_STANZA + 1)));
     }
 }

@@ -294,6 +294,10 @@ impl Flow {
             Verdict::Failed(Failure { code, message, peer }) => {
                 Err(Failure { code, message: format!("{message}; {unacked}"), peer })
             }
+            Verdict::Disconnected => Err(session.lost().map_or_else(
+                || Failure::connection(format!("the connection to the server is gone; {unacked}")),
+                |Failure { code, message, .. }| Failure::new(*code, format!("{message}; {unacked}")),
+            )),
             Verdict::Done | Verdict::GaveWay if unacked.0 == 0 && ours_is_done => Ok(()),
             Verdict::Done | Verdict::GaveWay => Err(Failure::connection(format!(
                 "{} ended the tunnel before standard input had ended, or before it had everything: {unacked}",

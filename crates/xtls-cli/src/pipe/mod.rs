@@ -213,6 +213,8 @@ impl Wait {
         match verdict {
             Verdict::Failed(failure) if self.waits => session.output.failure(&failure),
             Verdict::Failed(failure) => return Err(failure),
+            // What the server said comes next.
+            Verdict::Disconnected => {}
             Verdict::Done | Verdict::GaveWay if self.waits => {}
             Verdict::Done | Verdict::GaveWay => return Err(no_answer(&closed.peer)),
         }

@@ -1,31 +1,28 @@
 //! Probing a server: what RFC 7590 § 3.7 wants users to be able to learn, and what the server offers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jid::BareJid;
-use tokio::net::TcpStream;
-use xtls::link::{Client, ClientLink, LinkEvent, LinkSetup, ServerTerms};
+use xtls::link::{LinkConfig, LinkEvent, ServerTerms};
 use xtls::{
-    CloseReason, Fault, Identity, Local, Security, TrustDecision, TrustPolicy,
+    CloseReason, Fault, Identity, Security, TrustDecision, TrustPolicy,
     link::Features,
     tls::{KeyAlgorithm, PeerCertificate, TlsErrorKind},
-    trust::{Authorities, Fingerprint, MemoryTrustStore, Pin},
+    trust::Fingerprint,
 };
 
-use crate::account::{self, CLIENT_PORT, Server};
+use crate::account::{CLIENT_PORT, DIRECT_PORT, Server};
 use crate::args::{self, ProbeArgs};
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{self, Output, Report};
-use crate::session::{self, tell};
+use crate::server::{self, Client, ServerTrust};
+use crate::session::tell;
 
 /// A connection with a link to a server on it.
-type Wire = crate::wire::Wire<Client>;
+type Wire = crate::wire::Wire<xtls::link::Client>;
 
-/// The port where TLS begins with the connection, by custom (XEP-0368 has none).
-const DIRECT_PORT: u16 = 5223;
 /// The account in whose name the stream is opened inside TLS; nobody logs in to it.
 const NOBODY: &str = "probe";
 
@@ -34,8 +31,7 @@ struct Probe {
     server: Server,
     domain: BareJid,
     direct_tls: bool,
-    pins: Vec<Fingerprint>,
-    authorities: Option<Arc<Authorities>>,
+    trust: ServerTrust,
     identity: Identity,
     jid: BareJid,
 }
@@ -105,7 +101,7 @@ enum Looked {
 
 impl Probe {
     fn from_args(output: Output, args: &ProbeArgs) -> Result<Self, Failure> {
-        let default_port = if args.server.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
+        let default_port = if args.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
         let server = Server::parse("", &args.target, default_port)?;
         let domain = match &args.server.domain {
             Some(domain) => domain.clone(),
@@ -113,32 +109,16 @@ impl Probe {
                 Failure::usage(format!("{} is no XMPP domain: {e}; give one with --domain NAME", server.host))
             })?,
         };
-        let mut pins = Vec::new();
-        for text in &args.fingerprints {
-            let pin = session::fingerprint(text)
-                .map_err(|why| Failure::usage(format!("--trust {text} is no fingerprint: {why}")))?;
-            session::warn_if_weak(output, &pin);
-            pins.push(pin);
-        }
-        let authorities = if pins.is_empty() { Some(authorities(args)?) } else { None };
+        let trust = ServerTrust::new(output, "--trust", &args.fingerprints, args.ca_file.as_deref())?;
         let jid = domain.domain().with_node_str(NOBODY).map_err(|e| Failure::other(e.to_string()))?;
         let identity = Identity::generate(&jid, KeyAlgorithm::default(), clock::unix())
             .map_err(|e| Failure::other(format!("no certificate can be made: {e}")))?;
-        Ok(Self {
-            server,
-            domain,
-            direct_tls: args.server.direct_tls,
-            pins,
-            authorities: authorities.map(Arc::new),
-            identity,
-            jid,
-        })
+        Ok(Self { server, domain, direct_tls: args.direct_tls, trust, identity, jid })
     }
 
     /// Connects, and waits until the server has said what it offers.
     async fn look(&self) -> Result<Looked, Failure> {
-        let policy = if self.pins.is_empty() { TrustPolicy::Authorities } else { TrustPolicy::Pinned };
-        let mut wire = self.connect(policy).await?;
+        let mut wire = self.connect(self.trust.policy()).await?;
         loop {
             match wire.event().await {
                 LinkEvent::Features(features) => {
@@ -177,22 +157,12 @@ impl Probe {
     }
 
     async fn connect(&self, policy: TrustPolicy) -> Result<Wire, Failure> {
-        let stream = connect(&self.server).await?;
-        let mut local = Local::new(self.jid.clone().into(), self.identity.clone());
-        local.authorities.clone_from(&self.authorities);
-        let mut seed = [0; 32];
-        let random = local.provider.secure_random;
-        random.fill(&mut seed).map_err(|_| Failure::other("the operating system gives no random numbers"))?;
-        let mut store = MemoryTrustStore::default();
-        if policy == TrustPolicy::Pinned {
-            self.pins.iter().for_each(|pin| store.pin(&self.domain, Pin::manual(*pin)));
-        }
+        let addresses = server::resolve(&self.server, "check how it is written").await?;
+        let stream = server::connect(&self.server, &addresses, "check that the server runs there").await?;
         let mut terms = ServerTerms::new(policy);
         terms.direct_tls = self.direct_tls;
-        let setup = LinkSetup::new(local, Box::new(store), seed, clock::unix());
-        let link = ClientLink::connect(setup, self.domain.clone().into(), &terms, clock::now())
-            .map_err(|e| Failure::other(format!("no link can be made: {e}")))?;
-        Ok(Wire::new(stream, link))
+        let client = Client { jid: &self.jid, identity: &self.identity, domain: &self.domain };
+        Ok(Wire::new(stream, client.link(Some(&self.trust), &terms, LinkConfig::default())?))
     }
 
     fn report<'a>(&'a self, seen: &'a Seen) -> output::Server<'a> {
@@ -309,37 +279,4 @@ fn presented(fault: &Fault) -> Option<Fingerprint> {
         Fault::NotTrusted { fingerprint } => *fingerprint,
         _ => None,
     }
-}
-
-/// Connects to the first address of a server that answers.
-async fn connect(server: &Server) -> Result<TcpStream, Failure> {
-    let Server { host, port } = server;
-    let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-    let addresses =
-        found.map_err(|e| Failure::connection(format!("unknown host {host}: {e}; check how it is written")))?;
-    let mut why = "it has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(e) => why = e.to_string(),
-        }
-    }
-    Err(Failure::connection(format!("cannot connect to {host} port {port}: {why}; check that the server runs there")))
-}
-
-/// Those whose word counts: of the file, or else the platform's.
-fn authorities(args: &ProbeArgs) -> Result<Authorities, Failure> {
-    if let Some(path) = &args.ca_file {
-        let text = account::read_file("the CA file", path)?;
-        return Authorities::from_pem(&String::from_utf8_lossy(&text))
-            .map_err(|e| Failure::other(format!("the CA file cannot be used: {e}; check --ca-file")));
-    }
-    let certificates = rustls_native_certs::load_native_certs().certs;
-    // A platform may have some that are no authorities by the rules of today.
-    let usable = certificates.into_iter().filter(|certificate| Authorities::from_der([certificate]).is_ok());
-    Authorities::from_der(usable).map_err(|e| {
-        Failure::other(format!(
-            "the platform's certificate authorities cannot be used: {e}; give those of the server with --ca-file"
-        ))
-    })
 }

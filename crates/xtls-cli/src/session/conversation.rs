@@ -271,7 +271,7 @@ impl Conversation {
                 ))
                 .about(peer),
             ),
-            failed @ Verdict::Failed(_) => failed,
+            verdict @ (Verdict::Disconnected | Verdict::Failed(_)) => verdict,
         })
     }
 }

@@ -92,12 +92,12 @@ impl Session {
         trust: TrustFile,
         rules: &Rules,
     ) -> Result<Self, Failure> {
-        let account = Account::from_args(args)?;
+        let account = Account::from_args(output, args)?;
         let trace = Trace::create(args.trace.as_deref(), output)?;
         let identity = data.identity(&account.jid.to_bare(), None)?;
         crate::identity::report(output, account.jid.to_bare().as_str(), &identity)?;
         let password: Zeroizing<String> = account::password(output, args)?;
-        let connection = Connection::login(&account, &password).await?;
+        let connection = Connection::login(account.clone(), &password, &identity).await?;
         drop(password);
         // Until here Ctrl-C just ends the process; from now on the server is told.
         let signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
@@ -203,6 +203,11 @@ impl Session {
         &self.own
     }
 
+    /// Why the connection to the server is gone, if it is. [`Session::next`] gives it when the engine has told everything.
+    pub(crate) fn lost(&self) -> Option<&Failure> {
+        self.lost.as_ref()
+    }
+
     /// Our own full address.
     pub(crate) fn jid(&self) -> &FullJid {
         self.connection.jid()
@@ -262,8 +267,8 @@ impl Session {
             let wake = wake.map_or_else(tokio::time::Instant::now, tokio::time::Instant::from_std);
             tokio::select! {
                 turn = self.connection.turn() => match turn {
-                    Ok(Turn::Stanza(stanza, bytes)) => {
-                        if let Some(stanza) = self.receive(stanza, bytes) {
+                    Ok(Turn::Stanza(stanza)) => {
+                        if let Some(stanza) = self.receive(stanza) {
                             return Ok(Happening::Stanza(stanza));
                         }
                     }
@@ -293,7 +298,7 @@ impl Session {
                     break;
                 }
                 match self.connection.turn().await {
-                    Ok(Turn::Stanza(stanza, bytes)) => drop(self.receive(stanza, bytes)),
+                    Ok(Turn::Stanza(stanza)) => drop(self.receive(stanza)),
                     Ok(Turn::Written) => {}
                     Err(_) => return,
                 }
@@ -315,9 +320,9 @@ impl Session {
     }
 
     /// Gives a stanza to the engine, or answers it, or hands it back.
-    fn receive(&mut self, stanza: Element, bytes: usize) -> Option<Element> {
+    fn receive(&mut self, stanza: Element) -> Option<Element> {
         let now = clock::now();
-        self.trace.stanza(self.connection.jid().as_str(), Direction::In, &stanza, bytes);
+        self.trace.stanza(self.connection.jid().as_str(), Direction::In, &stanza);
         self.heard = now;
         self.asked = false;
         match self.engine.handle_element(now, &stanza) {

@@ -30,6 +30,8 @@ pub(crate) enum Verdict {
     Done,
     /// Ours gave way to an offer of the peer, which comes next.
     GaveWay,
+    /// With the connection to the server, which has the last word: see [`Session::lost`](super::Session::lost).
+    Disconnected,
     /// Not in order.
     Failed(Failure),
 }
@@ -61,6 +63,7 @@ impl Verdict {
                 _ => Failure::connection(format!("{full} ended the tunnel: {reason}; try again")),
             },
             CloseReason::Fault(fault) if matches!(**fault, Fault::TieBreak) => return Self::GaveWay,
+            CloseReason::Fault(fault) if matches!(**fault, Fault::Disconnected) => return Self::Disconnected,
             CloseReason::Fault(fault) => fault_advice(fault, closed, &bare, own),
             _ => Failure::connection(format!(
                 "the tunnel with {full} broke off: {}; what came last may be incomplete, try again",
