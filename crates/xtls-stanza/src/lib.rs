@@ -3,7 +3,7 @@
 //!
 //! Everything here is text in, values out: no clock, no I/O. XML is accepted under [`Limits`] and only as far as
 //! RFC 6120 § 11 allows: no comments, processing instructions, document types or entities, and nothing that is not
-//! well-formed, whatever the underlying tokenizer would let through.
+//! well-formed.
 
 mod c2ctls;
 mod caps;

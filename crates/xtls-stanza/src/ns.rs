@@ -2,6 +2,8 @@
 
 /// RFC 6120: stanzas between a client and its server, and inside a tunnel.
 pub const CLIENT: &str = "jabber:client";
+/// RFC 6120 § 4.8.3: stanzas between servers, which no stream here carries.
+pub const SERVER: &str = "jabber:server";
 /// XEP-0114: stanzas between a component and its server.
 pub const COMPONENT: &str = "jabber:component:accept";
 /// RFC 6120 § 4.8.1: the stream element and what belongs to it.

@@ -1,15 +1,16 @@
 //! Whole stanzas out of the bytes of an XML stream.
 
-mod lexer;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::as_conversions)]
 mod tests;
 
 use core::{fmt, mem};
 
-use lexer::{Lexer, Piece};
-
-use crate::{Element, Limits, ParseError, ParseErrorKind, Scope, element, ns};
+use crate::{
+    Element, Limits, ParseError, Scope,
+    element::parser::{Parser, Piece},
+    ns,
+};
 
 /// Finds the header, the stanzas and the end of an XML stream (RFC 6120 § 4) in bytes that arrive in any pieces.
 ///
@@ -30,17 +31,16 @@ use crate::{Element, Limits, ParseError, ParseErrorKind, Scope, element, ns};
 /// # Ok::<(), xtls_stanza::ParseError>(())
 /// ```
 ///
-/// How the bytes are cut makes no difference. Each is scanned once. No more is kept than the beginning of one stanza,
-/// at most [`Limits::stanza_bytes`]; what comes after it stays with the caller until the next call. White space between
-/// stanzas, which keeps connections alive (RFC 6120 § 4.6.1), is skipped and not kept.
+/// How the bytes are cut makes no difference. Each is read once, and what breaks a rule is told when it is there, in the
+/// middle of a stanza too. No more is kept than what was read of one stanza of at most [`Limits::stanza_bytes`]; what comes
+/// after it stays with the caller until the next call. White space between stanzas, which keeps connections alive (RFC 6120
+/// § 4.6.1), is skipped and not kept.
 pub struct StreamReader {
     limits: Limits,
-    lexer: Lexer,
-    place: Place,
-    /// The beginning of a piece whose end has not come.
-    buffer: Vec<u8>,
-    /// Bytes used since the stream began.
-    position: usize,
+    parser: Parser,
+    /// The header was an empty element, so that the end follows without a tag of its own.
+    ended: bool,
+    closed: bool,
     fault: Option<ParseError>,
 }
 
@@ -63,31 +63,11 @@ pub struct StreamHeader {
     scope: Scope,
 }
 
-#[derive(Debug)]
-enum Place {
-    Prolog,
-    Stream {
-        /// The stream element's name as it was written, prefix included.
-        root: String,
-        scope: Scope,
-        /// The header was an empty element, so that the end follows without a tag of its own.
-        ended: bool,
-    },
-    Closed,
-}
-
 impl StreamReader {
     /// Expects a stream from its very beginning.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            lexer: Lexer::new(limits.depth),
-            place: Place::Prolog,
-            buffer: Vec::new(),
-            position: 0,
-            fault: None,
-        }
+        Self { limits, parser: Parser::new(limits), ended: false, closed: false, fault: None }
     }
 
     /// Reads on to the end of the next item and moves `input` past it. `None` means that all of `input` was used and
@@ -108,7 +88,7 @@ impl StreamReader {
         let result = self.advance(input);
         if let Err(fault) = &result {
             self.fault = Some(fault.clone());
-            self.buffer = Vec::new();
+            self.parser = Parser::new(self.limits);
         }
         result
     }
@@ -122,129 +102,30 @@ impl StreamReader {
     /// Bytes that are kept because the end of what they begin has not come.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.buffer.len()
+        self.parser.buffered()
     }
 
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<StreamItem>, ParseError> {
-        loop {
-            match self.place {
-                Place::Closed => return Ok(None),
-                Place::Stream { ended: true, .. } => {
-                    self.place = Place::Closed;
-                    return Ok(Some(StreamItem::Close));
-                }
-                Place::Prolog | Place::Stream { .. } => {}
-            }
-            if self.buffer.is_empty() {
-                let blank = input.iter().take_while(|&&byte| element::is_space(byte)).count();
-                self.take(input, blank);
-            }
-            let Some((piece, used)) = self.scan(input)? else {
-                let rest = self.take(input, input.len());
-                self.buffer.extend_from_slice(rest);
-                return Ok(None);
-            };
-            let begin = self.position - self.buffer.len();
-            let bytes = self.take(input, used);
-            if let Some(item) = self.finish(piece, bytes, begin)? {
-                return Ok(Some(item));
-            }
+        if self.closed {
+            return Ok(None);
         }
-    }
-
-    /// Looks for the end of the piece that `buffer` begins: which it is and how much of `input` belongs to it.
-    fn scan(&mut self, input: &[u8]) -> Result<Option<(Piece, usize)>, ParseError> {
-        let room = self.limits.stanza_bytes.min(element::MAX_BYTES).saturating_sub(self.buffer.len());
-        let window = &input[..room.min(input.len())];
-        let mut scanned = 0;
-        loop {
-            let (used, found) = self.lexer.scan(&window[scanned..]);
-            scanned += used;
-            match found.map_err(|kind| ParseError { kind, offset: self.position.saturating_add(scanned) })? {
-                Some(Piece::FirstTag) => self.refuse_second_header(&window[..scanned])?,
-                Some(piece) => return Ok(Some((piece, scanned))),
-                // One byte more than the limit is there, and still no end.
-                None if window.len() < input.len() => {
-                    return Err(ParseError {
-                        kind: ParseErrorKind::Limit("stanza_bytes"),
-                        offset: self.position.saturating_add(scanned),
-                    });
-                }
-                None => return Ok(None),
-            }
+        if mem::take(&mut self.ended) {
+            self.closed = true;
+            return Ok(Some(StreamItem::Close));
         }
-    }
-
-    /// A stream inside the stream would only end with the stream itself: it is refused by its start tag.
-    fn refuse_second_header(&self, tag: &[u8]) -> Result<(), ParseError> {
-        let Place::Stream { root, .. } = &self.place else { return Ok(()) };
-        let mut name = self.buffer.iter().chain(tag).skip(1).copied();
-        let same = root.bytes().all(|byte| name.next() == Some(byte));
-        if same && name.next().is_some_and(ends_name) {
-            let begin = self.position - self.buffer.len();
-            return Err(ParseError { kind: ParseErrorKind::NotWellFormed("a second stream header"), offset: begin });
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, piece: Piece, last: &[u8], begin: usize) -> Result<Option<StreamItem>, ParseError> {
-        let mut buffer = mem::take(&mut self.buffer);
-        let bytes = if buffer.is_empty() {
-            last
-        } else {
-            buffer.extend_from_slice(last);
-            &buffer
-        };
-        let text = core::str::from_utf8(bytes).map_err(|fault| ParseError {
-            kind: ParseErrorKind::NotUtf8,
-            offset: begin.saturating_add(fault.valid_up_to()),
-        })?;
-        let item = self
-            .item(piece, text)
-            .map_err(|fault| ParseError { kind: fault.kind, offset: begin.saturating_add(fault.offset) })?;
-        // A long stanza's memory is given back: most streams wait most of the time.
-        if buffer.capacity() <= KEPT {
-            buffer.clear();
-            self.buffer = buffer;
-        }
-        Ok(item)
-    }
-
-    fn item(&mut self, piece: Piece, text: &str) -> Result<Option<StreamItem>, ParseError> {
-        let at_start = |kind| ParseError { kind, offset: 0 };
-        match (piece, &self.place) {
-            (Piece::Declaration, _) => {
-                element::check_xml_declaration(text).map_err(at_start)?;
-                Ok(None)
+        Ok(match self.parser.read(input)? {
+            Some(Piece::Header { empty }) => {
+                self.ended = empty;
+                let (element, scope) = self.parser.take_header()?;
+                Some(StreamItem::Header(StreamHeader { element, scope }))
             }
-            (Piece::Header { empty }, _) => {
-                let (element, scope) = Element::parse_header(text, &self.limits)?;
-                let root = text[1..].split([' ', '\t', '\n', '\r', '>', '/']).next().unwrap_or_default();
-                self.place = Place::Stream { root: root.to_owned(), scope: scope.clone(), ended: empty };
-                Ok(Some(StreamItem::Header(StreamHeader { element, scope })))
+            Some(Piece::Child) => Some(StreamItem::Stanza(self.parser.take_element())),
+            Some(Piece::Close) => {
+                self.closed = true;
+                Some(StreamItem::Close)
             }
-            (Piece::Child, Place::Stream { scope, .. }) => {
-                Ok(Some(StreamItem::Stanza(Element::parse_in(text, &self.limits, scope)?)))
-            }
-            (Piece::Close, Place::Stream { root, .. }) => {
-                let name = text.strip_prefix("</").and_then(|rest| rest.strip_suffix('>')).unwrap_or_default();
-                if name.trim_end_matches([' ', '\t', '\n', '\r']) != root {
-                    let what = "an end tag that does not match its start tag";
-                    return Err(at_start(ParseErrorKind::NotWellFormed(what)));
-                }
-                self.place = Place::Closed;
-                Ok(Some(StreamItem::Close))
-            }
-            // The lexer knows children and an end only inside the stream, and `scan` keeps first tags to itself.
-            (Piece::Child | Piece::Close | Piece::FirstTag, _) => Ok(None),
-        }
-    }
-
-    fn take<'i>(&mut self, input: &mut &'i [u8], count: usize) -> &'i [u8] {
-        let (taken, rest) = input.split_at(count);
-        *input = rest;
-        self.position = self.position.saturating_add(count);
-        taken
+            None => None,
+        })
     }
 }
 
@@ -261,7 +142,8 @@ impl StreamHeader {
         self.element.ns()
     }
 
-    /// The default namespace, that of the stanzas (RFC 6120 § 4.8.2); empty if none is declared.
+    /// The default namespace, as a rule that of the stanzas (RFC 6120 § 4.8.2); empty if none is declared. If it is that of
+    /// the stream or none, each stanza declares its own.
     #[must_use]
     pub fn default_ns(&self) -> &str {
         self.scope.lookup("").unwrap_or_default()
@@ -314,17 +196,9 @@ impl fmt::Debug for StreamReader {
     /// Without what is buffered: content belongs to the people who wrote it and not into logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamReader")
-            .field("lexer", &self.lexer)
-            .field("buffered", &self.buffer.len())
-            .field("position", &self.position)
+            .field("buffered", &self.parser.buffered())
+            .field("closed", &self.closed)
             .field("fault", &self.fault)
             .finish_non_exhaustive()
     }
 }
-
-fn ends_name(byte: u8) -> bool {
-    element::is_space(byte) || matches!(byte, b'>' | b'/')
-}
-
-/// The largest buffer that is kept for the next stanza, in bytes.
-const KEPT: usize = 16 * 1024;

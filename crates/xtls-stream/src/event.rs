@@ -38,8 +38,9 @@ pub enum StreamEvent {
 pub enum StreamFault {
     /// The XML is malformed, restricted or exceeds a limit.
     Xml(ParseErrorKind),
-    /// The outermost element is no `<stream:stream/>`, or the default namespace is not `jabber:client` (RFC 6120
-    /// § 4.9.3.10). A stanza before the header is such a case.
+    /// The outermost element is no `<stream:stream/>`, or the default namespace is neither `jabber:client` nor that of the
+    /// stream nor none (RFC 6120 §§ 4.8.2, 4.9.3.10). A stanza before the header is such a case, and one of `jabber:server`
+    /// in the stream (§ 4.8.3).
     Namespace,
     /// The header has no version, or one that is not XMPP 1.0's (RFC 6120 § 4.7.5).
     Version,

@@ -10,13 +10,17 @@ use crate::{
     address::{End, Named},
 };
 
-/// RFC 6120 § 4.8: the stream's own namespace, and that of its content.
+/// RFC 6120 § 4.8: the stream's own namespace, and that of its content, which the header need not declare (§ 4.8.2): then
+/// each stanza declares it.
 pub(crate) fn check_namespaces(header: &StreamHeader) -> Result<(), StreamFault> {
-    if header.name() == "stream" && header.ns() == ns::STREAM && header.default_ns() == ns::CLIENT {
-        Ok(())
-    } else {
-        Err(StreamFault::Namespace)
-    }
+    let content = matches!(header.default_ns(), ns::CLIENT | ns::STREAM | "");
+    if header.name() == "stream" && header.ns() == ns::STREAM && content { Ok(()) } else { Err(StreamFault::Namespace) }
+}
+
+/// What is wrong with a first-level child that may not come.
+pub(crate) fn unsupported(child: &Element) -> StreamFault {
+    // RFC 6120 § 4.8.3: a content namespace that is not supported.
+    if child.ns() == ns::SERVER { StreamFault::Namespace } else { StreamFault::UnsupportedStanza }
 }
 
 /// RFC 6120 § 8: the three kinds of stanza.

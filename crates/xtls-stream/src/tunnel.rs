@@ -11,7 +11,7 @@ use crate::{
     CloseError, OpenError, StreamError, StreamEvent, StreamFault, StreamSendError,
     address::{End, Named},
     queue::Queue,
-    rules::{check_namespaces, is_stanza, is_supported, reported, stamp, without_addresses},
+    rules::{check_namespaces, is_stanza, is_supported, reported, stamp, unsupported, without_addresses},
     write,
 };
 
@@ -306,7 +306,7 @@ impl TunnelStream {
             return Ok(());
         }
         if !is_stanza(&stanza) {
-            return Err(StreamFault::UnsupportedStanza);
+            return Err(unsupported(&stanza));
         }
         let event = if let Err(claimed) = stamp(&mut stanza, "from", &self.peer) {
             StreamEvent::Impersonation { claimed }

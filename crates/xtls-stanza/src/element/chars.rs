@@ -37,49 +37,47 @@ fn is_name_char(c: char) -> bool {
     is_name_start(c) || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
 
-/// Appends character data: line ends become one line feed (XML 1.0 § 2.11), a forbidden character is a fault.
-pub(super) fn append_text(out: &mut String, text: &str) -> Result<(), ParseErrorKind> {
-    if text.bytes().fold(false, |found, byte| found | needs_care(byte)) {
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            match c {
-                '\r' => {
-                    chars.next_if_eq(&'\n');
-                    out.push('\n');
-                }
-                c => push_checked(out, c)?,
-            }
-        }
-    } else {
+/// Appends characters: line ends become one line feed (XML 1.0 § 2.11), a forbidden character is a fault. `after_return`
+/// says whether a carriage return stands before them, and is told whether one ends them.
+pub(super) fn append_text(out: &mut String, text: &str, after_return: &mut bool) -> Result<(), ParseErrorKind> {
+    let plain = !text.bytes().fold(false, |found, byte| found | needs_care(byte));
+    if plain && !(*after_return && text.starts_with('\n')) {
         out.push_str(text);
+        *after_return &= text.is_empty();
+        return Ok(());
+    }
+    for c in text.chars() {
+        match c {
+            '\r' => out.push('\n'),
+            '\n' if *after_return => {}
+            c => push_checked(out, c)?,
+        }
+        *after_return = c == '\r';
     }
     Ok(())
 }
 
-/// Appends an attribute's value as it stands between its quotes: references resolved, white space turned into spaces
-/// (XML 1.0 § 3.3.3).
-pub(super) fn append_value(out: &mut String, raw: &str) -> Result<(), ParseErrorKind> {
-    let mut rest = raw;
-    while let Some(at) = rest.find(['&', '<', '\t', '\n', '\r']) {
-        append_text(out, &rest[..at])?;
-        let special = &rest[at..];
-        rest = match special.as_bytes().first() {
-            // XML 1.0 § 3.1, well-formedness constraint: no `<` in attribute values.
-            Some(b'<') => return Err(ParseErrorKind::NotWellFormed("`<` in an attribute value")),
-            Some(b'&') => {
-                let Some((name, after)) = special[1..].split_once(';') else {
-                    return Err(ParseErrorKind::NotWellFormed("`&` that begins no reference"));
-                };
-                out.push(resolve(name)?);
-                after
-            }
-            _ => {
-                out.push(' ');
-                special.strip_prefix("\r\n").unwrap_or_else(|| &special[1..])
-            }
-        };
-    }
-    append_text(out, rest)
+/// How many bytes there are before the first one that is such a byte. It looks at 32 at a time.
+pub(super) fn position(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> usize {
+    const STEP: usize = 32;
+    let without =
+        bytes.chunks_exact(STEP).take_while(|chunk| !chunk.iter().fold(false, |found, &byte| found | is_such(byte)));
+    let at = STEP * without.count();
+    at + bytes[at..].iter().take_while(|&&byte| !is_such(byte)).count()
+}
+
+/// Whether what stands after `&` can still become a reference (XML 1.0 § 4.1).
+pub(super) fn check_reference(begun: &str) -> Result<(), ParseErrorKind> {
+    let fault = |what| Err(ParseErrorKind::NotWellFormed(what));
+    let Some(number) = begun.strip_prefix('#') else {
+        let is_name = begun.split(':').all(|part| part.is_empty() || is_ncname(part)) && !begun.starts_with(':');
+        return if is_name { Ok(()) } else { fault(NO_REFERENCE) };
+    };
+    let is_number = match number.strip_prefix('x') {
+        Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => number.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    if is_number { Ok(()) } else { fault(NO_CHARACTER) }
 }
 
 /// The character that a reference stands for. Only those of XML 1.0 § 4.6 and character references exist in XMPP
@@ -95,7 +93,7 @@ pub(super) fn resolve(name: &str) -> Result<char, ParseErrorKind> {
             let Some(number) = name.strip_prefix('#') else {
                 // XML 1.0 § 4.1: a reference is a name between `&` and `;`.
                 if !name.split(':').all(is_ncname) {
-                    return Err(ParseErrorKind::NotWellFormed("`&` that begins no reference"));
+                    return Err(ParseErrorKind::NotWellFormed(NO_REFERENCE));
                 }
                 return Err(ParseErrorKind::Restricted("an entity that XML does not predefine"));
             };
@@ -107,7 +105,7 @@ pub(super) fn resolve(name: &str) -> Result<char, ParseErrorKind> {
             let code = u32::from_str_radix(digits, radix).ok().filter(|_| all_digits);
             code.and_then(char::from_u32)
                 .filter(|&c| is_xml_char(c))
-                .ok_or(ParseErrorKind::NotWellFormed("a reference to no character that XML allows"))?
+                .ok_or(ParseErrorKind::NotWellFormed(NO_CHARACTER))?
         }
     })
 }
@@ -124,3 +122,6 @@ fn push_checked(out: &mut String, c: char) -> Result<(), ParseErrorKind> {
 fn needs_care(byte: u8) -> bool {
     (byte < 0x20 && byte != b'\n' && byte != b'\t') || byte == 0xEF
 }
+
+const NO_REFERENCE: &str = "`&` that begins no reference";
+const NO_CHARACTER: &str = "a reference to no character that XML allows";

@@ -5,8 +5,9 @@ mod chars;
 mod edit;
 mod header;
 mod parse;
+pub(crate) mod parser;
 mod scope;
-mod tag;
+mod table;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::as_conversions)]
 pub(crate) mod tests;
@@ -16,7 +17,6 @@ use core::fmt;
 
 pub use build::{BuildError, Builder};
 pub(crate) use chars::{is_space, is_xml_char};
-pub(crate) use header::check_xml_declaration;
 pub use scope::Scope;
 
 /// An XML element with all that is in it.

@@ -3,6 +3,7 @@ mod differential;
 use proptest::prelude::*;
 
 use super::*;
+use crate::ParseErrorKind;
 
 const HEADER: &str =
     "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>";
@@ -203,6 +204,99 @@ fn broken_markup_is_refused_as_soon_as_it_shows() {
     }
 }
 
+/// XML that breaks a rule, and how many bytes of it are enough to tell. What comes after them may never come.
+#[test]
+fn p22_what_is_not_well_formed_is_told_by_the_byte_that_makes_it_so() {
+    for (markup, enough) in [
+        // An end tag that matches no start tag, at any depth: by the first byte that differs, or by the end of the name.
+        ("<message><body>x</message>", "<message><body>x</m"),
+        ("<a><b></c>", "<a><b></c"),
+        ("<a><b></bc>", "<a><b></bc"),
+        ("<a><bc></b></a>", "<a><bc></b>"),
+        ("<a><b></p:b>", "<a><b></p"),
+        ("<a><b></ b>", "<a><b></ "),
+        ("<a><b></b c>", "<a><b></b c"),
+        ("<a></b>", "<a></b"),
+        // Attributes: by the end of the tag where it takes that.
+        ("<a b='1' b='2'>", "<a b='1' b='2'>"),
+        ("<a><b c='1' c='2'>", "<a><b c='1' c='2'>"),
+        ("<a xmlns:p='u' xmlns:q='u' p:b='1' q:b='2'>", "<a xmlns:p='u' xmlns:q='u' p:b='1' q:b='2'>"),
+        ("<a xmlns='u' xmlns='v'>", "<a xmlns='u' xmlns='v'"),
+        ("<a xmlns:p=''>", "<a xmlns:p=''"),
+        ("<a><p:b>", "<a><p:b>"),
+        ("<a><b p:c=''>", "<a><b p:c=''>"),
+        ("<a><b c='<'>", "<a><b c='<"),
+        ("<a><b c=d>", "<a><b c=d"),
+        ("<a><b c>", "<a><b c>"),
+        ("<a><b c='1'd='2'>", "<a><b c='1'd"),
+        ("<a><b / >", "<a><b / "),
+        ("<a><b \u{0}>", "<a><b \u{0}"),
+        ("<a><b c='\u{0}'>", "<a><b c='\u{0}"),
+        ("<a><b c='&x;'>", "<a><b c='&x;"),
+        ("<a><1>", "<a><1"),
+        ("<a><b:c:d>", "<a><b:c:d>"),
+        ("<a><b$>", "<a><b$"),
+        // References.
+        ("<a><b>&x;</b>", "<a><b>&x;"),
+        ("<a><b>& </b>", "<a><b>& "),
+        ("<a><b>&amp </b>", "<a><b>&amp "),
+        ("<a><b>&</b>", "<a><b>&<"),
+        ("<a><b>&1;</b>", "<a><b>&1"),
+        ("<a><b>&#0;</b>", "<a><b>&#0;"),
+        ("<a><b>&#xG;</b>", "<a><b>&#xG"),
+        ("<a><b>&#xD800;</b>", "<a><b>&#xD800;"),
+        ("<a><b>&#1x;</b>", "<a><b>&#1x"),
+        // Characters.
+        ("<a><b>x\u{0}y</b>", "<a><b>x\u{0}"),
+        ("<a><b>x\u{FFFE}y</b>", "<a><b>x\u{FFFE}"),
+        ("<a><b>x]]>y</b>", "<a><b>x]]>"),
+        ("<a><b><![CDATA[\u{1}]]></b>", "<a><b><![CDATA[\u{1}"),
+    ] {
+        let before = &enough[..enough.len() - enough.chars().next_back().unwrap().len_utf8()];
+        for piece in [1, 3, usize::MAX] {
+            let of = |text: &str| read_pieces(format!("{HEADER}{text}").as_bytes().chunks(piece), Limits::default()).1;
+            let fault = of(enough).unwrap_or_else(|| panic!("{enough} waits for more"));
+            assert!(!matches!(fault.kind, ParseErrorKind::Limit(_) | ParseErrorKind::NotUtf8), "{enough}: {fault}");
+            assert_eq!(of(before), None, "{before}");
+            assert_eq!(of(markup), Some(fault), "{markup}");
+        }
+    }
+}
+
+/// A fault in what surrounds it is told first, however long what follows is.
+#[test]
+fn p22_a_fault_is_told_although_the_stanza_goes_on() {
+    let mut reader = StreamReader::new(Limits::default());
+    let mut input = HEADER.as_bytes();
+    reader.read(&mut input).unwrap();
+    let stanza = format!("<message><body>&lol;{}", "x".repeat(1 << 20));
+    let fault = reader.read(&mut stanza.as_bytes()).unwrap_err();
+    assert_eq!((fault.kind.stream_condition(), fault.offset), ("restricted-xml", HEADER.len() + 15));
+}
+
+/// RFC 6120 § 11.6.
+#[test]
+fn p22_bytes_that_are_no_utf_8_are_told_when_they_are_there() {
+    for (before, bytes) in [
+        ("<a><b>x", &b"\xFF"[..]),
+        ("<a><b>x", b"\xC3("),
+        ("<a><b>x", b"\xE2\x82<"),
+        ("<a><b>x", b"\xED\xA0"),
+        ("<a><b><![CDATA[x", b"\xC0"),
+        ("<a><b c='", b"\x80"),
+        ("<a><b", b"\xFE"),
+        ("<a><b c", b"\xF5"),
+        ("<a><b>&", b"\xFF"),
+    ] {
+        for piece in [1, 3, usize::MAX] {
+            let text = [HEADER.as_bytes(), before.as_bytes(), bytes].concat();
+            let (_, fault) = read_pieces(text.chunks(piece), Limits::default());
+            let expected = ParseError { kind: ParseErrorKind::NotUtf8, offset: HEADER.len() + before.len() };
+            assert_eq!(fault, Some(expected), "{before} {bytes:?} in pieces of {piece}");
+        }
+    }
+}
+
 #[test]
 fn an_end_must_match_the_header() {
     for end in ["</stream:stream>", "</stream:stream \r\n\t>"] {
@@ -307,7 +401,13 @@ fn p21_stanza_bytes_at_the_limit_and_one_past_it() {
 
 #[test]
 fn p21_ten_megabytes_are_refused_before_they_are_buffered() {
-    for begin in ["<a>", "<a b='", "<a", "</a", "<a><![CDATA["] {
+    for (begin, limit) in [
+        ("<a>", "stanza_bytes"),
+        ("<a><![CDATA[", "stanza_bytes"),
+        ("<a b='", "value_bytes"),
+        ("<a", "name_bytes"),
+        ("<a ", "name_bytes"),
+    ] {
         let mut reader = StreamReader::new(Limits::default());
         let mut input = HEADER.as_bytes();
         reader.read(&mut input).unwrap();
@@ -325,7 +425,7 @@ fn p21_ten_megabytes_are_refused_before_they_are_buffered() {
             assert!(sent <= 256 * 1024, "{begin}");
             piece.fill(b'x');
         };
-        assert_eq!(fault.kind, ParseErrorKind::Limit("stanza_bytes"), "{begin}");
+        assert_eq!(fault.kind, ParseErrorKind::Limit(limit), "{begin}");
         assert_eq!(reader.buffered(), 0);
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Features, StartTlsFeature, StreamError, StreamFault,
     address::{End, Named},
-    rules::{check_namespaces, is_stanza, is_supported, stamp},
+    rules::{check_namespaces, is_stanza, is_supported, stamp, unsupported},
     write,
 };
 
@@ -182,7 +182,7 @@ impl DirectStream {
             },
             ns::TLS => self.tls_child(&child, size),
             ns::RFC_2595 if self.legacy => self.tls_child(&child, size),
-            ns::CLIENT | "" if !is_stanza(&child) => Err(StreamFault::UnsupportedStanza.into()),
+            ns::CLIENT | ns::SERVER | "" if !is_stanza(&child) => Err(unsupported(&child).into()),
             ns::CLIENT => self.stanza(child, size),
             _ => {
                 self.check_content()?;

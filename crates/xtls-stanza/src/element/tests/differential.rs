@@ -273,7 +273,7 @@ pub(crate) const DEPARTURES: [ParseErrorKind; 2] = [
     ParseErrorKind::NotWellFormed("the namespace of `xmlns` is bound to a prefix"),
 ];
 /// It takes references to white space around the root element (XML 1.0 § 2.1).
-const OUTSIDE: ParseErrorKind = ParseErrorKind::NotWellFormed("text outside of the element");
+const OUTSIDE: ParseErrorKind = ParseErrorKind::NotWellFormed("text outside of a stanza");
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]

@@ -41,6 +41,26 @@ fn rfc_6120_4_9_3_10_other_namespaces_are_invalid() {
 }
 
 #[test]
+fn rfc_6120_4_8_2_where_no_content_namespace_is_declared_stanzas_declare_their_own() {
+    const PREFIX_FREE: &str = "<stream xmlns='http://etherx.jabber.org/streams'";
+    for begin in [PREFIX_FREE, "<s:stream xmlns:s='http://etherx.jabber.org/streams'"] {
+        let message = "<message xmlns='jabber:client' from='juliet@im.example.com/x'><body>foo</body></message>";
+        let mut server = Side::server(secured);
+        assert_eq!(server.handle(format!("{begin} to='im.example.com' version='1.0'>")), ["header"], "{begin}");
+        server.written();
+        server.does(|stream, out| stream.send_features(&Features::default(), out));
+        assert_eq!(server.handle(message), [message.replace(" xmlns='jabber:client'", "")]);
+
+        let mut client = Side::client(secured);
+        client.does(DirectStream::start);
+        assert_eq!(client.handle(format!("{begin} from='im.example.com' id='1' version='1.0'>")), ["header"]);
+        assert_eq!(client.handle("<features xmlns='http://etherx.jabber.org/streams'/>").len(), 1);
+        assert_eq!(client.handle(message), [message.replace(" xmlns='jabber:client'", "")]);
+        client.fails("<message/>");
+    }
+}
+
+#[test]
 fn rfc_6120_4_9_3_25_other_versions_are_unsupported() {
     for version in ["", "version='0.9'", "version='x'"] {
         refused(&CLIENT_HEADER.replace("version='1.0'", version), "Stream(Version)", "unsupported-version");
@@ -91,8 +111,13 @@ fn started(header: &str) -> Side {
 #[test]
 fn rfc_6120_4_9_3_what_xml_does_wrong() {
     for (xml, condition) in [
-        // It shows by the next end tag at the latest.
-        ("<message><body>No closing tag!</message></stream:stream>", "not-well-formed"),
+        // It shows by the bytes that make it so.
+        ("<message><body>No closing tag!</m", "not-well-formed"),
+        ("<message><body a='1' a='2'>", "not-well-formed"),
+        ("<message><body a='<", "not-well-formed"),
+        ("<message><body>& ", "not-well-formed"),
+        ("<message><body>&lol;", "restricted-xml"),
+        ("<message><x:body>", "bad-namespace-prefix"),
         ("<message><!--<subject/>--></message>", "restricted-xml"),
         ("<?pi?>", "restricted-xml"),
         ("<iq><x:y/></iq>", "bad-namespace-prefix"),
@@ -100,6 +125,8 @@ fn rfc_6120_4_9_3_what_xml_does_wrong() {
         ("<stream:x/>", "unsupported-stanza-type"),
         ("<body/>", "unsupported-stanza-type"),
         ("<message xmlns=''/>", "unsupported-stanza-type"),
+        // § 4.8.3.
+        ("<message xmlns='jabber:server'/>", "invalid-namespace"),
         ("x", "not-well-formed"),
     ] {
         for mut side in [Side::opened_client(NO_FEATURES, secured), Side::opened_server(secured)] {

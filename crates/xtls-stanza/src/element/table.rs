@@ -1,0 +1,334 @@
+//! The string and the table of an element that is being read: names, attributes, namespace declarations, text.
+
+use core::mem;
+
+use super::{Element, Entry, Scope, Span, chars, index, scope, stored};
+use crate::{Limits, ParseErrorKind, ns};
+
+/// An element whose end has not been seen.
+struct Open {
+    at: usize,
+    /// How many declarations were in force around it.
+    bindings: usize,
+    /// Where its name begins among those kept as they were written.
+    word: usize,
+}
+
+/// Declared in the text itself: where the prefix and the namespace were kept.
+#[derive(Clone, Copy)]
+struct Binding {
+    prefix: Span,
+    namespace: Span,
+}
+
+/// What a start tag has said so far, kept until its end. Declarations apply to the tag that they stand in, wherever they
+/// stand in it, so prefixes are resolved last.
+#[derive(Default)]
+struct Tag {
+    /// Where its element stands in the table.
+    element: usize,
+    /// The prefixes of the element, if it has one, and of its attributes: which row, and how long in `text`.
+    prefixes: Vec<(usize, usize)>,
+    text: String,
+    attributes: usize,
+    declarations: usize,
+    /// Where the value that is being read begins.
+    value: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Table {
+    limits: Limits,
+    text: String,
+    nodes: Vec<Entry>,
+    bindings: Vec<Binding>,
+    /// How many of the declarations are those of the surroundings.
+    surrounding: usize,
+    /// Where the namespace of the prefix `xml` was kept, once it has been used.
+    xml: Option<Span>,
+    open: Vec<Open>,
+    tag: Tag,
+    /// The last node is text and what comes next may continue it.
+    in_text: bool,
+}
+
+impl Table {
+    /// For an element of about so many bytes, where these declarations are in force.
+    pub(super) fn new(bytes: usize, limits: Limits, scope: &Scope) -> Self {
+        let mut table = Self {
+            limits,
+            // The declarations of the surroundings come on top of the text itself.
+            text: String::with_capacity(bytes + 64),
+            nodes: Vec::with_capacity(16),
+            bindings: Vec::with_capacity(8),
+            open: Vec::with_capacity(8),
+            ..Self::default()
+        };
+        for (prefix, namespace) in scope.bindings() {
+            let binding = Binding { prefix: table.push_str(prefix), namespace: table.push_str(namespace) };
+            table.bindings.push(binding);
+        }
+        table.surrounding = table.bindings.len();
+        table
+    }
+
+    /// No element is open.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// How many elements are open.
+    pub(super) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Where the name of the innermost open element begins among those kept as they were written.
+    pub(super) fn innermost(&self) -> Option<usize> {
+        self.open.last().map(|open| open.word)
+    }
+
+    /// The name of a start tag, which begins at `word` among those kept as they were written.
+    pub(super) fn start(&mut self, name: &str, word: usize) -> Result<(), ParseErrorKind> {
+        let (prefix, local) = split_name(name)?;
+        self.in_text = false;
+        let element = self.nodes.len();
+        self.open.push(Open { at: element, bindings: self.bindings.len(), word });
+        let name = self.push_str(local);
+        self.push_node(Entry::Element { ns: Span::default(), name, attributes: 0, end: 0 })?;
+        let tag = &mut self.tag;
+        (tag.element, tag.attributes, tag.declarations) = (element, 0, 0);
+        tag.text.clear();
+        tag.prefixes.clear();
+        self.note_prefix(element, prefix);
+        Ok(())
+    }
+
+    /// The name of an attribute, whose value follows.
+    pub(super) fn attribute(&mut self, name: &str) -> Result<(), ParseErrorKind> {
+        if self.tag.attributes + self.tag.declarations >= self.limits.attributes {
+            return Err(ParseErrorKind::Limit("attributes"));
+        }
+        split_name(name)?;
+        self.tag.value = self.text.len();
+        Ok(())
+    }
+
+    /// Characters of an attribute's value that stand for themselves.
+    pub(super) fn value(&mut self, text: &str) -> Result<(), ParseErrorKind> {
+        let room = self.limits.value_bytes.saturating_sub(self.text.len() - self.tag.value);
+        let fits = text.len().min(room);
+        let fits = (0..=fits).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+        chars::append_text(&mut self.text, &text[..fits], &mut false)?;
+        if fits < text.len() { Err(ParseErrorKind::Limit("value_bytes")) } else { Ok(()) }
+    }
+
+    /// The end of the value of the attribute of this name.
+    pub(super) fn value_ends(&mut self, name: &str) -> Result<(), ParseErrorKind> {
+        let value = Span { start: stored(self.tag.value), end: stored(self.text.len()) };
+        let (prefix, local) = split_name(name)?;
+        if prefix == "xmlns" || (prefix.is_empty() && local == "xmlns") {
+            self.declare(if prefix.is_empty() { "" } else { local }, value)?;
+            self.tag.declarations += 1;
+            return Ok(());
+        }
+        let name = self.push_str(local);
+        let at = self.nodes.len();
+        self.push_node(Entry::Attribute { ns: Span::default(), name, value })?;
+        self.tag.attributes += 1;
+        self.note_prefix(at, prefix);
+        Ok(())
+    }
+
+    /// The end of a start tag.
+    pub(super) fn tag_ends(&mut self) -> Result<(), ParseErrorKind> {
+        let tag = mem::take(&mut self.tag);
+        let mut prefixes = tag.prefixes.iter().scan(0, |at, &(node, length)| {
+            let prefix = &tag.text[*at..*at + length];
+            *at += length;
+            Some((node, prefix))
+        });
+        let mut next = prefixes.next();
+        for at in tag.element..=tag.element + tag.attributes {
+            let prefix = match next {
+                Some((node, prefix)) if node == at => {
+                    next = prefixes.next();
+                    prefix
+                }
+                _ => "",
+            };
+            self.resolve(&tag, at, prefix)?;
+        }
+        self.tag = tag;
+        Ok(())
+    }
+
+    /// An end tag, or the end of an empty element. Where its name begins among those kept as they were written.
+    pub(super) fn end(&mut self) -> usize {
+        self.in_text = false;
+        let after = stored(self.nodes.len());
+        let Some(open) = self.open.pop() else { return 0 };
+        self.bindings.truncate(open.bindings);
+        if let Some(Entry::Element { end, .. }) = self.nodes.get_mut(open.at) {
+            *end = after;
+        }
+        open.word
+    }
+
+    /// Character data. `after_return` says that a carriage return stands before it, and afterwards that one ends it.
+    pub(super) fn characters(&mut self, text: &str, after_return: &mut bool) -> Result<(), ParseErrorKind> {
+        self.begin_text()?;
+        let result = chars::append_text(&mut self.text, text, after_return);
+        let after = stored(self.text.len());
+        if let Some(Entry::Text(span)) = self.nodes.last_mut() {
+            span.end = after;
+        }
+        result
+    }
+
+    /// A character that something else stood for, in character data.
+    pub(super) fn character(&mut self, c: char) -> Result<(), ParseErrorKind> {
+        self.begin_text()?;
+        self.text.push(c);
+        let after = stored(self.text.len());
+        if let Some(Entry::Text(span)) = self.nodes.last_mut() {
+            span.end = after;
+        }
+        Ok(())
+    }
+
+    /// A character that something else stood for, in an attribute's value.
+    pub(super) fn value_character(&mut self, c: char) -> Result<(), ParseErrorKind> {
+        if self.text.len() - self.tag.value + c.len_utf8() > self.limits.value_bytes {
+            return Err(ParseErrorKind::Limit("value_bytes"));
+        }
+        self.text.push(c);
+        Ok(())
+    }
+
+    /// The element, all of which has been seen.
+    pub(super) fn finish(mut self) -> Element {
+        // What is kept of a peer's is to be about what it sent.
+        if self.text.capacity() > self.text.len() + self.text.len() / 4 + 64 {
+            self.text.shrink_to_fit();
+        }
+        Element { text: self.text, nodes: self.nodes }
+    }
+
+    /// For a start tag whose end comes much later: the element, and the declarations in force inside it.
+    pub(super) fn finish_header(mut self) -> Result<(Element, Scope), ParseErrorKind> {
+        let mut scope = Scope::default();
+        for binding in &self.bindings {
+            scope.declare(self.str(binding.prefix), self.str(binding.namespace))?;
+        }
+        self.end();
+        Ok((self.finish(), scope))
+    }
+
+    /// Adds a text node, unless the last piece of text goes on: pieces around a reference become one.
+    fn begin_text(&mut self) -> Result<(), ParseErrorKind> {
+        if self.in_text {
+            return Ok(());
+        }
+        self.in_text = true;
+        let end = stored(self.text.len());
+        self.push_node(Entry::Text(Span { start: end, end }))
+    }
+
+    fn note_prefix(&mut self, node: usize, prefix: &str) {
+        if !prefix.is_empty() {
+            self.tag.prefixes.push((node, prefix.len()));
+            self.tag.text.push_str(prefix);
+        }
+    }
+
+    /// Gives the element or attribute at `at` its namespace, and refuses a second attribute of the same name (XML 1.0 § 3.1,
+    /// Namespaces in XML § 6.3).
+    fn resolve(&mut self, tag: &Tag, at: usize, prefix: &str) -> Result<(), ParseErrorKind> {
+        let is_element = at == tag.element;
+        // Namespaces in XML § 6.2: the default namespace does not apply to attributes.
+        let resolved = if prefix.is_empty() && !is_element { Span::default() } else { self.lookup(prefix)? };
+        match &mut self.nodes[at] {
+            Entry::Element { ns, attributes, .. } => {
+                (*ns, *attributes) = (resolved, stored(tag.attributes));
+                return Ok(());
+            }
+            Entry::Attribute { ns, .. } => *ns = resolved,
+            Entry::Text(_) => {}
+        }
+        let text = |span| self.str(span);
+        let Entry::Attribute { name, .. } = self.nodes[at] else { return Ok(()) };
+        let twice = self.nodes[tag.element + 1..at].iter().any(|before| {
+            matches!(before, Entry::Attribute { ns, name: other, .. }
+                if text(*other) == text(name) && text(*ns) == text(resolved))
+        });
+        if twice { Err(TWICE) } else { Ok(()) }
+    }
+
+    /// Puts a declaration in force.
+    fn declare(&mut self, prefix: &str, namespace: Span) -> Result<(), ParseErrorKind> {
+        let text = |span| self.str(span);
+        scope::check_declaration(prefix, text(namespace))?;
+        let same_tag = self.bindings.iter().rev().take(self.tag.declarations);
+        if same_tag.into_iter().any(|binding| text(binding.prefix) == prefix) {
+            return Err(TWICE);
+        }
+        if self.bindings.len() - self.surrounding >= self.limits.declarations {
+            return Err(ParseErrorKind::Limit("declarations"));
+        }
+        let prefix = self.push_str(prefix);
+        self.bindings.push(Binding { prefix, namespace });
+        Ok(())
+    }
+
+    /// The namespace that a prefix stands for, the innermost declaration first.
+    fn lookup(&mut self, prefix: &str) -> Result<Span, ParseErrorKind> {
+        let text = |span| self.str(span);
+        if prefix == "xmlns" {
+            return Err(ParseErrorKind::NotWellFormed("the prefix `xmlns` on an element"));
+        }
+        if let Some(binding) = self.bindings.iter().rev().find(|binding| text(binding.prefix) == prefix) {
+            return Ok(binding.namespace);
+        }
+        match prefix {
+            // Namespaces in XML § 3: bound without a declaration.
+            "xml" => {
+                let kept = self.xml.unwrap_or_else(|| self.push_str(ns::XML));
+                self.xml = Some(kept);
+                Ok(kept)
+            }
+            "" => Ok(Span::default()),
+            _ => Err(ParseErrorKind::UndeclaredPrefix),
+        }
+    }
+
+    fn push_node(&mut self, node: Entry) -> Result<(), ParseErrorKind> {
+        if self.nodes.len() >= self.limits.nodes {
+            return Err(ParseErrorKind::Limit("nodes"));
+        }
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn push_str(&mut self, text: &str) -> Span {
+        let start = stored(self.text.len());
+        self.text.push_str(text);
+        Span { start, end: stored(self.text.len()) }
+    }
+
+    fn str(&self, span: Span) -> &str {
+        &self.text[index(span.start)..index(span.end)]
+    }
+}
+
+/// Prefix (empty if there is none) and local name (Namespaces in XML § 4).
+fn split_name(name: &str) -> Result<(&str, &str), ParseErrorKind> {
+    let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+    let prefix_fits = chars::is_ncname(prefix) || !name.contains(':');
+    if prefix_fits && chars::is_ncname(local) {
+        Ok((prefix, local))
+    } else {
+        Err(ParseErrorKind::NotWellFormed("a name that XML does not allow"))
+    }
+}
+
+const TWICE: ParseErrorKind = ParseErrorKind::NotWellFormed("an attribute given twice");
