@@ -2,7 +2,7 @@
 
 use xtls_stanza::ns;
 
-use crate::{IbbVersion, JingleVersion};
+use crate::{IbbVersion, JingleVersion, sid};
 
 /// Run-time options: which namespaces are read, which one an offer has, and what is tolerated.
 ///
@@ -38,6 +38,13 @@ pub struct Dialect {
     /// Takes XML white space around and inside the base64 of a block, as the examples of XEP-0047 and of the draft have it.
     /// Otherwise it is refused like any character that is not base64 (XEP-0047 § 6).
     pub white_space: bool,
+    /// Takes the sid of a session that is no NMTOKEN, which XEP-0166 § 7.1 only recommends: any of at most
+    /// [`MAX_SID`](crate::MAX_SID) bytes without white space and control characters. The sid of a bytestream must be one all
+    /// the same (XEP-0047 § 2.1).
+    pub any_sid: bool,
+    /// Takes a session-accept that names the responder as the creator of the content, which is the initiator's (XEP-0166
+    /// § 7.3). It is known by its name.
+    pub responder_creator: bool,
 }
 
 /// A named choice of all the options that differ from peer to peer.
@@ -55,7 +62,7 @@ pub enum Profile {
 
 macro_rules! table {
     ($($(#[$doc:meta])* $name:ident: $legacy:literal, $ibb_0:literal, $offered:ident, $nameless:literal, $several:literal,
-        $white_space:literal;)*) => {
+        $white_space:literal, $any_sid:literal, $responder_creator:literal;)*) => {
         impl Dialect {
             $($(#[$doc])* pub const $name: Self = Self {
                 legacy_namespaces: $legacy,
@@ -64,20 +71,22 @@ macro_rules! table {
                 nameless_content: $nameless,
                 several_methods: $several,
                 white_space: $white_space,
+                any_sid: $any_sid,
+                responder_creator: $responder_creator,
             };)*
         }
     };
 }
 
 // Every difference between the profiles stands in this table. The columns: legacy_namespaces, ibb_0, offered_ibb,
-// nameless_content, several_methods, white_space.
+// nameless_content, several_methods, white_space, any_sid, responder_creator.
 table! {
     /// [`Profile::Strict`].
-    STRICT:   false, true,  Ibb1, false, false, false;
+    STRICT:   false, true,  Ibb1, false, false, false, false, false;
     /// [`Profile::Draft02`].
-    DRAFT_02: false, true,  Ibb0, true,  true,  true;
+    DRAFT_02: false, true,  Ibb0, true,  true,  true,  false, false;
     /// [`Profile::Tolerant`].
-    TOLERANT: true,  true,  Ibb1, true,  true,  true;
+    TOLERANT: true,  true,  Ibb1, true,  true,  true,  true,  true;
 }
 
 impl Dialect {
@@ -104,6 +113,11 @@ impl Dialect {
         const ALL: &[&str] =
             &[ns::JINGLE, ns::XMLSTREAM_0, ns::XMLSTREAM_1, ns::XTLS_0, ns::XTLS_1, ns::JINGLE_IBB, ns::JINGLE_IBB_0];
         if self.ibb_0 { ALL } else { &ALL[..ALL.len() - 1] }
+    }
+
+    /// Whether this may be the sid of a session.
+    pub(crate) fn takes_sid(&self, sid: &str) -> bool {
+        if self.any_sid { sid::is_visible(sid) } else { sid::is_nmtoken(sid) }
     }
 
     /// The namespace of an XML stream as an application, if it is read as one.

@@ -8,7 +8,7 @@ use xtls_stanza::{
     write,
 };
 
-use crate::{Action, Content, Dialect, JingleVersion, Reason, sid};
+use crate::{Action, Content, Dialect, JingleVersion, Reason};
 
 /// A `<jingle/>` element.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub struct Jingle {
     pub version: JingleVersion,
     /// What it asks for.
     pub action: Action,
-    /// Which session, of the two entities that exchange it, it is about: an NMTOKEN of at most
-    /// [`MAX_SID`](crate::MAX_SID) bytes.
+    /// Which session, of the two entities that exchange it, it is about: at most [`MAX_SID`](crate::MAX_SID) bytes, an
+    /// NMTOKEN unless [`Dialect::any_sid`] takes others.
     pub sid: String,
     /// Who is said to have initiated. Nothing rests on it: the sender of the IQ is the initiator (§ 7.1). A malformed one
     /// is left out.
@@ -67,7 +67,8 @@ pub enum MalformedKind {
     Action,
     /// The sid is missing (§ 7.1).
     NoSid,
-    /// The sid is not an NMTOKEN of at most [`MAX_SID`](crate::MAX_SID) bytes.
+    /// The sid has more than [`MAX_SID`](crate::MAX_SID) bytes, or is not an NMTOKEN and cannot be taken all the same
+    /// ([`Dialect::any_sid`]).
     Sid,
     /// More than [`Jingle::MAX_CONTENTS`] contents.
     Contents,
@@ -172,7 +173,7 @@ impl Jingle {
         let malformed = |kind| Malformed {
             kind,
             action,
-            sid: sid.filter(|sid| sid::is_sid(sid)).map(str::to_owned),
+            sid: sid.filter(|sid| dialect.takes_sid(sid)).map(str::to_owned),
             has_xtls: contents(element)
                 .flat_map(ElementRef::children)
                 .any(|child| SecurityOffer::parse(child).is_some()),
@@ -180,7 +181,7 @@ impl Jingle {
         // § 7.2: an action that is not defined MUST be answered bad-request.
         let action = action.ok_or_else(|| malformed(MalformedKind::Action))?;
         let known_sid = sid.filter(|sid| !sid.is_empty()).ok_or_else(|| malformed(MalformedKind::NoSid))?;
-        if !sid::is_sid(known_sid) {
+        if !dialect.takes_sid(known_sid) {
             return Err(malformed(MalformedKind::Sid));
         }
         if contents(element).nth(Self::MAX_CONTENTS).is_some() {
@@ -273,7 +274,7 @@ impl MalformedKind {
         match self {
             Self::Action => "the action is missing or unknown",
             Self::NoSid => "the sid is missing",
-            Self::Sid => "the sid is not an NMTOKEN of at most 256 bytes",
+            Self::Sid => "the sid has more than 256 bytes or characters that it may not have",
             Self::Contents => "more than 16 contents",
             Self::Creator => "the creator of a content is neither initiator nor responder",
             Self::ContentName => "the name of a content has more than 256 bytes",

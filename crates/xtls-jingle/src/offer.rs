@@ -6,7 +6,7 @@ use xtls_stanza::{SecurityOffer, jid::FullJid};
 
 use crate::{
     Action, Content, Creator, Description, IbbTransport, IbbVersion, Jingle, JingleFault, Reason, ReasonCondition,
-    Security, Senders, Transport,
+    Security, Senders, Transport, sid,
 };
 
 /// Bytes of one block where an offer of [`IbbVersion::Tmp`] does not say: what XEP-0047 § 5 recommends.
@@ -112,6 +112,10 @@ impl Offer {
         let (Some(ibb_sid), Some(block_size)) = (ibb_sid.cloned(), block_size) else {
             return malformed("an in-band bytestream without sid or block-size");
         };
+        if !sid::is_nmtoken(&ibb_sid) {
+            // XEP-0047 § 2.1. That of the session may be none.
+            return malformed("an in-band bytestream whose sid is no NMTOKEN");
+        }
         if ibb.in_messages {
             return unsupported(ReasonCondition::UnsupportedTransports, "data in IQ stanzas only");
         }

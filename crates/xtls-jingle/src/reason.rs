@@ -114,7 +114,7 @@ impl Reason {
         let found = element.children().find_map(|child| known(child).map(|condition| (condition, child)));
         let (condition, alternative_sid) = match found {
             Some((ReasonCondition::AlternativeSession, child)) => {
-                let sid = child.child("sid", element.ns()).map(|sid| sid.text()).filter(|sid| sid::is_sid(sid));
+                let sid = child.child("sid", element.ns()).map(|sid| sid.text()).filter(|sid| sid::is_visible(sid));
                 (ReasonCondition::AlternativeSession, sid)
             }
             Some((condition, _)) => (condition, None),

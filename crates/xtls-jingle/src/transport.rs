@@ -61,7 +61,7 @@ impl IbbTransport {
     fn parse(element: ElementRef<'_>, version: IbbVersion) -> Result<Self, MalformedKind> {
         let sid = element.attribute("sid").map(|sid| {
             // XEP-0047 § 2.1: it MUST match the NMTOKEN datatype.
-            if sid::is_sid(sid) { Ok(sid.to_owned()) } else { Err(MalformedKind::IbbSid) }
+            if sid::is_nmtoken(sid) { Ok(sid.to_owned()) } else { Err(MalformedKind::IbbSid) }
         });
         let block_size = element.attribute("block-size").map(block_size);
         let in_messages = match element.attribute("stanza") {

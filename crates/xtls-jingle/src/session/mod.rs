@@ -98,7 +98,7 @@ impl Session {
     ///
     /// When a value cannot be offered.
     pub fn initiate(sid: &str, initiator: &FullJid, offer: Offer) -> Result<Self, InitiateError> {
-        if !sid::is_sid(sid) || !sid::is_sid(&offer.ibb_sid) {
+        if !sid::is_nmtoken(sid) || !sid::is_nmtoken(&offer.ibb_sid) {
             return Err(InitiateError::Sid);
         }
         if offer.block_size < IbbTransport::MIN_BLOCK_SIZE {

@@ -117,7 +117,8 @@ impl Session {
         }
     }
 
-    /// The one content of a request, which must be that of the session. Where the dialect allows it, a name may be missing.
+    /// The one content of a request, which must be that of the session. Where the dialect allows it, a name may be missing,
+    /// and an answer may name the responder as its creator.
     pub(super) fn content_of<'a>(&self, request: &'a Jingle) -> Result<&'a Content, JingleFault> {
         let [content] = request.contents.as_slice() else {
             return Err(JingleFault::Malformed("not exactly one content"));
@@ -127,7 +128,8 @@ impl Session {
             None => self.dialect.nameless_content,
         };
         // § 7.3: creator and name together identify a content, and the creator never changes.
-        if content.creator != Creator::Initiator || !is_named {
+        let tolerated = self.dialect.responder_creator && request.action == Action::SessionAccept;
+        if !(content.creator == Creator::Initiator || tolerated) || !is_named {
             return Err(JingleFault::Malformed("a content that is not part of the session"));
         }
         Ok(content)

@@ -1,8 +1,8 @@
 //! The options and the profiles: what each reads, offers and tolerates.
 
 use xtls_jingle::{
-    Acceptance, Action, Description, Dialect, IbbVersion, JingleFault, JingleVersion, Offer, Profile, Session,
-    SessionEvent, Transport,
+    Acceptance, Action, Description, Dialect, IbbVersion, JingleFault, JingleVersion, Offer, OfferRefusal, Profile,
+    Session, SessionEvent, Transport,
 };
 use xtls_stanza::Method;
 
@@ -206,6 +206,49 @@ fn xep_0166_7_3_a_content_without_a_name_is_taken_where_it_is_tolerated() {
         });
         assert_eq!(taken, expected, "{attributes}");
     }
+}
+
+#[test]
+fn xep_0166_7_3_the_responder_as_creator_is_taken_in_an_accept_where_it_is_tolerated() {
+    for (creator, name, expected) in [
+        ("initiator", "xmlstream", [true; 3]),
+        ("responder", "xmlstream", [false, false, true]),
+        ("responder", "x", [false; 3]),
+    ] {
+        let taken = DIALECTS.map(|dialect| {
+            let (initiator, mut responder) = pending(offer());
+            let mut initiator = initiator.with_dialect(dialect);
+            responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+            let (_, accept) = super::next_xml(&mut responder).unwrap();
+            let accept = accept
+                .replace("creator='initiator'", &format!("creator='{creator}'"))
+                .replace("name='xmlstream'", &format!("name='{name}'"));
+            let taken = initiator.handle_request(&parse_with(&accept, &dialect)).is_ok();
+            // What it answers names who made it.
+            if taken {
+                initiator.choose(Method::X509).unwrap();
+                assert!(super::next_xml(&mut initiator).unwrap().1.contains("creator='initiator'"));
+            }
+            taken
+        });
+        assert_eq!(taken, expected, "{creator} {name}");
+    }
+}
+
+/// The oldest transport has no sid of its own; a bytestream cannot have every one that a session can.
+#[test]
+fn xep_0047_2_1_a_session_whose_sid_is_no_nmtoken_lends_it_to_no_bytestream() {
+    let initiate = |sid: &str| {
+        let content = "<content creator='initiator' name='xmlstream'>\
+            <description xmlns='urn:xmpp:tmp:jingle:apps:xmlstream'/>\
+            <transport xmlns='urn:xmpp:tmp:jingle:transports:ibb'/>\
+            <security xmlns='urn:xmpp:jingle:security:xtls:0'><method name='x509'/></security></content>";
+        let xml =
+            format!("<jingle xmlns='urn:xmpp:tmp:jingle' action='session-initiate' sid='{sid}'>{content}</jingle>");
+        Session::incoming(&parse_with(&xml, &Dialect::TOLERANT))
+    };
+    assert!(initiate("abc").is_ok());
+    assert!(matches!(initiate("a+c"), Err(OfferRefusal::Fault(JingleFault::Malformed(_)))));
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Elements: what is written reads back, what breaks a rule is named, what is unknown is ignored.
 
 use xtls_jingle::{
-    Action, Content, Creator, Description, DescriptionError, Jingle, MalformedKind, Reason, ReasonCondition, Security,
-    Senders, Transport,
+    Action, Content, Creator, Description, DescriptionError, Dialect, Jingle, MAX_SID, MalformedKind, Reason,
+    ReasonCondition, Security, Senders, Transport,
 };
 use xtls_stanza::{Condition, Element, Method};
 
-use super::{BOTH, JULIET, ROMEO, SID, element, ibb, jingle, parse, read, security, write};
+use super::{BOTH, JULIET, ROMEO, SID, element, ibb, jingle, parse, read, read_with, security, write};
 
 fn content(inner: &str) -> Content {
     jingle(Action::SessionAccept, inner).contents.remove(0)
@@ -85,7 +85,7 @@ fn a_sid_goes_with_an_alternative_session_only() {
     let mut busy = Reason::new(ReasonCondition::Busy);
     busy.alternative_sid = Some("b84tkkwlmb48kgfb".into());
     assert!(!write(&Jingle::terminate(SID, busy)).contains("b84tkkwlmb48kgfb"));
-    for bad in ["", "a b", "&lt;"] {
+    for bad in ["", "a b", "&#9;", &"x".repeat(MAX_SID + 1)] {
         let reason = format!("<reason><alternative-session><sid>{bad}</sid></alternative-session></reason>");
         let read = jingle(Action::SessionTerminate, &reason).reason.unwrap();
         assert_eq!(read, Reason::new(ReasonCondition::AlternativeSession), "{bad:?}");
@@ -158,10 +158,31 @@ fn what_breaks_a_rule_is_named_and_answered() {
 }
 
 #[test]
-fn p7_a_sid_that_is_no_nmtoken_is_not_acceptable() {
-    let malformed = read("<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='&lt;'/>").unwrap_err();
-    assert_eq!(malformed.stanza_error().condition, Condition::NotAcceptable);
-    assert_eq!((malformed.action, malformed.sid), (Some(Action::SessionInitiate), None));
+fn p7_a_sid_that_is_no_nmtoken_is_not_acceptable_unless_it_is_tolerated() {
+    let read = |sid: &str, dialect: &Dialect| {
+        let sid = sid.replace('&', "&amp;").replace('<', "&lt;");
+        let xml = format!("<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='{sid}'/>");
+        read_with(&xml, dialect).unwrap()
+    };
+    let refused = |sid: &str, dialect: &Dialect| {
+        let malformed = read(sid, dialect).unwrap_err();
+        assert_eq!(malformed.stanza_error().condition, Condition::NotAcceptable, "{sid}");
+        assert_eq!((malformed.action, malformed.sid), (Some(Action::SessionInitiate), None), "{sid}");
+    };
+    let longest = "+".repeat(MAX_SID);
+    for sid in ["a+b", "AIzo/6tFg==", "<&>", &longest] {
+        assert_eq!(read(sid, &Dialect::TOLERANT).unwrap().sid, sid);
+        // What is written in answer is the same again.
+        assert_eq!(parse(&write(&Jingle::terminate(sid, Reason::alternative_session(sid)))).sid, sid);
+        let reason = parse(&write(&Jingle::terminate(sid, Reason::alternative_session(sid)))).reason.unwrap();
+        assert_eq!(reason.alternative_sid.as_deref(), Some(sid));
+        for dialect in [Dialect::STRICT, Dialect::DRAFT_02] {
+            refused(sid, &dialect);
+        }
+    }
+    for sid in [" ", "a b", "a\u{A0}b", "a\u{7F}b", &"+".repeat(MAX_SID + 1)] {
+        refused(sid, &Dialect::TOLERANT);
+    }
 }
 
 #[test]

@@ -181,9 +181,8 @@ fn xep_0166_7_2_8_an_accept_has_description_and_transport_in_its_content() {
     let two = CONTENT.repeat(2);
     let other_name = CONTENT.replace("name='xmlstream'", "name='stub'");
     let no_name = CONTENT.replace("name='xmlstream'", "");
-    let of_responder = CONTENT.replace("creator='initiator'", "creator='responder'");
     let early = CONTENT.replace("creator=", "disposition='early-session' creator=");
-    for inner in ["", &no_description, &no_transport, &two, &other_name, &no_name, &of_responder, &early] {
+    for inner in ["", &no_description, &no_transport, &two, &other_name, &no_name, &early] {
         let fault = accept(inner).unwrap_err();
         assert!(matches!(fault, JingleFault::Malformed(_)), "{inner}: {fault}");
         assert_eq!(fault.stanza_error(JingleVersion::Jingle1).condition, Condition::BadRequest);

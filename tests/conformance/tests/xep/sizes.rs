@@ -1,9 +1,10 @@
 //! Block sizes and sids, good and bad, in the offer, in the answer and in `<open/>` (XEP-0047 § 2.1, XEP-0261 § 2.2).
 
-use xtls::{TrustPolicy, TunnelOptions};
+use xtls::{TrustPolicy, TunnelOptions, jingle::Profile};
 use xtls_stanza::{Condition, ErrorType, ns};
+use xtls_testkit::EntityOptions;
 
-use crate::common::{Said, Stage, kinds, payload, said, stage::texts};
+use crate::common::{JULIET, ROMEO, Said, Stage, kinds, payload, said, stage::texts};
 
 /// What no block size is.
 const BAD: [&str; 10] = ["0", "65536", "-1", "-4096", "+4096", "many", "4096.0", " 4096", "0x1000", ""];
@@ -140,20 +141,28 @@ fn xep_0047_2_1_block_sizes_in_an_open() {
     }
 }
 
+/// What is no NMTOKEN, as it is written in XML, and whether it can be tolerated.
+const NO_NMTOKEN: [(&str, bool); 6] =
+    [("", false), ("no token", false), ("a/b", true), ("a&amp;b", true), ("a+b=", true), ("\u{d7}", true)];
+
 /// XEP-0047 § 2.1: the sid MUST match NMTOKEN. XEP-0166 § 7.1 says SHOULD of its own, hence the other condition.
 #[test]
 fn xep_0047_2_1_a_sid_is_an_nmtoken() {
     let long = "x".repeat(257);
-    for bad in ["", "no token", "a/b", "a&amp;b", "\u{d7}", &long] {
+    for (bad, _) in NO_NMTOKEN.into_iter().chain([(&*long, false)]) {
         let mut stage = Stage::juliet();
         stage.ibb_sid = bad.to_owned();
         let (answer, others) = stage.ask(&stage.initiate_with(&stage.peer_security()));
         assert_eq!((said(&answer), others), (bad_request(), vec![]), "{bad}");
-        let mut stage = Stage::juliet();
-        stage.sid = bad.to_owned();
-        let (answer, others) = stage.ask(&stage.initiate_with(&stage.peer_security()));
-        let condition = if bad.is_empty() { Condition::BadRequest } else { Condition::NotAcceptable };
-        assert_eq!((said(&answer), others), ((condition, ErrorType::Modify, None), vec![]), "{bad}");
+        for profile in [Profile::Strict, Profile::Draft02] {
+            let mut options = EntityOptions::seeded(2);
+            options.config.profile = profile;
+            let mut stage = Stage::new(JULIET, ROMEO, options);
+            stage.sid = bad.to_owned();
+            let (answer, others) = stage.ask(&stage.initiate_with(&stage.peer_security()));
+            let condition = if bad.is_empty() { Condition::BadRequest } else { Condition::NotAcceptable };
+            assert_eq!((said(&answer), others), ((condition, ErrorType::Modify, None), vec![]), "{bad}");
+        }
     }
     for good in ["a.b:c_d-e", "\u{e9}", &long[1..]] {
         let mut stage = Stage::juliet();
@@ -161,5 +170,29 @@ fn xep_0047_2_1_a_sid_is_an_nmtoken() {
         stage.sid = good.to_owned();
         let offer = stage.initiate_with(&stage.peer_security());
         assert_eq!(stage.ask_fine(&offer), [], "{good}");
+    }
+}
+
+/// XEP-0166 § 7.1 only recommends NMTOKEN; what some clients send has `+`, `/` and `=`.
+#[test]
+fn xep_0166_7_1_a_sid_that_is_no_nmtoken_is_taken_where_it_is_tolerated_and_comes_back_as_it_was() {
+    let longest = "+".repeat(256);
+    let too_long = "+".repeat(257);
+    for (sid, tolerated) in NO_NMTOKEN.into_iter().chain([(&*longest, true), (&*too_long, false)]) {
+        let mut stage = Stage::juliet();
+        stage.sid = sid.to_owned();
+        if !tolerated {
+            let (answer, others) = stage.ask(&stage.initiate_with(&stage.peer_security()));
+            let condition = if sid.is_empty() { Condition::BadRequest } else { Condition::NotAcceptable };
+            assert_eq!((said(&answer), others), ((condition, ErrorType::Modify, None), vec![]), "{sid}");
+            continue;
+        }
+        let incoming = stage.offer();
+        let (_, accept) = stage.accept(incoming, TrustPolicy::Pinned);
+        assert_eq!(payload(&accept).attribute("sid"), Some(&*sid.replace("&amp;", "&")));
+        stage.choose_and_open();
+        stage.start_client(&stage.tls_config());
+        assert_eq!(stage.play(), []);
+        assert_eq!(kinds(&stage.events()), ["Secured"], "{sid}");
     }
 }
