@@ -183,7 +183,7 @@ impl Hooks for Client {
             return ask_for_tls(core);
         }
         core.open();
-        core.tell(LinkEvent::Features(features), 0);
+        core.tell(LinkEvent::Features(features));
     }
 
     fn agreed(&mut self, core: &mut Core, proceed: Option<TlsOffer>) {
@@ -202,13 +202,13 @@ impl Hooks for Client {
     }
 
     /// A nonza, unless it answers a question of the link's own.
-    fn nonza(&mut self, core: &mut Core, nonza: Element, weight: usize) {
+    fn nonza(&mut self, core: &mut Core, nonza: Element) {
         let is_answer = self.external && nonza.ns() == ns::SASL;
         self.external &= !is_answer;
         if !(is_answer && nonza.name() == "success") {
-            return core.tell(LinkEvent::Nonza(nonza), weight);
+            return core.tell(LinkEvent::Nonza(nonza));
         }
-        core.tell(LinkEvent::Authenticated, weight);
+        core.tell(LinkEvent::Authenticated);
         if restart(core).is_err() {
             core.fail(Fault::Internal("the stream cannot begin anew"));
         }

@@ -22,8 +22,8 @@ use crate::{
 /// Plaintext that waits for a judgement or for the stream until no more is taken.
 const MAX_EARLY: usize = 16 * 1024;
 
-/// What answers may take beyond the bound for what is sent by command.
-const ANSWERS: usize = 64 * 1024;
+/// What is owed to the peer, and waits to be sent, until nothing more is read.
+const MAX_OWED: usize = 64 * 1024;
 
 /// What all links share.
 pub(crate) struct Core {
@@ -41,6 +41,10 @@ pub(crate) struct Core {
     /// Plaintext that the stream has not taken.
     pub(crate) plain: Vec<u8>,
     pub(crate) out: Vec<u8>,
+    /// How much of `out` came of what the peer has sent: reading stops for that, so that a peer that takes no answers asks for
+    /// no more of them. It never stops for what the caller has written: two ends that wait for one another to read would wait
+    /// for ever.
+    owed: usize,
     pub(crate) events: Queue,
     /// The first bytes that came; none any more once a header has.
     pub(crate) first: Option<Vec<u8>>,
@@ -88,6 +92,7 @@ impl Core {
             channel: None,
             plain: Vec::new(),
             out: Vec::new(),
+            owed: 0,
             first: Some(Vec::new()),
             input_ended: None,
             heard_at: now,
@@ -124,12 +129,18 @@ impl Core {
     pub(crate) fn takes_bytes(&self) -> bool {
         let early = self.channel.as_ref().map_or(0, Channel::early).saturating_add(self.plain.len());
         let has_room = self.events.has_room() && early < MAX_EARLY;
-        !self.is_over() && has_room && self.out.len() < self.config.send_buffer.saturating_add(ANSWERS)
+        !self.is_over() && has_room && self.owed < MAX_OWED
     }
 
     /// Whether plaintext may go to the stream. After a client's header the features come first.
     pub(crate) fn takes_plaintext(&self) -> bool {
-        !self.plain.is_empty() && self.stage != Stage::Offering && self.events.has_room() && !self.is_over()
+        let has_room = self.events.has_room() && self.owed < MAX_OWED;
+        !self.plain.is_empty() && self.stage != Stage::Offering && has_room && !self.is_over()
+    }
+
+    /// What was added to `out` since it had so many bytes came of what the peer has sent.
+    pub(crate) fn owe_since(&mut self, before: usize) {
+        self.owed += self.out.len().saturating_sub(before);
     }
 
     /// Initiating: opens the stream in clear.
@@ -194,7 +205,7 @@ impl Core {
         if self.stage != Stage::Open {
             return Err(SendError::NoStream);
         }
-        if self.out.len() >= self.config.send_buffer {
+        if self.out.len().saturating_sub(self.owed) >= self.config.send_buffer {
             self.wants_room = true;
             return Err(SendError::Full);
         }
@@ -245,9 +256,10 @@ impl Core {
             return false;
         }
         out.append(&mut self.out);
+        self.owed = 0;
         self.sent_at = self.env.clock().now();
         if core::mem::take(&mut self.wants_room) && self.stage == Stage::Open {
-            self.tell(LinkEvent::Writable, 0);
+            self.tell(LinkEvent::Writable);
         }
         true
     }
@@ -304,7 +316,7 @@ impl Core {
     pub(crate) fn ask(&mut self, stage: Stage, question: LinkEvent) {
         self.enter(stage);
         self.wait_for(Timer::Question, self.config.timers.question);
-        self.tell(question, 0);
+        self.tell(question);
     }
 
     /// The embedder wants to end the link.
@@ -364,7 +376,7 @@ impl Core {
             channel.close_write(&mut self.out);
             channel.abandon();
         }
-        self.events.push(LinkEvent::Closed(LinkClosed { peer: self.peer.clone(), by, reason }), 0);
+        self.events.push(LinkEvent::Closed(LinkClosed { peer: self.peer.clone(), by, reason }));
     }
 
     /// Goes on to a stage, unless the link has ended on the way.
@@ -374,10 +386,10 @@ impl Core {
         }
     }
 
-    /// Tells the embedder, unless it was told the end. So many bytes led to it.
-    pub(crate) fn tell(&mut self, event: LinkEvent, bytes: usize) {
+    /// Tells the embedder, unless it was told the end.
+    pub(crate) fn tell(&mut self, event: LinkEvent) {
         if !self.is_over() {
-            self.events.push(event, bytes);
+            self.events.push(event);
         }
     }
 
@@ -394,5 +406,37 @@ pub(crate) fn slip(slip: StreamSendError) -> SendError {
         StreamSendError::TooLarge => SendError::TooLarge,
         StreamSendError::Reserved => SendError::Reserved,
         StreamSendError::NotOpen | StreamSendError::TlsRequired | _ => SendError::NoStream,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use xtls_channel::{Local, MemoryTrustStore};
+    use xtls_tls::{Identity, KeyAlgorithm, UnixTime};
+
+    use super::*;
+
+    /// What the peer is owed stops the reading at its bound, what the caller has sent never does.
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "an arbitrary starting point")]
+    fn reading_stops_for_what_is_owed_at_the_limit_and_for_nothing_else_that_waits_to_be_sent() {
+        let jid: Jid = "romeo@forza".parse().unwrap();
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(1_767_225_600));
+        let identity = Identity::generate(&jid.to_bare(), KeyAlgorithm::Ed25519, time).unwrap();
+        let setup = LinkSetup::new(Local::new(jid, identity), Box::new(MemoryTrustStore::default()), [1; 32], time);
+        let mut core = Core::new(setup, Side::Initiator, None, Instant::now(), |_| {}).unwrap();
+        core.out = vec![0; 10 * core.config.send_buffer];
+        assert!(core.takes_bytes());
+        let before = core.out.len();
+        core.out.extend([0; MAX_OWED - 1]);
+        core.owe_since(before);
+        assert!(core.takes_bytes());
+        let before = core.out.len();
+        core.out.push(0);
+        core.owe_since(before);
+        assert!(!core.takes_bytes());
+        assert!(core.transmit(&mut Vec::new()));
+        assert!(core.takes_bytes());
     }
 }

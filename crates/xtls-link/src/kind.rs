@@ -28,8 +28,8 @@ pub(crate) trait Hooks {
     fn accepted(&mut self, core: &mut Core);
 
     /// A first-level child that is no stanza.
-    fn nonza(&mut self, core: &mut Core, nonza: Element, weight: usize) {
-        core.tell(LinkEvent::Nonza(nonza), weight);
+    fn nonza(&mut self, core: &mut Core, nonza: Element) {
+        core.tell(LinkEvent::Nonza(nonza));
     }
 
     /// Whether the other end's user may be judging our certificate while the handshake runs.

@@ -27,9 +27,10 @@ const CHUNK: usize = 4096;
 /// (The exceptions are [`ServerTls::Opportunistic`](crate::ServerTls::Opportunistic) and
 /// [`ServerTls::Never`](crate::ServerTls::Never), and what a client negotiates inside TLS.)
 ///
-/// Bounds: while 32 events wait, or elements of [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes), or 16 KiB that
-/// are not read yet, or [`LinkConfig::send_buffer`](crate::LinkConfig::send_buffer) and 64 KiB more to send, no more bytes
-/// are taken ([`Link::handle_bytes`]). Handshakes are bounded by [`xtls_tls::MAX_HANDSHAKE`].
+/// Bounds: while 32 events wait, or elements that hold [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes) in memory,
+/// or 16 KiB that are not read yet, or 64 KiB of answers to send, no more bytes are taken ([`Link::handle_bytes`]). What you
+/// have sent and the connection has not taken stops nothing but you
+/// ([`LinkConfig::send_buffer`](crate::LinkConfig::send_buffer)). Handshakes are bounded by [`xtls_tls::MAX_HANDSHAKE`].
 pub struct Link<K: Kind> {
     pub(crate) core: Core,
     pub(crate) kind: K,
@@ -185,22 +186,27 @@ impl<K: Kind> Link<K> {
 
     /// Does what follows from a call, until nothing more does.
     fn settle(&mut self) {
+        let before = self.core.out.len();
         self.drain();
         if self.core.input_ended.is_some() && self.core.plain.is_empty() {
             self.see_end();
         }
+        self.core.owe_since(before);
         debug_assert!(self.core.has_end_in_sight(), "a link in {:?} that may last for ever", self.core.stage);
     }
 
     /// Hands on what came, as far as there is room for what the stream makes of it.
     fn drain(&mut self) {
-        while self.hear(0) || self.hand_on() {}
+        while self.hear() || self.hand_on() {}
     }
 
     /// Takes bytes from the connection, a piece at a time where they are TLS's. How many.
     fn take(&mut self, bytes: &[u8]) -> usize {
         self.core.heard_at = self.core.env.clock().now();
-        if self.core.in_tls() { self.tls_bytes(bytes) } else { self.clear_bytes(bytes) }
+        let before = self.core.out.len();
+        let used = if self.core.in_tls() { self.tls_bytes(bytes) } else { self.clear_bytes(bytes) };
+        self.core.owe_since(before);
+        used
     }
 
     /// Takes bytes in clear.
@@ -212,7 +218,7 @@ impl<K: Kind> Link<K> {
         }
         loop {
             let used = self.core.feed(bytes);
-            let heard = self.hear(used);
+            let heard = self.hear();
             // Otherwise events were in the way, and are gone now.
             if used > 0 || !heard || self.core.is_over() || self.core.in_tls() {
                 return used;
@@ -247,10 +253,10 @@ impl<K: Kind> Link<K> {
         if progress.secured
             && let Some(security) = core.channel.as_ref().and_then(Channel::security).cloned()
         {
-            core.tell(LinkEvent::Secured { security: Box::new(security) }, 0);
+            core.tell(LinkEvent::Secured { security: Box::new(security) });
         }
         if let Some(error) = progress.unsaved {
-            core.tell(LinkEvent::StoreFailed { error }, 0);
+            core.tell(LinkEvent::StoreFailed { error });
         }
         if let Some(fault) = progress.fault {
             // What came before it is sound.
@@ -271,7 +277,7 @@ impl<K: Kind> Link<K> {
         if !self.core.is_over() {
             self.core.plain = plain;
         }
-        self.hear(used) || used > 0
+        self.hear() || used > 0
     }
 
     /// Nothing more will come in, and the stream has all that came.
@@ -282,34 +288,29 @@ impl<K: Kind> Link<K> {
         let mut answer = Vec::new();
         self.core.stream.handle_end(&mut self.core.ids, &mut answer);
         self.core.emit(&answer);
-        self.hear(0);
+        self.hear();
         // Nothing else can come, whatever the stream made of it.
         self.core.stream_failed(xtls_stream::DirectFault::EarlyEnd);
     }
 
-    /// Turns what the stream tells into events and next steps. So many bytes led to it: they weigh on the last event. Whether
-    /// there was anything.
-    fn hear(&mut self, bytes: usize) -> bool {
-        let mut events: Vec<DirectEvent> = Vec::new();
+    /// Turns what the stream tells into events and next steps. Whether there was anything.
+    fn hear(&mut self) -> bool {
+        let mut any = false;
         while let Some(event) = self.core.stream.poll_event() {
-            events.push(event);
-        }
-        let count = events.len();
-        for (at, event) in events.into_iter().enumerate() {
+            any = true;
             if self.core.is_over() {
-                break;
+                continue;
             }
             if self.kind.is_hasty(&self.core) {
                 self.core.fail(Fault::NotAuthenticated);
-                break;
+            } else {
+                self.heard(event);
             }
-            let weight = if at + 1 == count { bytes } else { 0 };
-            self.heard(event, weight);
         }
-        count > 0
+        any
     }
 
-    fn heard(&mut self, event: DirectEvent, weight: usize) {
+    fn heard(&mut self, event: DirectEvent) {
         let Self { core, kind } = self;
         // A stream that has failed since goes nowhere.
         let goes_on = core.stream.stage() != DirectStage::Failed;
@@ -327,10 +328,10 @@ impl<K: Kind> Link<K> {
             DirectEvent::StartTls { offer } => kind.agreed(core, offer),
             // RFC 6120 § 4.9.3.12.
             DirectEvent::Stanza(_) if !kind.may_talk(core) => core.fail(Fault::NotAuthenticated),
-            DirectEvent::Stanza(stanza) => core.tell(LinkEvent::Stanza { stanza }, weight),
-            DirectEvent::Nonza(nonza) => kind.nonza(core, nonza, weight),
-            DirectEvent::Impersonation { claimed } => core.tell(LinkEvent::Impersonation { from: claimed }, weight),
-            DirectEvent::Misaddressed { claimed } => core.tell(LinkEvent::Misaddressed { to: claimed }, weight),
+            DirectEvent::Stanza(stanza) => core.tell(LinkEvent::Stanza { stanza }),
+            DirectEvent::Nonza(nonza) => kind.nonza(core, nonza),
+            DirectEvent::Impersonation { claimed } => core.tell(LinkEvent::Impersonation { from: claimed }),
+            DirectEvent::Misaddressed { claimed } => core.tell(LinkEvent::Misaddressed { to: claimed }),
             DirectEvent::Closed => {
                 let by = if core.stage == Stage::Closing { EndedBy::Local } else { EndedBy::Remote };
                 core.end(by, CloseReason::Done);

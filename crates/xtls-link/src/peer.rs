@@ -296,5 +296,5 @@ fn offer_tls(core: &mut Core, features: &Features) {
 
 fn opened(core: &mut Core) {
     core.open();
-    core.tell(LinkEvent::StreamOpened, 0);
+    core.tell(LinkEvent::StreamOpened);
 }

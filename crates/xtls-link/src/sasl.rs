@@ -33,9 +33,9 @@ impl External {
     }
 
     /// A nonza of the client's; what is not about EXTERNAL is the caller's.
-    pub(crate) fn hear(&mut self, core: &mut Core, nonza: Element, weight: usize) {
+    pub(crate) fn hear(&mut self, core: &mut Core, nonza: Element) {
         if nonza.ns() != ns::SASL {
-            return core.tell(LinkEvent::Nonza(nonza), weight);
+            return core.tell(LinkEvent::Nonza(nonza));
         }
         if core.is_secured() {
             // RFC 6120 § 6.4.6: after success there is nothing left to negotiate.
@@ -59,7 +59,7 @@ impl External {
             "response" if was_challenged => authenticate(core, &nonza.text()),
             // RFC 6120 § 6.5.1.
             "abort" if was_challenged => answer(core, "failure", Some("aborted")),
-            _ => core.tell(LinkEvent::Nonza(nonza), weight),
+            _ => core.tell(LinkEvent::Nonza(nonza)),
         }
     }
 }

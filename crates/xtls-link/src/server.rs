@@ -185,12 +185,12 @@ impl Hooks for Server {
             && let Some(tls) = channel.parameters()
         {
             let certificate = channel.peer_certificate().cloned().map(Box::new);
-            core.tell(LinkEvent::Encrypted { tls, certificate }, 0);
+            core.tell(LinkEvent::Encrypted { tls, certificate });
         }
     }
 
-    fn nonza(&mut self, core: &mut Core, nonza: Element, weight: usize) {
-        self.external.hear(core, nonza, weight);
+    fn nonza(&mut self, core: &mut Core, nonza: Element) {
+        self.external.hear(core, nonza);
     }
 
     fn may_be_judged(&self) -> bool {
@@ -229,7 +229,7 @@ pub(crate) fn client_is(core: &mut Core, client: BareJid, by: Authentication) {
     let Some(channel) = &mut core.channel else { return };
     channel.identify(by, &core.env);
     if let Some(security) = channel.security().cloned() {
-        core.tell(LinkEvent::Secured { security: Box::new(security) }, 0);
-        core.tell(LinkEvent::ClientAuthenticated { client }, 0);
+        core.tell(LinkEvent::Secured { security: Box::new(security) });
+        core.tell(LinkEvent::ClientAuthenticated { client });
     }
 }

@@ -56,6 +56,18 @@ pub enum StreamItem {
     Close,
 }
 
+impl StreamItem {
+    /// How many bytes it holds in memory: see [`Element::held_bytes`].
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match self {
+            Self::Header(header) => header.element.held_bytes(),
+            Self::Stanza(stanza) => stanza.held_bytes(),
+            Self::Close => 0,
+        }
+    }
+}
+
 /// The start tag of a stream (RFC 6120 § 4.7). Nothing of it was checked but its form.
 #[derive(Debug, Clone)]
 pub struct StreamHeader {

@@ -75,10 +75,9 @@ use crate::{StreamError, address::End, queue::Queue, write};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Bounds: once [`DirectStream::MAX_EVENTS`] events wait, or elements of
-/// [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes), no more is read until they have been polled; the last
-/// element read may add two events and as many bytes again. Of an element that is incomplete at most `stanza_bytes` are
-/// kept.
+/// Bounds: once [`DirectStream::MAX_EVENTS`] events wait, or elements that hold
+/// [`Limits::stanza_bytes`](xtls_stanza::Limits::stanza_bytes) in memory, no more is read until they have been polled; the
+/// last element read may add two events. Of an element that is incomplete what was read of at most `stanza_bytes` is kept.
 #[derive(Debug)]
 pub struct DirectStream {
     initiating: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// Events, each with the bytes that it took on the wire.
+/// Events, each with the bytes that it holds in memory.
 #[derive(Debug)]
 pub(crate) struct Queue<E> {
     events: VecDeque<(E, usize)>,

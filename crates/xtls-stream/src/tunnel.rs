@@ -58,8 +58,8 @@ pub enum StreamRole {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Bounds: at most [`TunnelStream::MAX_EVENTS`] events wait, and stanzas of less than twice [`Limits::stanza_bytes`];
-/// then no more is read until they have been polled. Of a stanza that is incomplete at most `stanza_bytes` are kept.
+/// Bounds: once [`TunnelStream::MAX_EVENTS`] events wait, or stanzas that hold [`Limits::stanza_bytes`] in memory, no more is
+/// read until they have been polled. Of a stanza that is incomplete what was read of at most `stanza_bytes` is kept.
 #[derive(Debug)]
 pub struct TunnelStream {
     role: StreamRole,
@@ -152,19 +152,29 @@ impl TunnelStream {
     /// polling. After a failure all are used up and have no effect.
     #[must_use = "bytes that were not used must be passed again"]
     pub fn handle_bytes(&mut self, bytes: &[u8], ids: &mut Ids, out: &mut Vec<u8>) -> usize {
-        let mut input = bytes;
-        while !self.failed && self.events.has_room() {
-            let before = self.reader.buffered() + input.len();
-            match self.reader.read(&mut input) {
-                Ok(Some(item)) => {
-                    let size = before - input.len();
-                    if let Err(fault) = self.item(item, size, ids, out) {
-                        self.fail(fault, ids, out);
-                    }
-                }
-                Ok(None) => break,
-                Err(fault) => self.fail(StreamFault::Xml(fault.kind), ids, out),
+        let mut rest = bytes;
+        loop {
+            let used = self.handle_next(rest, ids, out);
+            rest = rest.get(used..).unwrap_or_default();
+            if used == 0 || rest.is_empty() {
+                return bytes.len() - rest.len();
             }
+        }
+    }
+
+    /// The same up to the end of the next header, stanza or end, so that the caller can stop when too much waits to be sent.
+    #[must_use = "bytes that were not used must be passed again"]
+    pub fn handle_next(&mut self, bytes: &[u8], ids: &mut Ids, out: &mut Vec<u8>) -> usize {
+        let mut input = bytes;
+        let mut read = if self.failed || !self.events.has_room() { Ok(None) } else { self.reader.read(&mut input) };
+        while let Some(item) = read.transpose() {
+            let done = item.map_err(|fault| StreamFault::Xml(fault.kind)).and_then(|item| self.item(item, ids, out));
+            if let Err(fault) = done {
+                self.fail(fault, ids, out);
+                return bytes.len();
+            }
+            // A header that is an empty element is followed by its end, which takes no bytes.
+            read = self.reader.read(&mut &[][..]);
         }
         if self.failed { bytes.len() } else { bytes.len() - input.len() }
     }
@@ -234,10 +244,10 @@ impl TunnelStream {
         self.events.pop()
     }
 
-    fn item(&mut self, item: StreamItem, size: usize, ids: &mut Ids, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+    fn item(&mut self, item: StreamItem, ids: &mut Ids, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         match item {
-            StreamItem::Header(header) => self.header(&header, size, ids, out),
-            StreamItem::Stanza(stanza) => self.child(stanza, size),
+            StreamItem::Header(header) => self.header(&header, ids, out),
+            StreamItem::Stanza(stanza) => self.child(stanza),
             StreamItem::Close => {
                 self.peer_closed(out);
                 Ok(())
@@ -247,13 +257,7 @@ impl TunnelStream {
         }
     }
 
-    fn header(
-        &mut self,
-        header: &StreamHeader,
-        size: usize,
-        ids: &mut Ids,
-        out: &mut Vec<u8>,
-    ) -> Result<(), StreamFault> {
+    fn header(&mut self, header: &StreamHeader, ids: &mut Ids, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         self.check_header(header)?;
         self.incoming = true;
         if self.outgoing == Outgoing::Idle {
@@ -261,7 +265,7 @@ impl TunnelStream {
             write::no_features(out);
         }
         if self.outgoing == Outgoing::Open {
-            self.events.push(StreamEvent::Opened, size);
+            self.events.push(StreamEvent::Opened, 0);
         }
         Ok(())
     }
@@ -296,7 +300,7 @@ impl TunnelStream {
     }
 
     /// A first-level child of the stream.
-    fn child(&mut self, mut stanza: Element, size: usize) -> Result<(), StreamFault> {
+    fn child(&mut self, mut stanza: Element) -> Result<(), StreamFault> {
         if let Some(error) = StreamError::parse(stanza.root()) {
             return Err(reported(error));
         }
@@ -308,14 +312,17 @@ impl TunnelStream {
         if !is_stanza(&stanza) {
             return Err(unsupported(&stanza));
         }
-        let event = if let Err(claimed) = stamp(&mut stanza, "from", &self.peer) {
-            StreamEvent::Impersonation { claimed }
+        let (event, held) = if let Err(claimed) = stamp(&mut stanza, "from", &self.peer) {
+            let held = claimed.len();
+            (StreamEvent::Impersonation { claimed }, held)
         } else if let Err(claimed) = stamp(&mut stanza, "to", &self.local) {
-            StreamEvent::Misaddressed { claimed }
+            let held = claimed.len();
+            (StreamEvent::Misaddressed { claimed }, held)
         } else {
-            StreamEvent::Stanza(stanza)
+            let held = stanza.held_bytes();
+            (StreamEvent::Stanza(stanza), held)
         };
-        self.events.push(event, size);
+        self.events.push(event, held);
         Ok(())
     }
 

@@ -55,6 +55,9 @@ pub struct LinkPair {
     ends: [End; 2],
     /// How many bytes are handed over at a time; all there are if it is 0.
     pub cut: usize,
+    /// How many bytes the connection holds in each direction, as a socket does; any number if it is 0. An end is polled for
+    /// more once the connection has taken what it was polled for before.
+    pub pipe: usize,
     /// What has come out after whoever is in the middle.
     on_wire: [Vec<u8>; 2],
     middle: [Option<Middle>; 2],
@@ -159,6 +162,8 @@ struct End {
     ignores_events: bool,
     /// What the other end has sent and this one has not taken.
     incoming: Vec<u8>,
+    /// What this end was polled for and the connection has not taken.
+    outgoing: Vec<u8>,
     sent: Vec<u8>,
 }
 
@@ -180,6 +185,7 @@ impl End {
             events: Vec::new(),
             ignores_events: false,
             incoming: Vec::new(),
+            outgoing: Vec::new(),
             sent: Vec::new(),
         }
     }
@@ -215,6 +221,7 @@ impl LinkPair {
             now: Instant::now(),
             ends: [End::new("romeo@forza", seed), End::new("juliet@pronto", seed.wrapping_add(1))],
             cut: 0,
+            pipe: 0,
             on_wire: [Vec::new(), Vec::new()],
             middle: [None, None],
         }
@@ -386,6 +393,7 @@ impl LinkPair {
         for end in &mut self.ends {
             end.events.clear();
             end.incoming.clear();
+            end.outgoing.clear();
             end.sent.clear();
         }
         self.on_wire = [Vec::new(), Vec::new()];
@@ -556,12 +564,14 @@ impl LinkPair {
     /// Takes everything out of an end; whether there was anything.
     fn take_out(&mut self, side: Side) -> bool {
         let index = at(side);
-        let End { link: Some(link), random, events, accepts, ignores_events, sent, .. } = &mut self.ends[index] else {
+        let End { link: Some(link), random, events, accepts, ignores_events, outgoing, sent, .. } =
+            &mut self.ends[index]
+        else {
             return false;
         };
         let now = self.now;
         let mut bytes = Vec::new();
-        let mut moved = random.enter(|| link.poll_transmit(now, &mut bytes));
+        let mut moved = outgoing.is_empty() && random.enter(|| link.poll_transmit(now, &mut bytes));
         assert_eq!(moved, !bytes.is_empty(), "poll_transmit tells whether there was anything");
         while !*ignores_events && let Some(event) = random.enter(|| link.poll_event()) {
             moved = true;
@@ -581,8 +591,19 @@ impl LinkPair {
             middle(&mut bytes);
         }
         self.on_wire[index].extend_from_slice(&bytes);
-        self.ends[1 - index].incoming.append(&mut bytes);
-        moved
+        self.ends[index].outgoing.append(&mut bytes);
+        self.carry(index) | moved
+    }
+
+    /// Lets the connection take what it has room for; whether it took any.
+    fn carry(&mut self, index: usize) -> bool {
+        let mut outgoing = std::mem::take(&mut self.ends[index].outgoing);
+        let incoming = &mut self.ends[1 - index].incoming;
+        let room = if self.pipe == 0 { usize::MAX } else { self.pipe.saturating_sub(incoming.len()) };
+        let taken = outgoing.len().min(room);
+        incoming.extend(outgoing.drain(..taken));
+        self.ends[index].outgoing = outgoing;
+        taken > 0
     }
 
     /// Hands an end what has come; whether it took any of it.

@@ -21,6 +21,8 @@ impl Element {
         if self.text.len().saturating_add(name.len()).saturating_add(value.len()) > MAX_BYTES {
             return Err(BuildError::TooLarge);
         }
+        // What is kept of a peer's stanza would be twice as much otherwise.
+        self.text.reserve_exact(name.len() + value.len());
         let value = self.push_str(value);
         match self.find_attribute(name) {
             Some(at) => {

@@ -207,9 +207,9 @@ impl Table {
 
     /// The element, all of which has been seen.
     pub(super) fn finish(mut self) -> Element {
-        // What is kept of a peer's is to be about what it sent.
-        if self.text.capacity() > self.text.len() + self.text.len() / 4 + 64 {
-            self.text.shrink_to_fit();
+        // What is kept of a peer's is to be about what it sent, and the addresses that it is stamped with.
+        if self.text.capacity() > self.text.len() + self.text.len() / 4 + STAMPS {
+            self.text.shrink_to(self.text.len() + STAMPS);
         }
         Element { text: self.text, nodes: self.nodes }
     }
@@ -330,5 +330,8 @@ fn split_name(name: &str) -> Result<(&str, &str), ParseErrorKind> {
         Err(ParseErrorKind::NotWellFormed("a name that XML does not allow"))
     }
 }
+
+/// Bytes of the addresses that most stanzas are stamped with.
+const STAMPS: usize = 128;
 
 const TWICE: ParseErrorKind = ParseErrorKind::NotWellFormed("an attribute given twice");

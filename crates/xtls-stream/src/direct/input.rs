@@ -42,10 +42,9 @@ impl DirectStream {
             if !self.events.has_room() {
                 break;
             }
-            let before = self.reader.buffered() + input.len();
             match self.reader.read(&mut input) {
                 Ok(Some(item)) => {
-                    let size = before - input.len();
+                    let size = item.held_bytes();
                     if let Err(fault) = self.item(item, size, ids, out) {
                         self.break_down(fault, ids, out);
                     }
@@ -183,7 +182,7 @@ impl DirectStream {
             ns::TLS => self.tls_child(&child, size),
             ns::RFC_2595 if self.legacy => self.tls_child(&child, size),
             ns::CLIENT | ns::SERVER | "" if !is_stanza(&child) => Err(unsupported(&child).into()),
-            ns::CLIENT => self.stanza(child, size),
+            ns::CLIENT => self.stanza(child),
             _ => {
                 self.check_content()?;
                 self.events.push(DirectEvent::Nonza(child), size);
@@ -212,22 +211,21 @@ impl DirectStream {
         Ok(())
     }
 
-    fn stanza(&mut self, mut stanza: Element, size: usize) -> Result<(), DirectFault> {
+    fn stanza(&mut self, mut stanza: Element) -> Result<(), DirectFault> {
         self.check_content()?;
-        let event = match (self.options.addressing, &self.local, &self.peer) {
+        let claim = match (self.options.addressing, &self.local, &self.peer) {
             (Addressing::Peers, Some(local), Some(peer)) => {
-                if let Err(claimed) = stamp(&mut stanza, "from", peer) {
-                    DirectEvent::Impersonation { claimed }
-                } else if let Err(claimed) = stamp(&mut stanza, "to", local) {
-                    DirectEvent::Misaddressed { claimed }
-                } else {
-                    DirectEvent::Stanza(stanza)
-                }
+                let from = stamp(&mut stanza, "from", peer).map_err(|claimed| DirectEvent::Impersonation { claimed });
+                from.and_then(|()| {
+                    stamp(&mut stanza, "to", local).map_err(|claimed| DirectEvent::Misaddressed { claimed })
+                })
             }
             // A header that leaves an end unknown is refused.
             (Addressing::Peers, _, _) => return Err(DirectFault::Addressing),
-            (Addressing::Server, _, _) => DirectEvent::Stanza(stanza),
+            (Addressing::Server, _, _) => Ok(()),
         };
+        let size = stanza.held_bytes();
+        let event = claim.err().unwrap_or(DirectEvent::Stanza(stanza));
         self.events.push(event, size);
         Ok(())
     }

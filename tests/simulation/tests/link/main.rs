@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 mod common;
+mod full;
 mod lock;
 mod middle;
 mod peers;
