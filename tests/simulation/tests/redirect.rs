@@ -3,9 +3,12 @@
 
 mod common;
 
-use common::{JULIET, ROMEO, bodies, close, closed, element, errors, message, password::action, sent, xml};
-use xtls::{EndedBy, Event, TrustPolicy, error::SendError};
-use xtls_stanza::{Element, ns};
+use common::{JULIET, ROMEO, bodies, close, closed, element, errors, message, password::action, raw, sent, xml};
+use xtls::{
+    CloseReason, EndedBy, Event, Fault, TrustPolicy,
+    error::{InitiateError, SendError},
+};
+use xtls_stanza::{Condition, Element, ns};
 use xtls_testkit::{EntityId, EntityOptions, Fate, World};
 
 const CHAMBER: &str = "juliet@capulet.lit/chamber";
@@ -17,11 +20,25 @@ fn addressed(to: &str) -> Element {
 
 /// Romeo offers to the balcony, and is sent to the chamber, where Juliet is too.
 fn redirected() -> (World, [EntityId; 3], xtls::TunnelId) {
+    let (mut world, ids, tunnel) = redirected_after(0);
+    let events = world.take_events(ids[0]);
+    let [Event::Redirected { id, peer }] = &*events else { panic!("{events:?}") };
+    assert_eq!((*id, peer.as_str()), (tunnel, CHAMBER));
+    (world, ids, tunnel)
+}
+
+/// The same after so many offers of raw bytes to the chamber itself.
+fn redirected_after(offers: usize) -> (World, [EntityId; 3], xtls::TunnelId) {
     let (mut world, romeo, balcony) = World::pair(1);
     let mut options = EntityOptions::seeded(3);
     options.identity = Some(world.identity(balcony).clone());
     let chamber = world.add(CHAMBER, options);
     world.trust(chamber, romeo);
+    let peer = world.jid(chamber).clone();
+    for _ in 0..offers {
+        world.with(romeo, |engine, now| engine.initiate(now, peer.clone(), raw(TrustPolicy::Pinned))).unwrap();
+    }
+    world.run();
     let meddler = |sent: &xtls_testkit::Passed| {
         let is_lost = sent.to == JULIET && action(&sent.stanza, "session-initiate");
         if is_lost { Fate::Replace(Vec::new()) } else { Fate::Pass }
@@ -41,10 +58,29 @@ fn redirected() -> (World, [EntityId; 3], xtls::TunnelId) {
         ),
     );
     world.run();
-    let events = world.take_events(romeo);
-    let [Event::Redirected { id, peer }] = &*events else { panic!("{events:?}") };
-    assert_eq!((*id, peer.as_str()), (tunnel, CHAMBER));
     (world, [romeo, balcony, chamber], tunnel)
+}
+
+/// `Config::tunnels_per_peer` is 4.
+#[test]
+fn a_redirected_tunnel_counts_among_those_of_the_resource_it_goes_to() {
+    for (others, followed) in [(3, true), (4, false)] {
+        let (mut world, [romeo, ..], tunnel) = redirected_after(others);
+        let events = world.take_events(romeo);
+        assert_eq!(events.iter().any(|event| matches!(event, Event::Redirected { .. })), followed, "{events:?}");
+        let peer = CHAMBER.parse().unwrap();
+        let more = world.with(romeo, |engine, now| engine.initiate(now, peer, raw(TrustPolicy::Pinned)));
+        assert_eq!(more, Err(InitiateError::TooManyWithPeer), "{others}");
+        if !followed {
+            let Some(Event::Closed(closed)) = events.last() else { panic!("{events:?}") };
+            let CloseReason::Fault(fault) = &closed.reason else { panic!("{closed:?}") };
+            assert_eq!(closed.id, tunnel);
+            assert!(
+                matches!(&**fault, Fault::Refused { error, .. } if error.condition == Condition::Redirect),
+                "{fault}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -136,10 +136,22 @@ impl Engine {
                 tunnel.handle_answer(iq.id, iq.payload, error.as_ref(), shared)
             });
             if taken == Some(true) {
+                if error.is_some() {
+                    self.follow_redirect(number);
+                }
                 return Disposition::Consumed;
             }
         }
         if self.answers.take_expected(iq.id, from) { Disposition::Consumed } else { Disposition::NotOurs }
+    }
+
+    /// A redirected tunnel counts among those of the resource that it goes to, like any other.
+    fn follow_redirect(&mut self, number: u64) {
+        let index = self.tunnels.index();
+        let target = self.tunnels.get(number).and_then(TunnelCore::redirected_to);
+        let Some(others) = target.map(|target| index.count_with_peer(target.as_str())) else { return };
+        let has_room = others < self.shared.config.tunnels_per_peer;
+        self.with_tunnel(number, |tunnel, shared| tunnel.follow_redirect(has_room, shared));
     }
 
     fn handle_ibb(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {

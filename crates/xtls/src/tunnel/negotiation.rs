@@ -28,6 +28,8 @@ pub(super) struct Negotiation {
     pub(super) session: Option<Session>,
     /// The offer goes to another resource than was asked for.
     pub(super) redirected: bool,
+    /// It is to be redirected, once.
+    pub(super) elsewhere: Option<Box<super::redirect::Elsewhere>>,
     /// Ids of requests that nobody waits for any more and that may still be answered.
     late: Vec<Id>,
 }

@@ -13,20 +13,49 @@ use xtls_channel::Fault;
 use super::TunnelCore;
 use crate::{event::Event, shared::Shared};
 
+/// Where an offer is to be made instead, until the engine has looked whether there is room for one more tunnel with that
+/// resource.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    target: FullJid,
+    /// What the offer was answered with.
+    error: StanzaError,
+}
+
 impl TunnelCore {
     /// The offer was answered with a redirect (XEP-0166 § 6.3.2). It is followed once, and to another resource of the same
     /// account: whom to talk to is the user's decision, and trust belongs to the bare JID (§ 13.5).
-    pub(super) fn redirect(&mut self, answer: Option<ElementRef<'_>>, error: &StanzaError, shared: &mut Shared) {
+    pub(super) fn redirect(&mut self, answer: Option<ElementRef<'_>>, error: &StanzaError, shared: &Shared) {
         let from = Jid::from(self.peer.clone());
-        let refused = Fault::Refused { action: Action::SessionInitiate, error: error.clone() };
-        let Some(Redirect { target, .. }) = answer.and_then(Redirect::parse) else { return self.fail(refused, shared) };
+        let refused = || Fault::Refused { action: Action::SessionInitiate, error: error.clone() };
+        let Some(Redirect { target, .. }) = answer.and_then(Redirect::parse) else {
+            return self.fail(refused(), shared);
+        };
         if target.to_bare() != from.to_bare() {
             return self.fail(Fault::Redirected { to: target }, shared);
         }
         let may_follow = !self.negotiation.redirected && redirect_allowed(&from, &target);
         match FullJid::try_from(target) {
-            Ok(target) if may_follow && target != shared.jid => self.follow(target, shared),
-            Ok(_) | Err(_) => self.fail(refused, shared),
+            Ok(target) if may_follow && target != shared.jid => {
+                self.negotiation.elsewhere = Some(Box::new(Elsewhere { target, error: error.clone() }));
+            }
+            Ok(_) | Err(_) => self.fail(refused(), shared),
+        }
+    }
+
+    /// The resource that the offer is to be made to instead.
+    pub(crate) fn redirected_to(&self) -> Option<&FullJid> {
+        self.negotiation.elsewhere.as_ref().map(|elsewhere| &elsewhere.target)
+    }
+
+    /// Follows the redirect, if there is room for one more tunnel with that resource.
+    pub(crate) fn follow_redirect(&mut self, has_room: bool, shared: &mut Shared) {
+        let Some(elsewhere) = self.negotiation.elsewhere.take() else { return };
+        let Elsewhere { target, error } = *elsewhere;
+        if has_room {
+            self.follow(target, shared);
+        } else {
+            self.fail(Fault::Refused { action: Action::SessionInitiate, error }, shared);
         }
     }
 
