@@ -26,11 +26,11 @@ pub struct Config {
     pub block_size: u16,
     /// How many blocks may be on their way at once.
     pub window: Window,
-    /// Received plaintext bytes that wait for the application, per tunnel, before acknowledgements are withheld. At
-    /// least 1. Default 65 536.
+    /// Received plaintext bytes that wait for the application, per tunnel, before acknowledgements are withheld; in an XML
+    /// stream also what the events that wait hold in memory, before nothing more of it is read. At least 1. Default 65 536.
     pub receive_buffer: usize,
-    /// Bytes of TLS records that wait to be sent, per tunnel, before `write` takes no more; at least 1024. Default
-    /// 262 144.
+    /// Bytes of TLS records that wait to be sent, per tunnel, before `write` takes no more; at least 1024. Answers to the peer
+    /// are not counted; they have 64 KiB of their own. Default 262 144.
     pub send_buffer: usize,
     /// Bounds on how peers may authenticate.
     pub security: SecurityLimits,

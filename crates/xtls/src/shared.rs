@@ -38,9 +38,9 @@ pub(crate) struct Ahead {
     pub(crate) protocol: Instant,
 }
 
-/// Events in order. Those that a peer can cause again and again, which are the ones of the XML stream, weigh the bytes
-/// that led to them, and each tunnel bounds the weight of its own by withholding acknowledgements. Of the others, a tunnel
-/// has no more than one of a kind waiting.
+/// Events in order. Those that a peer can cause again and again, which are the ones of the XML stream, weigh what they hold in
+/// memory, and each tunnel bounds the weight of its own by not reading on. Of the others, a tunnel has no more than one of a
+/// kind waiting.
 #[derive(Default)]
 pub(crate) struct Events {
     /// By the order in which they happened.
@@ -54,8 +54,15 @@ pub(crate) struct Events {
 #[derive(Clone, Copy)]
 pub(crate) struct Weight {
     pub(crate) tunnel: TunnelId,
-    /// Plaintext.
+    /// Plaintext that led to it.
     pub(crate) bytes: usize,
+    /// What it holds in memory.
+    pub(crate) held: usize,
+}
+
+impl Weight {
+    /// What an event holds at least: its place in the queue, which is half full at worst.
+    pub(crate) const OF_AN_EVENT: usize = 2 * size_of::<(Event, Option<Self>)>();
 }
 
 impl Shared {

@@ -217,7 +217,7 @@ fn what_the_engine_does_costs_the_same_beside_10_and_beside_10_000_idle_tunnels(
         ("one more offer", 3),
         ("the same again", 3),
         ("to decline it", 2),
-        ("to end a tunnel", 27),
+        ("to end a tunnel", 28),
     ];
     assert_eq!(few, expected);
 }

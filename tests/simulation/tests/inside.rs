@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{
     JULIET, MALLORY, SECOND, bodies, closed, noise, piping, read, script::Script, sent_data, streaming, terminations,
@@ -93,31 +93,38 @@ fn p21_limits_hold_at_the_limit_and_one_past_it() {
     }
 }
 
+/// Twice the input is at most two and a half times the work, counted in allocations and in the bytes of them.
 #[test]
-fn p21_a_stanza_in_small_pieces_costs_linear_time() {
-    let time = |bytes: usize| {
+fn p21_a_stanza_in_small_pieces_costs_linear_work() {
+    let work = |bytes: usize| {
         let mut script = Script::new(13);
         script.world.relay.set_latency(Duration::ZERO);
         script.streaming();
         let text = format!("<message><body>{}</body></message>", "x".repeat(bytes));
-        #[allow(clippy::disallowed_methods, reason = "a measurement")]
-        let start = Instant::now();
-        for piece in text.as_bytes().chunks(100) {
-            let record = script.seal(piece);
-            let data = common::script::data("b1", &script.take_seq(), &common::base64(&record));
-            let iq = format!("<iq type='set' id='x' from='{MALLORY}'>{data}</iq>");
-            let _ = script.world.deliver(script.juliet, &iq);
-            script.world.run();
-        }
-        #[allow(clippy::disallowed_methods, reason = "a measurement")]
-        let took = start.elapsed();
+        let stanzas: Vec<_> = text
+            .as_bytes()
+            .chunks(100)
+            .map(|piece| {
+                let record = script.seal(piece);
+                let data = common::script::data("b1", &script.take_seq(), &common::base64(&record));
+                format!("<iq type='set' id='x' from='{MALLORY}'>{data}</iq>")
+            })
+            .collect();
+        let info = allocation_counter::measure(|| {
+            for stanza in &stanzas {
+                let _ = script.world.deliver(script.juliet, stanza);
+                // What is owed goes out, and is thrown away.
+                let mut out = String::new();
+                script.world.with(script.juliet, |engine, now| while engine.poll_transmit(now, &mut out).is_some() {});
+            }
+        });
         script.world.run();
         assert_eq!(bodies(&script.world.take_events(script.juliet))[0].len(), bytes);
-        took
+        (info.count_total, info.bytes_total)
     };
-    time(10_000);
-    let (one, two) = (time(50_000), time(200_000));
-    assert!(two < one * 16, "four times the input took {two:?} instead of {one:?}");
+    let (one, two) = (work(50_000), work(100_000));
+    assert!(two.0 * 2 <= one.0 * 5, "{two:?} allocations and bytes instead of {one:?}");
+    assert!(two.1 * 2 <= one.1 * 5, "{two:?} allocations and bytes instead of {one:?}");
 }
 
 #[test]
@@ -221,7 +228,7 @@ fn p25_impersonations_count_as_well() {
             acknowledged += 1;
         }
     }
-    assert!((16..20).contains(&acknowledged), "64 KiB of them: {acknowledged}");
+    assert!((1..4).contains(&acknowledged), "64 KiB of what they hold in memory: {acknowledged}");
     // Whoever ignores the window is stopped at 32 blocks more.
     script.world.ignore_events(script.juliet, false);
     script.settle();

@@ -12,11 +12,13 @@ use crate::{
 
 /// Answers that wait to be polled.
 ///
-/// Each stanza that comes in causes one at the most. When [`Answers::WAITING`] of them wait, further ones are dropped:
-/// somebody floods an engine that nobody polls.
+/// Each stanza that comes in causes one at the most. When [`Answers::WAITING`] of them wait, or their ids and addresses have
+/// [`Answers::BYTES`], further ones are dropped: somebody floods an engine that nobody polls.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     waiting: VecDeque<Waiting>,
+    /// Of ids, addresses and sids, which are of any length that a stanza can have.
+    bytes: usize,
     /// Ids of requests to which an answer is due that is of no interest to anybody: session-terminates sent outside any
     /// tunnel, and what was on its way when a tunnel ended.
     expected: VecDeque<(Id, Arc<str>)>,
@@ -32,33 +34,43 @@ enum Waiting {
 impl Answers {
     /// Answers that may wait.
     const WAITING: usize = 1024;
+    /// Bytes of ids, addresses and sids in them.
+    const BYTES: usize = 256 * 1024;
     /// Answers that may be expected; the oldest are forgotten first. Some tunnels' worth: each leaves 41 at the most.
     const EXPECTED: usize = 256;
 
     pub(super) fn push(&mut self, to: &str, id: &str, answer: Answer) {
-        if self.waiting.len() >= Self::WAITING {
+        if self.waiting.len() >= Self::WAITING || self.bytes >= Self::BYTES {
             return;
         }
         let to: Arc<str> = address(to);
         let id = id.to_owned();
         match answer {
-            Answer::Result => self.waiting.push_back(Waiting::Reply { to, id, error: None }),
-            Answer::Error(error) => self.waiting.push_back(Waiting::Reply { to, id, error: Some(error) }),
-            Answer::Offer(offer) => self.waiting.push_back(Waiting::Offer { to, id, offer }),
+            Answer::Result => self.wait(Waiting::Reply { to, id, error: None }),
+            Answer::Error(error) => self.wait(Waiting::Reply { to, id, error: Some(error) }),
+            Answer::Offer(offer) => self.wait(Waiting::Offer { to, id, offer }),
             Answer::Terminate { sid, version, reason } => {
-                self.waiting.push_back(Waiting::Reply { to: Arc::clone(&to), id, error: None });
-                self.waiting.push_back(Waiting::Terminate { to, sid, version, reason });
+                self.wait(Waiting::Reply { to: Arc::clone(&to), id, error: None });
+                self.wait(Waiting::Terminate { to, sid, version, reason });
             }
         }
     }
 
+    fn wait(&mut self, waiting: Waiting) {
+        self.bytes += waiting.bytes();
+        self.waiting.push_back(waiting);
+    }
+
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
+        self.bytes = 0;
         self.expected.clear();
     }
 
     pub(super) fn poll(&mut self, shared: &mut Shared, out: &mut String) -> Option<Arc<str>> {
-        match self.waiting.pop_front()? {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.bytes();
+        match next {
             Waiting::Reply { to, id, error: None } => {
                 Iq::write_result(out, &id, &to, shared.from());
                 Some(to)
@@ -95,5 +107,41 @@ impl Answers {
     pub(super) fn take_expected(&mut self, id: &str, from: &str) -> bool {
         let found = self.expected.iter().position(|(own, to)| own.as_str() == id && **to == *from);
         found.and_then(|at| self.expected.remove(at)).is_some()
+    }
+}
+
+impl Waiting {
+    /// What it holds of what the peer chose.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Reply { to, id, .. } | Self::Offer { to, id, .. } => to.len() + id.len(),
+            Self::Terminate { to, sid, .. } => to.len() + sid.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_wait_are_bounded_in_number_and_in_bytes_at_the_limit_and_one_past_it() {
+        let mut many = Answers::default();
+        for _ in 0..=Answers::WAITING {
+            many.push("a@b", "id", Answer::Result);
+        }
+        assert_eq!(many.waiting.len(), Answers::WAITING);
+        assert_eq!(many.bytes, Answers::WAITING * 5);
+
+        let mut large = Answers::default();
+        let id = "i".repeat(16 * 1024 - 3);
+        for sent in 0..17 {
+            large.push("a@b", &id, Answer::Result);
+            assert_eq!(large.waiting.len(), (sent + 1).min(16), "{sent}");
+        }
+        assert_eq!(large.bytes, Answers::BYTES);
+        large.clear();
+        assert_eq!((large.bytes, large.waiting.len()), (0, 0));
     }
 }

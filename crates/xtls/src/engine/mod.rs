@@ -27,7 +27,7 @@ use self::{answers::Answers, probing::Probing, tunnels::Tunnels};
 use crate::{
     config::Config,
     event::{Event, TunnelId},
-    shared::{Shared, Weight},
+    shared::Shared,
     tunnel,
 };
 
@@ -167,8 +167,8 @@ impl Engine {
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         let (event, weight) = self.shared.events.pop()?;
-        if let Some(Weight { tunnel, bytes }) = weight {
-            self.with_tunnel(tunnel.number, |tunnel, shared| tunnel.taken(bytes, shared));
+        if let Some(weight) = weight {
+            self.with_tunnel(weight.tunnel.number, |tunnel, shared| tunnel.event_taken(weight, shared));
         }
         Some(event)
     }

@@ -153,8 +153,8 @@ impl TunnelCore {
 
     /// Throws away what nobody reads.
     pub(super) fn discard_unread(&mut self) {
-        if let Some(Inside::Bytes(raw)) = &mut self.inside {
-            raw.inbox = Vec::new();
+        if let Some(inside) = &mut self.inside {
+            *inside.inbox() = Vec::new();
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The peer is authenticated by now, and so is what it says. Over the server's stream nobody is asked and nobody is answered.
 
+use std::collections::VecDeque;
+
 use xtls_stanza::{
     BuildError, Builder, Condition, Element, ElementRef, Id, Iq, IqType, KeyInfo, Pubkeys, PubkeysVariant, StanzaError,
     jid::{BareJid, Jid},
@@ -27,6 +29,31 @@ pub(super) enum Taken {
     Yes,
     /// It answers our question.
     Told(Event),
+}
+
+/// Questions that nobody waits for any more, whose answers are to be swallowed if they come after all: the application has
+/// asked for certificates, and not for a stanza.
+#[derive(Debug, Default)]
+pub(super) struct GivenUp {
+    ids: VecDeque<Id>,
+}
+
+impl GivenUp {
+    /// How many are remembered; the oldest are forgotten first.
+    const MAX: usize = 8;
+
+    fn add(&mut self, id: Id) {
+        if self.ids.len() == Self::MAX {
+            self.ids.pop_front();
+        }
+        self.ids.push_back(id);
+    }
+
+    /// Whether this answers one of them. It is answered then.
+    fn take(&mut self, id: &str) -> bool {
+        let found = self.ids.iter().position(|given_up| *given_up == *id);
+        found.and_then(|at| self.ids.remove(at)).is_some()
+    }
 }
 
 impl TunnelCore {
@@ -62,20 +89,17 @@ impl TunnelCore {
     }
 
     /// Takes a stanza of the peer if it is about certificates.
-    pub(super) fn take_certificates(&mut self, stanza: &Element, shared: &mut Shared) -> Taken {
+    pub(super) fn take_certificates(&mut self, stanza: &Element, shared: &Shared) -> Taken {
         let Some(Ok(iq)) = Iq::parse(stanza) else { return Taken::No };
         match (iq.iq_type, iq.payload) {
             (IqType::Get | IqType::Set, Some(payload)) => {
                 let Some(answer) = own_certificates(&iq, payload, shared) else { return Taken::No };
-                // A peer that goes on asking and takes no answer gets none: no more waits than may wait of anything.
-                if let Ok(answer) = answer
-                    && self.room() > 0
-                {
-                    // Where nothing can be sent any more, nothing is answered.
-                    let _ = self.send(&answer, shared);
+                if let Ok(answer) = answer {
+                    self.answer(&answer);
                 }
                 Taken::Yes
             }
+            (IqType::Result | IqType::Error, _) if self.xml().is_some_and(|xml| xml.given_up.take(iq.id)) => Taken::Yes,
             (IqType::Result | IqType::Error, payload) if self.asked_certificates().is_some_and(|id| id == *iq.id) => {
                 let result = match iq.error() {
                     Some(error) => Err(Box::new(CertificatesFault::Refused(error))),
@@ -95,6 +119,7 @@ impl TunnelCore {
 
     /// No answer comes, if one was waited for.
     pub(super) fn certificates_fault(&mut self, fault: CertificatesFault) -> Option<Event> {
+        self.give_up();
         self.certificates_told(Err(Box::new(fault)))
     }
 
@@ -105,6 +130,15 @@ impl TunnelCore {
     fn certificates_told(&mut self, result: Result<Vec<ReceivedCertificate>, Box<CertificatesFault>>) -> Option<Event> {
         self.timers.clear(Timer::Certificates);
         self.xml()?.asked_certificates.take().map(|_| Event::CertificatesReceived { id: self.id, result })
+    }
+
+    /// An answer may still come, and is nobody's.
+    fn give_up(&mut self) {
+        if let Some(xml) = self.xml()
+            && let Some(id) = xml.asked_certificates
+        {
+            xml.given_up.add(id);
+        }
     }
 
     /// What the peer's answer gives of its own.

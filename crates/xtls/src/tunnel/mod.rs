@@ -202,6 +202,11 @@ impl TunnelCore {
         };
         if sent {
             self.after_sending(shared);
+            if self.unseen() > 0 {
+                // What the peer is owed was in the way.
+                self.resume(shared);
+                self.settle(shared);
+            }
         }
         if ends {
             self.after_farewell();
@@ -251,7 +256,15 @@ impl TunnelCore {
     fn unread(&self) -> usize {
         match &self.inside {
             Some(Inside::Bytes(raw)) => raw.unread(),
-            Some(Inside::Stream(_)) | None => 0,
+            Some(Inside::Stream(_)) | None => self.unseen(),
+        }
+    }
+
+    /// Plaintext that the stream has not looked at.
+    fn unseen(&self) -> usize {
+        match &self.inside {
+            Some(Inside::Stream(xml)) => xml.inbox.len(),
+            Some(Inside::Bytes(_)) | None => 0,
         }
     }
 

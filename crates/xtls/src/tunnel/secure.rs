@@ -54,9 +54,10 @@ impl TunnelCore {
         if channel.is_listening() {
             transport.release_all_acks();
         } else {
-            transport.received(progress.received, shared.config.receive_buffer);
+            transport.received(progress.received);
         }
         self.heed(progress, plaintext, shared);
+        self.release_acks(shared);
     }
 
     /// The user has judged the certificate.
@@ -98,6 +99,15 @@ impl TunnelCore {
     pub(super) fn seal(&mut self, plaintext: &[u8]) {
         if let (Some(channel), Some(transport)) = (&mut self.channel, &mut self.transport) {
             transport.seal(channel, plaintext);
+        }
+    }
+
+    /// The same of what answers the peer: it may go beyond the room that there is for the application's.
+    pub(super) fn seal_answer(&mut self, plaintext: &[u8]) {
+        if self.ended.is_none()
+            && let (Some(channel), Some(transport)) = (&mut self.channel, &mut self.transport)
+        {
+            transport.seal_answer(channel, plaintext);
         }
     }
 
@@ -178,20 +188,29 @@ impl TunnelCore {
 
     /// Hands authenticated plaintext on, as soon as the peer has accepted us.
     fn deliver(&mut self, shared: &mut Shared) {
-        if self.security().is_none() || self.ended.is_some() {
+        if self.security().is_none() {
             return;
         }
         match self.inside {
+            // What a stream had no room for is read after the end too.
             Some(Inside::Stream(_)) => self.deliver_to_stream(shared),
-            Some(Inside::Bytes(_)) => self.deliver_bytes(shared),
-            None => {}
+            Some(Inside::Bytes(_)) if self.ended.is_none() => self.deliver_bytes(shared),
+            Some(Inside::Bytes(_)) | None => {}
         }
-        if self.ended.is_none() && self.peer_closed() {
+        if self.ended.is_none() && self.peer_closed() && self.unseen() == 0 {
             // Nothing more can come that would need room.
             if let Some(transport) = &mut self.transport {
                 transport.release_all_acks();
             }
             self.peer_has_closed(shared);
+        }
+    }
+
+    /// Goes on with what was not looked at because too much waited to be sent or to be told.
+    pub(super) fn resume(&mut self, shared: &mut Shared) {
+        if self.unseen() > 0 && !self.is_held_by(shared.config.receive_buffer) {
+            self.deliver(shared);
+            self.release_acks(shared);
         }
     }
 

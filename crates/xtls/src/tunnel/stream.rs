@@ -5,7 +5,11 @@ use xtls_jingle::Role;
 use xtls_stanza::{Element, jid::FullJid};
 use xtls_stream::{OpenError, StreamEvent, StreamRole, StreamSendError, TunnelStream};
 
-use super::{Inside, NotUsable, Phase, TunnelCore, certificates::Taken};
+use super::{
+    Inside, NotUsable, Phase, TunnelCore,
+    certificates::{GivenUp, Taken},
+    transport::Transport,
+};
 use crate::{
     certificates::CertificatesFault,
     error::StreamStateError,
@@ -18,8 +22,12 @@ pub(super) struct XmlStream {
     stream: TunnelStream,
     /// Plaintext that the stream has not taken.
     pub(super) inbox: Vec<u8>,
+    /// What the events hold in memory that the application has not taken.
+    waiting: usize,
     /// The id of the question for the peer's certificates that is out.
     pub(super) asked_certificates: Option<xtls_stanza::Id>,
+    /// Those of questions that nobody waits for any more.
+    pub(super) given_up: GivenUp,
 }
 
 impl XmlStream {
@@ -29,7 +37,7 @@ impl XmlStream {
             Role::Initiator | _ => StreamRole::Initiator,
         };
         let stream = TunnelStream::new(role, shared.jid.clone(), peer.clone(), shared.config.tunnel_limits);
-        Self { stream, inbox: Vec::new(), asked_certificates: None }
+        Self { stream, inbox: Vec::new(), waiting: 0, asked_certificates: None, given_up: GivenUp::default() }
     }
 }
 
@@ -109,26 +117,30 @@ impl TunnelCore {
     pub(super) fn awaits_header(&self) -> bool {
         let awaits = |stream: &TunnelStream| stream.awaits_header() || stream.is_idle();
         self.is_secured()
+            && self.unseen() == 0
             && !self.timers.is_set(Timer::Reuse)
             && matches!(&self.inside, Some(Inside::Stream(xml)) if awaits(&xml.stream))
     }
 
     /// Whether no stream is open: an end of the tunnel cuts nothing off.
     pub(super) fn is_idle_stream(&self) -> bool {
-        matches!(&self.inside, Some(Inside::Stream(xml)) if xml.stream.is_idle())
+        matches!(&self.inside, Some(Inside::Stream(xml)) if xml.stream.is_idle() && xml.inbox.is_empty())
     }
 
-    /// Hands the stream what has come, and on what it makes of it.
+    /// Hands the stream what has come, and on what it makes of it, until too much of that waits to be sent or to be told.
     pub(super) fn deliver_to_stream(&mut self, shared: &mut Shared) {
         let mut inbox = self.xml().map(|xml| core::mem::take(&mut xml.inbox)).unwrap_or_default();
         let mut rest = inbox.as_slice();
-        while let Some(xml) = self.xml() {
+        while !rest.is_empty()
+            && !self.is_held_by(shared.config.receive_buffer)
+            && let Some(xml) = self.xml()
+        {
             let mut answer = Vec::new();
-            let used = xml.stream.handle_bytes(rest, &mut shared.ids, &mut answer);
+            let used = xml.stream.handle_next(rest, &mut shared.ids, &mut answer);
             rest = rest.get(used..).unwrap_or_default();
-            self.seal(&answer);
+            self.seal_answer(&answer);
             let told = self.drain_stream(used, shared);
-            if rest.is_empty() || self.ended.is_some() || (used == 0 && !told) {
+            if used == 0 && !told {
                 break;
             }
         }
@@ -140,35 +152,60 @@ impl TunnelCore {
         }
     }
 
+    /// Whether the stream may be given no more: because of what the peer is owed, or of what the application has not taken.
+    pub(super) fn is_held_by(&mut self, events_max: usize) -> bool {
+        let owed = self.transport.as_mut().map_or(0, Transport::owed);
+        let waiting = self.xml().map_or(0, |xml| xml.waiting);
+        (self.ended.is_none() && owed >= Self::MAX_OWED) || waiting >= events_max
+    }
+
+    /// Sends what answers a stanza of the peer.
+    pub(super) fn answer(&mut self, stanza: &Element) {
+        let mut text = Vec::new();
+        // Where nothing can be sent any more, nothing is answered.
+        if self.check_usable().is_ok()
+            && let Some(xml) = self.xml()
+            && xml.stream.send(stanza, &mut text).is_ok()
+        {
+            self.seal_answer(&text);
+        }
+    }
+
     /// Turns what the stream tells into events. `bytes` of plaintext led to it: they count as taken when the last of the
     /// events is.
     fn drain_stream(&mut self, bytes: usize, shared: &mut Shared) -> bool {
-        let Some(xml) = self.xml() else { return false };
-        let mut told = Vec::new();
-        while let Some(event) = xml.stream.poll_event() {
-            told.push(event);
-        }
-        let any = !told.is_empty();
+        let mut any = false;
         let id = self.id;
         let mut fault = None;
-        let mut events = Vec::with_capacity(told.len());
-        for event in told {
-            let event = match event {
+        let mut events = Vec::new();
+        while let Some(event) = self.xml().and_then(|xml| xml.stream.poll_event()) {
+            any = true;
+            let (event, held) = match event {
                 StreamEvent::Opened => {
                     self.timers.clear(Timer::Reuse);
-                    Event::StreamOpened { id }
+                    (Event::StreamOpened { id }, 0)
                 }
-                StreamEvent::Stanza(stanza) => match self.take_certificates(&stanza, shared) {
-                    Taken::No => Event::Stanza { id, stanza },
-                    Taken::Yes => continue,
-                    Taken::Told(event) => event,
-                },
-                StreamEvent::Impersonation { claimed } => Event::Impersonation { id, from: claimed },
-                StreamEvent::Misaddressed { claimed } => Event::Misaddressed { id, to: claimed },
+                StreamEvent::Stanza(stanza) => {
+                    let held = stanza.held_bytes();
+                    match self.take_certificates(&stanza, shared) {
+                        Taken::No => (Event::Stanza { id, stanza }, held),
+                        Taken::Yes => continue,
+                        Taken::Told(event) => (event, held),
+                    }
+                }
+                StreamEvent::Impersonation { claimed } => {
+                    let held = claimed.len();
+                    (Event::Impersonation { id, from: claimed }, held)
+                }
+                StreamEvent::Misaddressed { claimed } => {
+                    let held = claimed.len();
+                    (Event::Misaddressed { id, to: claimed }, held)
+                }
                 StreamEvent::Closed => {
                     self.stream_closed(shared);
-                    events.extend(self.certificates_fault(CertificatesFault::StreamClosed));
-                    Event::StreamClosed { id }
+                    let unanswered = self.certificates_fault(CertificatesFault::StreamClosed);
+                    events.extend(unanswered.map(|event| (event, 0)));
+                    (Event::StreamClosed { id }, 0)
                 }
                 StreamEvent::Failed(failed) => {
                     fault = Some(failed);
@@ -176,18 +213,34 @@ impl TunnelCore {
                 }
                 _ => continue,
             };
-            events.push(event);
+            events.push((event, held));
         }
-        let last = events.pop();
-        events.into_iter().for_each(|event| shared.events.push(event));
-        match last {
-            Some(event) => shared.events.push_weighing(event, Weight { tunnel: id, bytes }),
-            None => self.taken(bytes, shared),
+        let mut left = events.len();
+        if left == 0 {
+            self.taken(bytes, shared);
+        }
+        for (event, held) in events {
+            left -= 1;
+            let weight =
+                Weight { tunnel: id, bytes: if left == 0 { bytes } else { 0 }, held: held + Weight::OF_AN_EVENT };
+            if let Some(xml) = self.xml() {
+                xml.waiting += weight.held;
+            }
+            shared.events.push_weighing(event, weight);
         }
         if let Some(fault) = fault {
             self.fail(Fault::Stream(fault), shared);
         }
         any
+    }
+
+    /// The application has taken an event of the stream's.
+    pub(crate) fn event_taken(&mut self, weight: Weight, shared: &mut Shared) {
+        if let Some(xml) = self.xml() {
+            xml.waiting = xml.waiting.saturating_sub(weight.held);
+        }
+        self.taken(weight.bytes, shared);
+        self.resume(shared);
     }
 
     /// The stream is closed in both directions, and the tunnel stays for another one.

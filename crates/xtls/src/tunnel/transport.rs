@@ -11,7 +11,7 @@ use xtls_jingle::{IbbTransport, JingleCondition, Role, Session, SessionState};
 use xtls_stanza::{Condition, StanzaError};
 use xtls_tls::{TlsErrorKind, WriteError, record_size_for_block, whole_records};
 
-use self::counts::{Sealed, record_lengths, wide};
+use self::counts::{Owed, Sealed, record_lengths, wide};
 use super::{Phase, TunnelCore};
 use crate::{answer::Answer, config::Window, shared::Shared};
 
@@ -20,6 +20,7 @@ pub(super) struct Transport {
     pub(super) bytestream: Bytestream,
     /// Which of the plaintext that was sealed has been acknowledged.
     sealed: Sealed,
+    owed: Owed,
     /// All plaintext that was ever received, and what of it the application has taken.
     received: u64,
     taken: u64,
@@ -39,6 +40,7 @@ impl Transport {
         Self {
             bytestream,
             sealed: Sealed::default(),
+            owed: Owed::default(),
             received: 0,
             taken: 0,
             split: 0,
@@ -64,9 +66,16 @@ impl Transport {
         bytestream.state() != BytestreamState::Closed && (bytestream.in_flight() > 0 || bytestream.queued() > 0)
     }
 
-    /// Room for records, in bytes.
-    pub(super) fn room(&self) -> usize {
-        self.bytestream.writable()
+    /// Room for records of what the application sends, in bytes: answers have a bound of their own.
+    pub(super) fn room(&mut self) -> usize {
+        let answers_room = TunnelCore::MAX_OWED.saturating_sub(self.owed());
+        self.bytestream.writable().saturating_sub(answers_room)
+    }
+
+    /// What answers the peer and waits to be sent, in bytes of records.
+    pub(super) fn owed(&mut self) -> usize {
+        let sent = self.sealed.total().saturating_sub(wide(self.bytestream.queued()));
+        usize::try_from(self.owed.waiting(sent)).unwrap_or(usize::MAX)
     }
 
     /// Queues records that carry no plaintext of ours: handshakes, alerts, the end.
@@ -87,26 +96,28 @@ impl Transport {
         }
     }
 
-    /// So much plaintext was decrypted from the block that came last, and `room` is what the application may leave unread.
-    pub(super) fn received(&mut self, bytes: usize, room: usize) {
-        self.received += wide(bytes);
-        self.bytestream.mark_ack(self.received);
-        self.release_acks(room);
+    /// Seals what answers the peer.
+    pub(super) fn seal_answer(&mut self, channel: &mut Channel, plaintext: &[u8]) {
+        let begin = self.sealed.total();
+        self.seal(channel, plaintext);
+        self.owed.add(begin, self.sealed.total());
     }
 
-    /// The application took so much plaintext.
-    pub(super) fn taken(&mut self, bytes: usize, room: usize) {
-        self.taken += wide(bytes);
-        self.release_acks(room);
+    /// So much plaintext was decrypted from the block that came last.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.received += wide(bytes);
+        self.bytestream.mark_ack(self.received);
     }
 
     pub(super) fn release_all_acks(&mut self) {
         self.bytestream.release_acks(u64::MAX);
     }
 
-    /// Lets acknowledgements go as far as the application's buffer has room.
-    fn release_acks(&mut self, room: usize) {
-        self.bytestream.release_acks(self.taken.saturating_add(wide(room)));
+    /// Lets acknowledgements go as far as the application's buffer has `room`, but for plaintext that was not looked at: it is
+    /// lost if the tunnel breaks.
+    fn release_acks(&mut self, room: usize, unseen: usize) {
+        let seen = self.received.saturating_sub(wide(unseen));
+        self.bytestream.release_acks(self.taken.saturating_add(wide(room)).min(seen));
     }
 
     fn poll(&mut self, to: &str, shared: &mut Shared, out: &mut String) -> bool {
@@ -130,6 +141,10 @@ impl Transport {
 }
 
 impl TunnelCore {
+    /// Bytes of records that answer the peer, and wait to be sent, until nothing more of it is read. What the application has
+    /// written does not count: two ends that wait for one another to read would wait for ever.
+    pub(super) const MAX_OWED: usize = 64 * 1024;
+
     /// How records between the two ends are made: none straddles blocks.
     pub(super) fn record_start(&self) -> Start {
         let block_size = self.transport.as_ref().map_or(0, |transport| transport.bytestream.block_size());
@@ -141,7 +156,7 @@ impl TunnelCore {
     pub(super) fn make_transport(&mut self, shared: &Shared) {
         let Some(session) = &self.negotiation.session else { return };
         let mut config = BytestreamConfig::default();
-        config.outgoing_bytes = shared.config.send_buffer;
+        config.outgoing_bytes = shared.config.send_buffer.saturating_add(Self::MAX_OWED);
         config.block_size_min = IbbTransport::MIN_BLOCK_SIZE;
         config.window_fixed = match shared.config.window {
             Window::Adaptive => None,
@@ -189,6 +204,8 @@ impl TunnelCore {
                 if ended { None } else { self.refuse_data_in_the_clear() }
             }
             Ok(Handled::Closed) => {
+                // What is owed is of no more use.
+                self.resume(shared);
                 self.bytestream_closed(shared);
                 None
             }
@@ -235,9 +252,9 @@ impl TunnelCore {
         self.transport.as_mut().is_some_and(|transport| transport.poll(&self.to, shared, out))
     }
 
-    /// Room for records, in bytes.
-    pub(super) fn room(&self) -> usize {
-        self.transport.as_ref().map_or(0, Transport::room)
+    /// Room for records of what the application sends, in bytes.
+    pub(super) fn room(&mut self) -> usize {
+        self.transport.as_mut().map_or(0, Transport::room)
     }
 
     /// The application found no room; it is told when there is.
@@ -260,7 +277,16 @@ impl TunnelCore {
     /// The application took what this much plaintext led to.
     pub(crate) fn taken(&mut self, bytes: usize, shared: &Shared) {
         if let Some(transport) = &mut self.transport {
-            transport.taken(bytes, shared.config.receive_buffer);
+            transport.taken += wide(bytes);
+        }
+        self.release_acks(shared);
+    }
+
+    /// Acknowledges what there is room for.
+    pub(super) fn release_acks(&mut self, shared: &Shared) {
+        let unseen = self.unseen();
+        if let Some(transport) = &mut self.transport {
+            transport.release_acks(shared.config.receive_buffer, unseen);
         }
     }
 

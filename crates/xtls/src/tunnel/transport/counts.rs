@@ -20,6 +20,11 @@ impl Sealed {
         self.plaintext - self.acked
     }
 
+    /// All bytes that were ever queued on the bytestream.
+    pub(super) fn total(&self) -> u64 {
+        self.queued
+    }
+
     pub(super) fn plaintext(&self) -> u64 {
         self.plaintext
     }
@@ -57,6 +62,39 @@ impl Sealed {
     }
 }
 
+/// Which of the bytes that wait to be sent answer the peer.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    /// Where they begin and end among all bytes that were ever queued.
+    ranges: VecDeque<(u64, u64)>,
+    bytes: u64,
+}
+
+impl Owed {
+    /// Those that were queued from here to there are an answer.
+    pub(super) fn add(&mut self, begin: u64, end: u64) {
+        self.bytes += end - begin;
+        match self.ranges.back_mut() {
+            Some((_, last)) if *last == begin => *last = end,
+            _ if begin < end => self.ranges.push_back((begin, end)),
+            _ => {}
+        }
+    }
+
+    /// How many wait, now that so many of all bytes were sent.
+    pub(super) fn waiting(&mut self, sent: u64) -> u64 {
+        while let Some((begin, end)) = self.ranges.front_mut().filter(|(begin, _)| *begin < sent) {
+            let gone = sent.min(*end);
+            self.bytes -= gone - *begin;
+            *begin = gone;
+            if begin == end {
+                self.ranges.pop_front();
+            }
+        }
+        self.bytes
+    }
+}
+
 /// The lengths of whole TLS records, headers included (RFC 8446 § 5.1).
 pub(super) fn record_lengths(mut records: &[u8]) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
@@ -69,4 +107,26 @@ pub(super) fn record_lengths(mut records: &[u8]) -> impl Iterator<Item = usize> 
 
 pub(super) fn wide(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_owed_is_what_answers_have_waiting_whatever_stands_between_them() {
+        let mut owed = Owed::default();
+        owed.add(10, 30);
+        owed.add(30, 40);
+        owed.add(100, 150);
+        owed.add(150, 150);
+        for (sent, waiting) in
+            [(0, 80), (10, 80), (11, 79), (35, 55), (40, 50), (99, 50), (120, 30), (150, 0), (500, 0)]
+        {
+            assert_eq!(owed.waiting(sent), waiting, "{sent}");
+        }
+        assert!(owed.ranges.is_empty());
+        owed.add(600, 700);
+        assert_eq!(owed.waiting(500), 100);
+    }
 }
