@@ -1,11 +1,11 @@
-//! A server in the middle, against the negotiation (attack table, rows M1 to M7, M17 to M20, M23, M26, M29).
+//! A server in the middle, against the negotiation (attack table, rows M1 to M7, M17 to M23, M26, M29).
 #![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm)]
 
 mod common;
 
 use common::{
-    JULIET, MALLORY, ROMEO, SECOND, closed, element, errors, piping, sent, sent_data, streaming, terminations, write,
-    xml,
+    JULIET, MALLORY, ROMEO, SECOND, closed, element, errors, piping, script::Script, sent, sent_data, streaming,
+    terminations, write, xml,
 };
 use xtls::{EndedBy, Event, Fault, TrustPolicy};
 use xtls_stanza::ns;
@@ -378,5 +378,90 @@ fn m29_an_offer_to_somebody_whose_own_one_rings_leaves_no_stale_one() {
             .iter()
             .sum();
         assert_eq!(standing, 1, "seed {seed}");
+    }
+}
+
+/// RFC 7622 §§ 3.2, 3.3: localpart and domainpart are compared without case, and § 3.4: the resourcepart with it.
+#[test]
+fn m21_the_peer_in_other_letters_is_the_peer_and_another_resource_is_somebody_else() {
+    let mut script = Script::new(31);
+    let tunnel = script.secured();
+    script.world.take_events(script.juliet);
+    let ping = "<jingle xmlns='urn:xmpp:jingle:1' action='session-info' sid='s1'/>";
+    let mut answer_to = |from: &str| {
+        let stanza = format!("<iq type='set' id='x' from='{from}' to='{JULIET}'>{ping}</iq>");
+        let disposition = script.world.deliver(script.juliet, &stanza);
+        assert!(matches!(disposition, xtls::Disposition::Consumed), "{from}: {disposition:?}");
+        let mut out = String::new();
+        let sent = script.world.with(script.juliet, |engine, now| engine.poll_transmit(now, &mut out)).unwrap();
+        assert!(sent.to.eq_ignore_ascii_case(from), "{from}: {}", sent.to);
+        common::condition(&out).unwrap_or_else(|| "result".to_owned())
+    };
+    let (bare, resource) = MALLORY.split_once('/').unwrap();
+    let in_letters = |text: &str, mask: u64| -> String {
+        let letters = text.chars().enumerate();
+        letters.map(|(at, c)| if mask >> at & 1 == 1 { c.to_ascii_uppercase() } else { c }).collect()
+    };
+    for mask in common::noise(256, 5).chunks(4) {
+        let mask = u64::from(u32::from_le_bytes(mask.try_into().unwrap()));
+        let same = format!("{}/{resource}", in_letters(bare, mask));
+        assert_eq!(answer_to(&same), "result", "{same}");
+        let other = format!("{bare}/{}", in_letters(resource, mask | 1));
+        assert_eq!(answer_to(&other), "item-not-found/unknown-session", "{other}");
+    }
+    for other in
+        [bare, "mallory@verona.lit/squar", "mallory@verona.lit/square/x", "mallory@verona.lit/x", "verona.lit/square"]
+    {
+        assert_eq!(answer_to(other), "item-not-found/unknown-session", "{other}");
+    }
+    assert!(script.world.take_events(script.juliet).is_empty());
+    assert!(script.world.with(script.juliet, |engine, _| engine.tunnel(tunnel).is_some()), "it goes on");
+}
+
+/// Another device of the account that is pinned, with a certificate of its own, to which somebody on the way leads the tunnel.
+#[test]
+fn m22_another_device_of_a_peer_who_is_known_is_not_accepted_silently() {
+    const CHAMBER: &str = "juliet@capulet.lit/chamber";
+    for policy in [TrustPolicy::Pinned, TrustPolicy::LeapOfFaith, TrustPolicy::Ask] {
+        for romeo_begins in [true, false] {
+            let (mut world, romeo, balcony) = World::pair(33);
+            let chamber = world.add(CHAMBER, EntityOptions::seeded(77));
+            world.trust(chamber, romeo);
+            let known = world.identity(balcony).fingerprint_sha256();
+            assert_ne!(world.identity(chamber).fingerprint_sha256(), known);
+            let (from, to) = if romeo_begins { (romeo, chamber) } else { (chamber, romeo) };
+            let of = |id| xml(if id == romeo { policy } else { TrustPolicy::Pinned });
+            let peer = world.jid(to).clone();
+            let options = of(from);
+            let _ = world.with(from, |engine, now| engine.initiate(now, peer, options));
+            world.run();
+            let options = of(to);
+            world.accept(to, options);
+            world.run();
+            let events = world.take_events(romeo);
+            let silently = events.iter().any(|event| matches!(event, Event::Secured { .. } | Event::Stanza { .. }));
+            assert!(!silently, "{policy:?}: {events:?}");
+            let question = events.iter().find_map(|event| match event {
+                Event::TrustRequired { question, .. } => Some(question),
+                _ => None,
+            });
+            match (policy, question) {
+                // The user sees that another certificate was known.
+                (TrustPolicy::Ask, Some(question)) => assert_eq!(question.previous, [known]),
+                (TrustPolicy::Ask, None) => panic!("nobody is asked: {events:?}"),
+                (_, _) => {
+                    let end = common::the_end(&events);
+                    assert!(end.reason.is_security(), "{policy:?}, {romeo_begins}: {}", end.reason);
+                }
+            }
+            let pins = world.with_store(romeo, |store| {
+                xtls::trust::TrustStore::record(store, &CHAMBER.parse::<jid::FullJid>().unwrap().to_bare())
+                    .unwrap()
+                    .fingerprints()
+            });
+            assert_eq!(pins, [known], "{policy:?}: nothing is learnt");
+            let there = world.take_events(chamber);
+            assert!(!there.iter().any(|event| matches!(event, Event::StreamOpened { .. })), "{policy:?}: {there:?}");
+        }
     }
 }

@@ -245,6 +245,43 @@ fn m16_a_termination_that_overtakes_the_peers_part_of_our_own_end_is_told() {
     assert!(end.truncated && end.done, "Juliet's last words were cut off: {end:?}");
 }
 
+/// XEP-0047 § 2.2: what comes back for now is sent again later. Only what is lost for good ends the tunnel, and says so.
+#[test]
+fn m24_data_that_bounces_for_now_suspends_the_tunnel_first_and_ends_it_if_that_lasts() {
+    for condition in [Condition::RecipientUnavailable, Condition::RemoteServerTimeout] {
+        for lasts in [false, true] {
+            let (mut world, [romeo, juliet], [here, there]) = piping(27);
+            let blocked = Rc::new(std::cell::Cell::new(true));
+            let blocks = Rc::clone(&blocked);
+            meddle_with_data(&mut world, move |_, _| match blocks.get() {
+                true => Fate::Bounce(StanzaError::new(condition).with_type(ErrorType::Wait)),
+                false => Fate::Pass,
+            });
+            let bytes = noise(16 * 1024, 1);
+            assert_eq!(write(&mut world, romeo, here, &bytes), bytes.len());
+            world.run_for(60 * SECOND);
+            for id in [romeo, juliet] {
+                assert!(world.take_events(id).is_empty(), "{condition:?}: nothing ends, and nothing is told");
+            }
+            let unacked = world.with(romeo, |engine, _| engine.tunnel(here).unwrap().unacked());
+            assert_eq!(unacked, bytes.len() as u64, "nothing counts as arrived");
+            if lasts {
+                world.run_for(700 * SECOND);
+                let end = closed(&mut world, romeo);
+                assert!(matches!(end.fault, Some(Fault::Timeout { timer: xtls::Timer::Stall, .. })), "{end:?}");
+                assert!(end.unacked == bytes.len() as u64 && end.truncated);
+                continue;
+            }
+            blocked.set(false);
+            world.run_for(60 * SECOND);
+            assert!(read(&mut world, juliet, there) == bytes, "{condition:?}: nothing is lost");
+            world.run();
+            assert_eq!(world.with(romeo, |engine, _| engine.tunnel(here).unwrap().unacked()), 0);
+        }
+    }
+}
+
+/// One block that comes back while later ones arrive is lost: the peer takes none out of order.
 #[test]
 fn m24_a_block_that_bounces_ends_the_tunnel_and_says_so() {
     for (condition, kind) in [

@@ -209,16 +209,17 @@ fn p07_sids_belong_to_a_session_and_its_peer() {
     for (sid, ibb, answer) in [
         ("s2", "b1", "not-acceptable"),
         ("s1", "b2", "unexpected-request/out-of-order"),
-        ("", "b3", "not-acceptable"),
+        ("s1", "b1", "unexpected-request/out-of-order"),
+        // XEP-0166 § 7.1: it is required, and SHOULD be an NMTOKEN.
+        ("", "b3", "bad-request"),
         ("not a name", "b3", "not-acceptable"),
+        // XEP-0047 § 2.1: it MUST be one.
+        ("s3", "", "bad-request"),
         ("s3", "not a name", "bad-request"),
     ] {
         let found = script.set(&offer(sid, ibb, 4096, &security));
-        assert!(
-            found.as_deref() == Some(answer)
-                || found.as_deref().is_some_and(|it| ["bad-request", "not-acceptable"].contains(&it)),
-            "{sid} {ibb}: {found:?}"
-        );
+        assert_eq!(found.as_deref(), Some(answer), "{sid} {ibb}");
+        assert!(script.world.take_events(script.juliet).is_empty(), "{sid} {ibb}: nobody is rung up");
     }
     // The same names from somebody else are another session; the first one goes on.
     let other = "benvolio@montague.lit/street";

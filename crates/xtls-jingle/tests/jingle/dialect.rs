@@ -4,7 +4,7 @@ use xtls_jingle::{
     Acceptance, Action, Description, Dialect, IbbVersion, JingleFault, JingleVersion, Offer, OfferRefusal, Profile,
     Session, SessionEvent, Transport,
 };
-use xtls_stanza::Method;
+use xtls_stanza::{Method, XtlsVersion};
 
 use super::{
     BOTH, IBB_SID, JULIET, ROMEO, SID, active, element, jid, jingle, next, offer, parse_with, pending, read_with,
@@ -262,6 +262,55 @@ fn security_info_is_taken_before_and_after_the_accept_by_all() {
         let mut late = active().1.with_dialect(dialect);
         late.tls_started(Method::Srp);
         assert_eq!(late.handle_request(&info(name, &["srp"])), Ok(None));
+    }
+}
+
+/// draft-meyer-xmpp-e2e-encryption-02 writes both: they are taken alike, what is none of them is none, and what we offer is
+/// always `:0`.
+#[test]
+fn m27_the_security_precondition_has_two_namespaces_and_no_others() {
+    for dialect in DIALECTS {
+        for (ns, expected) in [
+            ("urn:xmpp:jingle:security:xtls:0", Some(XtlsVersion::Xtls0)),
+            ("urn:xmpp:jingle:security:xtls:1", Some(XtlsVersion::Xtls1)),
+            ("urn:xmpp:jingle:security:xtls", None),
+            ("urn:xmpp:jingle:security:xtls:", None),
+            ("urn:xmpp:jingle:security:xtls:2", None),
+            ("urn:xmpp:jingle:security:xtls:00", None),
+            ("urn:xmpp:jingle:security:xtls:10", None),
+            ("urn:xmpp:jingle:security:xtls:0 ", None),
+            ("URN:xmpp:jingle:security:xtls:0", None),
+            ("urn:xmpp:jingle:security:XTLS:0", None),
+            ("urn:xmpp:tmp:jingle:security:xtls", None),
+            ("urn:xmpp:jingle:security:stub:0", None),
+        ] {
+            let (_, initiate) = super::next_xml(&mut Session::initiate(SID, &jid(ROMEO), offer()).unwrap()).unwrap();
+            assert!(initiate.contains("'urn:xmpp:jingle:security:xtls:0'"), "that is what is offered");
+            let initiate = initiate.replace("urn:xmpp:jingle:security:xtls:0", ns);
+            let taken = Session::incoming(&parse_with(&initiate, &dialect));
+            let Some(version) = expected else {
+                assert_eq!(taken.unwrap_err(), OfferRefusal::NotXtls, "{ns}");
+                continue;
+            };
+            let mut responder = taken.unwrap().with_dialect(dialect);
+            assert_eq!(responder.offer().security.version, version);
+            responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+            // The answer echoes the peer's.
+            assert!(super::next_xml(&mut responder).unwrap().1.contains(&format!("'{ns}'")));
+            // Both of them in one content: the first counts.
+            let both = initiate.replace(
+                "<security",
+                "<security xmlns='urn:xmpp:jingle:security:xtls:1'><method name='srp'/></security><security",
+            );
+            let first = Session::incoming(&parse_with(&both, &dialect)).unwrap();
+            let methods = &first.offer().security.methods;
+            assert_eq!((first.offer().security.version, methods.as_slice()), (XtlsVersion::Xtls1, &[Method::Srp][..]));
+        }
+        let advertised = dialect.features().iter().filter(|feature| feature.contains(":security:"));
+        assert_eq!(
+            advertised.collect::<Vec<_>>(),
+            [&"urn:xmpp:jingle:security:xtls:0", &"urn:xmpp:jingle:security:xtls:1"]
+        );
     }
 }
 

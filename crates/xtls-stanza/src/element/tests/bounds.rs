@@ -1,4 +1,5 @@
 use super::*;
+use crate::{StreamItem, StreamReader};
 
 fn with(change: impl Fn(&mut Limits)) -> Limits {
     let mut limits = Limits::default();
@@ -130,6 +131,50 @@ fn p21_memory_is_linear_in_the_text() {
         assert!(large * 2 <= small * 5, "{name}: {small} then {large}");
         // A row of the table is 28 bytes and the shortest element has 4; the table doubles when it is full.
         assert!(large <= u64::try_from(length).unwrap() * 32, "{name}: {large} for {length}");
+    }
+}
+
+/// Twice the input is at most two and a half times the work, however it is cut: counted in bytes that are allocated, since what
+/// is read again or copied again shows there.
+#[test]
+fn p21_work_is_linear_in_the_text_however_it_is_cut() {
+    let limits = with(|l| {
+        l.stanza_bytes = 1 << 30;
+        l.nodes = 1 << 20;
+        l.value_bytes = 1 << 20;
+        l.name_bytes = 1 << 20;
+    });
+    type Shape = fn(usize) -> String;
+    let shapes: [(&str, Shape); 9] = [
+        ("elements", |n| format!("<a>{}</a>", "<b/>".repeat(n))),
+        ("nested", |n| format!("<a>{}</a>", format!("{}{}", "<b>".repeat(50), "</b>".repeat(50)).repeat(n / 100))),
+        ("attributes", |n| format!("<a>{}</a>", "<b c='1' d='2'/>".repeat(n / 4))),
+        ("text", |n| format!("<a>{}</a>", "x".repeat(4 * n))),
+        ("characters", |n| format!("<a>{}</a>", "\u{20AC}".repeat(n))),
+        ("references", |n| format!("<a>{}</a>", "&amp;".repeat(n))),
+        ("CDATA", |n| format!("<a>{}</a>", "<![CDATA[x]]]>".repeat(n / 4))),
+        ("value", |n| format!("<a b='{}'/>", "x&lt;\n".repeat(n))),
+        ("name", |n| format!("<a><{}/></a>", "b".repeat(4 * n))),
+    ];
+    for (name, shape) in shapes {
+        for piece in [1, 100, usize::MAX] {
+            let work = |n| {
+                let xml = format!("<s>{}", shape(n));
+                let mut reader = StreamReader::new(limits);
+                let mut read = 0;
+                let info = allocation_counter::measure(|| {
+                    for mut piece in xml.as_bytes().chunks(piece) {
+                        while let Some(item) = reader.read(&mut piece).unwrap() {
+                            read += usize::from(matches!(item, StreamItem::Stanza(_)));
+                        }
+                    }
+                });
+                assert_eq!(read, 1, "{name}");
+                info.bytes_total
+            };
+            let (one, two) = (work(20_000), work(40_000));
+            assert!(two * 2 <= one * 5, "{name} in pieces of {piece}: {one} then {two}");
+        }
     }
 }
 
