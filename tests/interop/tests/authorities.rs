@@ -1,6 +1,7 @@
 //! Tunnels between peers that a certification authority vouches for, through a real Prosody.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use xtls_interop::{Person, Stage, Transport, Xtls};
@@ -39,7 +40,10 @@ impl Authority {
         let dir = person.data_dir().join("identities");
         fs::create_dir_all(&dir).expect("a directory");
         let text = [certificate, self.between.clone(), key.serialize_pem()].concat();
-        fs::write(dir.join(format!("{}.pem", person.bare())), text).expect("the certificate is written");
+        let path = dir.join(format!("{}.pem", person.bare()));
+        fs::write(&path, text).expect("the certificate is written");
+        // Else there is a warning about the key.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode is set");
     }
 
     /// The file of the root.
