@@ -114,16 +114,18 @@ fn login(
         return Err(format!("none of these mechanisms is known here: {:?}", features.mechanisms).into());
     };
 
+    let first = mechanism.initial();
     let mut answer = Element::builder("auth", ns::SASL)
         .attribute("mechanism", mechanism.name())
-        .text(&BASE64.encode(mechanism.initial()))
+        .text(&BASE64.encode(&first))
         .build()?;
     loop {
         connection.link.send_nonza(Instant::now(), &answer)?;
         let said = connection.nonza()?;
-        let data = BASE64.decode(said.text())?;
+        let data = data(&said)?;
         match said.name() {
             "challenge" => {
+                check_nonce(&first, &data)?;
                 let response = BASE64.encode(mechanism.response(&data)?);
                 answer = Element::builder("response", ns::SASL).text(&response).build()?;
             }
@@ -137,6 +139,24 @@ fn login(
                 return Err(format!("login refused: {condition}").into());
             }
         }
+    }
+}
+
+/// What the server has said: base64, or one equals sign for nothing (RFC 6120 § 6.4.6).
+fn data(said: &Element) -> Result<Vec<u8>, Failure> {
+    let text: String = said.text().split_whitespace().collect();
+    Ok(if text == "=" { Vec::new() } else { BASE64.decode(text)? })
+}
+
+/// RFC 5802 § 5.1 has the client see to this: the server's nonce goes on from the client's.
+fn check_nonce(first: &[u8], challenge: &[u8]) -> Result<(), Failure> {
+    let nonce = |message: &[u8]| {
+        let message = String::from_utf8_lossy(message).into_owned();
+        message.split(',').find_map(|attribute| attribute.strip_prefix("r=").map(str::to_owned))
+    };
+    match (nonce(first), nonce(challenge)) {
+        (Some(ours), Some(theirs)) if theirs.starts_with(&ours) && theirs != ours => Ok(()),
+        _ => Err("the server's nonce does not go on from ours".into()),
     }
 }
 

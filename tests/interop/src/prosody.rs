@@ -39,6 +39,8 @@ pub struct Prosody {
 #[derive(Clone, Debug)]
 struct Site {
     domain: String,
+    /// What OpenSSL is told beside the certificate, in the words of LuaSec's `options`.
+    tls: &'static [&'static str],
     /// The domains, its own among them, whose people see each other's presence, and where their servers take connections
     /// of servers; empty for one that stands alone.
     federation: Vec<(String, u16)>,
@@ -47,7 +49,7 @@ struct Site {
 
 impl Site {
     fn alone(certificate: Certificate) -> Self {
-        Self { domain: DOMAIN.to_owned(), federation: Vec::new(), certificate }
+        Self { domain: DOMAIN.to_owned(), tls: &[], federation: Vec::new(), certificate }
     }
 }
 
@@ -70,6 +72,16 @@ impl Prosody {
     #[must_use]
     pub fn with_certificate(certificate: Certificate) -> Self {
         Self::launch(Site::alone(certificate), Transport::StartTls)
+    }
+
+    /// Starts a server with a good certificate, whose clients must use STARTTLS, with these options of OpenSSL's.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn with_tls(options: &'static [&'static str]) -> Self {
+        Self::launch(Site { tls: options, ..Site::alone(Certificate::Good) }, Transport::StartTls)
     }
 
     /// Starts a server for this domain with a good certificate, whose clients must use STARTTLS.
@@ -101,7 +113,7 @@ impl Prosody {
             let sites = ["capulet.example", "montague.example"].map(|domain| (domain.to_owned(), free_port()));
             let servers = sites
                 .clone()
-                .map(|(domain, _)| Site { domain, federation: sites.to_vec(), certificate: Certificate::Good })
+                .map(|(domain, _)| Site { domain, federation: sites.to_vec(), ..Site::alone(Certificate::Good) })
                 .map(|site| Self::launch(site, Transport::StartTls));
             // Else somebody took a port in the meantime.
             if servers.iter().all(|server| !server.log().contains("Activated service 's2s' on no ports")) {
@@ -307,8 +319,12 @@ groups_file = "{dir}/groups.txt"
         Transport::Plain => text.push_str("c2s_require_encryption = false\nallow_unencrypted_plain_auth = false\n"),
         Transport::StartTls => {
             text.push_str("c2s_require_encryption = true\n");
-            writeln!(text, r#"ssl = {{ key = "{dir}/server.key"; certificate = "{dir}/server.pem" }}"#)
-                .expect("writing to a string");
+            let options: String = site.tls.iter().map(|option| format!("{option:?}, ")).collect();
+            writeln!(
+                text,
+                r#"ssl = {{ key = "{dir}/server.key"; certificate = "{dir}/server.pem"; options = {{ {options}}} }}"#
+            )
+            .expect("writing to a string");
         }
     }
     match site.federation.iter().find(|(federated, _)| federated == domain) {

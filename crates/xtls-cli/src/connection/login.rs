@@ -83,7 +83,8 @@ async fn connect(account: &Account, identity: &Identity) -> Result<Wire, Failure
 }
 
 /// What differs from the defaults: a stanza that exceeds a limit ends the connection, and strangers can send some, so that what
-/// the server lets through is bounded by its size alone. Whether the server is alive, the session sees to.
+/// the server lets through is bounded by its size alone. The whole login has a time and no step of it one. Whether the server is
+/// alive, the session sees to.
 fn config() -> LinkConfig {
     let mut limits = Limits::default();
     limits.stanza_bytes = MAX_STANZA;
@@ -95,6 +96,8 @@ fn config() -> LinkConfig {
     limits.nodes = MAX_STANZA;
     let mut config = LinkConfig::default();
     config.limits = limits;
+    config.timers.answer = 2 * LOGIN_TIME;
+    config.timers.handshake = 2 * LOGIN_TIME;
     config.timers.keep_alive = None;
     config
 }

@@ -120,7 +120,7 @@ fn a_resource_that_is_refused_is_told_by_the_condition() {
 
 /// RFC 9266, RFC 5802 § 6.
 #[test]
-fn rfc_9266_a_login_is_bound_to_the_tls_session_where_both_ends_have_the_exporter() {
+fn rfc_9266_3_a_login_is_bound_to_the_tls_session_where_both_ends_have_the_exporter() {
     let features = offer(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"], &["tls-exporter", "tls-frobnicate"]);
     let (mechanism, flag, bound, exporter) = login_at(features);
     assert_eq!((mechanism.as_str(), flag.as_str()), ("SCRAM-SHA-256-PLUS", "p=tls-exporter"));
@@ -182,6 +182,31 @@ fn no_tls_is_asked_for_where_none_is_to_be_even_if_it_is_offered() {
 }
 
 #[test]
+fn a_login_takes_thirty_seconds_at_most_whatever_the_server_does_not_say() {
+    let scripts: [fn(&mut Talk) -> Option<()>; 4] = [
+        |_| None,
+        |talk| talk.header().map(drop),
+        |talk| talk.plain(" "),
+        |talk| {
+            talk.plain("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")?;
+            talk.greet(BIND)?;
+            talk.hear("</iq>")?;
+            // What else comes is no answer.
+            loop {
+                talk.say("<presence/>")?;
+                std::thread::sleep(core::time::Duration::from_millis(100));
+            }
+        },
+    ];
+    // All at once.
+    let servers = scripts.map(Scripted::in_clear);
+    let logging_in: Vec<_> = servers.iter().map(Scripted::listen).collect();
+    for command in logging_in {
+        assert_fails(&command.wait(), &["no complete login at 127.0.0.1", "within 30 s"]);
+    }
+}
+
+#[test]
 fn a_strangers_stanza_of_any_shape_does_not_end_the_login() {
     let server = Scripted::in_clear(|talk: &mut Talk| {
         talk.plain("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")?;
@@ -204,7 +229,7 @@ fn a_strangers_stanza_of_any_shape_does_not_end_the_login() {
 
 /// RFC 5802 § 2.2: what is typed with a no-break space is the password with a space.
 #[test]
-fn passwords_are_prepared_by_saslprep_at_prosody_and_ejabberd() {
+fn rfc_5802_2_2_passwords_are_prepared_at_prosody_and_ejabberd() {
     let (prosody, ejabberd) = (Prosody::with_certificate(Certificate::Good), Ejabberd::start(Certificate::Good));
     let typed = Prosody::password("alice").replace(' ', "\u{A0}");
     assert_ne!(typed, Prosody::password("alice"));

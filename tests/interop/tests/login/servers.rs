@@ -121,6 +121,19 @@ fn each_bad_certificate_is_refused_in_its_own_words() {
     }
 }
 
+/// RFC 7627 § 5.2. Prosody binds logins to TLS 1.2 by tls-unique, which is not to be had here.
+#[test]
+fn rfc_7627_5_2_a_server_of_tls_1_2_needs_the_extended_master_secret() {
+    let server = Prosody::with_tls(&["no_tlsv1_3"]);
+    assert_logs_in(&server.person("alice"), &["--ca-file", &text(&server.ca_file())]);
+    let log = server.log();
+    assert!(log.contains("TLSv1.2") && log.contains("SCRAM-SHA-256-PLUS"), "{log}");
+    let server = Prosody::with_tls(&["no_tlsv1_3", "no_extended_master_secret"]);
+    let ended = refused(&server, &["--ca-file", &text(&server.ca_file())]);
+    let words = ["TLS with the server localhost failed", "it has no extended_master_secret (RFC 7627)", "for TLS 1.3"];
+    assert_fails(&ended, &words);
+}
+
 /// XEP-0368.
 #[test]
 fn tls_may_begin_with_the_connection() {

@@ -141,7 +141,7 @@ fn the_best_mechanism_is_taken_and_what_is_unknown_never() {
 }
 
 #[test]
-fn rfc_5802_a_login_by_scram_with_each_hash_and_each_binding() {
+fn rfc_5802_5_a_login_by_scram_with_each_hash_and_each_binding() {
     let bound = [b"p=tls-exporter,,".as_slice(), &SECRET].concat();
     for (mechanisms, exporter, binding) in [
         (&["SCRAM-SHA-1"][..], None, b"n,,".to_vec()),
@@ -255,7 +255,7 @@ fn rounds_are_bounded_at_the_limit_and_one_past_it() {
 
 /// RFC 4013 § 3 has these.
 #[test]
-fn passwords_are_prepared_by_saslprep_and_used_as_they_are_where_it_refuses() {
+fn rfc_5802_2_2_passwords_are_prepared_and_used_as_they_are_where_saslprep_refuses() {
     for (typed, used) in [
         ("I\u{AD}X", "IX"),
         ("user", "user"),
