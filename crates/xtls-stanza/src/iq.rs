@@ -39,7 +39,7 @@ pub struct Iq<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IqError {
-    /// It has no id or an empty one, so that it cannot even be answered.
+    /// It has no id or an empty one; what it is answered with has an empty one.
     Id,
     /// Its type is missing or none of the four.
     Type,
@@ -52,7 +52,7 @@ impl<'a> Iq<'a> {
     ///
     /// # Errors
     ///
-    /// When it is an `<iq/>` that breaks RFC 6120 § 8.2.3; a get or set is then answered bad-request.
+    /// When it is an `<iq/>` that breaks RFC 6120 § 8.2.3; it is then answered bad-request, unless it is an answer itself.
     pub fn parse(element: &'a Element) -> Option<Result<Self, IqError>> {
         let root = element.root();
         (root.name() == "iq" && ns::is_stanza(root.ns())).then(|| Self::read(root))

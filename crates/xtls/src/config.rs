@@ -35,7 +35,8 @@ pub struct Config {
     /// Bounds on how peers may authenticate.
     pub security: SecurityLimits,
     /// Nobody else handles Jingle or in-band bytestreams here: what the engine does not hold it refuses at once instead
-    /// of saying [`Disposition::Unclaimed`](crate::Disposition::Unclaimed). Default off.
+    /// of saying [`Disposition::Unclaimed`](crate::Disposition::Unclaimed), and it answers requests that are malformed (RFC 6120
+    /// § 8.2.3). Default off.
     pub sole_handler: bool,
     /// A peer that has an XML stream tunnel with us may put a new one in its place. Off, the new one is refused with
     /// alternative-session. Default off.

@@ -195,6 +195,17 @@ impl Prosody {
         assert!(status.success(), "kill failed");
     }
 
+    /// Lets the server deliver a stanza, in whose name whatever.
+    ///
+    /// # Panics
+    ///
+    /// When it does not take it.
+    pub fn post(&self, stanza: &str) {
+        let (draft, posted) = (self.dir.path().join("draft.xml"), self.dir.path().join("post.xml"));
+        fs::write(&draft, stanza).and_then(|()| fs::rename(&draft, &posted)).expect("the stanza is written");
+        wait::until("the server to deliver a stanza", || (!posted.exists()).then_some(()));
+    }
+
     /// Ends the server at once, as a crash would.
     pub fn kill(&mut self) {
         // It may have ended by itself.
@@ -266,6 +277,22 @@ module:hook("iq/full", function (event)
 end, 10);
 "#;
 
+/// A module that delivers the stanza in a file, for [`Prosody::post`].
+const POST: &str = r#"
+local xml = require "util.xml";
+local path = module:get_option_string("post_file");
+module:add_timer(0.05, function ()
+    local file = io.open(path);
+    if file then
+        local stanza = xml.parse(file:read("*a"));
+        file:close();
+        os.remove(path);
+        module:send(stanza);
+    end
+    return 0.05;
+end);
+"#;
+
 /// A module that says where the servers of other domains are, in place of DNS.
 fn write_resolver(dir: &Path, site: &Site) {
     let mut servers = String::new();
@@ -291,6 +318,7 @@ end
     fs::create_dir_all(dir.join("plugins")).expect("the directory of modules is created");
     fs::write(dir.join("plugins/mod_neighbours.lua"), module).expect("the module is written");
     fs::write(dir.join("plugins/mod_phone.lua"), PHONE).expect("the module is written");
+    fs::write(dir.join("plugins/mod_post.lua"), POST).expect("the module is written");
 }
 
 fn configuration(dir: &Path, port: u16, transport: Transport, site: &Site) -> String {
@@ -308,7 +336,8 @@ c2s_ports = {{ {port} }}
 http_ports = {{ }}
 https_ports = {{ }}
 component_ports = {{ }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours", "phone" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours", "phone", "post" }}
+post_file = "{dir}/post.xml"
 plugin_paths = {{ "{dir}/plugins" }}
 authentication = "internal_plain"
 storage = "internal"

@@ -5,6 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::wait;
+
 /// Listens on a port of its own and forwards to another port on 127.0.0.1.
 ///
 /// It ends with the test process.
@@ -92,6 +94,19 @@ impl Tap {
     #[must_use]
     pub fn sent(&self) -> String {
         String::from_utf8_lossy(&lock(&self.seen).sent).into_owned()
+    }
+
+    /// What clients sent after so many bytes, once it has these words.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come.
+    #[must_use]
+    pub fn sent_after(&self, before: usize, words: &str) -> String {
+        wait::until(words, || {
+            let after = String::from_utf8_lossy(lock(&self.seen).sent.get(before..).unwrap_or_default()).into_owned();
+            after.contains(words).then_some(after)
+        })
     }
 
     /// Everything that the server sent to clients so far.

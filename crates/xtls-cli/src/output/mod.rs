@@ -48,6 +48,8 @@ pub(crate) enum Report<'a> {
     Recipient { peer: Option<&'a str>, there: bool },
     /// A message came through the tunnel.
     Message { peer: &'a str, from: &'a str, body: &'a str },
+    /// A peer has written outside of tunnels, where servers can read it; told once for each peer.
+    Outside { peer: &'a str },
     /// A line of standard input, the first being 1, was not sent; the same is on standard error. `peer` is whom it was for.
     NotSent { line: u64, peer: Option<&'a str>, message: &'a str },
     /// A tunnel or a link ended.
@@ -300,6 +302,13 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         }
         Report::Recipient { peer: None, .. } => writeln!(out, "* lines go to nobody yet"),
         Report::Message { from, body, .. } => writeln!(out, "{}: {}", Shown(from), Shown(body)),
+        Report::Outside { peer } => {
+            writeln!(
+                out,
+                "* {} has written outside of a tunnel, where servers can read it: it is not shown",
+                Shown(peer)
+            )
+        }
         Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
         Report::Error { .. } | Report::Warning { .. } | Report::NotSent { .. } | Report::StoreFailed { .. } => Ok(()),

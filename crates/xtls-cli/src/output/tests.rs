@@ -32,6 +32,7 @@ fn json_objects_have_the_documented_members() {
         json(&Report::NotSent { line: 7, peer: Some("a@b"), message: "why" }),
         r#"{"event":"not_sent","line":7,"peer":"a@b","message":"why"}"#
     );
+    assert_eq!(json(&Report::Outside { peer: "a@b/c" }), r#"{"event":"outside","peer":"a@b/c"}"#);
     let mut closed =
         Closed { peer: Some("a@b/c"), address: None, by: "remote", reason: "success", truncated: false, unacked: 3 };
     assert_eq!(
@@ -69,6 +70,7 @@ fn every_line_about_a_peer_names_it() {
         Report::Recipient { peer: Some(peer), there: true },
         Report::Recipient { peer: Some(peer), there: false },
         Report::Message { peer, from: peer, body: "x" },
+        Report::Outside { peer },
         Report::Closed(closed),
         Report::Closed(Closed { peer: None, address: Some(peer), ..closed }),
     ] {

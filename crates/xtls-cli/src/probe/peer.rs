@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jid::{FullJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 use xtls::{
     Application, Element, Event,
     error::ProbeError,
@@ -18,7 +18,7 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Announced, Key, Output, Probed, Report};
 use crate::reach;
-use crate::session::{Happening, Progress, Rules, Search, Session, unreachable_server};
+use crate::session::{Happening, MAX_RESOURCES, Progress, Rules, Search, Session, unreachable_server};
 
 /// How long the peer may take to say what it can do.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
@@ -66,16 +66,16 @@ pub(crate) async fn run_peer(
     rules.ask(output, peer.to_bare().as_str())?;
     rules.warn(output);
     let mut session = Session::start(output, data, account, known, &rules).await?;
-    let result = Probe { caps: None, announced: None }.run(&mut session, &rules, peer, asks).await;
+    let result = Probe { peer: peer.to_bare(), caps: Vec::new() }.run(&mut session, &rules, peer, asks).await;
     session.end().await;
     result
 }
 
 /// What is learned on the way.
 struct Probe {
-    /// What presences announced, and whose the last one was.
-    caps: Option<Caps>,
-    announced: Option<FullJid>,
+    peer: BareJid,
+    /// What the presence of each of its resources announced.
+    caps: Vec<(FullJid, Caps)>,
 }
 
 impl Probe {
@@ -97,8 +97,7 @@ impl Probe {
         let chosen = offer.as_ref().and_then(|offer| offer.as_ref().ok()).map(|offer| {
             session.engine.would_choose(&peer, &rules.options(MESSAGES), offer).map_err(|fault| fault.to_string())
         });
-        let caps = self.caps.filter(|_| self.announced.as_ref() == Some(&peer));
-        let caps = caps.as_ref().map(|caps| Announced {
+        let caps = self.caps.iter().find(|(resource, _)| *resource == peer).map(|(_, caps)| Announced {
             node: caps.node(),
             ver: caps.ver(),
             verified: caps.verify(&info).is_ok(),
@@ -130,11 +129,18 @@ impl Probe {
         }
     }
 
+    /// A presence that says nothing of capabilities changes nothing: servers leave out what they have said before
+    /// (XEP-0115 § 8.4).
     fn note_caps(&mut self, stanza: &Element) {
         let from = stanza.attribute("from").and_then(|from| from.parse::<FullJid>().ok());
-        let caps = stanza.child("c", ns::CAPS).and_then(Caps::parse);
-        if stanza.name() == "presence" && stanza.attribute("type").is_none() && caps.is_some() {
-            (self.caps, self.announced) = (caps, from);
+        let Some(from) = from.filter(|from| stanza.name() == "presence" && from.to_bare() == self.peer) else { return };
+        let kind = stanza.attribute("type");
+        let caps = stanza.child("c", ns::CAPS).filter(|_| kind.is_none()).and_then(Caps::parse);
+        if caps.is_some() || kind == Some("unavailable") {
+            self.caps.retain(|(resource, _)| *resource != from);
+        }
+        if let Some(caps) = caps.filter(|_| self.caps.len() < MAX_RESOURCES) {
+            self.caps.push((from, caps));
         }
     }
 
@@ -285,6 +291,35 @@ mod tests {
         assert!(
             said("romeo@montague.lit/xtls", "error", DISCO_ID, error).unwrap().unwrap_err().message.contains("gone")
         );
+    }
+
+    #[test]
+    fn each_resource_keeps_the_capabilities_that_it_announced() {
+        let mut probe = Probe { peer: peer().to_bare(), caps: Vec::new() };
+        let presence = |from: &str, rest: &str| {
+            let stanza = format!("<presence from='{from}'{rest}");
+            Element::parse(&stanza, &Limits::default()).unwrap()
+        };
+        let caps = |ver: &str| format!("><c xmlns='{}' hash='sha-1' node='n' ver='{ver}'/></presence>", ns::CAPS);
+        let known = |probe: &Probe, resource: &str| {
+            let mut of = probe.caps.iter().filter(|(from, _)| from.resource().as_str() == resource);
+            let found = of.next().map(|(_, caps)| caps.ver().to_owned());
+            assert!(of.next().is_none(), "once");
+            found
+        };
+        probe.note_caps(&presence("romeo@montague.lit/xtls", &caps("first")));
+        probe.note_caps(&presence("romeo@montague.lit/phone", &caps("other")));
+        probe.note_caps(&presence("mercutio@montague.lit/xtls", &caps("another")));
+        probe.note_caps(&presence("romeo@montague.lit/xtls", "/>"));
+        assert_eq!(known(&probe, "xtls"), Some("first".to_owned()));
+        assert_eq!(known(&probe, "phone"), Some("other".to_owned()));
+        probe.note_caps(&presence("romeo@montague.lit/xtls", &caps("second")));
+        probe.note_caps(&presence("romeo@montague.lit/phone", " type='unavailable'/>"));
+        assert_eq!((known(&probe, "xtls"), known(&probe, "phone")), (Some("second".to_owned()), None));
+        for number in 0..2 * MAX_RESOURCES {
+            probe.note_caps(&presence(&format!("romeo@montague.lit/{number}"), &caps("many")));
+        }
+        assert_eq!(probe.caps.len(), MAX_RESOURCES);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
 use xtls::{Closed, Element, Event, TunnelId, error::SendError};
-use xtls_stanza::ns;
+use xtls_stanza::{Limits, ns};
 
 use super::{Input, Keyboard, Rules, Session, Verdict};
 use crate::clock;
@@ -14,7 +14,7 @@ use crate::output::{Report, Secured};
 
 /// How long the orderly end may take; the engine's own timers are shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
-/// Most echoes that wait for room in one tunnel.
+/// Most answers, echoes among them, that wait for room in one tunnel.
 pub(crate) const MAX_WAITING: usize = 256;
 
 /// The tunnels of a session, the oldest first, and the keyboard.
@@ -46,7 +46,7 @@ struct Open {
 #[derive(Debug)]
 struct Waiting {
     message: Element,
-    /// The number of the line that it is; none if it is an echo.
+    /// The number of the line that it is; none if it is an answer.
     line: Option<u64>,
 }
 
@@ -195,8 +195,18 @@ impl Conversation {
     }
 
     fn receive(&mut self, session: &mut Session, id: TunnelId, stanza: &Element) -> Result<(), Failure> {
-        let Some(body) = body(stanza) else { return Ok(()) };
         let Some(open) = self.open.iter_mut().find(|open| open.id == id) else { return Ok(()) };
+        let Some(body) = body(stanza) else {
+            // RFC 6120 § 8.2.3: every request gets an answer, in a tunnel too.
+            if let Some(answer) = session.answer(stanza)
+                && open.waiting.len() < MAX_WAITING
+                && let Ok(message) = Element::parse(&answer, &Limits::default())
+            {
+                open.waiting.push_back(Waiting { message, line: None });
+                self.flush(session);
+            }
+            return Ok(());
+        };
         let from = stanza.attribute("from").unwrap_or(open.peer.as_str());
         let peer = open.peer.as_str();
         session.report(&Report::Message { peer, from, body: &body })?;
@@ -236,7 +246,7 @@ impl Conversation {
                         self.keyboard.not_sent(number, Some(peer), &why, Code::Other);
                     }
                     (Some(why), None) => {
-                        session.output.error_of(peer, &format!("a message of {peer} was not echoed: {why}"));
+                        session.output.error_of(peer, &format!("an answer to {peer} was not sent: {why}"));
                     }
                 }
             }

@@ -57,14 +57,22 @@ impl Disco {
 
     /// Answers a request that nobody else took; `None` if the stanza asks for no answer.
     pub(crate) fn answer(&self, stanza: &Element) -> Option<String> {
-        let iq = Iq::parse(stanza)?.ok()?;
+        // RFC 6120 § 8.1.2.1: without an address it comes from the server on behalf of the account.
+        let to = stanza.attribute("from").unwrap_or(&self.account);
+        let mut out = String::new();
+        let Ok(iq) = Iq::parse(stanza)? else {
+            // RFC 6120 § 8.2.3: what is no answer itself gets bad-request.
+            if matches!(stanza.attribute("type"), Some("result" | "error")) {
+                return None;
+            }
+            let id = stanza.attribute("id").unwrap_or_default();
+            Iq::write_error(&mut out, id, to, None, &StanzaError::new(Condition::BadRequest));
+            return Some(out);
+        };
         if !matches!(iq.iq_type, IqType::Get | IqType::Set) {
             return None;
         }
-        // RFC 6120 § 8.1.2.1: without an address it comes from the server on behalf of the account.
-        let to = iq.from.unwrap_or(&self.account);
         let payload = iq.payload?;
-        let mut out = String::new();
         if self.capabilities.answer(&iq, to, None, &mut out) {
             return Some(out);
         }
@@ -127,6 +135,25 @@ mod tests {
         let answer = ask(&format!("<query xmlns='{}'/>", ns::DISCO_INFO), "get").unwrap();
         let told = DiscoInfo::parse(answer.child("query", ns::DISCO_INFO).unwrap()).unwrap().unwrap();
         assert_eq!(announced.verify(&told), Ok(()));
+    }
+
+    #[test]
+    fn a_malformed_request_gets_bad_request_and_a_malformed_answer_none() {
+        let answer = |text: &str| {
+            let answer = disco().answer(&Element::parse(text, &Limits::default()).unwrap())?;
+            let answer = Element::parse(&answer, &Limits::default()).unwrap();
+            assert_eq!(StanzaError::of_stanza(&answer).unwrap().condition, Condition::BadRequest);
+            Some((answer.attribute("id").unwrap().to_owned(), answer.attribute("to").unwrap().to_owned()))
+        };
+        let told = |id: &str, to: &str| Some((id.to_owned(), to.to_owned()));
+        let romeo = "romeo@montague.lit/orchard";
+        assert_eq!(answer("<iq type='get' id='1' from='romeo@montague.lit/orchard'/>"), told("1", romeo));
+        assert_eq!(answer("<iq type='set' id='1'><a/><b/></iq>"), told("1", "juliet@capulet.lit"));
+        assert_eq!(answer("<iq type='get'><a/></iq>"), told("", "juliet@capulet.lit"));
+        assert_eq!(answer("<iq id='1'><a/></iq>"), told("1", "juliet@capulet.lit"));
+        for never in ["<iq type='result' id='1'><a/><b/></iq>", "<iq type='error' id='1'/>", "<iq type='result'/>"] {
+            assert_eq!(answer(never), None, "{never}");
+        }
     }
 
     #[test]

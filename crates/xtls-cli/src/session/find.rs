@@ -10,8 +10,10 @@ use xtls_stanza::{Iq, IqType, ns};
 const PRESENCE_TIME: Duration = Duration::from_secs(10);
 /// How long a resource may take to say what it can do.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How long another resource may take to show itself when all that have shown themselves have answered.
+const SETTLE_TIME: Duration = Duration::from_millis(1500);
 /// Most resources that are asked.
-const MAX_RESOURCES: usize = 32;
+pub(crate) const MAX_RESOURCES: usize = 32;
 
 /// The search for one peer. It takes the stanzas that nobody else took, and time.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Search {
 enum Answer {
     Awaited,
     WithoutXtls,
+    /// It went offline.
+    Gone,
 }
 
 /// What the search has come to.
@@ -39,7 +43,7 @@ pub(crate) enum Progress {
     Found(FullJid),
     /// The peer is online, and no resource of it has XTLS.
     WithoutXtls,
-    /// No presence of the peer came.
+    /// No presence of the peer came, or all that came are gone.
     Offline,
 }
 
@@ -70,7 +74,7 @@ impl Search {
         }
         match stanza.name() {
             "presence" => self.presence(from, stanza.attribute("type"), now),
-            "iq" => self.answer(&from, stanza),
+            "iq" => self.answer(&from, stanza, now),
             _ => Progress::Searching,
         }
     }
@@ -79,7 +83,7 @@ impl Search {
     pub(crate) fn handle_timeout(&self, now: Instant) -> Progress {
         if now < self.deadline {
             Progress::Searching
-        } else if self.asked.is_empty() {
+        } else if self.asked.iter().all(|(_, answer)| *answer == Answer::Gone) {
             Progress::Offline
         } else {
             Progress::WithoutXtls
@@ -89,20 +93,28 @@ impl Search {
     fn presence(&mut self, from: FullJid, kind: Option<&str>, now: Instant) -> Progress {
         let known = self.asked.iter().position(|(asked, _)| *asked == from);
         match (kind, known) {
-            (None, None) if self.asked.len() < MAX_RESOURCES => {
-                let mut query = String::new();
-                DiscoInfo::write_request(&mut query, &id(self.asked.len()), from.as_str(), None, None);
-                self.asked.push((from, Answer::Awaited));
-                self.deadline = now + ANSWER_TIME;
-                Progress::Ask(query)
+            (None, None) if self.asked.len() < MAX_RESOURCES => self.ask(self.asked.len(), from, now),
+            (Some("unavailable"), Some(at)) => self.settle(at, Answer::Gone, now),
+            (None, Some(at)) if self.asked.get(at).is_some_and(|(_, answer)| *answer == Answer::Gone) => {
+                // Back again.
+                self.ask(at, from, now)
             }
-            // Gone again: it will not answer.
-            (Some("unavailable"), Some(at)) => self.without_xtls(at),
             _ => Progress::Searching,
         }
     }
 
-    fn answer(&mut self, from: &FullJid, stanza: &Element) -> Progress {
+    fn ask(&mut self, at: usize, resource: FullJid, now: Instant) -> Progress {
+        let mut query = String::new();
+        DiscoInfo::write_request(&mut query, &id(at), resource.as_str(), None, None);
+        match self.asked.get_mut(at) {
+            Some((_, answer)) => *answer = Answer::Awaited,
+            None => self.asked.push((resource, Answer::Awaited)),
+        }
+        self.deadline = now + ANSWER_TIME;
+        Progress::Ask(query)
+    }
+
+    fn answer(&mut self, from: &FullJid, stanza: &Element, now: Instant) -> Progress {
         let Some(Ok(iq)) = Iq::parse(stanza) else { return Progress::Searching };
         let asked = self.asked.iter().enumerate();
         let Some(at) = asked.filter(|(at, (asked, _))| asked == from && iq.id == id(*at)).map(|(at, _)| at).next()
@@ -115,18 +127,21 @@ impl Search {
                 if info.is_some_and(|info| info.supports(ns::XTLS_0) || info.supports(ns::XTLS_1)) {
                     Progress::Found(from.clone())
                 } else {
-                    self.without_xtls(at)
+                    self.settle(at, Answer::WithoutXtls, now)
                 }
             }
-            IqType::Error => self.without_xtls(at),
+            IqType::Error => self.settle(at, Answer::WithoutXtls, now),
             _ => Progress::Searching,
         }
     }
 
-    /// Presence of other resources may still come: the search goes on until its time is over.
-    fn without_xtls(&mut self, at: usize) -> Progress {
-        if let Some((_, answer)) = self.asked.get_mut(at) {
-            *answer = Answer::WithoutXtls;
+    /// Presence of other resources may still come: the search goes on for a while after the last one has answered.
+    fn settle(&mut self, at: usize, answer: Answer, now: Instant) -> Progress {
+        if let Some((_, before)) = self.asked.get_mut(at) {
+            *before = answer;
+        }
+        if !self.asked.iter().any(|(_, answer)| *answer == Answer::Awaited) {
+            self.deadline = self.deadline.min(now + SETTLE_TIME);
         }
         Progress::Searching
     }
@@ -196,5 +211,39 @@ mod tests {
         ));
         assert_eq!(without.handle(&info("phone", "find-0", ns::JINGLE), now), Progress::Searching);
         assert_eq!(without.handle_timeout(without.deadline()), Progress::WithoutXtls);
+    }
+
+    #[test]
+    fn a_peer_without_xtls_is_told_soon_after_its_last_resource_has_answered() {
+        let start = Instant::now();
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut search = search(start);
+        let online = |resource: &str| stanza(&format!("<presence from='romeo@montague.lit/{resource}'/>"));
+        for resource in ["phone", "laptop"] {
+            assert!(matches!(search.handle(&online(resource), start), Progress::Ask(_)));
+        }
+        assert_eq!(search.handle(&info("phone", "find-0", ns::JINGLE), after(300)), Progress::Searching);
+        assert_eq!(search.deadline(), start + ANSWER_TIME, "one has not answered");
+        assert_eq!(search.handle(&info("laptop", "find-1", ns::JINGLE), after(500)), Progress::Searching);
+        assert_eq!(search.deadline(), after(2000));
+        assert_eq!(search.handle_timeout(after(1999)), Progress::Searching);
+        assert_eq!(search.handle_timeout(after(2000)), Progress::WithoutXtls);
+        // Another one that shows itself before is asked all the same.
+        assert!(matches!(search.handle(&online("xtls"), after(1000)), Progress::Ask(_)));
+        assert_eq!(search.handle_timeout(after(2000)), Progress::Searching);
+        let found = search.handle(&info("xtls", "find-2", ns::XTLS_1), after(3000));
+        assert_eq!(found, Progress::Found("romeo@montague.lit/xtls".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_resource_that_is_gone_is_offline_and_asked_anew_when_it_is_back() {
+        let now = Instant::now();
+        let mut search = search(now);
+        let presence = |kind: &str| stanza(&format!("<presence from='romeo@montague.lit/xtls'{kind}/>"));
+        assert!(matches!(search.handle(&presence(""), now), Progress::Ask(_)));
+        assert_eq!(search.handle(&presence(" type='unavailable'"), now), Progress::Searching);
+        assert_eq!(search.handle_timeout(now + SETTLE_TIME), Progress::Offline);
+        assert!(matches!(search.handle(&presence(""), now), Progress::Ask(_)));
+        assert!(matches!(search.handle(&info("xtls", "find-0", ns::XTLS_0), now), Progress::Found(_)));
     }
 }

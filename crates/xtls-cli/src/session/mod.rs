@@ -6,6 +6,7 @@ mod find;
 mod input;
 mod judge;
 mod keyboard;
+mod outside;
 mod rules;
 mod signals;
 mod verdict;
@@ -29,9 +30,10 @@ use crate::trace::{Direction, Trace};
 
 pub(crate) use conversation::{Conversation, MAX_WAITING, NO_XML, body, message};
 pub(crate) use disco::Disco;
-pub(crate) use find::{Progress, Search};
+pub(crate) use find::{MAX_RESOURCES, Progress, Search};
 pub(crate) use input::{Input, Lines};
 pub(crate) use keyboard::Keyboard;
+use outside::Outside;
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 pub(crate) use signals::Signals;
 pub(crate) use verdict::{Own, STARTTLS_FAILURE, Verdict, authentication_advice, password_locked, unreachable_server};
@@ -55,6 +57,7 @@ pub(crate) struct Session {
     own: Own,
     trust: Arc<Mutex<TrustFile>>,
     disco: Disco,
+    outside: Outside,
     signals: Signals,
     /// When the server was last heard of, and whether it was asked for a sign of life since.
     heard: Instant,
@@ -135,6 +138,7 @@ impl Session {
             own,
             trust,
             disco,
+            outside: Outside::default(),
             signals,
             heard: now,
             asked: false,
@@ -208,6 +212,11 @@ impl Session {
         self.lost.as_ref()
     }
 
+    /// What is answered to a request that came through a tunnel; `None` if the stanza asks for no answer.
+    pub(crate) fn answer(&self, stanza: &Element) -> Option<String> {
+        self.disco.answer(stanza)
+    }
+
     /// Our own full address.
     pub(crate) fn jid(&self) -> &FullJid {
         self.connection.jid()
@@ -269,6 +278,9 @@ impl Session {
                 turn = self.connection.turn() => match turn {
                     Ok(Turn::Stanza(stanza)) => {
                         if let Some(stanza) = self.receive(stanza) {
+                            if let Some(peer) = self.outside.first_of(&stanza) {
+                                self.report(&Report::Outside { peer })?;
+                            }
                             return Ok(Happening::Stanza(stanza));
                         }
                     }

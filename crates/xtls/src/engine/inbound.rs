@@ -37,10 +37,10 @@ impl Engine {
         match stanza.name() {
             "presence" => self.handle_presence(stanza),
             "message" => self.handle_message(stanza),
-            // Malformed IQs are the embedder's to answer.
             "iq" => match Iq::parse(stanza) {
                 Some(Ok(iq)) => self.handle_iq(iq),
-                Some(Err(_)) | None => Disposition::NotOurs,
+                Some(Err(_)) => self.handle_malformed_iq(stanza),
+                None => Disposition::NotOurs,
             },
             _ => Disposition::NotOurs,
         }
@@ -92,6 +92,23 @@ impl Engine {
         let sid = stanza.child("data", ns::IBB).and_then(|data| data.attribute("sid"));
         let ours = sid.is_some_and(|sid| self.tunnels.index().is_bytestream(sid));
         if ours { Disposition::Consumed } else { Disposition::NotOurs }
+    }
+
+    /// RFC 6120 § 8.2.3: a request without an id or without exactly one child, and what is of no known type, gets
+    /// bad-request, with an empty id if it has none; an answer is never answered. Where there are other handlers, they see to
+    /// it: it says nothing that is certain to be for the engine.
+    fn handle_malformed_iq(&mut self, stanza: &Element) -> Disposition {
+        let is_answer = matches!(stanza.attribute("type"), Some("result" | "error"));
+        let Some(from) = stanza.attribute("from").filter(|_| self.shared.config.sole_handler && !is_answer) else {
+            return Disposition::NotOurs;
+        };
+        let from = &*self.normalised(from);
+        self.answers.push(
+            from,
+            stanza.attribute("id").unwrap_or_default(),
+            Answer::Error(Condition::BadRequest.into()),
+        );
+        Disposition::Consumed
     }
 
     fn handle_iq(&mut self, iq: Iq<'_>) -> Disposition {

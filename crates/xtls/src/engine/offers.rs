@@ -54,7 +54,7 @@ impl Engine {
     fn admit(&self, peer: &FullJid, jingle: &Jingle) -> Admission {
         let session = match Session::incoming(jingle) {
             Ok(session) => session.with_dialect(self.shared.dialect),
-            Err(refusal) => return refused(refusal, jingle),
+            Err(refusal) => return refused(refusal, jingle, || self.is_known(&peer.to_bare())),
         };
         let application = Application::of(&session.offer().description);
         let conflict = match application {
@@ -118,7 +118,7 @@ impl Engine {
 }
 
 /// An offer that no session can be made of.
-fn refused(refusal: OfferRefusal, jingle: &Jingle) -> Admission {
+fn refused(refusal: OfferRefusal, jingle: &Jingle, is_known: impl FnOnce() -> bool) -> Admission {
     match refusal {
         // Without XTLS it may be for another Jingle stack. An end-to-end stream in the clear makes no sense
         // (draft-meyer-xmpp-e2e-encryption-02 § 3), so that one is ended with security-error if nobody takes it.
@@ -127,7 +127,11 @@ fn refused(refusal: OfferRefusal, jingle: &Jingle) -> Admission {
                 |content: &Content| content.description.as_ref().is_some_and(Description::is_xmlstream);
             Admission::Elsewhere(if jingle.contents.iter().any(describes_stream) {
                 terminate(jingle, Reason::new(ReasonCondition::SecurityError))
+            } else if is_known() {
+                // XEP-0166 § 6.3.1: there are clients that keep the session for ever otherwise.
+                terminate(jingle, Reason::new(ReasonCondition::UnsupportedApplications))
             } else {
+                // § 6.3.2: the answer to whom is unknown, which is that of one without Jingle.
                 Answer::Error(Condition::ServiceUnavailable.into())
             })
         }

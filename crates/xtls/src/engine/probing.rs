@@ -245,17 +245,22 @@ impl Engine {
     }
 
     fn answers_offers_of(&self, peer: &BareJid) -> bool {
+        match self.shared.config.answer_offers {
+            AnswerOffers::Never => false,
+            AnswerOffers::Allowed => self.probing.allowed.contains(peer),
+            AnswerOffers::Known => self.is_known(peer),
+        }
+    }
+
+    /// Whether a peer is no stranger: it has a pin, was secured before, has a tunnel with us, or the embedder names it.
+    pub(super) fn is_known(&self, peer: &BareJid) -> bool {
         let knows = || {
             // What cannot be read is as good as unknown.
             let record = self.shared.env.record(peer).unwrap_or_default();
             // An offer that is not decided on makes nobody known: anybody can make one.
             !record.pins.is_empty() || record.secured_before() || self.tunnels.index().is_usable_with(peer)
         };
-        match self.shared.config.answer_offers {
-            AnswerOffers::Never => false,
-            AnswerOffers::Allowed => self.probing.allowed.contains(peer),
-            AnswerOffers::Known => self.probing.allowed.contains(peer) || knows(),
-        }
+        self.probing.allowed.contains(peer) || knows()
     }
 
     /// What is known of a peer that a tunnel would be offered to.

@@ -34,17 +34,90 @@ fn refusals() -> Vec<(String, Said)> {
         ),
         (data("851ba2", 0, "AAAA"), not_found.clone()),
         ("<close xmlns='http://jabber.org/protocol/ibb' sid='851ba2'/>".to_owned(), not_found),
-        // A session of another Jingle application, without XTLS.
-        (
-            jingle(
-                "session-initiate",
-                "<content creator='initiator' name='a'><description xmlns='urn:xmpp:jingle:apps:rtp:1'/>\
-                 <transport xmlns='urn:xmpp:jingle:transports:ice-udp:1'/></content>",
-            ),
-            (Condition::ServiceUnavailable, ErrorType::Cancel, None),
-        ),
     ]);
     refusals
+}
+
+/// A session of another Jingle application, without XTLS.
+const CALL: &str = "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='851ba2'>\
+    <content creator='initiator' name='a'><description xmlns='urn:xmpp:jingle:apps:rtp:1'/>\
+    <transport xmlns='urn:xmpp:jingle:transports:ice-udp:1'/></content></jingle>";
+const STRANGER: &str = "tybalt@capulet.lit/sword";
+
+fn sole_handler() -> Stage {
+    let mut options = EntityOptions::seeded(2);
+    options.config.sole_handler = true;
+    Stage::new(JULIET, ROMEO, options)
+}
+
+#[test]
+fn xep_0166_6_3_1_a_call_of_a_known_peer_is_acknowledged_and_ended() {
+    let ended = |stage: &mut Stage, from: &str| {
+        let sent = stage.sent();
+        let [answer, end] = sent.as_slice() else { panic!("two stanzas: {}", sent.len()) };
+        assert_eq!(*answer, result(JULIET, from, "x1"));
+        assert_eq!((payload(end), end.attribute("to")), (terminate("851ba2", "unsupported-applications"), Some(from)));
+        assert!(stage.events().is_empty());
+    };
+    // One who is pinned.
+    let mut stage = sole_handler();
+    let call = stage.iq("x1", CALL);
+    assert!(matches!(stage.deliver(&call), Disposition::Consumed));
+    ended(&mut stage, ROMEO);
+    // One whom the embedder names; and the other handlers come first.
+    let mut stage = Stage::juliet();
+    stage.with(|engine, _| engine.allow_offers("tybalt@capulet.lit".parse().unwrap(), true));
+    let Disposition::Unclaimed(refusal) = stage.deliver(&call.replace(ROMEO, STRANGER)) else { panic!("unclaimed") };
+    stage.sent_nothing();
+    stage.with(|engine, now| engine.refuse(now, refusal));
+    ended(&mut stage, STRANGER);
+}
+
+#[test]
+fn xep_0166_6_3_2_a_call_of_a_stranger_is_refused_as_by_one_without_jingle() {
+    let mut stage = sole_handler();
+    let call = stage.iq("x1", CALL).replace(ROMEO, STRANGER);
+    assert!(matches!(stage.deliver(&call), Disposition::Consumed));
+    assert_eq!(said(&stage.sent_one()), (Condition::ServiceUnavailable, ErrorType::Cancel, None));
+}
+
+#[test]
+fn rfc_6120_8_2_3_a_request_that_is_malformed_gets_bad_request() {
+    let head = |rest: &str| format!("<iq from='{ROMEO}' to='{JULIET}'{rest}");
+    let bad = (Condition::BadRequest, ErrorType::Modify, None);
+    for (stanza, expected) in [
+        (head(" id='x1' type='get'/>"), "x1"),
+        (head(" id='x1' type='set'><a xmlns='urn:a'/><b xmlns='urn:b'/></iq>"), "x1"),
+        (head(&format!(" id='x1' type='set'>{CALL}{CALL}</iq>")), "x1"),
+        // Rule 3: without an id the answer's is empty.
+        (head(" type='get'><a xmlns='urn:a'/></iq>"), ""),
+        (head(&format!(" type='set'>{CALL}</iq>")), ""),
+        (head(" id='' type='get'><a xmlns='urn:a'/></iq>"), ""),
+        // Rule 2.
+        (head(" id='x1'><a xmlns='urn:a'/></iq>"), "x1"),
+        (head(" id='x1' type='put'><a xmlns='urn:a'/></iq>"), "x1"),
+    ] {
+        let mut stage = sole_handler();
+        assert!(matches!(stage.deliver(&stanza), Disposition::Consumed), "{stanza}");
+        let answer = stage.sent_one();
+        assert_eq!((said(&answer), id(&answer)), (bad.clone(), expected), "{stanza}");
+        // Where there are other handlers, they see to it.
+        let mut stage = Stage::juliet();
+        assert!(matches!(stage.deliver(&stanza), Disposition::NotOurs), "{stanza}");
+        stage.sent_nothing();
+    }
+}
+
+#[test]
+fn rfc_6120_8_2_3_an_answer_that_is_malformed_gets_none() {
+    for rest in
+        [" type='result'/>", " id='x1' type='error'/>", " id='x1' type='result'><a xmlns='a'/><b xmlns='b'/></iq>"]
+    {
+        let mut stage = sole_handler();
+        let disposition = stage.deliver(&format!("<iq from='{ROMEO}' to='{JULIET}'{rest}"));
+        assert!(matches!(disposition, Disposition::NotOurs), "{disposition:?}: {rest}");
+        stage.sent_nothing();
+    }
 }
 
 #[test]
