@@ -1,7 +1,9 @@
 //! `xtls probe` of real servers, and of those who are in their place.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -250,4 +252,44 @@ fn slips_on_the_command_line_have_exit_code_2() {
     assert_fails(&prober.probe("127.0.0.1", &["--jid", "a@b/c"]), 2, &["--jid is for a peer", "127.0.0.1 is none"]);
     assert_fails(&prober.probe("bob@localhost", &["--jid", "a@b/c"]), 2, &["--domain is for a server"]);
     assert_fails(&prober.probe("127.0.0.1", &["--ca-file", "/no/such/file"]), 1, &["the CA file", "cannot be read"]);
+}
+
+#[test]
+fn a_server_without_extended_master_secret_is_told_as_that() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let settings = "openssl_conf = conf\n[conf]\nssl_conf = ssl\n[ssl]\nsystem_default = defaults\n[defaults]\n\
+                    Options = -ExtendedMasterSecret\nMaxProtocol = TLSv1.2\n";
+    fs::write(dir.path().join("settings"), settings).expect("the settings are written");
+    let openssl = || {
+        let mut openssl = Command::new("openssl");
+        openssl.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        openssl
+    };
+    let request = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost", "-out", "server.pem"];
+    let names = ["-keyout", "server.key", "-addext", "subjectAltName=DNS:localhost"];
+    let made = openssl().args(request).args(names).status().expect("openssl is installed");
+    assert!(made.success());
+    // A port that was free a moment ago.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    drop(listener);
+    let mut server = openssl()
+        .env("OPENSSL_CONF", path("settings"))
+        .args(["s_server", "-quiet", "-accept", &address, "-cert", "server.pem", "-key", "server.key"])
+        .spawn()
+        .expect("openssl starts");
+    let options = ["--direct-tls", "--ca-file", &path("server.pem")];
+    let mut ended = Prober::new().probe(&address, &options);
+    for _ in 0..100 {
+        if !ended.stderr.contains("cannot connect") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        ended = Prober::new().probe(&address, &options);
+    }
+    let _ = server.kill();
+    let _ = server.wait();
+    assert_fails(&ended, 3, &["it has no extended_master_secret", "ask its operator for TLS 1.3"]);
+    assert!(!ended.stderr.contains("intercepted"), "{}", ended.stderr);
 }

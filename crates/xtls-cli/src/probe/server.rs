@@ -18,7 +18,7 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{self, Output, Report};
 use crate::server::{self, Client, ServerTrust};
-use crate::session::tell;
+use crate::session::{shows_interference, tell};
 
 /// A connection with a link to a server on it.
 type Wire = crate::wire::Wire<xtls::link::Client>;
@@ -224,6 +224,9 @@ impl Probe {
             Fault::EndedEarly { .. } => {
                 Failure::connection(format!("the server of {domain} at {address} broke off: {fault}; try again later"))
             }
+            Fault::Tls(error) if !shows_interference(error.kind()) => Failure::security(format!(
+                "the connection to {domain} at {address} cannot be secured: {error}; ask its operator for TLS 1.3"
+            )),
             fault if fault.is_security() => Failure::security(format!(
                 "the connection to {domain} at {address} is not safe: {fault}; the connection may be intercepted"
             )),

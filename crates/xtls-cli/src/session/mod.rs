@@ -36,7 +36,9 @@ pub(crate) use keyboard::Keyboard;
 use outside::Outside;
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 pub(crate) use signals::Signals;
-pub(crate) use verdict::{Own, STARTTLS_FAILURE, Verdict, authentication_advice, password_locked, unreachable_server};
+pub(crate) use verdict::{
+    Own, STARTTLS_FAILURE, Verdict, authentication_advice, password_locked, shows_interference, unreachable_server,
+};
 
 /// Silence of the server after which it is asked for a sign of life.
 const IDLE: Duration = Duration::from_secs(60);

@@ -198,13 +198,18 @@ fn tls_advice(error: &TlsErrorKind, kind: &str, full: &str, own: &Own) -> Failur
         TlsErrorKind::AlertReceived(alert) if alert.name() == "protocol_version" => Failure::security(format!(
             "the {kind} with {full} could not be secured: it has no version of TLS that is needed here; its owner can update it"
         )),
-        TlsErrorKind::PeerIncompatible(_) | TlsErrorKind::AlertReceived(_) => Failure::security(format!(
+        error if !shows_interference(error) => Failure::security(format!(
             "the {kind} with {full} could not be secured: {error}; its TLS and ours do not go together: its owner can update it"
         )),
         TlsErrorKind::BadCertificate { fault, .. } => insecure(kind, full, error, is_anothers(fault)),
         TlsErrorKind::Internal(_) => Failure::other(format!("the {kind} with {full} was not made: {error}")),
         _ => insecure(kind, full, error, true),
     }
+}
+
+/// Whether a fault of TLS is one that somebody in between would bring about, and not just two ends that do not go together.
+pub(crate) const fn shows_interference(error: &TlsErrorKind) -> bool {
+    !matches!(error, TlsErrorKind::PeerIncompatible(_) | TlsErrorKind::AlertReceived(_))
 }
 
 /// Whether the alert says that the other end does not take our certificate (RFC 8446 § 6.2).
