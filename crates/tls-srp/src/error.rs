@@ -265,7 +265,7 @@ impl std::error::Error for WriteError {}
 pub enum ExportError {
     /// There is none before the handshake is complete, nor after the session ended.
     NotConnected,
-    /// The label is one that TLS itself uses (RFC 5705 § 4).
+    /// The label is one that TLS itself uses (RFC 5705 § 6).
     ReservedLabel,
     /// The context is longer than 65535 bytes.
     ContextTooLong,

@@ -1,6 +1,6 @@
 //! RFC 5054 appendix A (SRP Group Parameters): which groups there are, and what is computed once for each.
 
-mod constants;
+pub(crate) mod constants;
 mod power;
 
 use std::sync::OnceLock;

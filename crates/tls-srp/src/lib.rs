@@ -27,6 +27,7 @@ pub use error::{
 };
 pub use group::Group;
 pub use message::MAX_HANDSHAKE_MESSAGE;
+pub use prf::is_reserved_label;
 pub use random::{Random, RandomFailed};
 pub use record::{MAX_BYTES, MAX_RECORDS};
 pub use session::{MAX_EMPTY_RECORDS, MAX_WARNINGS};

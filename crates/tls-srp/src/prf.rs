@@ -112,8 +112,15 @@ impl MasterSecret {
     }
 }
 
-/// RFC 5705 § 4: an exporter must not be able to recompute what TLS itself derives.
-pub(crate) fn is_reserved(label: &[u8]) -> bool {
+/// Whether an exporter must not be given this label, since TLS itself uses it: those that "MUST NOT be used for the purpose
+/// described in RFC 5705" (§ 6 there), and that of RFC 7627 § 4.
+///
+/// ```
+/// assert!(tls_srp::is_reserved_label(b"master secret"));
+/// assert!(!tls_srp::is_reserved_label(b"EXPORTER-Channel-Binding"));
+/// ```
+#[must_use]
+pub fn is_reserved_label(label: &[u8]) -> bool {
     let of_tls = [CLIENT_FINISHED, SERVER_FINISHED, KEY_EXPANSION, MASTER_SECRET, b"master secret"];
     of_tls.contains(&label)
 }

@@ -283,7 +283,7 @@ impl<R: Role> Session<R> {
     }
 
     pub(crate) fn export(&self, out: &mut [u8], label: &[u8], context: Option<&[u8]>) -> Result<(), ExportError> {
-        if prf::is_reserved(label) {
+        if prf::is_reserved_label(label) {
             return Err(ExportError::ReservedLabel);
         }
         let context = match context {

@@ -7,11 +7,13 @@ use std::fmt;
 pub struct Alert(u8);
 
 impl Alert {
+    pub(crate) const UNEXPECTED_MESSAGE: Self = Self(10);
     pub(crate) const BAD_RECORD_MAC: Self = Self(20);
     pub(crate) const BAD_CERTIFICATE: Self = Self(42);
     pub(crate) const CERTIFICATE_UNKNOWN: Self = Self(46);
     pub(crate) const CERTIFICATE_EXPIRED: Self = Self(45);
     pub(crate) const UNKNOWN_CA: Self = Self(48);
+    pub(crate) const DECODE_ERROR: Self = Self(50);
     pub(crate) const DECRYPT_ERROR: Self = Self(51);
     pub(crate) const PROTOCOL_VERSION: Self = Self(70);
     pub(crate) const CERTIFICATE_REQUIRED: Self = Self(116);

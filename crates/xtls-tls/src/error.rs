@@ -275,7 +275,7 @@ pub enum ExportError {
     NotSecured,
     /// The length asked for is 0, or more than the version allows.
     BadLength,
-    /// With a password: the label is one that TLS itself uses (RFC 5705 § 4).
+    /// The label is one that TLS itself uses (RFC 5705 § 6).
     ReservedLabel,
     /// The context is longer than 65535 bytes.
     ContextTooLong,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub(crate) mod ca;
+pub(crate) mod forger;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -227,6 +228,7 @@ impl Presents {
             .with_custom_certificate_verifier(any)
             .with_client_cert_resolver(self.clone());
         config.require_ems = true;
+        config.enable_secret_extraction = true;
         ClientConnection::new(Arc::new(config), "xtls.invalid".try_into().unwrap()).unwrap().into()
     }
 
@@ -243,6 +245,7 @@ impl Presents {
             .with_client_cert_verifier(any)
             .with_cert_resolver(self.clone());
         config.require_ems = true;
+        config.enable_secret_extraction = true;
         ServerConnection::new(Arc::new(config)).unwrap().into()
     }
 }

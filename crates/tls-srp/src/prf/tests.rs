@@ -51,9 +51,9 @@ fn rfc_5705_4_the_exporter_tells_no_context_from_an_empty_one() {
 }
 
 #[test]
-fn labels_of_tls_itself_are_reserved() {
+fn rfc_5705_6_labels_of_tls_itself_are_reserved() {
     for label in ["client finished", "server finished", "master secret", "extended master secret", "key expansion"] {
-        assert!(is_reserved(label.as_bytes()));
+        assert!(is_reserved_label(label.as_bytes()));
     }
-    assert!(!is_reserved(b"EXPORTER-Channel-Binding"));
+    assert!(!is_reserved_label(b"EXPORTER-Channel-Binding"));
 }

@@ -224,9 +224,9 @@ fn rfc_5746_3_4_renegotiation_info_must_be_empty() {
     died(&to_client(&full(Hello::server())), refused, 40);
 }
 
-/// RFC 5054 §§ 2.5.1.2, 2.5.1.3. The other name costs the server no arithmetic.
+/// RFC 5054 §§ 2.5.1.2, 2.5.1.3. The other name costs the server no arithmetic, and tests no password.
 #[test]
-fn unknown_and_missing_names_are_unknown_psk_identity() {
+fn p14_unknown_and_missing_names_are_unknown_psk_identity_and_no_guess() {
     let missing = AuthenticationFailed::UsernameMissing;
     died(&to_server(&Hello::client().without(SRP)), missing, 115);
     let before = crate::srp::tests::EXCHANGES.get();
@@ -234,7 +234,9 @@ fn unknown_and_missing_names_are_unknown_psk_identity() {
         let mut data = vec![u8::try_from(name.len()).unwrap()];
         data.extend_from_slice(name);
         let hello = Hello::client().without(SRP).and(SRP, &data);
-        died(&to_server(&hello), AuthenticationFailed::UsernameUnknown, 115);
+        let mut server = server(1);
+        died(&server.take(&hello.encode(false)), AuthenticationFailed::UsernameUnknown, 115);
+        assert!(!server.password_attempted());
     }
     assert_eq!(crate::srp::tests::EXCHANGES.get(), before);
 }

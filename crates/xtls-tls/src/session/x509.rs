@@ -231,6 +231,8 @@ impl X509Session {
         if self.closed {
             // Nothing follows a close_notify (RFC 8446 § 6.1).
             records_out.truncate(start);
+        } else if records_out.len() == start {
+            self.last_alert(&kind, records_out);
         }
         let sent = records_out.get(start..).unwrap_or_default();
         let alert = if sent.is_empty() { None } else { plaintext_alert(sent).or_else(|| kind.certain_alert()) };
@@ -238,6 +240,29 @@ impl X509Session {
         self.failed = Some(error.clone());
         self.lease = None;
         error
+    }
+
+    /// RFC 5246 § 7.2.2, RFC 8446 § 6.2: whoever detects an error sends an alert. For records that come in the middle of a
+    /// handshake message, for too many empty ones and for what is too long rustls has none. The only alert that it makes
+    /// when it is asked to is close_notify: in clear it becomes the one that is due, and where it is encrypted it says at
+    /// least that nothing more comes.
+    fn last_alert(&mut self, kind: &TlsErrorKind, records_out: &mut Vec<u8>) {
+        let due = match kind {
+            TlsErrorKind::PeerMisbehaved(_) => Alert::UNEXPECTED_MESSAGE,
+            TlsErrorKind::HandshakeTooLong => Alert::DECODE_ERROR,
+            TlsErrorKind::PeerIncompatible(_)
+            | TlsErrorKind::NotTls
+            | TlsErrorKind::BadRecord
+            | TlsErrorKind::AlertReceived(_)
+            | TlsErrorKind::BadCertificate { .. }
+            | TlsErrorKind::AuthenticationFailed
+            | TlsErrorKind::Internal(_) => return,
+        };
+        self.connection.send_close_notify();
+        self.flush(records_out);
+        if let [.., 21, 3, _, 0, 2, level, code] = &mut records_out[..] {
+            (*level, *code) = (2, due.code());
+        }
     }
 
     pub(super) fn write(&mut self, plaintext: &[u8], records_out: &mut Vec<u8>) -> Result<(), WriteError> {
@@ -326,6 +351,10 @@ impl X509Session {
     ) -> Result<(), ExportError> {
         if !self.complete || self.failed.is_some() {
             return Err(ExportError::NotSecured);
+        }
+        // rustls takes any label in TLS 1.2. No key would be given away by it, but the rule is the same in both engines.
+        if tls_srp::is_reserved_label(label) {
+            return Err(ExportError::ReservedLabel);
         }
         self.connection.export_keying_material(out, label, context).map(|_| ()).map_err(|_| ExportError::BadLength)
     }

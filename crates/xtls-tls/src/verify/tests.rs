@@ -390,11 +390,25 @@ fn a_client_certificate_is_always_demanded_and_from_nobody_in_particular() {
     assert!(ClientCertVerifier::root_hint_subjects(&*verifier).is_empty());
 }
 
-/// Signatures are checked by rustls in one place; nothing here may claim one to be valid.
+/// Signatures are checked by rustls; nothing in this crate may claim one to be valid.
 #[test]
-fn no_signature_is_asserted() {
+fn no_signature_is_asserted_anywhere() {
     let forbidden = ["HandshakeSignatureValid", "::", "assertion"].concat();
-    for source in [include_str!("../verify.rs"), include_str!("../session.rs"), include_str!("../config.rs")] {
-        assert!(!source.contains(&forbidden));
+    let mut read = 0;
+    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.file_stem().and_then(|name| name.to_str()) {
+                // What an attacker may do is for tests to show.
+                Some("tests" | "testing") => {}
+                _ if path.is_dir() => folders.push(path),
+                _ => {
+                    assert!(!std::fs::read_to_string(&path).unwrap().contains(&forbidden), "{}", path.display());
+                    read += 1;
+                }
+            }
+        }
     }
+    assert!(read > 20, "{read} files");
 }

@@ -7,9 +7,12 @@ use rustls::{HandshakeKind, SupportedCipherSuite, Tls12CipherSuite};
 use super::*;
 use crate::session::{Method, TlsSession};
 use crate::testing::{
-    Pair, Presents, config, juliet, juliet_config, mallory, pin, record_lengths, romeo, romeo_config, tls12_alone,
+    Pair, Presents, config, juliet, juliet_config, mallory, pin, record_lengths, romeo, romeo_config, srp_config,
+    tls12_alone,
 };
 use crate::{CertificateFault, MAX_RECORD, MIN_RECORD, Verification, default_provider, whole_records};
+
+mod misbehaviour;
 
 /// The configurations of a pair that speaks TLS 1.2.
 fn tls12_pair() -> (TlsConfig, TlsConfig) {
@@ -147,7 +150,8 @@ fn p3_the_handshake_is_bounded_to_64_kib() {
         assert!(server.is_handshaking(), "exactly as much as is allowed");
         let error = server.read(flight.get(allowed..=allowed).unwrap(), &mut Vec::new(), &mut out).unwrap_err();
         assert_eq!(error.kind(), &TlsErrorKind::HandshakeTooLong);
-        assert!(!server.is_handshaking() && out.is_empty());
+        assert!(!server.is_handshaking());
+        assert_eq!(record_lengths(&out), [24], "an alert, encrypted");
     }
 
     // A little less is read to the end, and then refused for what it is.
@@ -386,6 +390,31 @@ fn exported_keying_material_is_the_same_on_both_sides_and_in_no_other_session() 
         let too_long = pair.client.export_keying_material(&mut [0; 8], binding, Some(&context));
         assert_eq!(too_long, Err(ExportError::ContextTooLong));
         assert_eq!(pair.client.export_keying_material(&mut [0; 8], binding, context.get(1..)), Ok(()));
+    }
+}
+
+/// Whichever the engine: see `tls_srp`'s own test.
+#[test]
+fn rfc_5705_6_labels_of_tls_itself_are_refused() {
+    let (tls12_client, tls12_server) = tls12_pair();
+    let srp = || {
+        let mut pair = Pair::srp(&srp_config("wherefore"), &srp_config("wherefore"));
+        pair.settle().unwrap();
+        pair
+    };
+    for pair in
+        [Pair::connected(&romeo_config(), &juliet_config()), Pair::connected(&tls12_client, &tls12_server), srp()]
+    {
+        for session in [&pair.client, &pair.server] {
+            for label in
+                ["client finished", "server finished", "master secret", "extended master secret", "key expansion"]
+            {
+                let mut out = [7; 32];
+                let refused = session.export_keying_material(&mut out, label.as_bytes(), None);
+                assert_eq!((refused, out), (Err(ExportError::ReservedLabel), [7; 32]), "{label}");
+            }
+            assert_eq!(session.export_keying_material(&mut [0; 32], b"EXPORTER-key expansion", None), Ok(()));
+        }
     }
 }
 
