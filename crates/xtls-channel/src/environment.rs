@@ -4,10 +4,14 @@ use core::{fmt, time::Duration};
 use std::{sync::Arc, time::Instant};
 
 use rustls::crypto::CryptoProvider;
-use xtls_stanza::jid::{BareJid, Jid};
-use xtls_tls::{Authorities, Identity, TlsVersion};
+use xtls_stanza::{
+    Method,
+    jid::{BareJid, Jid},
+};
+use xtls_tls::{Authorities, Identity, TlsVersion, can_do};
 
 use crate::{
+    channel::Side,
     clock::Clock,
     password::is_user_name,
     record::{Confirmation, Confirmed, Guess, Permit, TrustRecord},
@@ -72,10 +76,10 @@ impl<J> Local<J> {
         Self { provider, ..self }
     }
 
-    /// Whether the provider can do TLS here at all.
+    /// Whether the provider can do this version of TLS here, or a later one.
     #[must_use]
-    pub fn has_tls(&self) -> bool {
-        !self.provider.cipher_suites.is_empty() && !self.provider.kx_groups.is_empty()
+    pub fn has_tls(&self, minimum: TlsVersion) -> bool {
+        can_do(&self.provider, minimum)
     }
 }
 
@@ -171,6 +175,20 @@ impl Environment {
     pub fn guess(&self) -> Guess {
         let SecurityLimits { password_tries, password_cooldown, .. } = self.limits;
         Guess::new(self.clock.unix_time(), password_tries, password_cooldown)
+    }
+
+    /// The oldest TLS that will do where a certificate authenticates.
+    pub(crate) fn minimum_tls(&self, side: Side, policy: &Policy) -> TlsVersion {
+        if side == Side::Initiator && policy.trust == TrustPolicy::Ask {
+            // RFC 5246 § 7.3: the client of TLS 1.2 finishes before the server does, and cannot wait for the user.
+            return TlsVersion::Tls13;
+        }
+        self.limits.minimum_tls
+    }
+
+    /// Whether the provider can do that.
+    pub(crate) fn has_tls_for(&self, side: Side, policy: &Policy) -> bool {
+        !policy.methods.contains(&Method::X509) || can_do(&self.provider, self.minimum_tls(side, policy))
     }
 
     /// The authorities whose word decides on a peer without a pin.

@@ -36,6 +36,9 @@ pub enum TermsError {
     Downgraded,
     /// The policy wants a pinned certificate, and the store has none for the peer.
     NotPinned,
+    /// The policy is [`TrustPolicy::Ask`](crate::TrustPolicy::Ask), for which an initiator needs TLS 1.3, and the cryptography
+    /// provider cannot do it.
+    NoTls13,
     /// The store could not be read.
     Store,
 }
@@ -84,6 +87,7 @@ impl From<Unofferable> for TermsError {
             Unofferable::NoAuthorities => Self::NoAuthorities,
             Unofferable::Downgraded => Self::Downgraded,
             Unofferable::NotPinned => Self::NotPinned,
+            Unofferable::NoTls13 => Self::NoTls13,
         }
     }
 }
@@ -109,6 +113,9 @@ impl fmt::Display for TermsError {
             Self::NoAuthorities => "no certificate of the peer is trusted, and no authorities are given",
             Self::Downgraded => "the peer was secured before, and by something better than a leap of faith",
             Self::NotPinned => "no certificate of the peer is trusted",
+            Self::NoTls13 => {
+                "to ask the user about a certificate takes TLS 1.3, which the cryptography provider cannot do"
+            }
             Self::Store => "what is known of the peer cannot be read",
         })
     }

@@ -72,6 +72,8 @@ pub enum Unofferable {
     Downgraded,
     /// Only a pinned certificate would do, and none is.
     NotPinned,
+    /// The policy asks the user, for which an initiator needs TLS 1.3, and the provider cannot do it.
+    NoTls13,
 }
 
 /// What the policy makes of a certificate that is not pinned.

@@ -4,7 +4,7 @@ use core::fmt;
 use std::time::Instant;
 
 use xtls_stanza::{Ids, jid::Jid};
-use xtls_tls::UnixTime;
+use xtls_tls::{TlsVersion, UnixTime};
 
 use crate::{
     clock::Clock,
@@ -35,8 +35,10 @@ pub struct Setup<J, C> {
 pub enum SetupError {
     /// A field of the configuration is out of range.
     Config(ConfigError),
-    /// The cryptography provider has no cipher suites or no key exchange.
+    /// The cryptography provider can do neither TLS 1.2 nor 1.3: it has no cipher suites or no key exchange.
     Provider,
+    /// The cryptography provider cannot do the TLS that [`SecurityLimits::minimum_tls`] demands.
+    MinimumTls(TlsVersion),
 }
 
 impl<J, C: Default> Setup<J, C> {
@@ -60,15 +62,18 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// [`SetupError::Provider`].
+    /// [`SetupError::Provider`] and [`SetupError::MinimumTls`].
     pub fn open<J: Clone + Into<Jid>, C>(
         setup: Setup<J, C>,
         limits: SecurityLimits,
         now: Instant,
     ) -> Result<(J, Self, Ids, C), SetupError> {
         let Setup { local, store, seed, time, config } = setup;
-        if !local.has_tls() {
+        if !local.has_tls(TlsVersion::Tls12) {
             return Err(SetupError::Provider);
+        }
+        if !local.has_tls(limits.minimum_tls) {
+            return Err(SetupError::MinimumTls(limits.minimum_tls));
         }
         let (jid, env) = Self::new(local, limits, store, Clock::new(now, time));
         Ok((jid, env, Ids::new(seed), config))
@@ -86,6 +91,9 @@ impl fmt::Display for SetupError {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Provider => f.write_str("the cryptography provider cannot do TLS 1.2 or 1.3 here"),
+            Self::MinimumTls(minimum) => {
+                write!(f, "the cryptography provider cannot do {minimum}, which `security.minimum_tls` demands")
+            }
         }
     }
 }

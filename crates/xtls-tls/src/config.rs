@@ -11,7 +11,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, StoresServer
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
-use rustls::{SignatureScheme, SupportedProtocolVersion};
+use rustls::{ProtocolVersion, SignatureScheme, SupportedProtocolVersion};
 
 use crate::identity::Identity;
 use crate::verify::{PeerVerifier, Verification};
@@ -211,6 +211,19 @@ pub fn default_provider() -> Arc<CryptoProvider> {
             aws_lc_rs::kx_group::SECP256R1,
         ],
         ..aws_lc_rs::default_provider()
+    })
+}
+
+/// Whether a provider can do this version, or a later one: it has a cipher suite and a key exchange for it.
+#[must_use]
+pub fn can_do(provider: &CryptoProvider, minimum: TlsVersion) -> bool {
+    let versions: &[ProtocolVersion] = match minimum {
+        TlsVersion::Tls12 => &[ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3],
+        TlsVersion::Tls13 => &[ProtocolVersion::TLSv1_3],
+    };
+    versions.iter().any(|version| {
+        provider.cipher_suites.iter().any(|suite| suite.version().version == *version)
+            && provider.kx_groups.iter().any(|group| group.usable_for_version(*version))
     })
 }
 

@@ -115,7 +115,7 @@ pub use alert::Alert;
 pub use authorities::{Authorities, AuthoritiesError, MAX_AUTHORITIES};
 pub use certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
 pub use config::{MAX_RECORD, MIN_RECORD};
-pub use config::{TlsConfig, TlsConfigError, TlsVersion, default_provider, record_size_for_block};
+pub use config::{TlsConfig, TlsConfigError, TlsVersion, can_do, default_provider, record_size_for_block};
 pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};
 pub use identity::{Identity, IdentityError, IdentityPem, KeyAlgorithm, MAX_CHAIN_BYTES};
 pub use records::whole_records;

@@ -7,7 +7,7 @@ use common::{JULIET, ROMEO, SECOND, close, closed, noise, piping, raw, read, wri
 use xtls::{
     Application, Config, EndedBy, Event, Fault, TrustPolicy, TunnelId,
     config::Window,
-    error::{FinishError, SendError, StreamStateError, WriteError},
+    error::{FinishError, InitiateError, SendError, StreamStateError, TermsError, WriteError},
     jingle::{Reason, ReasonCondition},
     tls::TlsVersion,
 };
@@ -262,6 +262,25 @@ fn what_is_for_xml_streams_is_refused() {
         assert!(matches!(tunnel.application(), Some(Application::Bytes(_))));
         assert_eq!(tunnel.peer().unwrap().as_str(), JULIET);
     });
+}
+
+/// The user could not be asked in time: in TLS 1.2 an initiator finishes first.
+#[test]
+fn a_tunnel_that_asks_is_refused_at_once_where_the_provider_has_no_tls_1_3() {
+    let mut world = World::default();
+    let mut options = EntityOptions::seeded(23);
+    options.provider = Some(provider::tls12());
+    let romeo = world.add(ROMEO, options);
+    let juliet = world.add(JULIET, EntityOptions::seeded(24));
+    world.introduce(romeo, juliet);
+    let peer = world.jid(juliet).clone();
+    for (trust, expected) in
+        [(TrustPolicy::Ask, Err(InitiateError::Terms(TermsError::NoTls13))), (TrustPolicy::Pinned, Ok(()))]
+    {
+        let begun = world.with(romeo, |engine, now| engine.initiate(now, peer.clone(), raw(trust)));
+        assert_eq!(begun.map(|_| ()), expected);
+    }
+    assert!(TermsError::NoTls13.to_string().contains("TLS 1.3, which the cryptography provider cannot do"));
 }
 
 #[test]

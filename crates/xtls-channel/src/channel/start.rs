@@ -3,11 +3,11 @@
 use xtls_stanza::{Method, jid::DomainPart};
 use xtls_tls::{
     ClientHelloMethod, ClientVerification, MAX_RECORD, ServerVerification, SessionCache, SrpConfig, TlsConfig,
-    TlsSession, TlsVersion, TowardsClient, TowardsServer, Verification, client_hello_method,
+    TlsSession, TowardsClient, TowardsServer, Verification, client_hello_method,
 };
 
 use super::{Channel, Io, Progress, Running, Side, State, trust::Trust};
-use crate::{environment::Environment, fault::Fault, judgement::only_pins, password::Password, terms::TrustPolicy};
+use crate::{environment::Environment, fault::Fault, judgement::only_pins, password::Password};
 
 /// How records between peers are made.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +126,7 @@ impl Channel {
         let mut config = TowardsServer::new(domain, env.provider.clone(), env.clock().wall(), verification);
         config.identity = present_certificate.then(|| env.identity.clone());
         config.alpn = alpn;
-        config.minimum = minimum_tls(self.side, trust, env);
+        config.minimum = env.minimum_tls(self.side, &trust.policy);
         config.sessions = sessions;
         let tls = TlsSession::towards_server(&config, out).map_err(|_| cannot_begin())?;
         self.state = running(tls, Method::X509);
@@ -196,17 +196,9 @@ fn x509(side: Side, trust: &Trust, start: Start, env: &Environment, out: &mut Ve
     let mut config = TlsConfig::new(env.identity.clone(), env.provider.clone(), env.clock().wall(), verification);
     config.max_record = start.max_record;
     config.send_ticket = start.ticket;
-    config.minimum = minimum_tls(side, trust, env);
+    config.minimum = env.minimum_tls(side, &trust.policy);
     match side {
         Side::Initiator => TlsSession::client(&config, out).ok(),
         Side::Responder => TlsSession::server(&config).ok(),
     }
-}
-
-fn minimum_tls(side: Side, trust: &Trust, env: &Environment) -> TlsVersion {
-    if side == Side::Initiator && trust.policy.trust == TrustPolicy::Ask {
-        // RFC 5246 § 7.3: the client of TLS 1.2 finishes before the server does, and cannot wait for the user.
-        return TlsVersion::Tls13;
-    }
-    env.limits.minimum_tls
 }

@@ -5,6 +5,7 @@ mod judged;
 mod pins;
 mod server;
 mod store;
+mod versions;
 
 use std::{
     sync::{Arc, Mutex, OnceLock},

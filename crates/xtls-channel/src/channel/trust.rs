@@ -24,6 +24,8 @@ pub(super) struct Trust {
     /// Fingerprints that the peer announced.
     pub(super) announced: Vec<Fingerprint>,
     rule: Announcements,
+    /// Whether the provider can do the TLS that the policy needs.
+    has_tls: bool,
 }
 
 impl Trust {
@@ -40,7 +42,8 @@ impl Trust {
             Side::Responder => peer.clone(),
         };
         let standing = env.standing(&peer, &initiator, said)?;
-        Ok(Self { peer, initiator, policy, standing, announced: Vec::new(), rule })
+        let has_tls = env.has_tls_for(side, &policy);
+        Ok(Self { peer, initiator, policy, standing, announced: Vec::new(), rule, has_tls })
     }
 
     pub(super) fn refresh(&mut self, env: &Environment) -> Result<(), Box<Fault>> {
@@ -49,6 +52,9 @@ impl Trust {
     }
 
     pub(super) fn offerable(&self) -> Result<Vec<Method>, Unofferable> {
+        if !self.has_tls {
+            return Err(Unofferable::NoTls13);
+        }
         rules::offerable(&self.policy, &self.standing)
     }
 

@@ -20,9 +20,11 @@ impl TunnelCore {
         let methods = channel.offerable().map_err(|why| match why {
             Unofferable::PasswordLocked { until } => Fault::PasswordLocked { until },
             Unofferable::Downgraded => Fault::Downgraded { missing: Missing::Proof },
-            Unofferable::NoMethod | Unofferable::UserName | Unofferable::NoAuthorities | Unofferable::NotPinned => {
-                Fault::NotTrusted { fingerprint: None }
-            }
+            Unofferable::NoMethod
+            | Unofferable::UserName
+            | Unofferable::NoAuthorities
+            | Unofferable::NotPinned
+            | Unofferable::NoTls13 => Fault::NotTrusted { fingerprint: None },
         })?;
         Ok(own_security(methods, shared))
     }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use xtls::link::{LinkAcceptError, LinkEvent, PeerLink};
+use xtls::link::{ClientLink, LinkAcceptError, LinkError, LinkEvent, PeerLink, ServerTerms};
 use xtls::{
     CloseReason, EndedBy, Fault, Password, Terms, TrustDecision, TrustPolicy,
     error::{Blame, TermsError},
@@ -30,6 +30,22 @@ fn a_wrong_password_ends_the_link_at_both_ends_and_counts_as_a_guess() {
     for side in SIDES {
         assert_eq!(pair.record(side).attempts.failed, 0, "{side:?}");
     }
+}
+
+/// The user could not be asked in time: in TLS 1.2 an initiator finishes first. A receiving end can wait.
+#[test]
+fn a_link_that_asks_is_refused_at_once_where_the_provider_has_no_tls_1_3() {
+    let mut pair = LinkPair::new(1);
+    SIDES.iter().for_each(|side| pair.tls12(*side));
+    pair.start(Terms::new(TrustPolicy::LeapOfFaith), Some(Terms::new(TrustPolicy::Ask)));
+    let now = pair.with(I, |_, now| now);
+    let made = PeerLink::connect(pair.setup(I), pair.jid(R).clone(), Terms::new(TrustPolicy::Ask), now);
+    assert_eq!(made.err(), Some(LinkError::Terms(TermsError::NoTls13)));
+    let server = "capulet.lit".parse().unwrap();
+    let made = ClientLink::connect(pair.setup(I), server, &ServerTerms::new(TrustPolicy::Ask), now);
+    assert_eq!(made.err(), Some(LinkError::Terms(TermsError::NoTls13)));
+    pair.run();
+    assert!(pair.with(R, |link, now| link.trust(now, TrustDecision::Accept)).is_ok(), "it was asked");
 }
 
 #[test]
