@@ -1,4 +1,4 @@
-//! What users should be able to learn about a tunnel or link (RFC 7590 § 3.7).
+//! What users should be able to learn about a tunnel or link (RFC 7590 § 3.6).
 
 use core::fmt;
 

@@ -22,7 +22,7 @@ pub struct LinkConfig {
     /// [`StartTlsDialect::Rfc6120`].
     pub dialect: StartTlsDialect,
     /// Initiating: ask for TLS even when it is not offered, since an attacker may have taken the offer away
-    /// (draft-ietf-uta-xmpp-04 § 3.1). Off, the link fails at once. Default on.
+    /// (RFC 7590 § 3.1). Off, the link fails at once. Default on.
     pub try_unoffered: bool,
     /// Bytes that wait to be sent before `send` takes no more; at least 1024. Answers to the peer are not counted; they have
     /// 64 KiB of their own. Default 262 144.

@@ -312,6 +312,13 @@ impl DirectStream {
         }
     }
 
+    /// RFC 6120 § 4.7.4: an answering header MUST have a language, the server's default if need be. Between peers (XEP-0246)
+    /// and in the old dialect (XEP-0035) none is asked for.
+    fn language(&self, answers: bool) -> Option<&str> {
+        let is_server = answers && self.options.addressing == Addressing::Server && !self.legacy;
+        if is_server { Some(self.options.lang.as_deref().unwrap_or("en")) } else { self.options.lang.as_deref() }
+    }
+
     fn write_header(&self, id: Option<Id>, out: &mut Vec<u8>) {
         let local = self.local.as_ref().map(End::full);
         // RFC 6120 § 4.7.1: a client does not tell who it is in clear.
@@ -321,7 +328,7 @@ impl DirectStream {
             id: id.as_ref().map(Id::as_str),
             to: self.peer.as_ref().map(End::full).filter(|_| self.initiating || !self.legacy),
             version: !self.legacy,
-            lang: self.options.lang.as_deref(),
+            lang: self.language(id.is_some()),
             announces_tls: self.legacy && if self.initiating { self.may_offer_tls() } else { self.offered },
         }
         .write(out);

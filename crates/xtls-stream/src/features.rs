@@ -18,7 +18,7 @@ pub struct Features {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct StartTlsFeature {
-    /// Nothing goes without it (§ 5.3.1). That this is absent says nothing (draft-ietf-uta-xmpp-04 § 3.1).
+    /// Nothing goes without it (§ 5.3.1). That this is absent says nothing (RFC 7590 § 3.1).
     pub required: bool,
     /// Which methods and keys there are (XEP-0250 § 3.3.1).
     pub offer: Option<TlsOffer>,

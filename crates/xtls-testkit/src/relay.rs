@@ -232,7 +232,7 @@ fn stamp(stanza: &str, element: &Element, from: &str) -> String {
     stamped
 }
 
-/// RFC 6120 § 8.5.3.2.3: an IQ to a resource that is not there is answered by the server.
+/// RFC 6121 § 8.5.3.2.3: an IQ to a resource that is not there is answered by the server.
 fn bounce(element: &Element, to: &str, from: &str, error: &StanzaError) -> Option<String> {
     let iq = Iq::parse(element)?.ok().filter(|iq| matches!(iq.iq_type, IqType::Get | IqType::Set))?;
     let mut out = String::new();

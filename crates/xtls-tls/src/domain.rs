@@ -64,7 +64,7 @@ impl Domain {
             (Kind::Name(name), ServerId::XmppAddr(address)) => is_xmpp_addr(name, address),
             (Kind::Address(IpAddr::V4(own)), ServerId::Address(address)) => own.octets() == **address,
             (Kind::Address(IpAddr::V6(own)), ServerId::Address(address)) => own.octets() == **address,
-            // RFC 6125 § 1.7.2: an address is no DNS name, whatever a certificate calls it.
+            // RFC 6125 § 1.7.2 is about DNS names alone: an address is none, whatever a certificate calls it.
             (Kind::Name(_), ServerId::Address(_))
             | (Kind::Address(_), ServerId::Dns(_) | ServerId::Srv(_) | ServerId::XmppAddr(_)) => false,
         }
@@ -81,7 +81,7 @@ fn is_dns_id(name: &str, dns: &str) -> bool {
     }
 }
 
-/// RFC 6125 § 6.5.1: the service and the name, in which there is no wildcard.
+/// RFC 6125 § 6.5.1: the service without regard to the case, and the name. A wildcard is taken in a DNS name only.
 fn is_srv_id(name: &str, srv: &str) -> bool {
     let parts = srv.split_once('.');
     parts.is_some_and(|(service, domain)| service.eq_ignore_ascii_case(SERVICE) && name.eq_ignore_ascii_case(domain))

@@ -56,7 +56,7 @@ fn assert_fails(ended: &Ended, code: i32, words: &[&str]) {
     assert!(ended.stderr.contains(only(ended, "error")["message"].as_str().expect("text")));
 }
 
-/// Everything of RFC 7590 § 3.7, and what is offered.
+/// Everything of RFC 7590 § 3.6, and what is offered.
 fn assert_tells_everything(ended: &Ended, address: &str) {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let certificate = only(ended, "certificate");
@@ -95,7 +95,7 @@ fn assert_refuses(ended: &Ended, certificate: Certificate, why: &str) {
 }
 
 #[test]
-fn rfc_7590_3_7_everything_about_a_prosody_is_told() {
+fn rfc_7590_3_6_everything_about_a_prosody_is_told() {
     let server = Prosody::with_certificate(Certificate::Good);
     let ended = Prober::new().probe_with(&server.address(), &server.ca_file());
     assert_tells_everything(&ended, &server.address());
@@ -104,7 +104,7 @@ fn rfc_7590_3_7_everything_about_a_prosody_is_told() {
 }
 
 #[test]
-fn rfc_7590_3_7_everything_about_an_ejabberd_is_told() {
+fn rfc_7590_3_6_everything_about_an_ejabberd_is_told() {
     let server = Ejabberd::start(Certificate::Good);
     let prober = Prober::new();
     let ended = prober.probe_with(&server.address(), &server.ca_file());

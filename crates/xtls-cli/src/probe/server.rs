@@ -1,4 +1,4 @@
-//! Probing a server: what RFC 7590 § 3.7 wants users to be able to learn, and what the server offers.
+//! Probing a server: what RFC 7590 § 3.6 wants users to be able to learn, and what the server offers.
 
 use std::time::Duration;
 

@@ -304,7 +304,7 @@ pub(crate) fn body(stanza: &Element) -> Option<String> {
 }
 
 impl<'a> Secured<'a> {
-    /// What users should learn of a tunnel (RFC 7590 § 3.7).
+    /// What users should learn of a tunnel (RFC 7590 § 3.6).
     pub(crate) fn new(peer: &'a str, security: &xtls::Security) -> Self {
         Self {
             peer,

@@ -80,7 +80,7 @@ pub enum StartTlsFault {
     Refused,
     /// TLS is required and the peer does not offer it.
     NotOffered,
-    /// The stream is secured and the peer offers TLS again (RFC 6120 § 5.3.4, XEP-0035 § 2.3).
+    /// The stream is secured and the peer offers TLS again (RFC 6120 § 5.4.3.3, XEP-0035 § 2.3).
     OfferedAgain,
     /// The stream is secured and the peer asks for TLS again. It got `<failure/>`.
     AskedAgain,

@@ -162,7 +162,7 @@ impl DirectStream {
             id: Some(id.as_str()),
             to: peer.filter(|_| !self.legacy),
             version: !self.legacy,
-            lang: self.options.lang.as_deref(),
+            lang: self.language(true),
             announces_tls: self.legacy && self.offered,
         }
         .write(out);

@@ -20,12 +20,12 @@ pub struct StreamOptions {
     /// Whether TLS is negotiated. Default: [`TlsPolicy::Required`].
     pub tls: TlsPolicy,
     /// Initiating, where TLS is required: ask for it even when it is not offered, since an attacker may have
-    /// taken the offer away (draft-ietf-uta-xmpp-04 § 3.1). Otherwise the stream fails at once. Default: on.
+    /// taken the offer away (RFC 7590 § 3.1). Otherwise the stream fails at once. Default: on.
     pub try_unoffered: bool,
     /// The bytes are secured from the beginning: TLS is there already, or they run in a tunnel. Nothing about it is
     /// negotiated then, whatever `tls` says. Default: off.
     pub secured: bool,
-    /// `xml:lang` of the header (RFC 6120 § 4.7.4). Default: none.
+    /// `xml:lang` of the header (RFC 6120 § 4.7.4). Default: none, and `en` where a server answers, which has to say one.
     pub lang: Option<String>,
     /// Bounds on every header and child of the stream, in both directions.
     pub limits: Limits,

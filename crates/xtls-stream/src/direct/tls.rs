@@ -145,7 +145,7 @@ impl DirectStream {
         self.may_offer_tls() && (self.offered || self.asks_unoffered())
     }
 
-    /// draft-ietf-uta-xmpp-04 § 3.1. Without the announcement of XEP-0035 nobody would understand the question.
+    /// RFC 7590 § 3.1. Without the announcement of XEP-0035 nobody would understand the question.
     pub(super) fn asks_unoffered(&self) -> bool {
         self.options.try_unoffered && self.options.tls == TlsPolicy::Required && !self.legacy
     }

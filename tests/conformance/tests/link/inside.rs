@@ -1,4 +1,4 @@
-//! Inside of TLS: RFC 6120 §§ 4, 5.3.4, 5.4.3.3, XEP-0246.
+//! Inside of TLS: RFC 6120 §§ 4, 5.4.3.3, XEP-0246.
 
 use xtls::link::{LinkEvent, PeerLink};
 use xtls::{Fault, Terms, TrustPolicy, link::Stage};
@@ -47,7 +47,7 @@ fn rfc_6120_5_4_3_3_the_stream_begins_anew_with_headers_and_features() {
 }
 
 #[test]
-fn rfc_6120_5_3_4_tls_that_is_offered_or_asked_for_inside_of_tls_ends_the_link() {
+fn rfc_6120_5_4_3_3_tls_that_is_offered_or_asked_for_inside_of_tls_ends_the_link() {
     let mut link = initiating();
     let features = format!("<stream:features>{STARTTLS}</stream:features>");
     let answer = link.say_inside(&format!("{FROM_JULIET}{features}"));

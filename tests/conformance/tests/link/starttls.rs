@@ -1,4 +1,4 @@
-//! RFC 6120 § 5 and draft-ietf-uta-xmpp § 3.1, in clear.
+//! RFC 6120 § 5 and RFC 7590 § 3.1, in clear.
 
 use xtls::{Fault, Terms, TrustPolicy};
 use xtls_stream::StartTlsFault;
@@ -19,7 +19,7 @@ fn asked() -> Scripted {
 }
 
 #[test]
-fn uta_xmpp_3_1_tls_is_tried_even_when_it_is_not_offered() {
+fn rfc_7590_3_1_tls_is_tried_even_when_it_is_not_offered() {
     let mut link = Scripted::new(I, pinned());
     link.hear();
     assert_eq!(link.say(&format!("{FROM_JULIET}<stream:features/>")), STARTTLS);

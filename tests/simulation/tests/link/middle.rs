@@ -64,7 +64,7 @@ fn a_method_that_was_taken_out_of_the_offer_is_a_security_fault() {
 }
 
 #[test]
-fn uta_xmpp_3_1_tls_is_asked_for_when_the_feature_was_stripped() {
+fn rfc_7590_3_1_tls_is_asked_for_when_the_feature_was_stripped() {
     let mut pair = friends(1);
     pair.tamper(R, cut("<starttls ", "</starttls>"));
     pair.connect(pinned());

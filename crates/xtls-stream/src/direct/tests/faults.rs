@@ -11,7 +11,7 @@ fn refused(header: &str, fault: &str, condition: &str) {
     assert_eq!(found, fault, "{header}");
     assert!(written.starts_with("<stream:stream xmlns='jabber:client' "), "{written}");
     assert!(written.contains(" from='im.example.com' id='"), "{written}");
-    assert!(written.ends_with(&format!(" version='1.0'>{}", stream_error(condition))), "{written}");
+    assert!(written.ends_with(&format!(" version='1.0' xml:lang='en'>{}", stream_error(condition))), "{written}");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn rfc_6120_4_9_3_25_other_versions_are_unsupported() {
     // § 4.7.5: a later one is answered with 1.0.
     let mut server = Side::server(secured);
     assert_eq!(server.handle(CLIENT_HEADER.replace("1.0", "11.2")), ["header"]);
-    assert!(server.written().ends_with(" version='1.0'>"));
+    assert!(server.written().ends_with(" version='1.0' xml:lang='en'>"));
     for version in ["", "version='1.1'", "version='2.0'"] {
         let header = SERVER_HEADER.replace("version='1.0'", version);
         for child in [NO_FEATURES, TLS_REQUIRED, "<message/>", PROCEED, "<stream:other/>", "<auth xmlns='urn:x'/>", END]

@@ -10,7 +10,10 @@ const BIND: &str = "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bi
 const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1qdWxpZXQscj1vTXNUQUF\
     3QUFBQU1BQUFBTlAwVEFBQUFBQUJQVTBBQQ==</auth>";
 const CHALLENGE: &str = "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>cj1vTXNUQUF3QUFBQU1BQUFBTlAwVEFBQUFBQUJQVT\
-    BBQWUxMjQ2OTViLTY5Y==</challenge>";
+    BBQWUxMjQ2OTViLTY5YTktNGRlNi05YzMwLWI1MWIzODA4YzU5ZSxzPU5qaGtZVE0wTURndE5HWTBaaTAwTmpkbUxUa3hNbVV0TkRsbU5UTm1ORE5rT\
+    URNeixpPTQwOTY=</challenge>";
+const RESPONSE: &str = "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Yz1iaXdzLHI9b01zVEFBd0FBQUFNQUFBQU5QMFRBQUFBQUF\
+    CUFUwQUFlMTI0Njk1Yi02OWE5LTRkZTYtOWMzMC1iNTFiMzgwOGM1OWUscD1VQTU3dE0vU3ZwQVRCa0gyRlhzMFdEWHZKWXc9</response>";
 const SUCCESS: &str =
     "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>dj1wTk5ERlZFUXh1WHhDb1NFaVc4R0VaKzFSU289</success>";
 
@@ -28,7 +31,7 @@ fn rfc_6120_9_1_the_client_of_a_whole_session() {
     assert!(client.stream.wants_tls() && !client.stream.is_open());
     assert_eq!(client.does(|stream, out| stream.start_tls(None, out)), STARTTLS);
     assert_eq!(client.handle(PROCEED), ["tls "]);
-    // § 9.1.1, steps 6 to 8.
+    // § 9.1.1, step 7, and § 9.1.2, step 8.
     assert_eq!(
         client.does(DirectStream::secured),
         "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
@@ -36,9 +39,10 @@ fn rfc_6120_9_1_the_client_of_a_whole_session() {
     );
     assert_eq!(client.handle(format!("{SERVER_HEADER}{MECHANISMS}")), ["header", MECHANISMS]);
     assert!(client.stream.is_secured() && client.stream.is_open() && !client.stream.wants_tls());
-    // § 9.1.2.
+    // § 9.1.2, steps 9 to 12.
     assert_eq!(client.does(|stream, out| stream.send_nonza(&element(AUTH), out)), AUTH);
     assert_eq!(client.handle(CHALLENGE), [CHALLENGE]);
+    assert_eq!(client.does(|stream, out| stream.send_nonza(&element(RESPONSE), out)), RESPONSE);
     assert_eq!(client.handle(SUCCESS), [SUCCESS]);
     assert!(client.does(DirectStream::restart).starts_with("<stream:stream "));
     assert_eq!(client.handle(format!("{SERVER_HEADER}{BIND}")), ["header", BIND]);
@@ -50,6 +54,9 @@ fn rfc_6120_9_1_the_client_of_a_whole_session() {
         <jid>juliet@im.example.com/balcony</jid></bind></iq>";
     assert_eq!(client.handle(result), [result]);
     // § 9.1.4.
+    let question = "<message from='juliet@im.example.com/balcony' id='ju2ba41c' to='romeo@example.net' type='chat' \
+        xml:lang='en'><body>Art thou not Romeo, and a Montague?</body></message>";
+    assert_eq!(client.does(|stream, out| stream.send(&element(question), out)), question);
     let message = "<message from='romeo@example.net/orchard' id='ju2ba41c' to='juliet@im.example.com/balcony' type='chat' \
         xml:lang='en'><body>Neither, fair saint, if either thee dislike.</body></message>";
     assert_eq!(client.handle(message), [message]);
@@ -85,6 +92,8 @@ fn rfc_6120_9_1_the_server_of_a_whole_session() {
     let features = Features::new(["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN"].map(str::to_owned), Vec::new());
     assert_eq!(server.does(|stream, out| stream.send_features(&features, out)), MECHANISMS);
     assert_eq!(server.handle(AUTH), [AUTH]);
+    assert_eq!(server.does(|stream, out| stream.send_nonza(&element(CHALLENGE), out)), CHALLENGE);
+    assert_eq!(server.handle(RESPONSE), [RESPONSE]);
     assert_eq!(server.does(|stream, out| stream.send_nonza(&element(SUCCESS), out)), SUCCESS);
     assert_eq!(server.does(DirectStream::restart), "");
     server.stream.authenticated(jid(CLIENT));
@@ -92,7 +101,8 @@ fn rfc_6120_9_1_the_server_of_a_whole_session() {
     assert_eq!(server.written(), header());
     let features = Features::new([], vec![element("<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>")]);
     assert_eq!(server.does(|stream, out| stream.send_features(&features, out)), BIND);
-    let bind = "<iq id='yhc13a95' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+    let bind = "<iq id='yhc13a95' type='set'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>balcony</resource>\
+        </bind></iq>";
     assert_eq!(server.handle(bind), [bind]);
     assert_eq!(server.handle(END), ["closed"]);
     assert_eq!(server.written(), END);
@@ -190,6 +200,35 @@ fn rfc_6120_4_7_1_a_server_may_answer_under_another_name() {
     let mut client = Side::client(secured);
     client.does(DirectStream::start);
     assert_eq!(client.handle(SERVER_HEADER.replace("from='im.", "from='")), ["header"]);
+}
+
+#[test]
+fn rfc_6120_4_7_2_the_answer_goes_to_whom_the_header_came_from_and_to_nobody_without_one() {
+    let mut server = Side::server(secured);
+    assert_eq!(server.handle(CLIENT_HEADER), ["header"]);
+    assert!(server.written().contains(" to='juliet@im.example.com' "));
+    let mut server = Side::server(secured);
+    assert_eq!(server.handle(CLIENT_HEADER.replace("from='juliet@im.example.com' ", "")), ["header"]);
+    assert!(!server.written().contains(" to="));
+}
+
+#[test]
+fn rfc_6120_4_7_3_an_id_in_the_initial_header_is_ignored() {
+    let mut server = Side::server(secured);
+    assert_eq!(server.handle(CLIENT_HEADER.replace(" to=", " id='mine' to=")), ["header"]);
+    let written = server.written();
+    assert!(written.contains(" id='") && !written.contains("mine"), "{written}");
+}
+
+#[test]
+fn rfc_6120_4_7_4_the_answer_has_a_language() {
+    for (lang, expected) in [(None, "en"), (Some("de-CH"), "de-CH")] {
+        let mut server = Side::server(|options| options.lang = lang.map(str::to_owned));
+        assert_eq!(server.handle(CLIENT_HEADER), ["header"]);
+        assert!(server.written().ends_with(&format!(" xml:lang='{expected}'>")));
+    }
+    // An initial header need not have one, nor has one of XEP-0246.
+    assert!(!Side::client(secured).does(DirectStream::start).contains("lang"));
 }
 
 /// A server of many domains gives none; the answer comes from the one that was asked for.

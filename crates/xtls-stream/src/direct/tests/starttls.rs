@@ -70,9 +70,9 @@ fn bytes_behind_the_boundary_are_seen_though_events_wait() {
     assert_eq!(server.handle(text).last().map(String::as_str), Some("StartTls(Injection)"));
 }
 
-/// § 5.3.4: TLS is not offered inside of TLS.
+/// § 5.4.3.3, step 5: features inside of TLS "MUST NOT include the STARTTLS feature".
 #[test]
-fn rfc_6120_5_3_4_tls_is_neither_offered_nor_taken_twice() {
+fn rfc_6120_5_4_3_3_tls_is_neither_offered_nor_taken_twice() {
     let mut client = Side::client(secured);
     client.does(DirectStream::start);
     client.handle(SERVER_HEADER);
@@ -93,9 +93,9 @@ fn rfc_6120_5_3_4_tls_is_neither_offered_nor_taken_twice() {
     assert_eq!(server.does(|stream, out| stream.send_features(&Features::default(), out)), NO_FEATURES);
 }
 
-/// draft-ietf-uta-xmpp-04 § 3.1.
+/// RFC 7590 § 3.1.
 #[test]
-fn uta_xmpp_3_1_tls_is_tried_even_where_it_is_not_offered() {
+fn rfc_7590_3_1_tls_is_tried_even_where_it_is_not_offered() {
     let mut client = Side::opened_client(NO_FEATURES, |_| {});
     assert!(client.stream.wants_tls());
     assert_eq!(client.does(|stream, out| stream.start_tls(None, out)), STARTTLS);

@@ -165,7 +165,7 @@ fn the_old_dialect_is_spoken_where_it_was_asked_for_alone() {
     assert_eq!(modern.fails(C).0, "Stream(Version)");
     let mut both = Side::server(xep_0035);
     assert_eq!(both.handle(CLIENT_HEADER), ["header"]);
-    assert!(both.written().ends_with(" version='1.0'>"));
+    assert!(both.written().ends_with(" version='1.0' xml:lang='en'>"));
     assert_eq!(both.does(|stream, out| stream.send_features(&Features::default(), out)), TLS_REQUIRED);
     assert_eq!(both.handle(STARTTLS), ["requested "]);
     assert_eq!(both.does(|stream, out| stream.proceed(None, out)), PROCEED);
