@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use xtls_stanza::{Element, ElementRef, ns, write};
+use xtls_stanza::{Element, ElementRef, Shown, ns, write};
 
 macro_rules! conditions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
@@ -177,9 +177,19 @@ impl fmt::Display for StreamCondition {
     }
 }
 
+/// The condition, where the service is, and the text, of which the first 256 characters are shown.
 impl fmt::Display for StreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.condition.fmt(f)
+        const SHOWN: usize = 256;
+        let beginning = |text: &str| text.chars().take(SHOWN).collect::<String>();
+        self.condition.fmt(f)?;
+        if let Some(host) = &self.other_host {
+            write!(f, " {}", Shown(&beginning(host)))?;
+        }
+        if let Some(text) = &self.text {
+            write!(f, " ({})", Shown(&beginning(text)))?;
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,26 @@ impl Words<'_> {
         domain.parse().map_err(|e| Failure::usage(format!("{domain} is no domain of a server: {e}")))
     }
 
+    /// What to do if there is no such host.
+    pub(super) fn no_host(&self) -> String {
+        format!("check the address, or name the server with --server HOST:PORT{}", self.srv())
+    }
+
+    /// What to do if nothing answers there.
+    pub(super) fn no_server(&self) -> String {
+        format!("check that the server runs there, or give --server HOST:PORT{}", self.srv())
+    }
+
+    /// Where a domain's server may be instead (RFC 6120 § 3.2.1).
+    fn srv(&self) -> String {
+        let domain = self.account.jid.domain().as_str();
+        if self.account.server.host == domain {
+            format!(": what DNS says in SRV records of _xmpp-client._tcp.{domain} is not looked up")
+        } else {
+            String::new()
+        }
+    }
+
     pub(super) fn no_answer(&self, waited: Duration) -> Failure {
         let server = &self.account.server;
         Failure::connection(format!(
@@ -128,10 +148,8 @@ impl Words<'_> {
             Condition::SeeOtherHost => "the server sends you elsewhere: give that with --server",
             _ => "try again later",
         };
-        let host = error.other_host.as_ref().map(|host| format!(" {host}")).unwrap_or_default();
-        let text = error.text.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
         let account = &self.account.jid;
-        Failure::connection(format!("the server ended the stream of {account}: {error}{host}{text}; {advice}"))
+        Failure::connection(format!("the server ended the stream of {account}: {error}; {advice}"))
     }
 
     /// The server closed the connection or the stream without an error.

@@ -92,14 +92,15 @@ fn rfc_6120_4_9_1_2_an_error_after_a_header_without_a_version_is_told() {
     // The same where TLS was to come, and to those who only probe.
     let said =
         b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='1'><stream:error>\
-        <host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>";
+        <host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/><text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Not \
+        here</text></stream:error></stream:stream>";
     let server = Prosody::start(Transport::StartTls);
     let mut alice = server.person("alice");
     alice.address = Impostor::breaking_off(said).address();
-    assert_fails(&alice.run(&["listen"]), &["host-unknown", "check --jid and --server"]);
+    assert_fails(&alice.run(&["listen"]), &["host-unknown (Not here)", "check --jid and --server"]);
     let probed = Xtls::run(alice.data_dir(), None, &["probe", &alice.address, "--domain", "localhost"]);
     assert_eq!(probed.code, Some(4));
-    assert!(probed.stderr.contains("host-unknown"), "{}", probed.stderr);
+    assert!(probed.stderr.contains("host-unknown (Not here)"), "{}", probed.stderr);
 }
 
 #[test]

@@ -205,6 +205,20 @@ fn rfc_6120_4_9_3_21_what_is_unknown_is_undefined_condition() {
     assert_eq!(StreamError::parse(element("<error xmlns='jabber:client'/>").root()), None);
 }
 
+#[test]
+fn a_stream_error_is_shown_with_where_to_go_and_what_the_peer_says() {
+    let mut error = StreamError::new(StreamCondition::SeeOtherHost);
+    assert_eq!(error.to_string(), "see-other-host");
+    error.other_host = Some("[2001:41D0:1:A49b::1]:9222".to_owned());
+    error.text = Some("We have\nmoved\u{1b}[2J".to_owned());
+    assert_eq!(error.to_string(), "see-other-host [2001:41D0:1:A49b::1]:9222 (We have\\nmoved\\u{1b}[2J)");
+    error.other_host = None;
+    for (length, shown) in [(255, 255), (256, 256), (257, 256)] {
+        error.text = Some("é".repeat(length));
+        assert_eq!(error.to_string(), format!("see-other-host ({})", "é".repeat(shown)));
+    }
+}
+
 /// § 4.9.1.2.
 #[test]
 fn rfc_6120_4_9_1_2_an_error_before_the_header_stands_inside_of_a_stream() {
