@@ -36,6 +36,14 @@ fn an_unknown_host_is_named() {
     let mut alice = stage.person("alice");
     alice.address = "no-such-host.invalid:5222".to_owned();
     assert_fails(&alice.run(&["listen"]), 4, &["unknown host no-such-host.invalid", "--server"]);
+    // A domain may have its server at another host.
+    let options = ["listen", "--jid", "alice@no-such-host.invalid/x"];
+    let ended = xtls_interop::Xtls::run(alice.data_dir(), Some("password"), &options);
+    assert_fails(
+        &ended,
+        4,
+        &["unknown host no-such-host.invalid", "--server", "_xmpp-client._tcp.no-such-host.invalid"],
+    );
 }
 
 #[test]

@@ -68,7 +68,7 @@ async fn connect(account: &Account, identity: &Identity) -> Result<Wire, Failure
     }
     let client = Client { jid: &jid, identity, domain: &domain };
     let link = client.link(trust, &terms, config())?;
-    let addresses = server::resolve(server, "check the address, or name the server with --server HOST:PORT").await?;
+    let addresses = server::resolve(server, &words.no_host()).await?;
     if matches!(account.protection, Protection::Plaintext)
         && let Some(elsewhere) = addresses.iter().find(|address| !address.ip().is_loopback())
     {
@@ -78,8 +78,7 @@ async fn connect(account: &Account, identity: &Identity) -> Result<Wire, Failure
             elsewhere.ip()
         )));
     }
-    let advice = "check that the server runs there, or give --server HOST:PORT";
-    Ok(Wire::new(server::connect(server, &addresses, advice).await?, link))
+    Ok(Wire::new(server::connect(server, &addresses, &words.no_server()).await?, link))
 }
 
 /// What differs from the defaults: a stanza that exceeds a limit ends the connection, and strangers can send some, so that what
