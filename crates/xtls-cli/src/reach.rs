@@ -43,7 +43,8 @@ pub(crate) fn check(rules: &Rules, trust: &TrustFile, peer: &BareJid) -> Result<
         return Err(Failure::security(format!(
             "no certificate of {peer} is trusted: get its fingerprint from its owner (xtls identity), then: \
              xtls trust add {peer} FINGERPRINT; or share a password with it: --srp-password-prompt"
-        )));
+        ))
+        .about(peer));
     }
     match locked(&known, peer) {
         Some(failure) if !rules.may_trust_certificate(&known) => Err(failure),

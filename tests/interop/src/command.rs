@@ -194,7 +194,20 @@ impl Xtls {
     ///
     /// When the signal cannot be sent.
     pub fn interrupt(&self) {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
+        self.signal("-INT");
+    }
+
+    /// Closes the terminal that it runs in.
+    ///
+    /// # Panics
+    ///
+    /// When the signal cannot be sent.
+    pub fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(status.success(), "kill failed");
     }
 

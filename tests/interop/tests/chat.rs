@@ -147,17 +147,19 @@ fn many_lines_arrive_in_order_before_the_end_of_input_closes() {
 }
 
 #[test]
-fn ctrl_c_closes_in_order() {
+fn ctrl_c_and_the_end_of_the_terminal_close_in_order() {
     let stage = Stage::new(Transport::Plain);
     let (alice, bob) = stage.friends();
     let mut listening = bob.listen(&[]);
-    let mut chatting = alice.start(&["chat", &bob.full()]);
-    listening.event("stream_open");
-    chatting.event("stream_open");
-    chatting.interrupt();
-    let closed = listening.event("closed");
-    assert_eq!((&closed["by"], &closed["truncated"]), (&"remote".into(), &false.into()));
-    assert_eq!(chatting.wait().code, Some(0));
+    for end in [Xtls::interrupt, Xtls::hang_up] {
+        let mut chatting = alice.start(&["chat", &bob.full()]);
+        listening.event("stream_open");
+        chatting.event("stream_open");
+        end(&chatting);
+        let closed = listening.event("closed");
+        assert_eq!((&closed["by"], &closed["truncated"]), (&"remote".into(), &false.into()));
+        assert_eq!(chatting.wait().code, Some(0));
+    }
 }
 
 #[test]

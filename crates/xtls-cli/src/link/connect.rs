@@ -72,7 +72,7 @@ async fn dial(end: &End, at: &Server) -> Result<TcpStream, Failure> {
 }
 
 fn cannot_begin(e: LinkError, end: &End, args: &LinkConnectArgs) -> Failure {
-    match e {
+    let failure = match e {
         LinkError::OwnAddress => Failure::usage(format!(
             "--peer {} is the name of this end too: give both ends names of their own with --jid",
             args.peer
@@ -83,5 +83,6 @@ fn cannot_begin(e: LinkError, end: &End, args: &LinkConnectArgs) -> Failure {
         }
         LinkError::Terms(e) => Failure::security(format!("no link with {} can be made: {e}", args.peer)),
         e => Failure::other(format!("no link with {} can be made: {e}", args.peer)),
-    }
+    };
+    failure.about(&args.peer)
 }

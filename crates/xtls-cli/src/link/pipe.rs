@@ -190,7 +190,10 @@ impl<'a> Flow<'a> {
             Input::End | Input::Terminal => self.end_input(),
             // An end in order would make the peer believe that this was all.
             Input::Failed(e) => {
-                self.fail(Failure::other(format!("standard input cannot be read: {e}; the link was broken off")))
+                let peer = &self.peer;
+                self.fail(Failure::other(format!(
+                    "standard input cannot be read: {e}; the link with {peer} was broken off"
+                )))
             }
         }
     }
@@ -355,7 +358,7 @@ impl<'a> Flow<'a> {
 
     /// Ends the link because of this.
     fn fail(&mut self, failure: Failure) {
-        self.failure.get_or_insert(failure);
+        self.failure.get_or_insert_with(|| failure.about(&self.peer));
         self.break_off();
     }
 

@@ -166,8 +166,9 @@ impl Flow {
             // An end in order would make the peer believe that this was all.
             Input::Failed(e) => {
                 self.end_input();
-                self.failure =
-                    Some(Failure::other(format!("standard input cannot be read: {e}; the tunnel was broken off")));
+                let peer = &self.tunnel.peer;
+                let message = format!("standard input cannot be read: {e}; the tunnel with {peer} was broken off");
+                self.failure = Some(Failure::other(message).about(peer));
                 self.break_off(session, ReasonCondition::FailedApplication);
             }
         }

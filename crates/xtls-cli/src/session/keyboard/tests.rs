@@ -7,7 +7,7 @@ fn jid(text: &str) -> Jid {
 }
 
 fn keyboard(recipient: Recipient) -> Keyboard {
-    Keyboard::new(Output::new(true), Lines::none(), recipient, true)
+    Keyboard::new(Output::silent(), Lines::none(), recipient, true)
 }
 
 fn type_line(keyboard: &mut Keyboard, text: &str, there: &[Jid]) -> Option<(usize, String)> {
