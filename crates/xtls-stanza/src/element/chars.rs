@@ -57,13 +57,20 @@ pub(super) fn append_text(out: &mut String, text: &str, after_return: &mut bool)
     Ok(())
 }
 
-/// How many bytes there are before the first one that is such a byte. It looks at 32 at a time.
-pub(super) fn position(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> usize {
-    const STEP: usize = 32;
-    let without =
-        bytes.chunks_exact(STEP).take_while(|chunk| !chunk.iter().fold(false, |found, &byte| found | is_such(byte)));
-    let at = STEP * without.count();
-    at + bytes[at..].iter().take_while(|&&byte| !is_such(byte)).count()
+/// How many bytes there are before the first of these. It counts them in 64 bytes at a time and without a branch, so that the
+/// compiler makes vector instructions of it.
+#[inline(never)]
+pub(super) fn position<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> usize {
+    const STEP: usize = 64;
+    let count = |byte| wanted.iter().map(|&one| u8::from(byte == one)).fold(0_u8, u8::wrapping_add);
+    let mut at = 0;
+    for chunk in bytes.chunks_exact(STEP) {
+        if chunk.iter().map(|&byte| count(byte)).fold(0_u8, u8::wrapping_add) != 0 {
+            break;
+        }
+        at += STEP;
+    }
+    at + bytes[at..].iter().position(|byte| wanted.contains(byte)).unwrap_or(bytes.len() - at)
 }
 
 /// Whether what stands after `&` can still become a reference (XML 1.0 § 4.1).
@@ -125,3 +132,27 @@ fn needs_care(byte: u8) -> bool {
 
 const NO_REFERENCE: &str = "`&` that begins no reference";
 const NO_CHARACTER: &str = "a reference to no character that XML allows";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_the_wanted_bytes_is_found_wherever_it_stands() {
+        for length in [0, 1, 63, 64, 65, 127, 128, 129, 200] {
+            let plain = vec![b'x'; length];
+            assert_eq!(position(&plain, [b'<', b'&', b']']), length);
+            for at in 0..length {
+                for wanted in [b'<', b'&', b']'] {
+                    let mut bytes = plain.clone();
+                    bytes[at] = wanted;
+                    bytes[length - 1] = b'<';
+                    assert_eq!(position(&bytes, [b'<', b'&', b']']), at);
+                    // As many as a byte can count come to the same as one.
+                    bytes[at..].fill(wanted);
+                    assert_eq!(position(&bytes, [b'<', b'&', b']']), at);
+                }
+            }
+        }
+    }
+}

@@ -203,12 +203,10 @@ impl Parser {
         match self.state {
             State::Text if self.table.is_empty() => 0,
             State::Text if self.brackets > 0 && bytes.first() == Some(&b'>') => 0,
-            State::Text => chars::position(bytes, |byte| matches!(byte, b'<' | b'&' | b']')),
+            State::Text => chars::position(bytes, [b'<', b'&', b']']),
             State::CData if self.brackets > 0 => 0,
-            State::CData => chars::position(bytes, |byte| byte == b']'),
-            State::Value(quote) => {
-                chars::position(bytes, |byte| byte == quote || matches!(byte, b'<' | b'&' | b'\t' | b'\n' | b'\r'))
-            }
+            State::CData => chars::position(bytes, [b']']),
+            State::Value(quote) => chars::position(bytes, [quote, b'<', b'&', b'\t', b'\n', b'\r']),
             State::TagName | State::AttributeName | State::EndName | State::Reference(_) => {
                 bytes.iter().take_while(|&&byte| in_name(byte)).count()
             }
