@@ -526,12 +526,16 @@ impl LinkPair {
     /// When that takes more than a million turns: something goes round in circles.
     pub fn run(&mut self) {
         for _ in 0..TURNS {
-            let moved = SIDES.map(|side| self.take_out(side) | self.receive(side));
-            if moved == [false, false] {
+            if !self.turn() {
                 return;
             }
         }
         panic!("nothing comes to rest");
+    }
+
+    /// Lets each end send once and take what has come; whether anything moved.
+    pub fn turn(&mut self) -> bool {
+        SIDES.map(|side| self.take_out(side) | self.receive(side)) != [false, false]
     }
 
     /// Lets things happen for this long, timers included.

@@ -6,7 +6,7 @@ mod common;
 
 use allocation_counter::measure;
 use common::{
-    bodies, noise, piping, read,
+    MILLI, bodies, noise, piping, read,
     script::{HEADER, Script},
     send, streaming, write,
 };
@@ -166,26 +166,29 @@ fn p21_events_that_wait_are_weighed_by_what_they_hold() {
     }
 }
 
+/// After so many times 30 ms in which nothing came, nothing will.
+const IDLE: usize = 100;
+
 #[test]
 fn two_streams_that_both_send_far_more_than_is_on_its_way_do_not_block_one_another() {
     for bytes in [1000, 250_000] {
         let (mut world, ids, tunnels) = streaming(1);
         let count = 2_000_000_usize.div_ceil(bytes);
         let (mut sent, mut arrived) = ([0, 0], [0, 0]);
-        loop {
+        let mut idle = 0;
+        while idle < IDLE {
             let before = (sent, arrived);
             for at in 0..2 {
                 while sent[at] < count && send(&mut world, ids[at], tunnels[at], &"x".repeat(bytes)).is_ok() {
                     sent[at] += 1;
                 }
             }
-            world.run();
+            // Whenever there is room, the applications send more.
+            world.run_for(30 * MILLI);
             for at in 0..2 {
                 arrived[at] += bodies(&world.take_events(ids[at])).len();
             }
-            if before == (sent, arrived) {
-                break;
-            }
+            idle = if before == (sent, arrived) { idle + 1 } else { 0 };
         }
         assert_eq!((sent, arrived), ([count; 2], [count; 2]), "{bytes}");
     }
@@ -196,19 +199,18 @@ fn two_pipes_that_both_write_far_more_than_is_on_its_way_do_not_block_one_anothe
     let (mut world, ids, tunnels) = piping(1);
     let bytes = noise(2_000_000, 7);
     let (mut sent, mut got) = ([0, 0], [Vec::new(), Vec::new()]);
-    loop {
+    let mut idle = 0;
+    while idle < IDLE {
         let before = (sent, got.each_ref().map(Vec::len));
         for at in 0..2 {
             sent[at] += write(&mut world, ids[at], tunnels[at], &bytes[sent[at]..]);
         }
-        world.run();
+        world.run_for(30 * MILLI);
         for at in 0..2 {
             got[at].extend(read(&mut world, ids[at], tunnels[at]));
             let _ = world.take_events(ids[at]);
         }
-        if before == (sent, got.each_ref().map(Vec::len)) {
-            break;
-        }
+        idle = if before == (sent, got.each_ref().map(Vec::len)) { idle + 1 } else { 0 };
     }
     assert!(got.iter().all(|got| *got == bytes), "{sent:?}");
 }
