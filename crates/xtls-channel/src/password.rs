@@ -49,7 +49,7 @@ impl Password {
     /// Name and password for TLS: the name is the initiator's bare JID at both ends (XEP-0250 § 2.3). `None` when that
     /// is longer than the 255 bytes of RFC 5054 § 2.8.1, or SASLprep refuses it.
     pub(crate) fn credentials(&self, initiator: &BareJid) -> Option<SrpCredentials> {
-        SrpCredentials::new(initiator.as_str(), self.0.expose()).ok()
+        SrpCredentials::new(initiator.canonical(), self.0.expose()).ok()
     }
 
     /// How many hold the same secret; the last one wipes it.
@@ -61,7 +61,7 @@ impl Password {
 
 /// Whether an initiator's bare JID can be the user name of TLS-SRP.
 pub(crate) fn is_user_name(initiator: &BareJid) -> bool {
-    SrpCredentials::new(initiator.as_str(), "any").is_ok()
+    SrpCredentials::new(initiator.canonical(), "any").is_ok()
 }
 
 impl fmt::Debug for Password {

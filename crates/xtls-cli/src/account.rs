@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use jid::FullJid;
+use xtls_stanza::jid::FullJid;
 use zeroize::Zeroizing;
 
 use crate::args::AccountArgs;
@@ -53,7 +53,7 @@ impl Account {
     ///
     /// A usage failure, or a file that cannot be read.
     pub(crate) fn from_args(output: Output, args: &AccountArgs) -> Result<Self, Failure> {
-        if args.jid.node().is_none() {
+        if args.jid.local().is_none() {
             return Err(Failure::usage(format!(
                 "--jid {} has no account name: give a full address such as juliet@capulet.example/xtls",
                 args.jid
@@ -62,7 +62,7 @@ impl Account {
         let port = if args.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
         let server = match &args.server {
             Some(text) => Server::parse("--server ", text, port)?,
-            None => Server { host: args.jid.domain().to_string(), port },
+            None => Server { host: host_of(&args.jid), port },
         };
         let protection = if args.insecure_plaintext {
             Protection::Plaintext
@@ -73,6 +73,13 @@ impl Account {
         };
         Ok(Self { jid: args.jid.clone(), server, protection })
     }
+}
+
+/// Where the server of an account is looked for: by its name in the DNS, or at its address.
+fn host_of(jid: &FullJid) -> String {
+    let domain = jid.domain_part();
+    let address = || domain.to_ip_address().map(|address| address.to_string());
+    domain.to_dns_name().or_else(address).unwrap_or_else(|| domain.to_string())
 }
 
 impl Server {

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use jid::{BareJid, FullJid, Jid};
 use xtls::jingle::Profile;
+use xtls_stanza::jid::{BareJid, FullJid, Jid};
 
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use probe::ProbeArgs;
@@ -318,8 +318,8 @@ pub(crate) fn slip(error: &clap::Error) -> Option<String> {
 
 /// An address that is a domain and nothing else.
 pub(crate) fn domain(name: &str) -> Result<BareJid, String> {
-    let address: BareJid = name.parse().map_err(|e: jid::Error| e.to_string())?;
-    if address.node().is_some() { Err("it has an account before the domain".to_owned()) } else { Ok(address) }
+    let address: BareJid = name.parse().map_err(|e: xtls_stanza::jid::JidError| e.to_string())?;
+    if address.local().is_some() { Err("it has an account before the domain".to_owned()) } else { Ok(address) }
 }
 
 /// The profile of this name.
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_domain_has_no_account() {
-        assert_eq!(domain("Capulet.Example").unwrap().as_str(), "capulet.example");
+        assert_eq!(domain("Capulet.Example").unwrap().canonical(), "capulet.example");
         for name in ["juliet@capulet.example", "capulet.example/x", ""] {
             assert!(domain(name).is_err(), "{name}");
         }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use jid::FullJid;
 use xtls::{Application, Event};
+use xtls_stanza::jid::FullJid;
 
 use crate::args::ChatArgs;
 use crate::clock;

@@ -1,7 +1,7 @@
 //! `xtls identity`: your certificate.
 
-use jid::Jid;
 use xtls::{Identity, tls::KeyAlgorithm, trust::HashAlgo};
+use xtls_stanza::jid::Jid;
 
 use crate::args::{IdentityArgs, Key};
 use crate::clock;

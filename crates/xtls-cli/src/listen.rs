@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use jid::BareJid;
 use xtls::{
     Application, Event, Incoming,
     jingle::{Reason, ReasonCondition},
 };
+use xtls_stanza::jid::BareJid;
 
 use crate::args::ListenArgs;
 use crate::chat::no_answer;

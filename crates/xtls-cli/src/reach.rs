@@ -1,6 +1,5 @@
 //! Getting a tunnel to a peer that the command line names.
 
-use jid::{BareJid, FullJid, Jid};
 use xtls::tls::UnixTime;
 use xtls::{
     Application, Event, Incoming, TunnelId,
@@ -9,6 +8,7 @@ use xtls::{
     jingle::{BYTES_NS, Description, Reason, ReasonCondition},
     trust::{Guess, TrustRecord, TrustStore},
 };
+use xtls_stanza::jid::{BareJid, FullJid, Jid};
 
 use crate::clock;
 use crate::data::TrustFile;
@@ -78,10 +78,11 @@ pub(crate) async fn reach(
     application: &Application,
     peer: &Jid,
 ) -> Result<Reached, Failure> {
-    let (peer, is_known) = match peer.try_as_full() {
-        Ok(full) => (full.clone(), false),
-        Err(bare) => {
-            match search(session, Search::new(bare.clone(), session.jid().clone(), clock::now()), application).await? {
+    let (peer, is_known) = match peer.to_full() {
+        Some(full) => (full, false),
+        None => {
+            match search(session, Search::new(peer.to_bare(), session.jid().clone(), clock::now()), application).await?
+            {
                 Outcome::Found(full) => (full, true),
                 Outcome::Offered(incoming) => return accept(session, rules, incoming),
             }

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use jid::BareJid;
 use tokio::net::TcpStream;
 use xtls::link::{ClientLink, LinkConfig, LinkSetup, ServerTerms};
 use xtls::{
     Identity, Local, TrustPolicy,
     trust::{Authorities, Fingerprint, MemoryTrustStore, Pin},
 };
+use xtls_stanza::jid::BareJid;
 
 use crate::account::{self, Server};
 use crate::clock;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use jid::BareJid;
 use xtls::{
     tls::{CertificateFault, PeerCertificate, default_provider},
     trust::{Fingerprint, Pin},
 };
+use xtls_stanza::jid::BareJid;
 
 use crate::account;
 use crate::args::TrustCommand;

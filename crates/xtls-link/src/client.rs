@@ -222,7 +222,7 @@ impl Hooks for Client {
 
 impl Client {
     fn start_tls(&self, core: &mut Core) {
-        let Some(domain) = core.peer.as_ref().map(|peer| peer.domain().to_owned()) else { return };
+        let Some(domain) = core.peer.as_ref().map(|peer| peer.domain_part()) else { return };
         let terms = TowardsServerTerms {
             domain,
             present_certificate: self.terms.present_certificate,

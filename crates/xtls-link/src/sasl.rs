@@ -81,7 +81,7 @@ impl Core {
     }
 
     pub(crate) fn is_account(&self, client: &BareJid) -> bool {
-        client.node().is_some() && client.domain() == self.local.domain()
+        client.local().is_some() && client.domain() == self.local.domain()
     }
 
     fn certificate(&self) -> Option<&PeerCertificate> {

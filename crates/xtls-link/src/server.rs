@@ -73,7 +73,7 @@ impl ServerLink {
     /// When the configuration or the terms are out of bounds, or your address is more than a domain.
     pub fn listen(setup: LinkSetup, terms: &ClientTerms, now: Instant) -> Result<Self, LinkError> {
         let jid = &setup.local.jid;
-        if jid.node().is_some() || jid.resource().is_some() {
+        if jid.local().is_some() || jid.is_full() {
             return Err(LinkError::NotADomain);
         }
         // RFC 6120 § 6.4.5.

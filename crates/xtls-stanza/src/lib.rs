@@ -13,6 +13,7 @@ mod error;
 mod fingerprint;
 mod id;
 mod iq;
+pub mod jid;
 mod limits;
 pub mod ns;
 mod pubkeys;
@@ -38,5 +39,3 @@ pub use reader::{StreamHeader, StreamItem, StreamReader};
 pub use security::{Method, MethodError, SecurityOffer, XtlsVersion};
 pub use shown::Shown;
 pub use stanza_error::{Condition, ErrorType, StanzaError};
-
-pub use jid;

@@ -2,7 +2,7 @@
 
 use core::borrow::Borrow;
 
-use jid::{BareJid, FullJid, Jid};
+use xtls_stanza::jid::{BareJid, FullJid, Jid};
 
 /// One end: of a tunnel, as it was authenticated and always a full JID; or of a direct stream, which may be any JID
 /// (XEP-0174's have no resource).
@@ -31,10 +31,12 @@ impl<J: Borrow<Jid>> End<J> {
         Self { jid, bare }
     }
 
+    /// As it is spelt.
     pub(crate) fn full(&self) -> &str {
         self.jid.borrow().as_str()
     }
 
+    /// The same without its resourcepart.
     pub(crate) fn bare(&self) -> &str {
         self.bare.as_str()
     }
@@ -43,15 +45,15 @@ impl<J: Borrow<Jid>> End<J> {
         &self.jid
     }
 
-    /// Compares as JIDs compare, after preparation (RFC 7622 § 3).
+    /// Compares as addresses compare, by their canonical forms (RFC 7622 § 3).
     pub(crate) fn named<'a>(&self, address: Option<&'a str>) -> Named<'a> {
         let Some(address) = address else { return Named::Nothing };
         if address == self.full() {
             return Named::Full;
         }
         match Jid::new(address) {
-            Ok(jid) if jid.as_str() == self.full() => Named::Full,
-            Ok(jid) if jid.as_str() == self.bare() => Named::Bare,
+            Ok(jid) if jid == *self.jid.borrow() => Named::Full,
+            Ok(jid) if jid == *self.bare => Named::Bare,
             Ok(_) | Err(_) => Named::Other(address),
         }
     }

@@ -9,7 +9,7 @@ mod send;
 mod tests;
 mod tls;
 
-use jid::Jid;
+use xtls_stanza::jid::Jid;
 use xtls_stanza::{Id, Ids, StreamReader, TlsOffer};
 
 pub use event::{CommandError, DirectEvent, DirectFault, StartTlsFault};

@@ -2,7 +2,7 @@
 
 use core::borrow::Borrow;
 
-use jid::Jid;
+use xtls_stanza::jid::Jid;
 use xtls_stanza::{Element, StreamHeader, ns};
 
 use crate::{
@@ -28,7 +28,7 @@ pub(crate) fn is_stanza(element: &Element) -> bool {
     element.ns() == ns::CLIENT && matches!(element.name(), "message" | "presence" | "iq")
 }
 
-/// Makes a stanza's address that of an end of the tunnel, in its prepared form. The address it bears if that is
+/// Makes a stanza's address that of an end of the tunnel, as that one is spelt. The address it bears if that is
 /// somebody else's.
 pub(crate) fn stamp<J: Borrow<Jid>>(stanza: &mut Element, name: &str, end: &End<J>) -> Result<(), String> {
     let address = stanza.attribute(name);

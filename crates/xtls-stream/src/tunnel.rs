@@ -4,7 +4,7 @@
 #[allow(clippy::unwrap_used, clippy::as_conversions)]
 mod tests;
 
-use jid::FullJid;
+use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Element, Id, Ids, Limits, StreamHeader, StreamItem, StreamReader, ns};
 
 use crate::{

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jid::Jid;
 use xtls::link::{
     ClientLink, ClientTerms, Kind, Link, LinkAcceptError, LinkConfig, LinkEvent, LinkSetup, PeerLink, ServerLink,
     ServerTerms,
@@ -20,6 +19,7 @@ use xtls::{
     trust::{MemoryTrustStore, Pin, TrustRecord, TrustStore},
 };
 use xtls_stanza::Element;
+use xtls_stanza::jid::Jid;
 use xtls_stream::StartTlsDialect;
 use xtls_tls::{Authorities, Identity};
 

@@ -3,13 +3,13 @@
 use core::time::Duration;
 use std::{sync::Arc, time::Instant};
 
-use jid::FullJid;
 use rustls::crypto::CryptoProvider;
 use xtls::Setup;
 use xtls::{
     Config, Disposition, Engine, Event, Local, TrustPolicy, TunnelId, TunnelOptions,
     trust::{Authorities, MemoryTrustStore, Pin, TrustStore},
 };
+use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Disco, DiscoIdentity, Element, Iq, Limits};
 
 use crate::{provider, relay::Relay};

@@ -6,7 +6,6 @@ mod report;
 
 use std::fmt;
 
-use jid::{BareJid, DomainRef};
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -21,6 +20,7 @@ use x509_parser::oid_registry::{
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
+use xtls_stanza::jid::{BareJid, DomainPart};
 use xtls_stanza::{Fingerprint, HashAlgo};
 
 use crate::domain::Domain;
@@ -249,7 +249,7 @@ impl PeerCertificate {
     ///
     /// [`ServerVerification::Authorities`]: crate::ServerVerification::Authorities
     #[must_use]
-    pub fn names_server_of(&self, domain: &DomainRef) -> bool {
+    pub fn names_server_of(&self, domain: &DomainPart) -> bool {
         Domain::new(domain).is_some_and(|domain| domain.check(self).is_ok())
     }
 

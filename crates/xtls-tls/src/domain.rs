@@ -2,9 +2,8 @@
 
 use core::net::IpAddr;
 
-use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
-use jid::{BareJid, DomainRef};
 use rustls_pki_types::ServerName;
+use xtls_stanza::jid::DomainPart;
 
 use crate::certificate::{CertificateFault, PeerCertificate, ServerId};
 
@@ -30,10 +29,11 @@ enum Kind {
 
 impl Domain {
     /// None for what is neither a name nor an address.
-    pub(crate) fn new(domain: &DomainRef) -> Option<Self> {
-        let kind = match address(domain.as_str()) {
+    pub(crate) fn new(domain: &DomainPart) -> Option<Self> {
+        let kind = match domain.to_ip_address() {
             Some(address) => Kind::Address(address),
-            None => Kind::Name(a_labels(domain.as_str())?),
+            // RFC 6125 § 6.4.2: internationalized names are compared by their A-labels.
+            None => Kind::Name(domain.to_dns_name()?),
         };
         let name = match &kind {
             Kind::Name(name) => ServerName::try_from(name.clone()).ok()?,
@@ -89,20 +89,6 @@ fn is_srv_id(name: &str, srv: &str) -> bool {
 
 /// RFC 6120 § 13.7.1.2.1: the domain alone, without a local part.
 fn is_xmpp_addr(name: &str, address: &str) -> bool {
-    let address: Option<BareJid> = address.parse().ok();
-    address.is_some_and(|address| {
-        address.node().is_none() && a_labels(address.domain().as_str()).is_some_and(|domain| domain == name)
-    })
-}
-
-/// RFC 6125 § 6.4.2: internationalized names are compared by their A-labels.
-fn a_labels(domain: &str) -> Option<String> {
-    let ascii = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::URL, Hyphens::Check, DnsLength::Verify);
-    ascii.ok().map(std::borrow::Cow::into_owned)
-}
-
-/// RFC 7622 § 3.2: an IPv6 address stands in brackets.
-fn address(domain: &str) -> Option<IpAddr> {
-    let inner = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inner.unwrap_or(domain).parse().ok()
+    let address: Option<DomainPart> = address.parse().ok();
+    address.and_then(|address| address.to_dns_name()).is_some_and(|domain| domain == name)
 }

@@ -6,13 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jid::BareJid;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, RsaKeySize, SanType, SerialNumber, date_time_ymd};
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use xtls_stanza::jid::BareJid;
 use xtls_stanza::{Fingerprint, HashAlgo};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -263,7 +263,7 @@ fn issue(
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     params.not_before = epoch + Duration::from_secs(now_unix.saturating_sub(VALID_BEFORE));
     params.not_after = epoch + Duration::from_secs(now_unix + VALID_AFTER);
-    params.subject_alt_names = vec![SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), jid.as_str().into()))];
+    params.subject_alt_names = vec![SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), jid.canonical().into()))];
     let certificate = params.self_signed(key).map_err(|_| IdentityError::Generation)?;
     Ok(certificate.into())
 }

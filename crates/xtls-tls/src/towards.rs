@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use jid::DomainPart;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientConfig, Resumption, Tls12Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::server::ServerConfig;
 use rustls::time_provider::TimeProvider;
 use xtls_stanza::Fingerprint;
+use xtls_stanza::jid::DomainPart;
 
 use crate::authorities::Authorities;
 use crate::config::{Basics, MAX_RECORD, OwnCertificate, TlsConfigError, TlsVersion};

@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use jid::BareJid;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -11,6 +10,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use subtle::{Choice, ConstantTimeEq as _};
 use xtls_stanza::Fingerprint;
+use xtls_stanza::jid::BareJid;
 
 use crate::authorities::{Authorities, Purposes};
 use crate::certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};

@@ -44,7 +44,7 @@
 //! - [`Security`]: what to show the user once a peer is authenticated. [`Fault`]: what went wrong, and who is to blame.
 //! - [`Config`] and [`config`]: limits and timers, each with its bounds and default.
 //! - The modules by topic hold everything that a public signature mentions, so that no other crate need be named:
-//!   [`error`], [`event`], [`trust`], [`tls`], [`xml`], [`jingle`], and the crates [`jid`] and [`rustls`].
+//!   [`error`], [`event`], [`trust`], [`tls`], [`xml`], [`jingle`], [`jid`], and the crate [`rustls`].
 //! - The repository's `docs/`: the embedding guide, what goes on the wire and why, the threat model, the architecture.
 //!
 //! # Features
@@ -62,8 +62,8 @@ pub mod event;
 mod shared;
 mod tunnel;
 
-pub use jid;
 pub use rustls;
+pub use xtls_stanza::jid;
 
 pub use application::{Application, TunnelOptions};
 #[doc(inline)]

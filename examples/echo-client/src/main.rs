@@ -58,6 +58,11 @@ async fn main() -> Result<(), Failure> {
         return Err("usage: echo-client FULLJID PEER FINGERPRINT [HOST:PORT]; the password is in XTLS_PASSWORD".into());
     };
     let account: FullJid = account.parse()?;
+    // tokio-xmpp prepares addresses by RFC 6122: for some it would give the password to somebody else's server.
+    let login = tokio_xmpp::jid::FullJid::new(account.canonical())?;
+    if login.as_str() != account.canonical() {
+        return Err(format!("tokio-xmpp takes {account} for {login}").into());
+    }
     let peer: BareJid = peer.parse()?;
     let password = std::env::var("XTLS_PASSWORD")?;
     xtls::rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| "TLS has a provider already")?;
@@ -71,9 +76,9 @@ async fn main() -> Result<(), Failure> {
 
     let dns = match server {
         [address] => DnsConfig::Addr { addr: address.clone() },
-        _ => DnsConfig::srv_default_client(account.domain().as_str()),
+        _ => DnsConfig::srv_default_client(login.domain().as_str()),
     };
-    let client = Client::new_with_connector(account, password, StartTlsServerConnector::from(dns), Timeouts::default());
+    let client = Client::new_with_connector(login, password, StartTlsServerConnector::from(dns), Timeouts::default());
     serve(client, &settings).await
 }
 

@@ -23,7 +23,7 @@ use sasl::client::Mechanism;
 use sasl::client::mechanisms::{Plain, Scram};
 use sasl::common::scram::{Sha1, Sha256};
 use sasl::common::{ChannelBinding, Credentials};
-use xtls::jid::{FullJid, Jid};
+use xtls::jid::FullJid;
 use xtls::link::{ClientLink, Features, LinkEvent, LinkSetup, ServerTerms};
 use xtls::tls::{KeyAlgorithm, UnixTime};
 use xtls::trust::{Authorities, MemoryTrustStore};
@@ -61,7 +61,7 @@ fn main() -> Result<(), Failure> {
     println!("logged in by {mechanism}");
     connection.link.restart_stream(Instant::now())?;
     connection.features()?;
-    println!("online as {}", bind(&mut connection, account.resource().as_str())?);
+    println!("online as {}", bind(&mut connection, account.resource())?);
 
     let presence = Element::builder("presence", ns::CLIENT).build()?;
     connection.link.send(Instant::now(), &presence)?;
@@ -83,7 +83,7 @@ fn link(account: &FullJid) -> Result<ClientLink, Failure> {
     let mut seed = [0; 32];
     local.provider.secure_random.fill(&mut seed).map_err(|_| "no randomness")?;
     let setup = LinkSetup::new(local, Box::new(MemoryTrustStore::default()), seed, time);
-    let domain = Jid::new(account.domain().as_str())?;
+    let domain = account.domain_part().into();
     Ok(ClientLink::connect(setup, domain, &ServerTerms::new(TrustPolicy::Authorities), Instant::now())?)
 }
 
@@ -94,7 +94,7 @@ fn login(
     account: &FullJid,
     password: &str,
 ) -> Result<String, Failure> {
-    let name = account.node().ok_or("the address has no account")?.as_str();
+    let name = account.local().ok_or("the address has no account")?;
     let binding = channel_binding(connection, features);
     let credentials =
         Credentials::default().with_username(name).with_password(password).with_channel_binding(binding.clone());

@@ -22,7 +22,7 @@ fn pair(real: bool, block_size: u16, names: [&str; 2]) -> (World, EntityId, Enti
         options.config.block_size = block_size;
         options.real_cryptography = real;
         if real {
-            let bare = jid.parse::<jid::FullJid>().unwrap().to_bare();
+            let bare = jid.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
             options.identity =
                 Some(Identity::generate(&bare, KeyAlgorithm::EcdsaP256, xtls_testkit::unix(1_767_225_600)).unwrap());
         }

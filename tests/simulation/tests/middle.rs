@@ -303,7 +303,7 @@ fn m26_a_peer_that_does_not_tell_of_xtls_is_offered_nothing() {
     assert!(matches!(end.fault, Some(Fault::PeerLacksXtls)) && end.security, "{end:?}");
     assert_eq!(sent(&world, ROMEO, JULIET).len(), 1, "the question");
     // Who is not there at all is told apart from who cannot.
-    let nobody: jid::FullJid = "juliet@capulet.lit/gone".parse().unwrap();
+    let nobody: xtls_stanza::jid::FullJid = "juliet@capulet.lit/gone".parse().unwrap();
     world.with(romeo, |engine, now| engine.initiate(now, nobody, xml(TrustPolicy::Pinned))).unwrap();
     world.run();
     let end = closed(&mut world, romeo);
@@ -455,7 +455,7 @@ fn m22_another_device_of_a_peer_who_is_known_is_not_accepted_silently() {
                 }
             }
             let pins = world.with_store(romeo, |store| {
-                xtls::trust::TrustStore::record(store, &CHAMBER.parse::<jid::FullJid>().unwrap().to_bare())
+                xtls::trust::TrustStore::record(store, &CHAMBER.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare())
                     .unwrap()
                     .fingerprints()
             });

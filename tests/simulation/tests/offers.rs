@@ -17,7 +17,7 @@ use xtls_stanza::{Iq, IqType, ns};
 use xtls_testkit::{EntityId, EntityOptions, World};
 
 fn bare(jid: &str) -> BareJid {
-    jid.parse::<jid::FullJid>().unwrap().to_bare()
+    jid.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare()
 }
 
 /// The question of somebody at `from`, as a test writes it.
@@ -428,7 +428,7 @@ fn what_would_be_chosen_follows_the_rules_of_tunnels() {
     let key = |fingerprint: &Fingerprint| vec![KeyName::from(fingerprint)];
     let (known, other) = (romeos_key(), Fingerprint::sha256(b"another"));
     let (mut world, juliet) = juliet(|_| ());
-    let peer: jid::FullJid = ROMEO.parse().unwrap();
+    let peer: xtls_stanza::jid::FullJid = ROMEO.parse().unwrap();
     let choose = |world: &mut World, options: &TunnelOptions, keys: Vec<KeyName>, srp| {
         let offer = TlsOffer::new(keys, srp);
         world.with(juliet, |engine, _| engine.would_choose(&peer, options, &offer))

@@ -290,7 +290,7 @@ fn refused_with_an_alert(script: &mut Script) {
     let end = closed(&mut script.world, script.juliet);
     assert!(end.security && !end.secured && end.by == EndedBy::Engine, "{end:?}");
     assert_eq!(terminations(&script.world, JULIET, MALLORY), ["security-error"]);
-    let peer = MALLORY.parse::<jid::FullJid>().unwrap().to_bare();
+    let peer = MALLORY.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
     let failed = script
         .world
         .with_store(script.juliet, |store| xtls::trust::TrustStore::record(store, &peer).unwrap().attempts.failed);

@@ -1,7 +1,7 @@
 //! `xtls link` on the command line.
 
 use clap::{Args, Subcommand};
-use jid::BareJid;
+use xtls_stanza::jid::BareJid;
 
 use super::TrustArgs;
 

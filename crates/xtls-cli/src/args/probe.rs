@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jid::{BareJid, FullJid};
 use xtls::jingle::Profile;
+use xtls_stanza::jid::{BareJid, FullJid};
 
 use super::{AccountArgs, TrustArgs};
 use crate::exit::Failure;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use jid::BareJid;
 use xtls::link::{ClientLink, DirectFault, StartTlsFault, StreamCondition, StreamError};
 use xtls::tls::{CertificateFault, TlsError, TlsErrorKind};
 use xtls::trust::Fingerprint;
 use xtls::{CloseReason, Fault};
+use xtls_stanza::jid::BareJid;
 
 use super::sasl::SaslFault;
 use crate::account::{Account, Protection};
@@ -20,9 +20,8 @@ pub(super) struct Words<'a> {
 
 impl Words<'_> {
     /// Whose server it has to be: the domain of the account (RFC 6120 § 13.7.2.1).
-    pub(super) fn domain(&self) -> Result<BareJid, Failure> {
-        let domain = self.account.jid.domain().as_str();
-        domain.parse().map_err(|e| Failure::usage(format!("{domain} is no domain of a server: {e}")))
+    pub(super) fn domain(&self) -> BareJid {
+        self.account.jid.domain_part().into()
     }
 
     /// What to do if there is no such host.
@@ -37,11 +36,10 @@ impl Words<'_> {
 
     /// Where a domain's server may be instead (RFC 6120 § 3.2.1).
     fn srv(&self) -> String {
-        let domain = self.account.jid.domain().as_str();
-        if self.account.server.host == domain {
-            format!(": what DNS says in SRV records of _xmpp-client._tcp.{domain} is not looked up")
-        } else {
-            String::new()
+        let domain = self.account.jid.domain_part().to_dns_name();
+        match domain.filter(|domain| self.account.server.host == *domain) {
+            Some(domain) => format!(": what DNS says in SRV records of _xmpp-client._tcp.{domain} is not looked up"),
+            None => String::new(),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use jid::FullJid;
 use xtls::Identity;
 use xtls::link::{Features, LinkConfig, LinkEvent, ServerTerms, ServerTls};
 use xtls::tls::TlsVersion;
+use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Element, Limits, StanzaError, ns};
 
 use super::error::Words;
@@ -57,7 +57,7 @@ async fn attempt(account: &Account, password: &str, identity: &Identity) -> Resu
 async fn connect(account: &Account, identity: &Identity) -> Result<Wire, Failure> {
     let words = Words { account };
     let server = &account.server;
-    let (jid, domain) = (account.jid.to_bare(), words.domain()?);
+    let (jid, domain) = (account.jid.to_bare(), words.domain());
     let (trust, mut terms) = match &account.protection {
         Protection::Tls { trust, .. } => (Some(trust), ServerTerms::new(trust.policy())),
         Protection::Plaintext => (None, ServerTerms::new(xtls::TrustPolicy::Pinned)),
@@ -123,7 +123,7 @@ impl Login<'_> {
     }
 
     async fn authenticate(&mut self, features: &Features, password: &str) -> Result<(), Failure> {
-        let name = self.words.account.jid.node().map_or("", |node| node.as_str());
+        let name = self.words.account.jid.local().unwrap_or_default();
         let begun = Exchange::begin(features, name, password, self.exporter());
         let (mut exchange, mut answer) = begun.map_err(|e| self.words.sasl(e))?;
         loop {
@@ -155,7 +155,7 @@ impl Login<'_> {
             .attribute("id", BIND_ID)
             .open("bind", BIND)
             .open("resource", BIND)
-            .text(self.words.account.jid.resource().as_str())
+            .text(self.words.account.jid.resource())
             .build()
             .map_err(|e| self.words.bad_bind(&e.to_string()))?;
         let _ = self.wire.link.send(clock::now(), &request);

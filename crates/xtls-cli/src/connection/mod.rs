@@ -4,9 +4,9 @@ mod error;
 mod login;
 mod sasl;
 
-use jid::FullJid;
 use xtls::Identity;
 use xtls::link::LinkEvent;
+use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Element, Limits};
 
 use crate::account::Account;

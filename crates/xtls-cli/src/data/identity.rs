@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jid::BareJid;
 use xtls::{Identity, tls::KeyAlgorithm, trust::Fingerprint};
+use xtls_stanza::jid::BareJid;
 use zeroize::Zeroizing;
 
 use super::{DataDir, file};
@@ -111,7 +111,7 @@ fn damaged(path: &Path, why: &str) -> Failure {
 /// by its digest.
 fn file_name(jid: &BareJid) -> PathBuf {
     let mut name = String::new();
-    for byte in jid.as_str().bytes() {
+    for byte in jid.canonical().bytes() {
         if byte.is_ascii_alphanumeric() || b"@._-".contains(&byte) {
             name.push(char::from(byte));
         } else {
@@ -119,7 +119,7 @@ fn file_name(jid: &BareJid) -> PathBuf {
         }
     }
     if name.len() > 200 {
-        name = Fingerprint::sha256(jid.as_str().as_bytes()).hex();
+        name = Fingerprint::sha256(jid.canonical().as_bytes()).hex();
     }
     PathBuf::from(format!("{name}.pem"))
 }

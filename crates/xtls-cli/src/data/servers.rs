@@ -5,9 +5,9 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use jid::BareJid;
 use serde::{Deserialize, Serialize};
 use xtls::trust::Fingerprint;
+use xtls_stanza::jid::BareJid;
 
 use super::file;
 use crate::exit::Failure;
@@ -75,7 +75,7 @@ impl ServersFile {
 
     /// The certificate that the server of a domain had last, if it was seen before.
     pub(crate) fn last(&self, domain: &BareJid) -> Option<Fingerprint> {
-        self.servers.get(domain.as_str())?.certificate.parse().ok()
+        self.servers.get(domain.canonical())?.certificate.parse().ok()
     }
 
     /// Remembers the certificate that the server of a domain has now.
@@ -85,9 +85,9 @@ impl ServersFile {
     /// When the file cannot be written; it stays as it is.
     pub(crate) fn remember(&mut self, domain: &BareJid, seen: Fingerprint, unix_time: u64) -> Result<(), Failure> {
         let seen = Seen { certificate: seen.to_string(), last: unix_time };
-        self.servers.insert(domain.to_string(), seen);
+        self.servers.insert(domain.canonical().to_owned(), seen);
         while self.servers.len() > MAX_SERVERS {
-            let others = self.servers.iter().filter(|(name, _)| *name != domain.as_str());
+            let others = self.servers.iter().filter(|(name, _)| *name != domain.canonical());
             let Some(oldest) = others.min_by_key(|(_, seen)| seen.last).map(|(name, _)| name.clone()) else { break };
             self.servers.remove(&oldest);
         }

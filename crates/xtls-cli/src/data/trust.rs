@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use jid::BareJid;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use xtls::tls::UnixTime;
 use xtls::trust::{
     Attempts, Confirmation, Confirmed, Fingerprint, Guess, Learned, Method, Permit, Pin, StoreError, TrustRecord,
     TrustStore,
 };
+use xtls_stanza::jid::BareJid;
 
 use super::file;
 use super::lock::{self, Lock};
@@ -168,7 +168,8 @@ impl TrustFile {
     }
 
     fn write(&self, records: &Records) -> Result<(), Failure> {
-        let peers = records.iter().map(|(peer, record)| (peer.to_string(), StoredPeer::from(record))).collect();
+        let peers =
+            records.iter().map(|(peer, record)| (peer.canonical().to_owned(), StoredPeer::from(record))).collect();
         let unwritable = |e: io::Error| self.unwritable(&format!("{e}; check the permissions of its directory"));
         let mut text =
             serde_json::to_vec_pretty(&Stored { version: VERSION, peers }).map_err(|e| unwritable(e.into()))?;

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use jid::FullJid;
 use xtls::Setup;
 use xtls::tls::UnixTime;
 use xtls::{
@@ -12,6 +11,7 @@ use xtls::{
     tls::KeyAlgorithm,
     trust::{MemoryTrustStore, Pin},
 };
+use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Element, Limits};
 use xtls_testkit::Relay;
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use jid::BareJid;
+use xtls_stanza::jid::BareJid;
 
 use crate::exit::Failure;
 

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use jid::Jid;
 use xtls::link::LinkEvent;
 use xtls::{Element, error::SendError};
 use xtls_stanza::Limits;
+use xtls_stanza::jid::Jid;
 
 use super::Wire;
 use super::end::End;

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 
-use jid::Jid;
 use tokio::net::TcpStream;
 use xtls::error::TermsError;
 use xtls::link::{LinkError, PeerLink};
+use xtls_stanza::jid::Jid;
 
 use super::Wire;
 use super::address::PORT;

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use jid::Jid;
 use mdns_sd::{DaemonEvent, IfKind, ResolvedService, ServiceDaemon, ServiceEvent, ServiceInfo};
+use xtls_stanza::jid::Jid;
 
 use super::address;
 use crate::args::LinkListArgs;

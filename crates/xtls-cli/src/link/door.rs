@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use jid::BareJid;
 use tokio::net::{TcpListener, TcpStream};
 use xtls::link::PeerLink;
+use xtls_stanza::jid::BareJid;
 
 use super::Wire;
 use super::end::End;

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jid::Jid;
 use xtls::link::{LinkConfig, LinkSetup};
 use xtls::{Local, Terms, trust::StoreError};
+use xtls_stanza::jid::Jid;
 
 use super::{Wire, address};
 use crate::args::LinkArgs;

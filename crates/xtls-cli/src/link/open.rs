@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 
-use jid::{BareJid, Jid};
 use xtls::link::{LinkAcceptError, LinkClosed, LinkEvent};
 use xtls::{TrustDecision, error::TermsError};
+use xtls_stanza::jid::{BareJid, Jid};
 
 use super::Wire;
 use super::end::End;

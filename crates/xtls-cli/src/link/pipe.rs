@@ -7,12 +7,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use jid::Jid;
 use xtls::link::{LinkClosed, LinkEvent};
 use xtls::{CloseReason, Element, error::SendError};
 use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, Handled, Request,
 };
+use xtls_stanza::jid::Jid;
 use xtls_stanza::{Ids, Iq, IqType, Limits, StanzaError};
 
 use super::Wire;

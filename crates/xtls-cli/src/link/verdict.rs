@@ -1,9 +1,9 @@
 //! How a link ended, and what the user can do about it.
 
-use jid::Jid;
 use xtls::link::LinkClosed;
 use xtls::link::{DirectFault, StartTlsFault};
 use xtls::{CloseReason, Fault};
+use xtls_stanza::jid::Jid;
 
 use crate::exit::Failure;
 use crate::session::{Own, STARTTLS_FAILURE, authentication_advice};

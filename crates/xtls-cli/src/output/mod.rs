@@ -10,9 +10,9 @@ mod probe;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
-use jid::BareJid;
 use serde::Serialize;
 use xtls::trust::{Method, StoreError};
+use xtls_stanza::jid::BareJid;
 
 use crate::clock;
 use crate::exit::Failure;

@@ -5,11 +5,11 @@ pub(crate) mod streams;
 
 use std::time::{Duration, Instant};
 
-use jid::BareJid;
 use xtls::{
     Application, CloseReason, Closed, EndedBy, Event, Incoming,
     jingle::{Reason, ReasonCondition},
 };
+use xtls_stanza::jid::BareJid;
 
 use crate::args::PipeArgs;
 use crate::chat::no_answer;
@@ -161,7 +161,7 @@ impl Wait {
 
     /// Two offers of bytes are two tunnels, unless both ends agree on one of them: that of the lower address.
     fn settle(&mut self, session: &mut Session, incoming: Incoming) -> Result<(), Failure> {
-        if session.jid().as_str() < incoming.peer.as_str() {
+        if session.jid().canonical() < incoming.peer.canonical() {
             // XEP-0166 § 7.4: there is a session already, or there will be one. It may have been taken back meanwhile.
             let reason = Reason::new(ReasonCondition::AlternativeSession);
             let _ = session.engine.reject(clock::now(), incoming, reason);

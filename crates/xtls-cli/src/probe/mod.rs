@@ -3,7 +3,7 @@
 mod peer;
 mod server;
 
-use jid::Jid;
+use xtls_stanza::jid::Jid;
 
 use crate::args::ProbeArgs;
 use crate::data::DataDir;
@@ -18,7 +18,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
     }
     args.check_peer()?;
     let peer: Jid = target.parse().map_err(|e| Failure::usage(format!("{target} is no address: {e}")))?;
-    if peer.node().is_none() {
+    if peer.local().is_none() {
         return Err(Failure::usage(format!("{target} is not the address of a user: it has no account before an @")));
     }
     let (account, trust) = (args.account()?, args.trust());

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jid::{BareJid, FullJid, Jid};
 use xtls::{
     Application, Element, Event,
     error::ProbeError,
@@ -10,6 +9,7 @@ use xtls::{
     trust::{Fingerprint, Method, TrustRecord},
     xml::{Caps, DiscoInfo},
 };
+use xtls_stanza::jid::{BareJid, FullJid, Jid};
 use xtls_stanza::{Iq, IqType, ns};
 
 use crate::args::{AccountArgs, TrustArgs};
@@ -80,10 +80,10 @@ struct Probe {
 
 impl Probe {
     async fn run(mut self, session: &mut Session, rules: &Rules, peer: &Jid, asks: bool) -> Result<(), Failure> {
-        let peer = match peer.try_as_full() {
-            Ok(full) => full.clone(),
-            Err(bare) => {
-                let search = Search::new(bare.clone(), session.jid().clone(), clock::now());
+        let peer = match peer.to_full() {
+            Some(full) => full,
+            None => {
+                let search = Search::new(peer.to_bare(), session.jid().clone(), clock::now());
                 self.search(session, search).await?
             }
         };
@@ -302,7 +302,7 @@ mod tests {
         };
         let caps = |ver: &str| format!("><c xmlns='{}' hash='sha-1' node='n' ver='{ver}'/></presence>", ns::CAPS);
         let known = |probe: &Probe, resource: &str| {
-            let mut of = probe.caps.iter().filter(|(from, _)| from.resource().as_str() == resource);
+            let mut of = probe.caps.iter().filter(|(from, _)| from.resource() == resource);
             let found = of.next().map(|(_, caps)| caps.ver().to_owned());
             assert!(of.next().is_none(), "once");
             found

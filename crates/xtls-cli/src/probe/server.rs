@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jid::BareJid;
 use xtls::link::{LinkConfig, LinkEvent, ServerTerms};
 use xtls::{
     CloseReason, Fault, Identity, Security, TrustDecision, TrustPolicy,
@@ -10,6 +9,7 @@ use xtls::{
     tls::{KeyAlgorithm, PeerCertificate, TlsErrorKind},
     trust::Fingerprint,
 };
+use xtls_stanza::jid::BareJid;
 
 use crate::account::{CLIENT_PORT, DIRECT_PORT, Server};
 use crate::args::{self, ProbeArgs};
@@ -110,7 +110,7 @@ impl Probe {
             })?,
         };
         let trust = ServerTrust::new(output, "--trust", &args.fingerprints, args.ca_file.as_deref())?;
-        let jid = domain.domain().with_node_str(NOBODY).map_err(|e| Failure::other(e.to_string()))?;
+        let jid = format!("{NOBODY}@{domain}").parse().map_err(|e| Failure::other(format!("{domain}: {e}")))?;
         let identity = Identity::generate(&jid, KeyAlgorithm::default(), clock::unix())
             .map_err(|e| Failure::other(format!("no certificate can be made: {e}")))?;
         Ok(Self { server, domain, direct_tls: args.direct_tls, trust, identity, jid })

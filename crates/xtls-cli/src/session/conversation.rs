@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use jid::{BareJid, FullJid, Jid};
 use xtls::{Closed, Element, Event, TunnelId, error::SendError};
+use xtls_stanza::jid::{BareJid, FullJid, Jid};
 use xtls_stanza::{Limits, ns};
 
 use super::{Input, Keyboard, Rules, Session, Verdict};

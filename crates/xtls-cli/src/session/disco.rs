@@ -1,10 +1,10 @@
 //! What the command itself answers: service discovery, pings, and a no to everything else.
 
-use jid::BareJid;
 use xtls::{
     Element,
     xml::{Disco as Capabilities, DiscoIdentity, DiscoInfo},
 };
+use xtls_stanza::jid::BareJid;
 use xtls_stanza::{Condition, Iq, IqType, StanzaError};
 
 use crate::exit::Failure;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use jid::{BareJid, FullJid, Jid};
 use xtls::{Element, xml::DiscoInfo};
+use xtls_stanza::jid::{BareJid, FullJid, Jid};
 use xtls_stanza::{Iq, IqType, ns};
 
 /// How long presence is waited for after our own was sent.
@@ -68,7 +68,7 @@ impl Search {
         let Some(from) = stanza.attribute("from").and_then(|from| from.parse::<Jid>().ok()) else {
             return Progress::Searching;
         };
-        let Ok(from) = from.try_into_full() else { return Progress::Searching };
+        let Some(from) = from.to_full() else { return Progress::Searching };
         if from.to_bare() != self.peer || from == self.own {
             return Progress::Searching;
         }

@@ -1,7 +1,7 @@
 //! A certificate that is not trusted yet: what the command line says to it, and what is told of that.
 
-use jid::BareJid;
 use xtls::{TrustDecision, trust::TrustQuestion};
+use xtls_stanza::jid::BareJid;
 
 use super::{Rules, tell};
 use crate::exit::Failure;

@@ -1,6 +1,6 @@
 //! What the user types: whom a line is for, and what becomes of it.
 
-use jid::Jid;
+use xtls_stanza::jid::Jid;
 
 use super::{Input, Lines, tell};
 use crate::exit::{Code, Failure};

@@ -14,9 +14,9 @@ mod verdict;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jid::{BareJid, FullJid};
 use xtls::Setup;
 use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, TunnelId, trust::TrustQuestion};
+use xtls_stanza::jid::{BareJid, FullJid};
 use zeroize::Zeroizing;
 
 use crate::account::{self, Account};

@@ -1,7 +1,7 @@
 //! Messages that come outside of tunnels.
 
-use jid::{BareJid, Jid};
 use xtls::Element;
+use xtls_stanza::jid::{BareJid, Jid};
 
 use super::body;
 

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jid::BareJid;
 use xtls::{
     Application, Password, Terms, TrustPolicy, TunnelOptions,
     tls::PeerCertificate,
     trust::{Authorities, Fingerprint, HashAlgo, TrustRecord},
 };
 use xtls_stanza::FingerprintError;
+use xtls_stanza::jid::BareJid;
 use zeroize::Zeroizing;
 
 use crate::account;

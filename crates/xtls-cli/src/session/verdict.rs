@@ -1,10 +1,10 @@
 //! How a tunnel ended, and what the user can do about it.
 
-use jid::{BareJid, FullJid};
 use xtls::link::StartTlsFault;
 use xtls::tls::{Alert, CertificateFault, ChainFault, TlsErrorKind};
 use xtls::trust::{Fingerprint, Method};
 use xtls::{CloseReason, Closed, EndedBy, Fault, jingle::ReasonCondition, xml::Condition};
+use xtls_stanza::jid::{BareJid, FullJid};
 
 use xtls_stanza::StanzaError;
 

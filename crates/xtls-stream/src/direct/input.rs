@@ -1,6 +1,6 @@
 //! What the peer sends.
 
-use jid::Jid;
+use xtls_stanza::jid::Jid;
 use xtls_stanza::{Element, Ids, StreamHeader, StreamItem, ns};
 
 use super::{

@@ -1,7 +1,7 @@
 //! What a direct stream is told when it is made.
 
-use jid::Jid;
 use xtls_stanza::Limits;
+use xtls_stanza::jid::Jid;
 
 /// What a direct stream is told when it is made. The default is RFC 6120's: a client and its server, TLS required.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ mod starttls;
 mod xep_0035;
 mod xep_0250;
 
-use jid::Jid;
+use xtls_stanza::jid::Jid;
 use xtls_stanza::{Element, Ids, Limits, TlsOffer};
 
 use super::*;

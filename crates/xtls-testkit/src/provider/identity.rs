@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jid::BareJid;
 use xtls_stanza::Fingerprint;
+use xtls_stanza::jid::BareJid;
 use xtls_tls::Identity;
 
 /// An Ed25519 private key in PKCS #8 (RFC 8410 § 7) up to the 32 bytes of the key.

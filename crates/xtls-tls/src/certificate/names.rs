@@ -1,10 +1,10 @@
 //! Whom a certificate names (RFC 5280 § 4.2.1.6, RFC 6120 § 13.7.1).
 
-use jid::BareJid;
 use x509_parser::der_parser::ber::BerObjectContent;
 use x509_parser::der_parser::der::parse_der;
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::prelude::{GeneralName, X509Certificate};
+use xtls_stanza::jid::BareJid;
 
 /// The most names of one kind taken from one certificate; those after them are not looked at.
 const MAX_NAMES: usize = 16;

@@ -72,7 +72,7 @@ impl fmt::Display for PeerCertificate {
         writeln!(f, "issuer: {}{}", self.issuer(), if self.is_self_issued() { " (itself)" } else { "" })?;
         writeln!(f, "serial: {}", self.serial())?;
         for address in self.xmpp_addrs() {
-            writeln!(f, "XMPP address: {}", Shown(address.as_str()))?;
+            writeln!(f, "XMPP address: {}", Shown(address.canonical()))?;
         }
         for (what, names) in
             [("DNS name", self.dns_names()), ("service", self.srv_names()), ("mail", self.email_addrs())]

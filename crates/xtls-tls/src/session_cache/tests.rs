@@ -2,9 +2,9 @@ use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use jid::DomainPart;
 use rcgen::{CertificateParams, SanType};
 use rustls::server::{ServerConfig, ServerConnection, ServerSessionMemoryCache};
+use xtls_stanza::jid::DomainPart;
 
 use super::*;
 use crate::testing::ca::{Ca, Name, names, valid};
@@ -52,7 +52,7 @@ impl World {
         server.session_storage = ServerSessionMemoryCache::new(256);
         server.send_half_rtt_data = true;
         let verification = ServerVerification::Authorities(root.trusted());
-        let domain = DomainPart::new(CAPULET).unwrap().into_owned();
+        let domain = DomainPart::new(CAPULET).unwrap();
         let mut client = TowardsServer::new(domain, default_provider(), time, verification);
         client.sessions = Some(SessionCache::new());
         Self { clock, identity, server, client }
@@ -176,7 +176,7 @@ fn what_is_remembered_belongs_to_one_server_one_own_certificate_and_one_version(
     world.server.cert_resolver = Presents::chain(world.identity.chain().to_vec(), &world.identity);
     world.client.verification = ServerVerification::Authorities(root.trusted());
     assert!(!world.meet() && world.meet());
-    world.client.domain = DomainPart::new("montague.lit").unwrap().into_owned();
+    world.client.domain = DomainPart::new("montague.lit").unwrap();
     assert!(!world.meet() && world.meet());
 }
 

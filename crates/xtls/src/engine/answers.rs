@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use xtls_jingle::{Jingle, JingleVersion, Reason};
-use xtls_stanza::{Id, Iq, IqType, TlsOffer};
+use xtls_stanza::{Id, Iq, IqType, TlsOffer, jid::Jid};
 
 use crate::{
     answer::Answer,
@@ -89,23 +89,24 @@ impl Answers {
                 let from = shared.config.stamp_from.then(|| shared.jid.as_str());
                 let terminate = Jingle::terminate(&sid, reason).with_version(version);
                 let sent = terminate.write_iq(&mut shared.ids, &to, from, out);
-                self.expect(sent.id, &to);
+                let from = Jid::new(&to).map_or_else(|_| Arc::clone(&to), |jid| address(jid.canonical()));
+                self.expect(sent.id, &from);
                 Some(to)
             }
         }
     }
 
-    /// An answer from `to` may still come, and nobody wants it.
-    pub(super) fn expect(&mut self, id: Id, to: &Arc<str>) {
+    /// An answer from this canonical address may still come, and nobody wants it.
+    pub(super) fn expect(&mut self, id: Id, from: &Arc<str>) {
         if self.expected.len() >= Self::EXPECTED {
             self.expected.pop_front();
         }
-        self.expected.push_back((id, Arc::clone(to)));
+        self.expected.push_back((id, Arc::clone(from)));
     }
 
     /// Whether this is the answer to something that was sent from here.
     pub(super) fn take_expected(&mut self, id: &str, from: &str) -> bool {
-        let found = self.expected.iter().position(|(own, to)| own.as_str() == id && **to == *from);
+        let found = self.expected.iter().position(|(own, by)| own.as_str() == id && **by == *from);
         found.and_then(|at| self.expected.remove(at)).is_some()
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
         if self.tunnels.len() >= self.shared.config.tunnels {
             return Err(InitiateError::TooMany);
         }
-        if self.tunnels.index().count_with_peer(peer.as_str()) >= self.shared.config.tunnels_per_peer {
+        if self.tunnels.index().count_with_peer(peer.canonical()) >= self.shared.config.tunnels_per_peer {
             return Err(InitiateError::TooManyWithPeer);
         }
         let id = self.new_id();

@@ -17,6 +17,14 @@ use crate::{
     tunnel::TunnelCore,
 };
 
+/// Whom a stanza is from.
+pub(super) struct Sender<'a> {
+    /// As the server stamped it, which is where answers go.
+    pub stamped: &'a str,
+    /// In its canonical form, which is what it is known by.
+    pub address: Cow<'a, str>,
+}
+
 impl Engine {
     /// Takes a stanza of the outer stream, as text. Feed it every stanza, presence too.
     ///
@@ -51,7 +59,7 @@ impl Engine {
         let kind = stanza.attribute("type");
         let mut observed =
             if self.note_capabilities(from, kind, stanza) { Disposition::Observed } else { Disposition::NotOurs };
-        for number in self.tunnels.with_peer(&self.normalised(from)) {
+        for number in self.tunnels.with_peer(&self.sender(from).address) {
             observed = Disposition::Observed;
             // XEP-0166 § 6.7: a party that goes offline has left the session, unless it is heard of again.
             self.with_tunnel(number, |tunnel, shared| {
@@ -85,7 +93,7 @@ impl Engine {
     fn handle_message(&mut self, stanza: &Element) -> Disposition {
         let Some(from) = stanza.attribute("from") else { return Disposition::NotOurs };
         if stanza.attribute("type") != Some("error") {
-            for number in self.tunnels.with_peer(&self.normalised(from)) {
+            for number in self.tunnels.with_peer(&self.sender(from).address) {
                 self.with_tunnel(number, TunnelCore::heard);
             }
         }
@@ -102,7 +110,6 @@ impl Engine {
         let Some(from) = stanza.attribute("from").filter(|_| self.shared.config.sole_handler && !is_answer) else {
             return Disposition::NotOurs;
         };
-        let from = &*self.normalised(from);
         self.answers.push(
             from,
             stanza.attribute("id").unwrap_or_default(),
@@ -113,7 +120,7 @@ impl Engine {
 
     fn handle_iq(&mut self, iq: Iq<'_>) -> Disposition {
         let Some(from) = iq.from else { return Disposition::NotOurs };
-        let from = &*self.normalised(from);
+        let from = &self.sender(from);
         match (iq.iq_type, iq.payload) {
             (IqType::Set, Some(payload)) if self.shared.dialect.jingle_version(payload.ns()).is_some() => {
                 self.handle_jingle(iq.id, from, payload)
@@ -121,10 +128,10 @@ impl Engine {
             (IqType::Set, Some(payload)) if payload.ns() == ns::IBB => self.handle_ibb(iq.id, from, payload),
             // draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates are never given outside a tunnel.
             (IqType::Get | IqType::Set, Some(payload)) if PubkeysVariant::of(payload).is_some() => {
-                self.nobodys(from, iq.id, Answer::Error(Condition::ServiceUnavailable.into()), false)
+                self.nobodys(from.stamped, iq.id, Answer::Error(Condition::ServiceUnavailable.into()), false)
             }
             (IqType::Get | IqType::Set, payload) => {
-                for number in self.tunnels.with_peer(from) {
+                for number in self.tunnels.with_peer(&from.address) {
                     self.with_tunnel(number, TunnelCore::heard);
                 }
                 let asked = payload.filter(|payload| iq.iq_type == IqType::Get && is_offer(*payload));
@@ -139,12 +146,12 @@ impl Engine {
     }
 
     /// Matches an answer by its id and its sender: one without the other answers nothing (RFC 6120 § 8.1.3).
-    fn handle_answer(&mut self, iq: Iq<'_>, from: &str) -> Disposition {
+    fn handle_answer(&mut self, iq: Iq<'_>, from: &Sender<'_>) -> Disposition {
         if self.handle_offer_answer(&iq, from) {
             return Disposition::Consumed;
         }
         let error = iq.error();
-        for number in self.tunnels.with_peer(from) {
+        for number in self.tunnels.with_peer(&from.address) {
             let taken = self.with_tunnel(number, |tunnel, shared| {
                 // An error may be a server's, in the name of a peer that is not there.
                 if error.is_none() {
@@ -159,27 +166,27 @@ impl Engine {
                 return Disposition::Consumed;
             }
         }
-        if self.answers.take_expected(iq.id, from) { Disposition::Consumed } else { Disposition::NotOurs }
+        if self.answers.take_expected(iq.id, &from.address) { Disposition::Consumed } else { Disposition::NotOurs }
     }
 
     /// A redirected tunnel counts among those of the resource that it goes to, like any other.
     fn follow_redirect(&mut self, number: u64) {
         let index = self.tunnels.index();
         let target = self.tunnels.get(number).and_then(TunnelCore::redirected_to);
-        let Some(others) = target.map(|target| index.count_with_peer(target.as_str())) else { return };
+        let Some(others) = target.map(|target| index.count_with_peer(target.canonical())) else { return };
         let has_room = others < self.shared.config.tunnels_per_peer;
         self.with_tunnel(number, |tunnel, shared| tunnel.follow_redirect(has_room, shared));
     }
 
-    fn handle_ibb(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {
+    fn handle_ibb(&mut self, id: &str, from: &Sender<'_>, payload: ElementRef<'_>) -> Disposition {
         let sid = payload.attribute("sid").unwrap_or_default();
-        let Some(number) = self.tunnels.index().with_bytestream(sid, from).next() else {
+        let Some(number) = self.tunnels.index().with_bytestream(sid, &from.address).next() else {
             let error = match payload.name() {
                 // XEP-0047 § 2.1: an unexpected bytestream is refused; § 2.2: data and close need an open one.
                 "open" => StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel),
                 _ => StanzaError::new(Condition::ItemNotFound),
             };
-            return self.nobodys(from, id, Answer::Error(error), self.tunnels.index().is_bytestream(sid));
+            return self.nobodys(from.stamped, id, Answer::Error(error), self.tunnels.index().is_bytestream(sid));
         };
         let answer = match Request::parse(payload) {
             Some(Ok(request)) => self
@@ -192,22 +199,22 @@ impl Engine {
             None => Some(Answer::Error(Condition::BadRequest.into())),
         };
         if let Some(answer) = answer {
-            self.answers.push(from, id, answer);
+            self.answers.push(from.stamped, id, answer);
         }
         Disposition::Consumed
     }
 
-    fn handle_jingle(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Disposition {
+    fn handle_jingle(&mut self, id: &str, from: &Sender<'_>, payload: ElementRef<'_>) -> Disposition {
         let sid = payload.attribute("sid").unwrap_or_default();
-        let own = self.tunnels.index().with_session(sid, from);
+        let own = self.tunnels.index().with_session(sid, &from.address);
         let jingle = match Jingle::parse_with(payload, &self.shared.dialect) {
             Some(Ok(jingle)) => jingle,
             Some(Err(malformed)) => {
                 // With XTLS in it, it is for no other Jingle stack.
                 let certain = own.is_some() || malformed.has_xtls;
-                return self.nobodys(from, id, Answer::Error(malformed.stanza_error()), certain);
+                return self.nobodys(from.stamped, id, Answer::Error(malformed.stanza_error()), certain);
             }
-            None => return self.nobodys(from, id, Answer::Error(Condition::BadRequest.into()), own.is_some()),
+            None => return self.nobodys(from.stamped, id, Answer::Error(Condition::BadRequest.into()), own.is_some()),
         };
         let crosses = |tunnel: &TunnelCore| jingle.action == Action::SessionInitiate && tunnel.is_pending_stream();
         // An offer under the sid of our own is a tie like any other (XEP-0166 § 7.2.16).
@@ -218,7 +225,7 @@ impl Engine {
                 tunnel.handle_jingle(&jingle, shared)
             });
             if let Some(answer) = answer {
-                self.answers.push(from, id, answer);
+                self.answers.push(from.stamped, id, answer);
             }
             return Disposition::Consumed;
         }
@@ -226,10 +233,10 @@ impl Engine {
         // nothing else.
         if jingle.action != Action::SessionInitiate {
             let error = JingleCondition::UnknownSession.stanza_error(jingle.version);
-            return self.nobodys(from, id, Answer::Error(error), self.tunnels.index().is_session(sid));
+            return self.nobodys(from.stamped, id, Answer::Error(error), self.tunnels.index().is_session(sid));
         }
-        let Ok(peer) = FullJid::new(from) else {
-            return self.nobodys(from, id, Answer::Error(Condition::ServiceUnavailable.into()), false);
+        let Ok(peer) = FullJid::new(from.stamped) else {
+            return self.nobodys(from.stamped, id, Answer::Error(Condition::ServiceUnavailable.into()), false);
         };
         self.handle_offer(id, peer, &jingle)
     }
@@ -243,14 +250,14 @@ impl Engine {
         Disposition::Unclaimed(Refusal { to: from.to_owned(), id: id.to_owned(), answer })
     }
 
-    /// A stanza's `from` as RFC 7622 normalises it. It nearly always is already, and then costs nothing.
-    fn normalised<'f>(&self, from: &'f str) -> Cow<'f, str> {
-        if self.tunnels.index().count_with_peer(from) > 0 {
-            return Cow::Borrowed(from);
-        }
-        match Jid::new(from) {
-            Ok(jid) => Cow::Owned(jid.into_inner()),
-            Err(_) => Cow::Borrowed(from),
-        }
+    /// Whom a stanza is from. Its `from` nearly always is a canonical address of a peer, and then this costs nothing. What is
+    /// no address stands for itself.
+    fn sender<'f>(&self, from: &'f str) -> Sender<'f> {
+        let is_known = self.tunnels.index().count_with_peer(from) > 0;
+        let address = match (!is_known).then(|| Jid::new(from)) {
+            Some(Ok(jid)) if jid.canonical() != from => Cow::Owned(jid.canonical().to_owned()),
+            Some(Ok(_) | Err(_)) | None => Cow::Borrowed(from),
+        };
+        Sender { stamped: from, address }
     }
 }

@@ -69,8 +69,9 @@ impl Engine {
         let leaves = usize::from(loser.is_some());
         let config = &self.shared.config;
         let is_full = self.tunnels.len() - leaves >= config.tunnels
-            || self.tunnels.index().count_with_peer(peer.as_str()) - leaves >= config.tunnels_per_peer;
-        if self.tunnels.index().with_bytestream(session.ibb_sid(), peer.as_str()).any(|number| Some(number) != loser) {
+            || self.tunnels.index().count_with_peer(peer.canonical()) - leaves >= config.tunnels_per_peer;
+        if self.tunnels.index().with_bytestream(session.ibb_sid(), peer.canonical()).any(|number| Some(number) != loser)
+        {
             // Two bytestreams of one peer under one sid could not be told apart.
             Admission::Answer(Answer::Error(StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel)))
         } else if let Conflict::Refuse(answer) = conflict {
@@ -97,12 +98,12 @@ impl Engine {
     /// What becomes of a second XML stream with the same peer: both may have begun at once (XEP-0166 § 7.2.16), or there
     /// is one already.
     fn conflict(&self, peer: &FullJid, jingle: &Jingle) -> Conflict {
-        let with_peer = self.tunnels.with_peer(peer.as_str());
+        let with_peer = self.tunnels.with_peer(peer.canonical());
         let with_peer = || with_peer.iter().filter_map(|number| self.tunnels.get(*number));
         if let Some(tunnel) = with_peer().find(|tunnel| tunnel.is_pending_stream()) {
-            let own = self.shared.jid.as_str();
+            let own = self.shared.jid.canonical();
             let ours_stands = tunnel.has_offered()
-                && tie_break(tunnel.session_sid(), &jingle.sid, own, peer.as_str()) != Winner::Theirs;
+                && tie_break(tunnel.session_sid(), &jingle.sid, own, peer.canonical()) != Winner::Theirs;
             return if ours_stands {
                 Conflict::Refuse(Answer::Error(JingleCondition::TieBreak.stanza_error(jingle.version)))
             } else {

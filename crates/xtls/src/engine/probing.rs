@@ -21,7 +21,7 @@ use xtls_stanza::{
     ns,
 };
 
-use super::Engine;
+use super::{Engine, inbound::Sender};
 use crate::{
     answer::Answer,
     application::TunnelOptions,
@@ -190,9 +190,9 @@ impl Engine {
 
     /// The peer asks what we are ready for. `None` if it is nobody who is to be answered: then it is a question that is not
     /// understood here, and whoever answers those answers it too, so that the two cannot be told apart.
-    pub(super) fn handle_offer_query(&mut self, id: &str, from: &str, payload: ElementRef<'_>) -> Option<()> {
+    pub(super) fn handle_offer_query(&mut self, id: &str, from: &Sender<'_>, payload: ElementRef<'_>) -> Option<()> {
         let theirs = TlsOffer::parse(payload)?;
-        let peer = FullJid::new(from).ok()?.to_bare();
+        let peer = FullJid::new(from.stamped).ok()?.to_bare();
         if !self.answers_offers_of(&peer) {
             return None;
         }
@@ -201,13 +201,15 @@ impl Engine {
         } else {
             Answer::Error(StanzaError::new(Condition::ResourceConstraint).with_type(ErrorType::Wait))
         };
-        self.answers.push(from, id, answer);
+        self.answers.push(from.stamped, id, answer);
         Some(())
     }
 
     /// An answer to a question of ours, by its id and its sender.
-    pub(super) fn handle_offer_answer(&mut self, iq: &Iq<'_>, from: &str) -> bool {
-        let is_it = |asked: &Asked| asked.sent.is_some_and(|sent| sent.as_str() == iq.id) && *asked.to == *from;
+    pub(super) fn handle_offer_answer(&mut self, iq: &Iq<'_>, from: &Sender<'_>) -> bool {
+        let is_it = |asked: &Asked| {
+            asked.sent.is_some_and(|sent| sent.as_str() == iq.id) && asked.peer.canonical() == from.address
+        };
         let Some(asked) = self.probing.take_if(is_it) else { return false };
         let offer = iq.payload.and_then(TlsOffer::parse);
         let result = match iq.error() {
@@ -227,7 +229,7 @@ impl Engine {
         while let Some(asked) = self.probing.take_if(|asked| asked.until <= now) {
             // It may still be answered, and that belongs to nobody else.
             if let Some(sent) = asked.sent {
-                self.answers.expect(sent, &asked.to);
+                self.answers.expect(sent, &address(asked.peer.canonical()));
             }
             self.probed(asked, Err(ProbeFault::Timeout));
         }

@@ -69,12 +69,29 @@ enum Inside {
     Bytes(RawBytes),
 }
 
+/// The peer's address, to be shared.
+#[derive(Debug)]
+struct Addresses {
+    /// What it is found by.
+    canonical: Arc<str>,
+    /// What goes into stanzas.
+    to: Arc<str>,
+}
+
+impl Addresses {
+    fn of(peer: &FullJid) -> Self {
+        let canonical: Arc<str> = Arc::from(peer.canonical());
+        let to = if peer.as_str() == &*canonical { Arc::clone(&canonical) } else { Arc::from(peer.as_str()) };
+        Self { canonical, to }
+    }
+}
+
 /// One tunnel.
 pub(crate) struct TunnelCore {
     pub(crate) id: TunnelId,
     pub(crate) timers: Table,
     peer: FullJid,
-    to: Arc<str>,
+    addresses: Addresses,
     role: Role,
     application: Application,
     phase: Phase,
@@ -103,12 +120,12 @@ enum NotUsable {
 
 impl TunnelCore {
     fn new(id: TunnelId, peer: FullJid, role: Role, application: Application) -> Self {
-        let to = Arc::from(peer.as_str());
+        let addresses = Addresses::of(&peer);
         Self {
             id,
             timers: Table::default(),
             peer,
-            to,
+            addresses,
             role,
             application,
             phase: Phase::Ringing,
@@ -127,9 +144,14 @@ impl TunnelCore {
         &self.peer
     }
 
-    /// The peer, as a stanza's `to`.
+    /// The peer's canonical address.
     pub(crate) fn address(&self) -> &Arc<str> {
-        &self.to
+        &self.addresses.canonical
+    }
+
+    /// The peer, as a stanza's `to`.
+    fn to(&self) -> &Arc<str> {
+        &self.addresses.to
     }
 
     pub(crate) fn application(&self) -> &Application {
@@ -212,7 +234,7 @@ impl TunnelCore {
             self.after_farewell();
         }
         debug_assert!(sent || self.has_end_in_sight(), "a tunnel in {:?} that may last for ever", self.phase);
-        sent.then(|| Arc::clone(&self.to))
+        sent.then(|| Arc::clone(self.to()))
     }
 
     /// Sees to what follows from whatever happened.

@@ -219,7 +219,7 @@ impl TunnelCore {
     pub(super) fn poll_session(&mut self, shared: &mut Shared, out: &mut String) -> bool {
         let from = shared.config.stamp_from.then(|| shared.jid.as_str());
         let Some(session) = &mut self.negotiation.session else { return false };
-        session.poll(&mut shared.ids, &self.to, from, out).is_some()
+        session.poll(&mut shared.ids, &self.addresses.to, from, out).is_some()
     }
 
     /// Sends the offer.

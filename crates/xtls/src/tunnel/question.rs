@@ -50,7 +50,7 @@ impl TunnelCore {
         }
         let id = shared.ids.next_id();
         let node = self.negotiation.question.announced.as_ref().map(Caps::disco_node);
-        DiscoInfo::write_request(out, id.as_str(), &self.to, shared.from(), node.as_deref());
+        DiscoInfo::write_request(out, id.as_str(), self.to(), shared.from(), node.as_deref());
         self.negotiation.question.id = Some(id);
         true
     }

@@ -1,7 +1,5 @@
 //! An offer that is to be made to another resource.
 
-use std::sync::Arc;
-
 use xtls_jingle::{Action, Redirect, redirect_allowed};
 use xtls_stanza::{
     ElementRef, StanzaError,
@@ -10,7 +8,7 @@ use xtls_stanza::{
 
 use xtls_channel::Fault;
 
-use super::TunnelCore;
+use super::{Addresses, TunnelCore};
 use crate::{event::Event, shared::Shared};
 
 /// Where an offer is to be made instead, until the engine has looked whether there is room for one more tunnel with that
@@ -62,7 +60,7 @@ impl TunnelCore {
     /// Begins anew with another resource: its features may differ, and nothing that was said to the first one counts.
     fn follow(&mut self, peer: FullJid, shared: &mut Shared) {
         self.negotiation.redirected = true;
-        self.to = Arc::from(peer.as_str());
+        self.addresses = Addresses::of(&peer);
         self.peer = peer;
         self.negotiation.session = None;
         self.transport = None;

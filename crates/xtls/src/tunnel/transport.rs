@@ -249,7 +249,7 @@ impl TunnelCore {
     }
 
     pub(super) fn poll_bytestream(&mut self, shared: &mut Shared, out: &mut String) -> bool {
-        self.transport.as_mut().is_some_and(|transport| transport.poll(&self.to, shared, out))
+        self.transport.as_mut().is_some_and(|transport| transport.poll(&self.addresses.to, shared, out))
     }
 
     /// Room for records of what the application sends, in bytes.

@@ -56,7 +56,7 @@ impl Stage {
         world.relay.set_online(peer, true);
         let engine = world.add(own, options);
         let seed = [200; 32];
-        let bare = peer.parse::<jid::FullJid>().unwrap().to_bare();
+        let bare = peer.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
         let identity = provider::identity(&bare, seed, EPOCH);
         world.with_store(engine, |store| store.pin(&bare, Pin::manual(identity.fingerprint_sha256())));
         Self {

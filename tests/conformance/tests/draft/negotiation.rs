@@ -272,7 +272,7 @@ fn draft_3_a_session_accept_without_security_ends_the_session() {
 #[test]
 fn draft_3_a_responder_that_cannot_verify_the_initiator_ends_the_session() {
     let mut stage = Stage::juliet();
-    let peer = stage.peer.parse::<jid::FullJid>().unwrap().to_bare();
+    let peer = stage.peer.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
     stage.world.with_store(stage.engine, |store| store.remove(&peer));
     let incoming = stage.offer();
     let options = xtls::TunnelOptions::xml_stream(TrustPolicy::Pinned);
@@ -288,7 +288,7 @@ fn draft_3_a_responder_that_cannot_verify_the_initiator_ends_the_session() {
 #[test]
 fn draft_3_a_responder_that_takes_a_leap_of_faith_includes_its_fingerprint() {
     let mut stage = Stage::juliet();
-    let peer = stage.peer.parse::<jid::FullJid>().unwrap().to_bare();
+    let peer = stage.peer.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
     stage.world.with_store(stage.engine, |store| store.remove(&peer));
     let incoming = stage.offer();
     let (_, accept) = stage.accept(incoming, TrustPolicy::LeapOfFaith);

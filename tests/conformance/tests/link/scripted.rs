@@ -116,7 +116,7 @@ impl Scripted {
     }
 
     fn begin_tls_as_client(&mut self, certificate: Option<Identity>) {
-        let domain = self.pair.jid(R).domain().to_owned();
+        let domain = self.pair.jid(R).domain_part();
         let pin = self.pair.identity(R).fingerprint_sha256();
         let time = VirtualTime::new(1_760_000_000);
         let verification = ServerVerification::Pinned(vec![pin]);

@@ -216,7 +216,7 @@ fn a_changed_certificate() {
         // Another device that has her resource now; she still knows Romeo.
         let mut other = World::default();
         other.relay.keep_log();
-        let bare = JULIET.parse::<jid::FullJid>().unwrap().to_bare();
+        let bare = JULIET.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
         let record = world.with_store(romeo, |store| store.record(&bare).unwrap());
         assert!(record.secured_before());
         let romeo = other.add(ROMEO, EntityOptions::seeded(11));
@@ -253,7 +253,7 @@ fn a_changed_certificate_that_a_person_accepts() {
 fn a_block_in_the_middle_of_the_judgement() {
     let mut stage = common::Stage::romeo();
     stage.engine_offers(TrustPolicy::Ask);
-    let bare = JULIET.parse::<jid::FullJid>().unwrap().to_bare();
+    let bare = JULIET.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
     stage.world.with_store(stage.engine, |store| store.remove(&bare));
     stage.start_server(&stage.tls_config());
     let accept = stage.accept_with(&stage.peer_security());

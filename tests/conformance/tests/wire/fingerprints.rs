@@ -113,7 +113,7 @@ fn wire_2_11_the_initiators_fingerprints_must_match_too() {
 #[test]
 fn wire_2_11_what_is_learned_is_the_sha_256_of_the_certificate() {
     let mut stage = Stage::romeo();
-    let peer = stage.peer.parse::<jid::FullJid>().unwrap().to_bare();
+    let peer = stage.peer.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
     stage.world.with_store(stage.engine, |store| store.remove(&peer));
     stage.engine_offers(TrustPolicy::LeapOfFaith);
     stage.start_server(&stage.tls_config());

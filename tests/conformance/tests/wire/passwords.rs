@@ -77,7 +77,7 @@ fn handshake_types(mut records: &[u8]) -> Vec<u8> {
 #[test]
 fn wire_2_12_the_user_name_that_is_sent_is_the_initiators_bare_jid() {
     let mut stage = Stage::romeo();
-    let bare: jid::BareJid = "juliet@capulet.lit".parse().unwrap();
+    let bare: xtls_stanza::jid::BareJid = "juliet@capulet.lit".parse().unwrap();
     stage.world.with_store(stage.engine, |store| store.remove(&bare));
     let (_, initiate) = stage.engine_offers_with(options());
     let content = payload(&initiate);

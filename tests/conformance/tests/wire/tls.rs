@@ -163,7 +163,7 @@ fn wire_2_25_a_pinned_certificate_need_not_name_the_peer() {
     let mut stage = Stage::romeo();
     let other = Stage::new("somebody@else.lit/x", ROMEO, EntityOptions::seeded(77));
     stage.identity = other.world.identity(other.engine).clone();
-    let peer = stage.peer.parse::<jid::FullJid>().unwrap().to_bare();
+    let peer = stage.peer.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
     let pin = Pin::manual(stage.identity.fingerprint_sha256());
     stage.world.with_store(stage.engine, |store| {
         store.remove(&peer);
@@ -182,7 +182,7 @@ fn wire_2_26_keys_are_ecdsa_p_256_by_default() {
 #[test]
 fn wire_2_31_a_leap_of_faith_is_taken_only_where_the_policy_says_so() {
     let mut stage = Stage::romeo();
-    let peer = stage.peer.parse::<jid::FullJid>().unwrap().to_bare();
+    let peer = stage.peer.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
     stage.world.with_store(stage.engine, |store| store.remove(&peer));
     let options = TunnelOptions::xml_stream(TrustPolicy::Pinned);
     let refused = stage.with(|engine, now| engine.initiate(now, JULIET.parse().unwrap(), options));

@@ -85,7 +85,7 @@ fn xep_0250_3_2_no_certificate_is_shown_for_none_that_is_known() {
 fn asks(answer: &str) -> (TlsOffer, Method) {
     let mut stage = Stage::new(ROMEO, JULIET, EntityOptions::seeded(1));
     let options = TunnelOptions::xml_stream(TrustPolicy::Pinned).asking_password();
-    let peer: jid::FullJid = JULIET.parse().unwrap();
+    let peer: xtls_stanza::jid::FullJid = JULIET.parse().unwrap();
     stage.with(|engine, now| engine.probe(now, peer.clone(), &options)).unwrap();
     let asked = stage.sent_one();
     assert_eq!((asked.attribute("type"), asked.attribute("to")), (Some("get"), Some(JULIET)));
@@ -125,7 +125,7 @@ fn xep_0250_3_2_both_results_of_the_document_are_understood() {
 fn xep_0250_3_2_an_openpgp_key_is_carried_as_it_is_named_and_never_taken_for_a_certificate_that_is_known() {
     let pin = |stage: &Stage| {
         // The owner's OpenPGP key has nothing to do with the pin.
-        let peer = stage.peer.parse::<jid::FullJid>().unwrap().to_bare();
+        let peer = stage.peer.parse::<xtls_stanza::jid::FullJid>().unwrap().to_bare();
         stage.world.with_store(stage.engine, |store| store.pin(&peer, Pin::manual(Fingerprint::sha1(b"another"))));
         "RomeoX509CertificateHash".to_owned()
     };

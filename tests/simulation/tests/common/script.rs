@@ -1,11 +1,11 @@
 //! A peer that a test plays stanza by stanza, against a real engine.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jid::FullJid;
 use xtls::{
     Event, Identity, TrustPolicy, TunnelId,
     trust::{Fingerprint, Pin},
 };
+use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Iq, IqType, ns};
 use xtls_testkit::{EntityId, EntityOptions, World, provider};
 use xtls_tls::{TlsConfig, TlsSession, Verification};

@@ -3,7 +3,6 @@
 
 use std::sync::Mutex;
 
-use jid::BareJid;
 use xtls::link::{LinkAcceptError, LinkError, LinkEvent, PeerLink};
 use xtls::{
     CloseReason, Fault, Password, Terms, TrustDecision, TrustPolicy,
@@ -13,6 +12,7 @@ use xtls::{
     trust::{Attempts, Authentication, Guess, MemoryTrustStore, Permit},
 };
 use xtls_stanza::Method;
+use xtls_stanza::jid::BareJid;
 use xtls_testkit::LinkPair;
 
 use crate::common::{I, R, fault, password, secured};

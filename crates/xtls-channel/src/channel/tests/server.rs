@@ -10,7 +10,7 @@ fn pair(external: bool) -> Pair {
     setup.store(I).pin(R, fingerprint(R));
     let mut pair = setup.pair();
     pair.end(R).channel = Channel::towards_client(external, &pair.end(R).env).expect("TLS can be set up");
-    let domain = DomainPart::new("capulet.lit").expect("a domain").into_owned();
+    let domain = DomainPart::new("capulet.lit").expect("a domain");
     let terms = TowardsServerTerms { domain, present_certificate: external, alpn: false, sessions: None };
     let End { channel, env, out, .. } = pair.end(I);
     channel.start_towards_server(terms, env, out).expect("TLS can be set up");

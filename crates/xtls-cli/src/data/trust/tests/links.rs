@@ -4,9 +4,9 @@
 
 use std::sync::mpsc::{self, Sender};
 
-use jid::Jid;
 use xtls::link::{LinkEvent, LinkSetup, PeerLink};
 use xtls::{Identity, Local, Terms, TrustPolicy, tls::KeyAlgorithm, trust::MemoryTrustStore};
+use xtls_stanza::jid::Jid;
 
 use super::*;
 use crate::clock;
