@@ -13,8 +13,9 @@ use xtls_tls::{Authorities, Identity, TlsVersion, can_do};
 use crate::{
     channel::Side,
     clock::Clock,
+    guess::{Guess, GuessLimits, Permit},
     password::is_user_name,
-    record::{Confirmation, Confirmed, Guess, Permit, TrustRecord},
+    record::{Confirmation, Confirmed, TrustRecord},
     rules::{Policy, Said, Standing},
     store::{StoreError, TrustStore},
     terms::TrustPolicy,
@@ -40,10 +41,8 @@ pub struct Local<J> {
 pub struct SecurityLimits {
     /// The oldest TLS version that is accepted with certificates; with a password it is always 1.2. Default 1.2.
     pub minimum_tls: TlsVersion,
-    /// Wrong passwords with one peer until no more are tried, by either side; at least 1. Default 3.
-    pub password_tries: u32,
-    /// How long no more are tried then; after that one more for each time as long. Not zero. Default 1 h.
-    pub password_cooldown: Duration,
+    /// How many wrong guesses at a password there may be.
+    pub guesses: GuessLimits,
 }
 
 /// What every channel of one local entity shares.
@@ -85,7 +84,7 @@ impl<J> Local<J> {
 
 impl Default for SecurityLimits {
     fn default() -> Self {
-        Self { minimum_tls: TlsVersion::Tls12, password_tries: 3, password_cooldown: Duration::from_secs(60 * 60) }
+        Self { minimum_tls: TlsVersion::Tls12, guesses: GuessLimits::default() }
     }
 }
 
@@ -93,11 +92,7 @@ impl SecurityLimits {
     /// The first field that is out of bounds, if there is one.
     #[must_use]
     pub fn fault(&self) -> Option<&'static str> {
-        match self {
-            Self { password_tries: 0, .. } => Some("security.password_tries"),
-            Self { password_cooldown: Duration::ZERO, .. } => Some("security.password_cooldown"),
-            _ => None,
-        }
+        self.guesses.fault()
     }
 }
 
@@ -162,7 +157,7 @@ impl Environment {
         let record = self.store.record(peer)?;
         Ok(Standing {
             pins: record.fingerprints(),
-            locked_until: record.locked_until(&self.guess()),
+            locked_until: self.store.locked_until(&self.own, peer, &self.guess())?,
             secured_by: record.secured_by,
             has_user_name: is_user_name(initiator),
             has_authorities: self.authorities.is_some(),
@@ -173,8 +168,7 @@ impl Environment {
     /// A guess that would be made now.
     #[must_use]
     pub fn guess(&self) -> Guess {
-        let SecurityLimits { password_tries, password_cooldown, .. } = self.limits;
-        Guess::new(self.clock.unix_time(), password_tries, password_cooldown)
+        Guess::new(self.clock.unix_time(), self.limits.guesses)
     }
 
     /// The oldest TLS that will do where a certificate authenticates.

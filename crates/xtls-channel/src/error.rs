@@ -26,7 +26,7 @@ pub enum TermsError {
     /// The initiator's bare address cannot be the user name of TLS-SRP: it has more than 255 bytes, or SASLprep refuses it.
     UserName,
     /// A password is all there is, and too many wrong ones were tried with the peer
-    /// ([`SecurityLimits::password_tries`](crate::SecurityLimits::password_tries)).
+    /// ([`GuessLimits`](crate::GuessLimits)).
     PasswordLocked,
     /// The policy is [`TrustPolicy::Authorities`](crate::TrustPolicy::Authorities), the store has no pin for the peer, and
     /// there are no authorities.

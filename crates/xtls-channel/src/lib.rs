@@ -14,6 +14,7 @@ mod clock;
 mod environment;
 mod error;
 mod fault;
+mod guess;
 mod judgement;
 mod password;
 mod policy;
@@ -27,16 +28,17 @@ mod store;
 mod terms;
 mod timer;
 
-pub use channel::{Channel, Io, Listen, Progress, Side, Start, TowardsServerTerms, TrustDecision, TrustQuestion};
+pub use channel::{Channel, Io, Listen, Progress, Side, Sign, Start, TowardsServerTerms, TrustDecision, TrustQuestion};
 pub use clock::Clock;
 pub use environment::{Environment, Local, SecurityLimits};
 pub use error::{ConfigError, NotAsked, SendError, TermsError};
 pub use fault::{Blame, Fault, Missing, Row, row};
+pub use guess::{Attempts, Guess, GuessCount, GuessLimits, Permit};
 pub use judgement::Announcements;
 pub use password::{Password, PasswordError};
 
 pub use reason::{CloseReason, EndedBy};
-pub use record::{Attempts, Confirmation, Confirmed, Guess, Learned, LearnedError, Permit, Pin, TrustRecord};
+pub use record::{Confirmation, Confirmed, Learned, LearnedError, Pin, TrustRecord};
 pub use security::{Authentication, Security};
 pub use setup::{Setup, SetupError};
 pub use stage::Stage;

@@ -1,9 +1,11 @@
 //! What is known of one peer, and what changes it.
 
-use core::{fmt, str::FromStr, time::Duration};
+use core::{fmt, str::FromStr};
 
 use xtls_stanza::{Fingerprint, Method};
 use xtls_tls::UnixTime;
+
+use crate::guess::{Attempts, Guess, GuessCount, Permit};
 
 /// How a pin came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,45 +51,6 @@ pub struct TrustRecord {
     pub attempts: Attempts,
 }
 
-/// Guesses at a password that were not right, or did not get to their end. An attacker may have made each of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
-#[non_exhaustive]
-pub struct Attempts {
-    /// How many since the last right one.
-    pub failed: u32,
-    /// When the last one began; without any, 1970.
-    #[cfg_attr(feature = "serde", serde(with = "seconds"))]
-    pub last: UnixTime,
-}
-
-/// A guess that is about to be made, and the bounds it is under.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Guess {
-    /// When it is made.
-    pub time: UnixTime,
-    /// Wrong guesses until no more may be made.
-    pub tries: u32,
-    /// For how long; after that one more may be made for each time as long, until one is right.
-    pub cooldown: Duration,
-}
-
-/// Whether a guess may be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-#[non_exhaustive]
-pub enum Permit {
-    /// It may, and has been counted.
-    Granted,
-    /// It may not.
-    Locked {
-        /// Until when.
-        until: UnixTime,
-    },
-}
-
 /// The proof that both ends of a tunnel or link have authenticated one another. Only the library makes one, so nothing else
 /// can cause a pin to be learned from the network.
 #[derive(Debug)]
@@ -115,12 +78,6 @@ pub(crate) struct Learn {
     pub(crate) pin: Pin,
     /// The same certificate's pin by a weaker digest, which goes.
     pub(crate) replaces: Option<Fingerprint>,
-}
-
-impl Default for Attempts {
-    fn default() -> Self {
-        Self { failed: 0, last: UnixTime::since_unix_epoch(Duration::ZERO) }
-    }
 }
 
 impl Learned {
@@ -192,14 +149,6 @@ impl Pin {
     }
 }
 
-impl Guess {
-    /// A guess at this time, where `tries` wrong ones are allowed until a cool-down.
-    #[must_use]
-    pub fn new(time: UnixTime, tries: u32, cooldown: Duration) -> Self {
-        Self { time, tries, cooldown }
-    }
-}
-
 impl TrustRecord {
     /// Adds a pin unless there is one for the same digest; the user's word replaces a leap of faith.
     pub fn add(&mut self, pin: Pin) {
@@ -240,26 +189,38 @@ impl TrustRecord {
         Confirmation::Remembered
     }
 
-    /// Does what [`TrustStore::begin_guess`](crate::TrustStore::begin_guess) is for.
-    pub fn begin_guess(&mut self, guess: &Guess) -> Permit {
-        if let Some(until) = self.locked_until(guess) {
-            return Permit::Locked { until };
-        }
-        self.attempts = Attempts { failed: self.attempts.failed.saturating_add(1), last: guess.time };
-        Permit::Granted
+    /// Does what [`TrustStore::begin_guess`](crate::TrustStore::begin_guess) is for. `listener` is what was counted at your
+    /// address.
+    ///
+    /// A name that no password has secured before draws on both counts, since anybody can make up names. One that was draws
+    /// on its own alone: what strangers do does not keep it out.
+    pub fn begin_guess(&mut self, listener: &mut GuessCount, guess: &Guess) -> Permit {
+        let listener = self.is_unproven().then_some(listener);
+        self.attempts.begin(listener, guess)
     }
 
-    /// Does what [`TrustStore::guess_was_right`](crate::TrustStore::guess_was_right) is for.
-    pub fn guess_was_right(&mut self) {
-        self.attempts = Attempts::default();
+    /// Does what [`TrustStore::guess_was_right`](crate::TrustStore::guess_was_right) is for: the guess is taken back, the row of
+    /// wrong ones has ended, and the other wrong ones stay counted.
+    pub fn guess_was_right(&mut self, listener: &mut GuessCount) {
+        let listener = self.is_unproven().then_some(listener);
+        self.attempts.take_back(listener);
     }
 
     /// Until when a guess like this one may not be made.
     #[must_use]
-    pub fn locked_until(&self, guess: &Guess) -> Option<UnixTime> {
-        let last = Duration::from_secs(self.attempts.last.as_secs());
-        let until = UnixTime::since_unix_epoch(last.saturating_add(guess.cooldown));
-        (self.attempts.failed >= guess.tries && guess.time < until).then_some(until)
+    pub fn locked_until(&self, listener: &GuessCount, guess: &Guess) -> Option<UnixTime> {
+        self.attempts.locked_until(self.is_unproven().then_some(listener), guess)
+    }
+
+    /// Whether it holds nothing but guesses, as it does of a stranger who made them.
+    #[must_use]
+    pub fn is_strangers(&self) -> bool {
+        self.pins.is_empty() && !self.secured_before()
+    }
+
+    /// Whether no password has secured it before.
+    fn is_unproven(&self) -> bool {
+        !self.secured_by.contains(&Method::Srp)
     }
 
     /// The digests of its pins.
@@ -301,25 +262,31 @@ impl Confirmed {
 
 /// Time of day in seconds since 1970.
 #[cfg(feature = "serde")]
-mod seconds {
+pub(crate) mod seconds {
     use core::time::Duration;
 
     use serde::{Deserialize as _, Deserializer, Serializer};
     use xtls_tls::UnixTime;
 
-    pub(super) fn serialize<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(time.as_secs())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixTime, D::Error> {
         u64::deserialize(deserializer).map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    #[cfg(feature = "serde")]
+    use core::time::Duration;
 
+    use super::*;
+    #[cfg(feature = "serde")]
+    use crate::guess::GuessLimits;
+
+    #[cfg(feature = "serde")]
     fn at(seconds: u64) -> UnixTime {
         UnixTime::since_unix_epoch(Duration::from_secs(seconds))
     }
@@ -343,9 +310,9 @@ mod tests {
         let mut record = TrustRecord::default();
         record.add(Pin::new(Fingerprint::sha256(b"certificate"), Learned::LeapOfFaith));
         record.note_secured(Method::Srp);
-        let _ = record.begin_guess(&Guess::new(at(1000), 3, Duration::from_secs(600)));
+        let _ = record.begin_guess(&mut GuessCount::default(), &Guess::new(at(1000), GuessLimits::default()));
         let text = serde_json::to_string(&record).expect("it can be written");
-        for word in ["\"sha-256:", "\"leap-of-faith\"", "\"srp\"", "\"failed\":1", "1000"] {
+        for word in ["\"sha-256:", "\"leap-of-faith\"", "\"srp\"", "\"failed\":1", "\"count\":1", "1000"] {
             assert!(text.contains(word), "{word} in {text}");
         }
         assert_eq!(serde_json::from_str::<TrustRecord>(&text).ok(), Some(record));
@@ -396,25 +363,5 @@ mod tests {
         // Pins are nothing to a password.
         assert_eq!(record.confirm(&Confirmed::new(Method::Srp, None, None)), Confirmation::Remembered);
         assert_eq!(record.secured_by, [Method::X509, Method::Srp]);
-    }
-
-    #[test]
-    fn p14_three_guesses_and_then_one_for_each_cool_down() {
-        let guess = |time| Guess::new(at(time), 3, Duration::from_secs(600));
-        let mut record = TrustRecord::default();
-        for guesses in 0..3 {
-            assert_eq!(record.attempts.failed, guesses);
-            assert_eq!(record.begin_guess(&guess(1000)), Permit::Granted);
-        }
-        for time in [1000, 1599] {
-            assert_eq!(record.begin_guess(&guess(time)), Permit::Locked { until: at(1600) });
-        }
-        assert_eq!(record.attempts, Attempts { failed: 3, last: at(1000) });
-        assert_eq!(record.begin_guess(&guess(1600)), Permit::Granted);
-        assert_eq!(record.begin_guess(&guess(1601)), Permit::Locked { until: at(2200) });
-        assert_eq!(record.begin_guess(&guess(2200)), Permit::Granted);
-        record.guess_was_right();
-        assert_eq!(record.locked_until(&guess(2200)), None);
-        assert_eq!(record.attempts, Attempts::default());
     }
 }

@@ -7,8 +7,12 @@ use std::{
 };
 
 use xtls_stanza::jid::BareJid;
+use xtls_tls::UnixTime;
 
-use crate::record::{Confirmation, Confirmed, Guess, Permit, Pin, TrustRecord};
+use crate::{
+    guess::{Attempts, Guess, GuessCount, Permit},
+    record::{Confirmation, Confirmed, Pin, TrustRecord},
+};
 
 /// The memory of peers, keyed by bare JID. It outlives engines and links; several of one user may share one.
 ///
@@ -19,7 +23,7 @@ use crate::record::{Confirmation, Confirmed, Guess, Permit, Pin, TrustRecord};
 ///
 /// | call | when it fails |
 /// |---|---|
-/// | [`record`](Self::record) | the tunnel or link does not go on: [`Fault::Store`](crate::Fault::Store) |
+/// | [`record`](Self::record), [`locked_until`](Self::locked_until) | the tunnel or link does not go on: [`Fault::Store`](crate::Fault::Store) |
 /// | [`begin_guess`](Self::begin_guess) | nothing is sent that the password could be guessed by: the same fault |
 /// | [`guess_was_right`](Self::guess_was_right), [`confirm`](Self::confirm) | it goes on, and an event tells what could not be written |
 ///
@@ -33,20 +37,30 @@ pub trait TrustStore: fmt::Debug + Send + Sync {
     /// When it cannot be read.
     fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError>;
 
-    /// A password is about to be put to the test between `local` and `peer`. Counts that as a wrong guess, across restarts
-    /// too, or says until when none may be made: best by [`TrustRecord::begin_guess`]. It is asked before the message leaves
-    /// that the password could be guessed by; whoever forgets one gives away another.
+    /// Until when no guess like this one may be made between `local` and `peer`; `None` if one may: best by
+    /// [`TrustRecord::locked_until`]. It is asked together with the record, and decides nothing for good:
+    /// [`begin_guess`](Self::begin_guess) does.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError>;
+
+    /// A password is about to be put to the test between `local` and `peer`. Counts that as a wrong guess, for the name of the
+    /// peer and for your address, across restarts too; or says until when none may be made: best by
+    /// [`TrustRecord::begin_guess`]. It is asked before the message leaves that the password could be guessed by; whoever
+    /// forgets one gives away another. Nothing that is derived from the password is stored.
     ///
     /// # Errors
     ///
     /// When it cannot be counted.
     fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError>;
 
-    /// The password was right: forget the guesses, best by [`TrustRecord::guess_was_right`].
+    /// The password was right: take the guess back, best by [`TrustRecord::guess_was_right`].
     ///
     /// # Errors
     ///
-    /// When it cannot be written; the guesses stay counted then.
+    /// When it cannot be written; the guess stays counted then.
     fn guess_was_right(&mut self, local: &BareJid, peer: &BareJid) -> Result<(), StoreError>;
 
     /// Both ends have authenticated one another: remember that, and the pin if there is a new one, best by
@@ -80,6 +94,10 @@ impl core::error::Error for StoreError {}
 
 /// A [`TrustStore`] in memory. It never fails.
 ///
+/// Of strangers, of whom there is nothing but guesses, it remembers no more than [`MAX_STRANGERS`](Self::MAX_STRANGERS), and
+/// none for longer than a guess is held against anybody. A store of another kind does the same best by keeping one of these,
+/// and writing it down.
+///
 /// ```
 /// use xtls_channel::{MemoryTrustStore, Pin, TrustStore as _};
 /// use xtls_stanza::Fingerprint;
@@ -90,44 +108,101 @@ impl core::error::Error for StoreError {}
 /// assert_eq!(store.record(&juliet)?.pins.len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryTrustStore {
-    records: BTreeMap<BareJid, TrustRecord>,
+    peers: BTreeMap<BareJid, TrustRecord>,
+    /// Guesses at your addresses.
+    listeners: BTreeMap<BareJid, GuessCount>,
 }
 
 impl MemoryTrustStore {
+    /// The most strangers of whom guesses are remembered; of one more, the one that has not tried for longest is forgotten.
+    /// What was counted at your address stays.
+    pub const MAX_STRANGERS: usize = 1024;
+
     /// Pins a certificate to a peer.
     pub fn pin(&mut self, peer: &BareJid, pin: Pin) {
         self.of(peer).add(pin);
     }
 
-    /// Forgets a peer; tells whether it was known.
+    /// Forgets a peer, but for the guesses: without them there would be more. Tells whether anything was known of it.
     pub fn remove(&mut self, peer: &BareJid) -> bool {
-        self.records.remove(peer).is_some()
+        let Some(TrustRecord { attempts, pins, secured_by }) = self.peers.remove(peer) else { return false };
+        if attempts != Attempts::default() {
+            self.of(peer).attempts = attempts;
+        }
+        !pins.is_empty() || !secured_by.is_empty()
+    }
+
+    /// The user lifts the locks of an address: forgets the guesses with the peer of that name, and those at your address if it
+    /// is one. Tells whether there were any.
+    pub fn forgive(&mut self, jid: &BareJid) -> bool {
+        let listener = self.listeners.remove(jid).is_some();
+        let Some(record) = self.peers.get_mut(jid) else { return listener };
+        let attempts = core::mem::take(&mut record.attempts);
+        if *record == TrustRecord::default() {
+            self.peers.remove(jid);
+        }
+        listener || attempts != Attempts::default()
     }
 
     /// All peers with their records, in the order of their addresses.
     pub fn iter(&self) -> impl Iterator<Item = (&BareJid, &TrustRecord)> {
-        self.records.iter()
+        self.peers.iter()
+    }
+
+    /// Your addresses at which guesses were counted, in their order.
+    pub fn listeners(&self) -> impl Iterator<Item = (&BareJid, &GuessCount)> {
+        self.listeners.iter()
     }
 
     /// The record of a peer, to be changed.
     pub fn of(&mut self, peer: &BareJid) -> &mut TrustRecord {
-        self.records.entry(peer.clone()).or_default()
+        self.peers.entry(peer.clone()).or_default()
+    }
+
+    /// What was counted at one of your addresses, to be changed.
+    pub fn at(&mut self, local: &BareJid) -> &mut GuessCount {
+        self.listeners.entry(local.clone()).or_default()
+    }
+
+    /// Forgets the guesses that are held against nobody any more, and makes room for a stranger's.
+    fn tidy(&mut self, guess: &Guess) {
+        let is_over = |record: &TrustRecord| record.is_strangers() && record.attempts.is_spent(guess);
+        self.peers.retain(|_, record| !is_over(record));
+        self.listeners.retain(|_, count| count.at(guess.time, guess.limits.by_listener_forgiven).count > 0);
+        let strangers = || self.peers.iter().filter(|(_, record)| record.is_strangers());
+        if strangers().count() >= Self::MAX_STRANGERS
+            && let Some(oldest) = strangers().min_by_key(|(_, record)| record.attempts.last.as_secs())
+        {
+            let oldest = oldest.0.clone();
+            self.peers.remove(&oldest);
+        }
     }
 }
 
 impl TrustStore for MemoryTrustStore {
     fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError> {
-        Ok(self.records.get(peer).cloned().unwrap_or_default())
+        Ok(self.peers.get(peer).cloned().unwrap_or_default())
     }
 
-    fn begin_guess(&mut self, _: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
-        Ok(self.of(peer).begin_guess(guess))
+    fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
+        let listener = self.listeners.get(local).copied().unwrap_or_default();
+        let (record, nobody) = (self.peers.get(peer), TrustRecord::default());
+        Ok(record.unwrap_or(&nobody).locked_until(&listener, guess))
     }
 
-    fn guess_was_right(&mut self, _: &BareJid, peer: &BareJid) -> Result<(), StoreError> {
-        self.of(peer).guess_was_right();
+    fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
+        if !self.peers.contains_key(peer) {
+            self.tidy(guess);
+        }
+        let listener = self.listeners.entry(local.clone()).or_default();
+        Ok(self.peers.entry(peer.clone()).or_default().begin_guess(listener, guess))
+    }
+
+    fn guess_was_right(&mut self, local: &BareJid, peer: &BareJid) -> Result<(), StoreError> {
+        let listener = self.listeners.entry(local.clone()).or_default();
+        self.peers.entry(peer.clone()).or_default().guess_was_right(listener);
         Ok(())
     }
 
@@ -140,6 +215,10 @@ impl TrustStore for MemoryTrustStore {
 impl<S: TrustStore> TrustStore for Arc<Mutex<S>> {
     fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError> {
         self.lock().unwrap_or_else(PoisonError::into_inner).record(peer)
+    }
+
+    fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).locked_until(local, peer, guess)
     }
 
     fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {

@@ -181,6 +181,12 @@ pub(crate) enum TrustCommand {
         /// The peer's bare address
         jid: BareJid,
     },
+
+    /// Forget the wrong passwords that were tried with a peer, or by strangers at an address of yours
+    Reset {
+        /// The bare address of the peer, or yours
+        jid: BareJid,
+    },
 }
 
 #[derive(Debug, Args)]

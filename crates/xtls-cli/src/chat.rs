@@ -22,7 +22,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Resu
     let mut rules = Rules::from_args(&args.trust)?;
     let trust = data.trust()?;
     let bare = args.peer.to_bare();
-    reach::check(&rules, &trust, &bare)?;
+    reach::check(&rules, &trust, &args.account.jid.to_bare(), &bare)?;
     rules.ask(output, bare.as_str())?;
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;

@@ -21,6 +21,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Re
     let trust = data.trust()?;
     rules.ask(output, "your peers")?;
     rules.warn(output);
+    rules.note_who_may_try(output, &args.accept_from)?;
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
     session.allow_offers(&args.accept_from);
     let lines = if args.echo { Lines::none() } else { Lines::start() };

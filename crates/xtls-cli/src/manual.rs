@@ -104,6 +104,7 @@ mod tests {
             "xtls-trust-add.1",
             "xtls-trust-list.1",
             "xtls-trust-remove.1",
+            "xtls-trust-reset.1",
             "xtls-trust-show.1",
             "xtls-trust.1",
             "xtls.1",

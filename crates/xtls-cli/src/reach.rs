@@ -37,7 +37,7 @@ pub(crate) fn is_for(incoming: &Incoming, application: &Application) -> bool {
 /// # Errors
 ///
 /// A security failure that says what is missing; another one when the trust file cannot be read.
-pub(crate) fn check(rules: &Rules, trust: &TrustFile, peer: &BareJid) -> Result<(), Failure> {
+pub(crate) fn check(rules: &Rules, trust: &TrustFile, own: &BareJid, peer: &BareJid) -> Result<(), Failure> {
     let known = known(trust, peer)?;
     if !rules.may_trust(&known) {
         return Err(Failure::security(format!(
@@ -46,9 +46,12 @@ pub(crate) fn check(rules: &Rules, trust: &TrustFile, peer: &BareJid) -> Result<
         ))
         .about(peer));
     }
-    match locked(&known, peer) {
-        Some(failure) if !rules.may_trust_certificate(&known) => Err(failure),
-        _ => Ok(()),
+    if rules.may_trust_certificate(&known) {
+        return Ok(());
+    }
+    match locked_until(trust, own, peer)? {
+        Some(until) => Err(password_locked(peer, until)),
+        None => Ok(()),
     }
 }
 
@@ -94,7 +97,7 @@ pub(crate) async fn reach(
     let id = session
         .engine
         .initiate(clock::now(), peer.clone(), options)
-        .map_err(|e| cannot_initiate(e, &peer, &session.trust()))?;
+        .map_err(|e| cannot_initiate(e, &session.jid().to_bare(), &peer, &session.trust()))?;
     Ok(Reached { id, peer })
 }
 
@@ -170,23 +173,27 @@ pub(crate) fn offline(peer: &Jid) -> Failure {
     .about(peer)
 }
 
-/// Too many wrong passwords were tried with the peer of whom this is known, as the engine counts them.
-fn locked(known: &TrustRecord, peer: &BareJid) -> Option<Failure> {
-    Some(password_locked(peer, locked_until(known)?))
+/// Until when no password is tried between your address and a peer, as the engine counts them.
+///
+/// # Errors
+///
+/// When the trust file cannot be read.
+pub(crate) fn locked_until(trust: &TrustFile, own: &BareJid, peer: &BareJid) -> Result<Option<UnixTime>, Failure> {
+    trust.locked_until(own, peer, &guess()).map_err(|e| Failure::other(e.to_string()))
 }
 
-/// Until when no password is tried with the peer of whom this is known, in Unix time; as the engine counts them.
-pub(crate) fn locked_until(known: &TrustRecord) -> Option<UnixTime> {
-    let SecurityLimits { password_tries, password_cooldown, .. } = SecurityLimits::default();
-    known.locked_until(&Guess::new(clock::unix(), password_tries, password_cooldown))
+/// A guess that would be made now, under the engine's limits.
+pub(crate) fn guess() -> Guess {
+    Guess::new(clock::unix(), SecurityLimits::default().guesses)
 }
 
-fn cannot_initiate(e: InitiateError, peer: &FullJid, trust: &TrustFile) -> Failure {
+fn cannot_initiate(e: InitiateError, own: &BareJid, peer: &FullJid, trust: &TrustFile) -> Failure {
     let bare = peer.to_bare();
     match e {
         InitiateError::Terms(TermsError::PasswordLocked) => {
-            let locked = known(trust, &bare).ok().and_then(|known| locked(&known, &bare));
-            locked.unwrap_or_else(|| Failure::security(format!("no tunnel to {peer} can be opened: {e}")))
+            let until = locked_until(trust, own, &bare).ok().flatten();
+            let without = || Failure::security(format!("no tunnel to {peer} can be opened: {e}"));
+            until.map_or_else(without, |until| password_locked(&bare, until))
         }
         InitiateError::Terms(TermsError::Store) => unreadable(trust, &bare),
         InitiateError::Terms(TermsError::UserName) => {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use xtls::{
     tls::{CertificateFault, PeerCertificate, default_provider},
-    trust::{Fingerprint, Pin},
+    trust::{Fingerprint, GuessCount, Pin, TrustRecord},
 };
 use xtls_stanza::jid::BareJid;
 
@@ -21,27 +21,36 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
     let mut trust = data.trust()?;
     match command {
         TrustCommand::List => {
-            for (jid, record) in trust.iter() {
+            for (jid, record) in trust.known().iter() {
                 for pin in &record.pins {
                     let Pinned { fingerprint, learned } = pinned(pin);
                     session::tell(output, &Report::Trusted { jid: jid.as_str(), fingerprint: &fingerprint, learned })?;
                 }
             }
-            if trust.iter().all(|(_, record)| record.pins.is_empty()) {
+            if trust.known().iter().all(|(_, record)| record.pins.is_empty()) {
                 session::note(output, "* no certificate is trusted yet: xtls trust add JID FINGERPRINT")?;
             }
         }
         TrustCommand::Show { jid } => {
-            let found = trust.iter().find(|(known, _)| *known == jid);
-            let (_, record) = found.ok_or_else(|| unknown(jid))?;
+            let record = trust.known().iter().find(|(known, _)| *known == jid).map(|(_, record)| record);
+            let listener = trust.known().listeners().find(|(own, _)| *own == jid).map(|(_, count)| *count);
+            if record.is_none() && listener.is_none() {
+                return Err(unknown(jid));
+            }
+            let (guess, nothing) = (reach::guess(), TrustRecord::default());
+            let record = record.unwrap_or(&nothing);
+            let by_strangers = listener.unwrap_or_default().at(guess.time, guess.limits.by_listener_forgiven);
+            let total = record.attempts.total.at(guess.time, guess.limits.by_name_forgiven);
             let date = |time: xtls::tls::UnixTime| clock::rfc3339(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
             let peer = Peer {
                 jid: jid.as_str(),
                 pins: record.pins.iter().map(pinned).collect(),
                 secured_by: record.secured_by.iter().map(|method| method.as_str()).collect(),
                 wrong_passwords: record.attempts.failed,
+                wrong_in_all: total.count,
                 last_wrong: (record.attempts.failed > 0).then(|| date(record.attempts.last)),
-                locked_until: reach::locked_until(record).map(date),
+                locked_until: record.locked_until(&GuessCount::default(), &guess).map(date),
+                wrong_by_strangers: by_strangers.count,
             };
             session::tell(output, &Report::Peer(peer))?;
         }
@@ -56,6 +65,14 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
                 return Err(unknown(jid));
             }
             session::note(output, &format!("* {jid} is not trusted any more"))?;
+        }
+        TrustCommand::Reset { jid } => {
+            if !trust.forgive(jid)? {
+                return Err(Failure::other(format!(
+                    "no wrong password was tried with {jid}: see xtls trust show {jid}"
+                )));
+            }
+            session::note(output, &format!("* wrong passwords with {jid} are forgotten"))?;
         }
     }
     Ok(())

@@ -257,6 +257,9 @@ impl Core {
         }
         out.append(&mut self.out);
         self.owed = 0;
+        if let Some(channel) = &mut self.channel {
+            channel.flight_left();
+        }
         self.sent_at = self.env.clock().now();
         if core::mem::take(&mut self.wants_room) && self.stage == Stage::Open {
             self.tell(LinkEvent::Writable);

@@ -68,10 +68,10 @@ mod tests {
         assert_eq!(refused(|_| {}), None);
         assert_eq!(refused(|config| config.send_buffer = 1024), None);
         assert_eq!(refused(|config| config.send_buffer = 1023), Some("send_buffer"));
-        assert_eq!(refused(|config| config.security.password_tries = 0), Some("security.password_tries"));
+        assert_eq!(refused(|config| config.security.guesses.in_a_row = 0), Some("security.guesses.in_a_row"));
         assert_eq!(
-            refused(|config| config.security.password_cooldown = Duration::ZERO),
-            Some("security.password_cooldown")
+            refused(|config| config.security.guesses.cooldown = Duration::ZERO),
+            Some("security.guesses.cooldown")
         );
         assert_eq!(refused(|config| config.timers.answer = Duration::ZERO), Some("timers.answer"));
         assert_eq!(refused(|config| config.timers.keep_alive = None), None);

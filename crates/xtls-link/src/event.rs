@@ -47,11 +47,14 @@ pub enum LinkEvent {
         /// Who it is.
         client: BareJid,
     },
-    /// Both ends are authenticated. Between peers the other end has accepted us as well.
+    /// Both ends are authenticated. [`Security::confirmed`] says whether the other end has shown that it has accepted us; it has,
+    /// unless it is an unusual one.
     Secured {
         /// By what, and how.
         security: Box<Security>,
     },
+    /// The other end, which had not confirmed us when the link was secured, did so now.
+    Confirmed,
     /// The trust store could not write what was learned. The link goes on.
     StoreFailed {
         /// What the store says.

@@ -4,7 +4,8 @@ use core::{fmt, mem};
 use std::time::Instant;
 
 use xtls_channel::{
-    Channel, CloseReason, Deadline, EndedBy, Fault, Io, NotAsked, Progress, Security, SendError, Stage, TrustDecision,
+    Channel, CloseReason, Deadline, EndedBy, Fault, Io, NotAsked, Progress, Security, SendError, Sign, Stage,
+    TrustDecision,
 };
 use xtls_stanza::{Element, jid::Jid};
 use xtls_stream::{DirectEvent, DirectStage};
@@ -255,6 +256,9 @@ impl<K: Kind> Link<K> {
         {
             core.tell(LinkEvent::Secured { security: Box::new(security) });
         }
+        if progress.confirmed {
+            core.tell(LinkEvent::Confirmed);
+        }
         if let Some(error) = progress.unsaved {
             core.tell(LinkEvent::StoreFailed { error });
         }
@@ -278,6 +282,18 @@ impl<K: Kind> Link<K> {
             self.core.plain = plain;
         }
         self.hear() || used > 0
+    }
+
+    /// The header inside TLS answers ours, and so shows that the peer has accepted us; one that came too early for that shows
+    /// nothing, and the stream goes on without.
+    fn see_header(&mut self) {
+        let Core { channel: Some(channel), env, .. } = &mut self.core else { return };
+        let progress = if channel.heeds(Sign::Header) {
+            channel.confirm(Sign::Header, env)
+        } else {
+            channel.go_on_unconfirmed(env)
+        };
+        self.follow(progress);
     }
 
     /// Nothing more will come in, and the stream has all that came.
@@ -311,6 +327,9 @@ impl<K: Kind> Link<K> {
     }
 
     fn heard(&mut self, event: DirectEvent) {
+        if matches!(event, DirectEvent::Header(_)) {
+            self.see_header();
+        }
         let Self { core, kind } = self;
         // A stream that has failed since goes nowhere.
         let goes_on = core.stream.stage() != DirectStage::Failed;

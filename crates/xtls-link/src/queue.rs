@@ -52,6 +52,7 @@ fn held(event: &LinkEvent) -> usize {
         | LinkEvent::FeaturesRequired { .. }
         | LinkEvent::ClientAuthenticated { .. }
         | LinkEvent::Secured { .. }
+        | LinkEvent::Confirmed
         | LinkEvent::StoreFailed { .. }
         | LinkEvent::StreamOpened
         | LinkEvent::Authenticated

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use xtls::tls::UnixTime;
 use xtls::trust::{Confirmation, Confirmed, Guess, Permit, StoreError, TrustRecord, TrustStore};
 use xtls_stanza::jid::BareJid;
 
@@ -11,6 +12,8 @@ use xtls_stanza::jid::BareJid;
 pub enum StoreCall {
     /// [`TrustStore::record`].
     Record,
+    /// [`TrustStore::locked_until`].
+    LockedUntil,
     /// [`TrustStore::begin_guess`].
     BeginGuess,
     /// [`TrustStore::guess_was_right`].
@@ -80,6 +83,10 @@ impl FailingStore {
 impl TrustStore for FailingStore {
     fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError> {
         self.at(StoreCall::Record)?.inside.record(peer)
+    }
+
+    fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
+        self.at(StoreCall::LockedUntil)?.inside.locked_until(local, peer, guess)
     }
 
     fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {

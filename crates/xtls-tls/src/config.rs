@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientConfig, ResolvesClientCert, Resumption};
@@ -104,8 +105,12 @@ impl TlsConfig {
         Basics { provider, time, max_record: *max_record, minimum: *minimum }
     }
 
-    pub(crate) fn client(&self, verifier: Arc<PeerVerifier>) -> Result<ClientConfig, TlsConfigError> {
-        let mut config = self.basics().client(verifier, OwnCertificate::of(Some(&self.identity)))?;
+    pub(crate) fn client(
+        &self,
+        verifier: Arc<PeerVerifier>,
+        own: Arc<OwnCertificate>,
+    ) -> Result<ClientConfig, TlsConfigError> {
+        let mut config = self.basics().client(verifier, own)?;
         // A JID is not a DNS name, and nothing is to be learnt from one.
         config.enable_sni = false;
         Ok(config)
@@ -253,27 +258,41 @@ impl std::error::Error for TlsConfigError {}
 
 /// Presents the one certificate, whoever asks, or none.
 #[derive(Debug)]
-pub(crate) struct OwnCertificate(Option<Arc<CertifiedKey>>);
+pub(crate) struct OwnCertificate {
+    key: Option<Arc<CertifiedKey>>,
+    /// A server has asked for it.
+    requested: AtomicBool,
+}
 
 impl OwnCertificate {
     pub(crate) fn of(identity: Option<&Identity>) -> Arc<Self> {
-        Arc::new(Self(identity.map(Identity::certified)))
+        Arc::new(Self { key: identity.map(Identity::certified), requested: AtomicBool::new(false) })
+    }
+
+    /// A session begins, in which no server has asked yet. There is never more than one at a time.
+    pub(crate) fn begin(&self) {
+        self.requested.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn was_requested(&self) -> bool {
+        self.requested.load(Ordering::Relaxed)
     }
 }
 
 impl ResolvesClientCert for OwnCertificate {
     fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.0.clone()
+        self.requested.store(true, Ordering::Relaxed);
+        self.key.clone()
     }
 
     fn has_certs(&self) -> bool {
-        self.0.is_some()
+        self.key.is_some()
     }
 }
 
 impl ResolvesServerCert for OwnCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.clone()
+        self.key.clone()
     }
 }
 

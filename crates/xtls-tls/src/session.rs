@@ -191,8 +191,18 @@ impl TlsSession {
         either!(self.peer_closed())
     }
 
-    /// How many session tickets the server sent: a client that has one knows that the server completed the handshake,
-    /// and so accepted the client's certificate. Always 0 for a server, in TLS 1.2 and with a password.
+    /// Whether the server has asked for a certificate, whether or not one was presented (RFC 8446 § 4.3.2). Always false for a
+    /// server, and with a password.
+    #[must_use]
+    pub fn certificate_requested(&self) -> bool {
+        match &self.0 {
+            Method::X509(session) => session.certificate_requested(),
+            Method::Srp(_) => false,
+        }
+    }
+
+    /// How many session tickets the server sent. A server that asked for a certificate cannot make one before it has the
+    /// client's Finished (RFC 8446 § 4.6.1), so whoever gets one has been accepted by a server that keeps to that. Always 0 for a server, in TLS 1.2 and with a password.
     #[must_use]
     pub fn tickets_received(&self) -> u32 {
         match &self.0 {

@@ -147,20 +147,21 @@ impl TowardsServer {
         &self,
         verifier: Arc<PeerVerifier>,
         lease: Option<&Lease>,
-    ) -> Result<ClientConfig, TlsConfigError> {
+    ) -> Result<(ClientConfig, Arc<OwnCertificate>), TlsConfigError> {
+        let own = lease.map_or_else(|| OwnCertificate::of(self.identity.as_ref()), Lease::own_certificate);
         let mut config = match lease {
             Some(lease) => {
-                let mut config = self.basics().client(lease.verifier(), lease.own_certificate())?;
+                let mut config = self.basics().client(lease.verifier(), Arc::clone(&own))?;
                 config.resumption = Resumption::store(lease.store()).tls12_resumption(Tls12Resumption::Disabled);
                 config
             }
             None => {
                 let verifier: Arc<dyn ServerCertVerifier> = verifier;
-                self.basics().client(verifier, OwnCertificate::of(self.identity.as_ref()))?
+                self.basics().client(verifier, Arc::clone(&own))?
             }
         };
         config.alpn_protocols = if self.alpn { vec![ALPN.to_vec()] } else { Vec::new() };
-        Ok(config)
+        Ok((config, own))
     }
 }
 

@@ -165,8 +165,8 @@ mod tests {
         assert_eq!(refused(|config| config.receive_buffer = 0), Some("receive_buffer"));
         assert_eq!(refused(|config| config.send_buffer = 1023), Some("send_buffer"));
         assert_eq!(refused(|config| config.timers.gone = Duration::ZERO), Some("timers.gone"));
-        assert_eq!(refused(|config| config.security.password_tries = 0), Some("security.password_tries"));
-        let field = refused(|config| config.security.password_cooldown = Duration::ZERO);
-        assert_eq!(field, Some("security.password_cooldown"));
+        assert_eq!(refused(|config| config.security.guesses.in_a_row = 0), Some("security.guesses.in_a_row"));
+        let field = refused(|config| config.security.guesses.cooldown = Duration::ZERO);
+        assert_eq!(field, Some("security.guesses.cooldown"));
     }
 }

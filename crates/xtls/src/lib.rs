@@ -80,8 +80,8 @@ pub use xtls_tls::Identity;
 /// Whom to trust: the memory of peers, pins, authorities, and how a peer was authenticated.
 pub mod trust {
     pub use xtls_channel::{
-        Attempts, Authentication, Confirmation, Confirmed, Guess, Learned, LearnedError, MemoryTrustStore,
-        PasswordError, Permit, Pin, StoreError, TrustQuestion, TrustRecord, TrustStore,
+        Attempts, Authentication, Confirmation, Confirmed, Guess, GuessCount, GuessLimits, Learned, LearnedError,
+        MemoryTrustStore, PasswordError, Permit, Pin, StoreError, TrustQuestion, TrustRecord, TrustStore,
     };
     pub use xtls_stanza::{Fingerprint, FingerprintError, HashAlgo, Method, MethodError};
     pub use xtls_tls::{Authorities, AuthoritiesError};

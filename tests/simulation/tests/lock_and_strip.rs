@@ -91,7 +91,9 @@ fn offer(world: &mut World, ends: [EntityId; 2], options: TunnelOptions) -> Resu
 /// Forgets the wrong guesses and all else at an end, which a server cannot do: so that the other end alone is put to the test.
 fn forget(world: &World, id: EntityId, peer: EntityId) {
     let peer = world.jid(peer).to_bare();
-    world.with_store(id, |store| assert!(store.remove(&peer)));
+    world.with_store(id, |store| {
+        assert!(store.remove(&peer) | store.forgive(&peer));
+    });
 }
 
 /// The user is told that the password is locked, and was asked nothing; no handshake has begun.

@@ -10,7 +10,7 @@ use xtls::{
     error::{Missing, ProbeError},
     event::ProbeFault,
     jingle::KeyName,
-    trust::{Fingerprint, Guess, Method, Pin},
+    trust::{Fingerprint, Guess, GuessCount, GuessLimits, Method, Pin},
 };
 use xtls::{TrustPolicy, TunnelOptions, event::ProbeId, jid::BareJid, jingle::TlsOffer};
 use xtls_stanza::{Iq, IqType, ns};
@@ -288,11 +288,8 @@ fn a_locked_password_is_not_offered() {
     assert!(answer(&mut world, juliet, ROMEO, "<srp/>").unwrap().unwrap().srp);
     world.with_store(juliet, |store| {
         for _ in 0..3 {
-            let _ = store.of(&bare(ROMEO)).begin_guess(&Guess::new(
-                xtls_testkit::unix(1_767_225_600),
-                3,
-                std::time::Duration::from_secs(3600),
-            ));
+            let guess = Guess::new(xtls_testkit::unix(1_767_225_600), GuessLimits::default());
+            let _ = store.of(&bare(ROMEO)).begin_guess(&mut GuessCount::default(), &guess);
         }
     });
     assert!(!answer(&mut world, juliet, ROMEO, "<srp/>").unwrap().unwrap().srp);

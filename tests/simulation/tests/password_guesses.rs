@@ -13,7 +13,7 @@ use common::{
 use xtls::{
     EndedBy, Fault, TrustPolicy, TunnelOptions,
     error::{InitiateError, TermsError},
-    trust::{Authentication, Guess},
+    trust::{Authentication, Guess, GuessLimits, Permit, TrustStore as _},
 };
 use xtls_testkit::{EntityId, EntityOptions, Fate, Passed, World};
 
@@ -58,11 +58,11 @@ fn p14_a_lock_that_falls_while_support_is_asked_for_ends_the_tunnel_before_any_o
     let (mut world, ends) = strangers(4);
     offer(&mut world, ends, by_word()).unwrap();
     let unix = 1_767_225_600;
-    let peer = world.jid(ends[1]).to_bare();
+    let [own, peer] = ends.map(|id| world.jid(id).to_bare());
     world.with_store(ends[0], |store| {
-        let guesses = (0..3)
-            .map(|_| store.of(&peer).begin_guess(&Guess::new(xtls_testkit::unix(unix), 3, Duration::from_secs(3600))));
-        assert!(guesses.into_iter().all(|permit| permit == xtls::trust::Permit::Granted));
+        let guess = Guess::new(xtls_testkit::unix(unix), GuessLimits::default());
+        let mut guesses = (0..3).map(|_| store.begin_guess(&own, &peer, &guess));
+        assert!(guesses.all(|permit| permit == Ok(Permit::Granted)));
     });
     world.run();
     let end = closed(&mut world, ends[0]);
@@ -106,7 +106,7 @@ fn a_responder_that_is_locked_refuses_without_asking_and_without_a_leap_of_faith
             guess(&mut world, ends);
         }
         let peer = world.jid(ends[1]).to_bare();
-        world.with_store(ends[0], |store| assert!(store.remove(&peer)));
+        world.with_store(ends[0], |store| assert!(store.forgive(&peer)));
         let here = raw(TrustPolicy::LeapOfFaith).with_password(word());
         meet(&mut world, ends, here, there);
         let end = closed(&mut world, ends[1]);
@@ -254,8 +254,8 @@ fn an_end_before_our_finished_is_no_guess() {
 fn how_many_guesses_and_how_long_the_cool_down_is_can_be_chosen() {
     let options = |seed| {
         let mut options = EntityOptions::seeded(seed);
-        options.config.security.password_tries = 1;
-        options.config.security.password_cooldown = 600 * SECOND;
+        options.config.security.guesses.in_a_row = 1;
+        options.config.security.guesses.cooldown = 600 * SECOND;
         options
     };
     let (mut world, ends) = strangers_with(options(19), options(20));
@@ -263,6 +263,34 @@ fn how_many_guesses_and_how_long_the_cool_down_is_can_be_chosen() {
     assert_eq!(offer(&mut world, ends, by_word()), Err(InitiateError::Terms(TermsError::PasswordLocked)));
     world.run_for(600 * SECOND);
     offer(&mut world, ends, by_word()).unwrap();
+}
+
+#[test]
+fn p14_names_that_are_made_up_give_no_more_guesses_and_keep_nobody_out_that_a_password_secured() {
+    let mut options = EntityOptions::seeded(24);
+    options.config.security.guesses.by_listener = 4;
+    let (mut world, [romeo, juliet]) = strangers_with(EntityOptions::seeded(23), options);
+    meet(&mut world, [romeo, juliet], by_word(), by_word());
+    let _ = (secured(&mut world, romeo), secured(&mut world, juliet));
+    let nobodies: Vec<_> =
+        (0..8_u8).map(|at| world.add(&format!("nobody{at}@evil.lit/x"), EntityOptions::seeded(60 + at))).collect();
+    let mut locked = 0;
+    for id in &nobodies {
+        let [_, end] = guess(&mut world, [*id, juliet]);
+        locked += usize::from(matches!(end.fault, Some(Fault::PasswordLocked { .. })));
+    }
+    let judged: u32 = nobodies.iter().map(|id| guesses(&world, juliet, *id)).sum();
+    assert_eq!((judged, locked), (4, 4));
+    // A stranger who knows the word waits as well, and one that was secured by it does not.
+    let nurse = world.add("nurse@capulet.lit/x", EntityOptions::seeded(70));
+    meet(&mut world, [nurse, juliet], by_word(), by_word());
+    assert!(matches!(closed(&mut world, juliet).fault, Some(Fault::PasswordLocked { .. })));
+    let another = world.add("romeo@montague.lit/another", EntityOptions::seeded(71));
+    meet(&mut world, [another, juliet], by_word(), by_word());
+    assert_eq!(secured(&mut world, juliet).authenticated_by, Authentication::Password);
+    world.run_for(HOUR);
+    meet(&mut world, [nurse, juliet], by_word(), by_word());
+    assert!(world.take_events(juliet).iter().any(|event| matches!(event, xtls::Event::Secured { .. })));
 }
 
 /// What a server can do to try a guess of its own and not be counted: hold back the alert, and end the session.

@@ -64,13 +64,37 @@ enum State {
     /// It is complete, its last flight is held back, and the user judges the certificate.
     Judging(Running),
     /// Initiator in TLS 1.3: the peer is accepted, and has not shown yet that it has accepted us.
-    Confirming { tls: TlsSession, method: Method, verified: Verified },
+    Confirming { tls: TlsSession, method: Method, unconfirmed: Unconfirmed },
     /// A server's end: the handshake with a client is complete, and nobody is authenticated by that.
     Encrypted(TlsSession),
-    /// The peer is authenticated. `unconfirmed` is what is to be remembered as soon as it has accepted us.
-    Secured { tls: TlsSession, security: Box<Security>, unconfirmed: Option<Verified> },
+    /// The peer is authenticated. `unconfirmed` until it has accepted us.
+    Secured { tls: TlsSession, security: Box<Security>, unconfirmed: Option<Unconfirmed> },
     /// Nothing more comes or goes.
     Closed { security: Option<Box<Security>>, peer_closed: bool },
+}
+
+/// A peer that is accepted, and has not shown yet that it has accepted us.
+///
+/// A server of TLS 1.3 may send data before it has seen the client's certificate (RFC 8446 § 4.4.4), so nothing counts that
+/// came before our last flight left.
+struct Unconfirmed {
+    /// What is to be remembered then.
+    verified: Verified,
+    /// The tickets that had come when our last flight left; `None` until it has.
+    tickets: Option<u32>,
+    /// Plaintext came before that: a header in it answers nothing.
+    early: bool,
+}
+
+/// What shows, besides a session ticket, that the peer has accepted us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "a transport that knows of another has to say so here")]
+pub enum Sign {
+    /// The header of the XML stream that answers ours.
+    Header,
+    /// Plaintext in a block that came after our last flight was acknowledged. That convinces of careless peers, not of hostile
+    /// ones: they, or a server on the way, can hold such a block back.
+    Data,
 }
 
 /// A handshake that runs, or waits for the user.
@@ -284,6 +308,23 @@ impl Channel {
     #[must_use]
     pub fn is_confirming(&self) -> bool {
         matches!(self.state, State::Confirming { .. })
+    }
+
+    /// What was written when the peer was accepted has left: from now on, what the peer sends may show that it has accepted us.
+    pub fn flight_left(&mut self) {
+        if let State::Confirming { tls, unconfirmed, .. } | State::Secured { tls, unconfirmed: Some(unconfirmed), .. } =
+            &mut self.state
+        {
+            unconfirmed.tickets.get_or_insert_with(|| tls.tickets_received());
+        }
+    }
+
+    /// Whether such a sign would confirm us now: the peer is accepted and has not shown yet that it has accepted us, be the
+    /// channel secured or not, and our last flight has left.
+    #[must_use]
+    pub fn heeds(&self, sign: Sign) -> bool {
+        self.unconfirmed()
+            .is_some_and(|unconfirmed| unconfirmed.tickets.is_some() && !(sign == Sign::Header && unconfirmed.early))
     }
 
     /// Whether TLS towards a client is there, and nobody is authenticated.

@@ -5,12 +5,14 @@ use core::mem;
 use xtls_stanza::Method;
 use xtls_tls::{TlsError, TlsSession, TlsVersion};
 
-use super::{Channel, Io, Progress, Running, Side, State, TrustDecision, TrustQuestion, trust::Trust};
+use super::{
+    Channel, Io, Progress, Running, Side, Sign, State, TrustDecision, TrustQuestion, Unconfirmed, trust::Trust,
+};
 use crate::{
     environment::Environment,
     fault::Fault,
+    guess::Permit,
     judgement::{Judgement, Verified},
-    record::Permit,
     security::Security,
     store::StoreError,
 };
@@ -57,8 +59,22 @@ impl Channel {
         if !self.is_confirming() {
             return progress;
         }
-        let State::Confirming { tls, method, verified } = self.take_state() else { return progress };
-        let result = self.secure(tls, method, verified, false, env, &mut progress);
+        let State::Confirming { tls, method, unconfirmed } = self.take_state() else { return progress };
+        let result = self.secure(tls, method, Err(unconfirmed), env, &mut progress);
+        progress.and(result)
+    }
+
+    /// The peer has sent this: the transport knows that it did so after our last flight had left. Nothing happens unless it has
+    /// not confirmed us yet.
+    pub fn confirm(&mut self, sign: Sign, env: &mut Environment) -> Progress {
+        let mut progress = Progress::default();
+        if !self.heeds(sign) {
+            return progress;
+        }
+        let result = self.confirmed(env, &mut progress);
+        if result.is_err() {
+            self.abandon();
+        }
         progress.and(result)
     }
 
@@ -151,13 +167,13 @@ impl Channel {
     ) -> Result<(), Box<Fault>> {
         let Running { tls, method, mut held, mut early } = running;
         // RFC 8446 § 4.4: the client of TLS 1.3 is done before its certificate is judged. A server hears of the client's
-        // judgement in its Finished, and so does the client in TLS 1.2.
-        if self.side == Side::Responder || is_tls12(&tls) {
+        // judgement in its Finished, and so does the client in TLS 1.2. A server that asked for no certificate judges none.
+        if self.side == Side::Responder || is_tls12(&tls) || !tls.certificate_requested() {
             remember(self.trust.as_deref(), &tls, method, &mut verified, io.env, progress)?;
-            self.secure(tls, method, verified, true, io.env, progress)?;
+            self.secure(tls, method, Ok(verified), io.env, progress)?;
         } else {
-            self.state = State::Confirming { tls, method, verified };
-            self.notice_confirmation(!early.is_empty(), io.env, progress)?;
+            let unconfirmed = Unconfirmed { verified, tickets: None, early: !early.is_empty() };
+            self.state = State::Confirming { tls, method, unconfirmed };
         }
         io.out.append(&mut held);
         io.plaintext.append(&mut early);
@@ -171,7 +187,12 @@ impl Channel {
         let before = io.plaintext.len();
         let result = tls.read(records, io.plaintext, io.out);
         progress.received = io.plaintext.len() - before;
-        if let Err(fault) = self.notice_confirmation(progress.received > 0, io.env, progress) {
+        if progress.received > 0
+            && let Some(unconfirmed) = self.unconfirmed_mut()
+        {
+            unconfirmed.early |= unconfirmed.tickets.is_none();
+        }
+        if let Err(fault) = self.notice_ticket(io.env, progress) {
             // What came from a peer that is refused after all is from nobody.
             io.plaintext.truncate(before);
             progress.received = 0;
@@ -181,25 +202,24 @@ impl Channel {
         result.map_err(|error| self.fault_of(error))
     }
 
-    /// In TLS 1.3 the first byte that the responder sends under its application keys, be it only a ticket, shows that it has
-    /// accepted us.
-    fn notice_confirmation(
-        &mut self,
-        has_data: bool,
-        env: &mut Environment,
-        progress: &mut Progress,
-    ) -> Result<(), Box<Fault>> {
-        if !has_data && self.tls().is_none_or(|tls| tls.tickets_received() == 0) {
-            return Ok(());
-        }
+    /// A server that asked for our certificate cannot make a session ticket without our Finished (RFC 8446 § 4.6.1).
+    fn notice_ticket(&mut self, env: &mut Environment, progress: &mut Progress) -> Result<(), Box<Fault>> {
+        let received = self.tls().map_or(0, TlsSession::tickets_received);
+        let before = self.unconfirmed().and_then(|unconfirmed| unconfirmed.tickets);
+        if before.is_some_and(|before| received > before) { self.confirmed(env, progress) } else { Ok(()) }
+    }
+
+    /// The peer has accepted us: what is learned of it is written.
+    fn confirmed(&mut self, env: &mut Environment, progress: &mut Progress) -> Result<(), Box<Fault>> {
         if self.is_confirming()
-            && let State::Confirming { tls, method, mut verified } = self.take_state()
+            && let State::Confirming { tls, method, unconfirmed } = self.take_state()
         {
+            let mut verified = unconfirmed.verified;
             remember(self.trust.as_deref(), &tls, method, &mut verified, env, progress)?;
-            return self.secure(tls, method, verified, true, env, progress);
+            return self.secure(tls, method, Ok(verified), env, progress);
         }
         if let State::Secured { tls, security, unconfirmed } = &mut self.state
-            && let Some(mut verified) = unconfirmed.take()
+            && let Some(Unconfirmed { mut verified, .. }) = unconfirmed.take()
         {
             remember(self.trust.as_deref(), tls, security.method, &mut verified, env, progress)?;
             (security.confirmed, progress.confirmed) = (true, true);
@@ -208,21 +228,42 @@ impl Channel {
         Ok(())
     }
 
+    /// The peer is authenticated, and has accepted us or not.
     fn secure(
         &mut self,
         tls: TlsSession,
         method: Method,
-        verified: Verified,
-        confirmed: bool,
+        verified: Result<Verified, Unconfirmed>,
         env: &Environment,
         progress: &mut Progress,
     ) -> Result<(), Box<Fault>> {
         const NO_PARAMETERS: Fault = Fault::Internal("a finished handshake has no parameters");
-        let security = security_of(&tls, method, &verified, confirmed, env).ok_or(NO_PARAMETERS)?;
-        let unconfirmed = (!confirmed).then_some(verified);
-        self.state = State::Secured { tls, security: Box::new(security), unconfirmed };
+        let confirmed = verified.is_ok();
+        let by = verified.as_ref().unwrap_or_else(|unconfirmed| &unconfirmed.verified);
+        let security = security_of(&tls, method, by, confirmed, env).ok_or(NO_PARAMETERS)?;
+        self.state = State::Secured { tls, security: Box::new(security), unconfirmed: verified.err() };
         progress.secured = true;
         Ok(())
+    }
+
+    pub(super) fn unconfirmed(&self) -> Option<&Unconfirmed> {
+        match &self.state {
+            State::Confirming { unconfirmed, .. } | State::Secured { unconfirmed: Some(unconfirmed), .. } => {
+                Some(unconfirmed)
+            }
+            State::Choosing { .. } | State::Handshake(_) | State::Judging(_) => None,
+            State::Encrypted(_) | State::Secured { unconfirmed: None, .. } | State::Closed { .. } => None,
+        }
+    }
+
+    fn unconfirmed_mut(&mut self) -> Option<&mut Unconfirmed> {
+        match &mut self.state {
+            State::Confirming { unconfirmed, .. } | State::Secured { unconfirmed: Some(unconfirmed), .. } => {
+                Some(unconfirmed)
+            }
+            State::Choosing { .. } | State::Handshake(_) | State::Judging(_) => None,
+            State::Encrypted(_) | State::Secured { unconfirmed: None, .. } | State::Closed { .. } => None,
+        }
     }
 
     fn fault_of(&self, error: TlsError) -> Box<Fault> {

@@ -15,8 +15,7 @@ use crate::{environment::Environment, fault::Fault, judgement::only_pins, passwo
 pub struct Start {
     /// The longest record, in bytes on the wire.
     pub max_record: usize,
-    /// Tell the client by a session ticket that it was accepted (TLS 1.3). Where the responder's first byte says so anyway, it
-    /// is not needed.
+    /// Tell the client by a session ticket that it was accepted (TLS 1.3).
     pub ticket: bool,
 }
 
@@ -154,8 +153,8 @@ impl Channel {
 }
 
 impl Start {
-    /// Records of any size, and no ticket.
-    pub const PLAIN: Self = Self { max_record: MAX_RECORD, ticket: false };
+    /// Records of any size, and a ticket.
+    pub const PLAIN: Self = Self { max_record: MAX_RECORD, ticket: true };
 }
 
 fn failed(fault: impl Into<Box<Fault>>) -> Progress {

@@ -20,7 +20,8 @@ use super::*;
 use crate::{
     clock::Clock,
     environment::{Local, SecurityLimits},
-    record::{Attempts, Confirmation, Confirmed, Guess, Learned, Permit, Pin, TrustRecord},
+    guess::{Attempts, Guess, GuessCount, Permit},
+    record::{Confirmation, Confirmed, Learned, Pin, TrustRecord},
     store::{MemoryTrustStore, TrustStore},
     terms::TrustPolicy,
 };
@@ -52,6 +53,7 @@ const EACH_TLS: [Tls; 3] = [Tls::V13, Tls::V12, Tls::Srp];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Call {
     Record,
+    LockedUntil,
     BeginGuess,
     GuessWasRight,
     Confirm,
@@ -173,6 +175,10 @@ impl TrustStore for Shared {
         self.with(|store| store.note(Call::Record).and_then(|()| store.memory.record(peer)))
     }
 
+    fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
+        self.with(|store| store.note(Call::LockedUntil).and_then(|()| store.memory.locked_until(local, peer, guess)))
+    }
+
     fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
         self.with(|store| store.note(Call::BeginGuess).and_then(|()| store.memory.begin_guess(local, peer, guess)))
     }
@@ -269,6 +275,16 @@ impl End {
         self.channel.decide(decision, &mut io)
     }
 
+    /// Takes what is to go out, which has left by that.
+    fn send(&mut self) -> Vec<u8> {
+        self.channel.flight_left();
+        std::mem::take(&mut self.out)
+    }
+
+    fn confirm(&mut self, sign: Sign) -> Progress {
+        self.channel.confirm(sign, &mut self.env)
+    }
+
     fn write(&mut self, plaintext: &[u8]) {
         self.channel.write(plaintext, &mut self.out).expect("the peer is accepted");
     }
@@ -299,7 +315,7 @@ impl Pair {
 
     /// Hands what one end has sent to the other one.
     fn pass(&mut self, from: Side) -> Progress {
-        let records = std::mem::take(&mut self.end(from).out);
+        let records = self.end(from).send();
         self.end(other(from)).read(&records)
     }
 
@@ -323,7 +339,7 @@ impl Pair {
             let progress = self.pass(if flight % 2 == 0 { I } else { R });
             assert!(progress.fault.is_none(), "{progress:?}");
         }
-        std::mem::take(&mut self.end(other(side)).out)
+        self.end(other(side)).send()
     }
 
     fn security(&mut self, side: Side) -> Security {

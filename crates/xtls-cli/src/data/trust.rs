@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use xtls::tls::UnixTime;
 use xtls::trust::{
-    Attempts, Confirmation, Confirmed, Fingerprint, Guess, Learned, Method, Permit, Pin, StoreError, TrustRecord,
-    TrustStore,
+    Attempts, Confirmation, Confirmed, Fingerprint, Guess, GuessCount, Learned, MemoryTrustStore, Method, Permit, Pin,
+    StoreError, TrustRecord, TrustStore,
 };
 use xtls_stanza::jid::BareJid;
 
@@ -20,20 +20,17 @@ use super::file;
 use super::lock::{self, Lock};
 use crate::exit::Failure;
 
-/// The version of the format that is written and understood.
-const VERSION: u32 = 1;
+/// The version of the format that is written. Those before it are understood.
+const VERSION: u32 = 2;
 
 /// How long another process may keep us from writing, until that is a failure.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The peers that are known.
-type Records = BTreeMap<BareJid, TrustRecord>;
 
 /// The trust file as it was read last; changes are written at once.
 #[derive(Debug)]
 pub(crate) struct TrustFile {
     path: PathBuf,
-    records: Records,
+    known: MemoryTrustStore,
 }
 
 /// The file's own words.
@@ -42,6 +39,9 @@ pub(crate) struct TrustFile {
 struct Stored {
     version: u32,
     peers: BTreeMap<String, StoredPeer>,
+    /// Wrong passwords by local address, from strangers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    guessed_at: BTreeMap<String, StoredCount>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,6 +65,17 @@ struct StoredAttempts {
     count: u32,
     /// When the last one was, in seconds of Unix time.
     last: u64,
+    /// How many in all that are not forgiven; without it, as files were written once, those since the last right one.
+    #[serde(default)]
+    total: Option<StoredCount>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredCount {
+    count: u32,
+    /// Since when time counts towards the next that is forgiven, in seconds of Unix time.
+    since: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -105,13 +116,13 @@ impl TrustFile {
     ///
     /// When it is damaged, of another version, or cannot be read. It stays as it is.
     pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
-        let records = read(&path)?;
-        Ok(Self { path, records })
+        let known = read(&path)?;
+        Ok(Self { path, known })
     }
 
-    /// All peers with their records, in the order of their addresses.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&BareJid, &TrustRecord)> {
-        self.records.iter()
+    /// All that is known, as it was read last.
+    pub(crate) fn known(&self) -> &MemoryTrustStore {
+        &self.known
     }
 
     /// Pins a certificate to a peer, beside those it has.
@@ -120,7 +131,7 @@ impl TrustFile {
     ///
     /// When the file cannot be written; it stays as it is.
     pub(crate) fn add(&mut self, peer: &BareJid, pin: Pin) -> Result<(), Failure> {
-        self.change(|records| records.entry(peer.clone()).or_default().add(pin))
+        self.change(|known| known.pin(peer, pin))
     }
 
     /// Forgets the certificates of a peer; tells whether there was anything to forget. Wrong passwords stay counted: to
@@ -130,49 +141,44 @@ impl TrustFile {
     ///
     /// When the file cannot be written; it stays as it is.
     pub(crate) fn remove(&mut self, peer: &BareJid) -> Result<bool, Failure> {
-        self.change(|records| {
-            let Some(record) = records.remove(peer) else { return false };
-            if record.attempts != Attempts::default() {
-                records.entry(peer.clone()).or_default().attempts = record.attempts;
-            }
-            record.secured_before() || !record.pins.is_empty()
-        })
+        self.change(|known| known.remove(peer))
+    }
+
+    /// Forgets the wrong passwords with a peer, and those at a local address; tells whether there were any.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; it stays as it is.
+    pub(crate) fn forgive(&mut self, jid: &BareJid) -> Result<bool, Failure> {
+        self.change(|known| known.forgive(jid))
     }
 
     /// Changes what the file says now: another process may have written it since it was read, and waits until this one is
     /// done.
-    fn change<R>(&mut self, change: impl FnOnce(&mut Records) -> R) -> Result<R, Failure> {
+    fn change<R>(&mut self, change: impl FnOnce(&mut MemoryTrustStore) -> R) -> Result<R, Failure> {
         let _lock = Lock::of(&self.path, PATIENCE).map_err(|e| self.not_locked(&e))?;
         let before = read(&self.path)?;
-        let mut records = before.clone();
-        let result = change(&mut records);
-        if records != before {
-            self.write(&records)?;
+        let mut known = before.clone();
+        let result = change(&mut known);
+        if known != before {
+            self.write(&known)?;
         }
-        self.records = records;
+        self.known = known;
         Ok(result)
     }
 
-    /// Changes what the file says of a peer.
-    fn change_peer<R>(&mut self, peer: &BareJid, change: impl FnOnce(&mut TrustRecord) -> R) -> Result<R, StoreError> {
-        let changed = self.change(|records| {
-            let before = records.get(peer).cloned().unwrap_or_default();
-            let mut record = before.clone();
-            let result = change(&mut record);
-            if record != before {
-                records.insert(peer.clone(), record);
-            }
-            result
-        });
-        changed.map_err(StoreError::new)
+    /// Does what a store in memory does, to what the file says.
+    fn store<R>(&mut self, call: impl FnOnce(&mut MemoryTrustStore) -> Result<R, StoreError>) -> Result<R, StoreError> {
+        self.change(call).map_err(StoreError::new)?
     }
 
-    fn write(&self, records: &Records) -> Result<(), Failure> {
-        let peers =
-            records.iter().map(|(peer, record)| (peer.canonical().to_owned(), StoredPeer::from(record))).collect();
+    fn write(&self, known: &MemoryTrustStore) -> Result<(), Failure> {
+        let name = |jid: &BareJid| jid.canonical().to_owned();
+        let peers = known.iter().map(|(peer, record)| (name(peer), StoredPeer::from(record))).collect();
+        let guessed_at = known.listeners().map(|(own, count)| (name(own), StoredCount::from(count))).collect();
         let unwritable = |e: io::Error| self.unwritable(&format!("{e}; check the permissions of its directory"));
-        let mut text =
-            serde_json::to_vec_pretty(&Stored { version: VERSION, peers }).map_err(|e| unwritable(e.into()))?;
+        let mut text = serde_json::to_vec_pretty(&Stored { version: VERSION, peers, guessed_at })
+            .map_err(|e| unwritable(e.into()))?;
         text.push(b'\n');
         file::write_private(&self.path, &text).map_err(unwritable)
     }
@@ -197,26 +203,30 @@ impl TrustStore for TrustFile {
     /// What the file says now, so that trust that was given or taken away elsewhere counts at once. It is replaced as a
     /// whole, so that reading it needs no lock.
     fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError> {
-        Ok(read(&self.path).map_err(StoreError::new)?.remove(peer).unwrap_or_default())
+        read(&self.path).map_err(StoreError::new)?.record(peer)
     }
 
-    fn begin_guess(&mut self, _: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
-        self.change_peer(peer, |record| record.begin_guess(guess))
+    fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
+        read(&self.path).map_err(StoreError::new)?.locked_until(local, peer, guess)
     }
 
-    fn guess_was_right(&mut self, _: &BareJid, peer: &BareJid) -> Result<(), StoreError> {
-        self.change_peer(peer, TrustRecord::guess_was_right)
+    fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
+        self.store(|known| known.begin_guess(local, peer, guess))
+    }
+
+    fn guess_was_right(&mut self, local: &BareJid, peer: &BareJid) -> Result<(), StoreError> {
+        self.store(|known| known.guess_was_right(local, peer))
     }
 
     fn confirm(&mut self, peer: &BareJid, confirmed: &Confirmed) -> Result<Confirmation, StoreError> {
-        self.change_peer(peer, |record| record.confirm(confirmed))
+        self.store(|known| known.confirm(peer, confirmed))
     }
 }
 
-fn read(path: &Path) -> Result<Records, Failure> {
+fn read(path: &Path) -> Result<MemoryTrustStore, Failure> {
     let text = match fs::read(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Records::new()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(MemoryTrustStore::default()),
         Err(e) => {
             return Err(Failure::other(format!(
                 "the trust file {} cannot be read: {e}; check its permissions",
@@ -231,19 +241,22 @@ fn read(path: &Path) -> Result<Records, Failure> {
         ))
     };
     let Versioned { version } = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(Failure::other(format!(
-            "the trust file {} has version {version} and this xtls knows version {VERSION} only; it was left as it is: use the xtls that wrote it",
+            "the trust file {} has version {version} and this xtls knows versions up to {VERSION} only; it was left as it is: use the xtls that wrote it",
             path.display()
         )));
     }
     let stored: Stored = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
-    let mut records = Records::new();
+    let bare = |jid: &str| jid.parse::<BareJid>().map_err(|e| damaged(&format!("{jid:?} is no bare address: {e}")));
+    let mut known = MemoryTrustStore::default();
     for (peer, stored) in stored.peers {
-        let peer = peer.parse().map_err(|e| damaged(&format!("{peer:?} is no bare address: {e}")))?;
-        records.insert(peer, stored.record().map_err(|e| damaged(&e))?);
+        *known.of(&bare(&peer)?) = stored.record().map_err(|e| damaged(&e))?;
     }
-    Ok(records)
+    for (own, stored) in stored.guessed_at {
+        *known.at(&bare(&own)?) = stored.into();
+    }
+    Ok(known)
 }
 
 impl StoredPeer {
@@ -262,8 +275,10 @@ impl StoredPeer {
             record.add(Pin::new(fingerprint, pin.learned.0));
         }
         if let Some(wrong) = self.wrong_passwords {
+            let total = wrong.total.unwrap_or(StoredCount { count: wrong.count, since: wrong.last });
             record.attempts.failed = wrong.count;
-            record.attempts.last = UnixTime::since_unix_epoch(Duration::from_secs(wrong.last));
+            record.attempts.last = unix(wrong.last);
+            record.attempts.total = total.into();
         }
         Ok(record)
     }
@@ -272,14 +287,34 @@ impl StoredPeer {
 impl From<&TrustRecord> for StoredPeer {
     fn from(record: &TrustRecord) -> Self {
         let stored = |pin: &Pin| StoredPin { fingerprint: pin.fingerprint.to_string(), learned: Word(pin.learned) };
-        let Attempts { failed, last, .. } = record.attempts;
+        let attempts = record.attempts;
         Self {
             pins: record.pins.iter().map(stored).collect(),
             secured: record.secured_before(),
             secured_by: record.secured_by.iter().copied().map(Word).collect(),
-            wrong_passwords: (failed > 0).then_some(StoredAttempts { count: failed, last: last.as_secs() }),
+            wrong_passwords: (attempts != Attempts::default()).then(|| StoredAttempts {
+                count: attempts.failed,
+                last: attempts.last.as_secs(),
+                total: Some((&attempts.total).into()),
+            }),
         }
     }
+}
+
+impl From<StoredCount> for GuessCount {
+    fn from(stored: StoredCount) -> Self {
+        Self::new(stored.count, unix(stored.since))
+    }
+}
+
+impl From<&GuessCount> for StoredCount {
+    fn from(count: &GuessCount) -> Self {
+        Self { count: count.count, since: count.since.as_secs() }
+    }
+}
+
+fn unix(seconds: u64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -
         )));
     }
     let end = End::new(output, data, &args.link, "your peers")?;
+    end.rules.note_who_may_try(output, &args.accept_from)?;
     let cannot = |e: std::io::Error| {
         Failure::other(format!("nothing can listen at {address}: {e}; give another address or port"))
     };

@@ -124,9 +124,13 @@ pub(crate) struct Peer<'a> {
     pub(crate) secured_by: Vec<&'static str>,
     /// Since the last right one.
     pub(crate) wrong_passwords: u32,
+    /// Whatever was right between them, but for those forgiven.
+    pub(crate) wrong_in_all: u32,
     /// When the last wrong one was, and until when none is tried; RFC 3339.
     pub(crate) last_wrong: Option<String>,
     pub(crate) locked_until: Option<String>,
+    /// If the address is one of yours: wrong ones there, by strangers, but for those forgiven.
+    pub(crate) wrong_by_strangers: u32,
 }
 
 /// A trusted certificate.
@@ -386,8 +390,14 @@ fn human_peer(out: &mut dyn Write, peer: &Peer<'_>) -> io::Result<()> {
     if let Some(last) = &peer.last_wrong {
         writeln!(out, "    passwords   {} wrong since the last right one, the last at {last}", peer.wrong_passwords)?;
     }
+    if peer.wrong_in_all > peer.wrong_passwords {
+        writeln!(out, "    passwords   {} wrong in the last days", peer.wrong_in_all)?;
+    }
     if let Some(until) = &peer.locked_until {
         writeln!(out, "    locked      no password is tried until {until}")?;
+    }
+    if peer.wrong_by_strangers > 0 {
+        writeln!(out, "    strangers   tried {} wrong passwords at this address of yours", peer.wrong_by_strangers)?;
     }
     Ok(())
 }

@@ -146,6 +146,8 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
         wrong_passwords: 0,
         last_wrong: None,
         locked_until: None,
+        wrong_in_all: 0,
+        wrong_by_strangers: 0,
     };
     let shown = |peer: &Peer<'_>| {
         let mut out = Vec::new();
@@ -157,15 +159,18 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
     peer.secured_by.push("srp");
     (peer.wrong_passwords, peer.last_wrong) = (3, Some("T1".to_owned()));
     peer.locked_until = Some("T2".to_owned());
+    (peer.wrong_in_all, peer.wrong_by_strangers) = (5, 7);
     assert_eq!(
         shown(&peer),
         "* a@b\n    trusted     no certificate\n    secured     before, by x509 and srp\n    \
          passwords   3 wrong since the last right one, the last at T1\n    \
-         locked      no password is tried until T2\n"
+         passwords   5 wrong in the last days\n    \
+         locked      no password is tried until T2\n    \
+         strangers   tried 7 wrong passwords at this address of yours\n"
     );
     assert_eq!(
         json(&Report::Peer(peer)),
-        r#"{"event":"peer","jid":"a@b","pins":[],"secured_by":["x509","srp"],"wrong_passwords":3,"last_wrong":"T1","locked_until":"T2"}"#
+        r#"{"event":"peer","jid":"a@b","pins":[],"secured_by":["x509","srp"],"wrong_passwords":3,"wrong_in_all":5,"last_wrong":"T1","locked_until":"T2","wrong_by_strangers":7}"#
     );
 }
 

@@ -31,10 +31,13 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
     let trust = data.trust()?;
     let named: Vec<BareJid> = args.peer.iter().map(|peer| peer.to_bare()).chain(args.accept_from.clone()).collect();
     if args.peer.is_some() {
-        named.iter().try_for_each(|peer| reach::check(&rules, &trust, peer))?;
+        named.iter().try_for_each(|peer| reach::check(&rules, &trust, &args.account.jid.to_bare(), peer))?;
     }
     rules.ask(output, named.first().map_or("your peers", |peer| peer.as_str()))?;
     rules.warn(output);
+    if args.peer.is_none() {
+        rules.note_who_may_try(output, &args.accept_from)?;
+    }
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
     session.allow_offers(&args.accept_from);
     let application = Application::bytes();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use xtls::{
     Application, Password, Terms, TrustPolicy, TunnelOptions,
     tls::PeerCertificate,
-    trust::{Authorities, Fingerprint, HashAlgo, TrustRecord},
+    trust::{Authorities, Fingerprint, GuessLimits, HashAlgo, TrustRecord},
 };
 use xtls_stanza::FingerprintError;
 use xtls_stanza::jid::BareJid;
@@ -138,6 +138,25 @@ impl Rules {
         if let Some(path) = &self.password_file {
             account::warn_if_exposed(output, path);
         }
+    }
+
+    /// What to say about a password that anybody may try; `from` is whose offers alone are taken, if not everybody's.
+    ///
+    /// # Errors
+    ///
+    /// When standard output is gone.
+    pub(crate) fn note_who_may_try(&self, output: Output, from: &[BareJid]) -> Result<(), Failure> {
+        if !self.has_password() || !from.is_empty() {
+            return Ok(());
+        }
+        let GuessLimits { by_listener, .. } = GuessLimits::default();
+        super::note(
+            output,
+            &format!(
+                "* anybody may try the password, {by_listener} times in all and then once an hour; whoever does that keeps \
+                 new peers out: --accept-from BAREJID names who may"
+            ),
+        )
     }
 }
 

@@ -12,7 +12,7 @@ use rustls_pki_types::ServerName;
 
 use crate::alert::Alert;
 use crate::certificate::PeerCertificate;
-use crate::config::{Basics, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsConfigError, TlsVersion};
+use crate::config::{Basics, OwnCertificate, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, TlsErrorKind, WriteError};
 use crate::records::{Framing, HEADER, Opening};
 use crate::session::{MAX_HANDSHAKE, TlsParameters};
@@ -27,6 +27,8 @@ const APPLICATION_DATA: u8 = 23;
 pub(super) struct X509Session {
     connection: Connection,
     verifier: Arc<PeerVerifier>,
+    /// A client's certificate, which knows whether it was asked for.
+    own: Option<Arc<OwnCertificate>>,
     /// What may have been resumed, until the handshake is over.
     lease: Option<Lease>,
     opening: Opening,
@@ -43,29 +45,34 @@ pub(super) struct X509Session {
 impl X509Session {
     pub(super) fn client(config: &TlsConfig, records_out: &mut Vec<u8>) -> Result<Self, TlsConfigError> {
         let verifier = Self::verifier(config);
-        let rustls = config.client(Arc::clone(&verifier))?;
-        Self::begin(rustls, no_name(), verifier, config.basics(), records_out)
+        let own = OwnCertificate::of(Some(&config.identity));
+        let rustls = config.client(Arc::clone(&verifier), Arc::clone(&own))?;
+        Self::begin(rustls, own, no_name(), verifier, config.basics(), records_out)
     }
 
     pub(super) fn towards_server(config: &TowardsServer, records_out: &mut Vec<u8>) -> Result<Self, TlsConfigError> {
         let domain = config.server()?;
         let verifier = config.verifier(&domain);
         let lease = config.lease(&domain, &verifier);
-        let rustls = config.client(Arc::clone(&verifier), lease.as_ref())?;
-        let mut session = Self::begin(rustls, domain.server_name().clone(), verifier, config.basics(), records_out)?;
+        let (rustls, own) = config.client(Arc::clone(&verifier), lease.as_ref())?;
+        let name = domain.server_name().clone();
+        let mut session = Self::begin(rustls, own, name, verifier, config.basics(), records_out)?;
         session.lease = lease;
         Ok(session)
     }
 
     fn begin(
         rustls: ClientConfig,
+        own: Arc<OwnCertificate>,
         name: ServerName<'static>,
         verifier: Arc<PeerVerifier>,
         basics: Basics<'_>,
         records_out: &mut Vec<u8>,
     ) -> Result<Self, TlsConfigError> {
+        own.begin();
         let connection = ClientConnection::new(Arc::new(rustls), name).map_err(config_error)?;
         let mut session = Self::new(basics, connection.into(), verifier);
+        session.own = Some(own);
         session.flush(records_out);
         Ok(session)
     }
@@ -96,6 +103,7 @@ impl X509Session {
         Self {
             connection,
             verifier,
+            own: None,
             lease: None,
             opening: Opening::default(),
             framing: Framing::default(),
@@ -310,6 +318,10 @@ impl X509Session {
 
     pub(super) const fn peer_closed(&self) -> bool {
         self.peer_closed
+    }
+
+    pub(super) fn certificate_requested(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.was_requested())
     }
 
     pub(super) fn tickets_received(&self) -> u32 {

@@ -409,7 +409,7 @@ fn xep_0368_4_the_application_protocol_is_xmpp_client_or_none() {
         connected(&config, &server(&good, ClientVerification::NotAsked));
     }
     // One that speaks something else.
-    let mut rustls = config.client(config.verifier(&config.server().unwrap()), None).unwrap();
+    let (mut rustls, _) = config.client(config.verifier(&config.server().unwrap()), None).unwrap();
     assert_eq!(rustls.alpn_protocols, [b"xmpp-client"]);
     rustls.alpn_protocols = vec![b"xmpp-server".to_vec()];
     let name = CAPULET.try_into().unwrap();
@@ -472,6 +472,21 @@ fn xep_0178_2_a_client_may_have_a_certificate_and_is_judged_by_it() {
         assert_eq!(error.alert_sent().map(Alert::name), Some(alert));
         // Where it need not be vouched for, it passes and is not.
         assert_eq!(judged(Some(bad.clone()), either()), Ok((certificate(&bad), false)));
+    }
+}
+
+#[test]
+fn rfc_8446_4_3_2_a_client_knows_whether_it_was_asked_for_a_certificate() {
+    let root = Ca::root("root");
+    let good = changed(&root, |_| {});
+    for presents in [false, true] {
+        let mut config = towards(CAPULET, by(&root));
+        config.identity = presents.then(romeo);
+        for (verification, asked) in [(ClientVerification::NotAsked, false), (ClientVerification::Deferred, true)] {
+            let pair = connected(&config, &server(&good, verification));
+            assert_eq!(pair.client.certificate_requested(), asked);
+            assert!(!pair.server.certificate_requested());
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use xtls_channel::{Channel, Io, Listen, NotAsked, Progress, Timer, TrustDecision};
+use xtls_channel::{Channel, Io, Listen, NotAsked, Progress, Sign, StoreError, Timer, TrustDecision};
 use xtls_jingle::{Role, Session};
 use xtls_stanza::Method;
 
@@ -41,6 +41,7 @@ impl TunnelCore {
         }
         // Once something runs inside, plaintext goes straight where it is read from.
         let mut plaintext = self.inside.as_mut().map(|inside| mem::take(inside.inbox())).unwrap_or_default();
+        let has_arrived = transport.flight_arrived();
         let answer = self.negotiation.session.as_ref().and_then(Session::local_security);
         let answered = answer.map_or(&[][..], |answer| &answer.methods);
         let progress = transport.queue(|out| {
@@ -56,8 +57,23 @@ impl TunnelCore {
         } else {
             transport.received(progress.received);
         }
+        let has_data = progress.received > 0;
         self.heed(progress, plaintext, shared);
+        if has_data && has_arrived && matches!(self.inside, Some(Inside::Bytes(_))) {
+            self.see(Sign::Data, shared);
+            self.deliver(shared);
+        }
         self.release_acks(shared);
+    }
+
+    /// The peer has shown this.
+    pub(super) fn see(&mut self, sign: Sign, shared: &mut Shared) {
+        let Some(channel) = &mut self.channel else { return };
+        let Progress { secured, confirmed, unsaved, fault, .. } = channel.confirm(sign, &mut shared.env);
+        self.tell_secured(secured, confirmed, unsaved, shared);
+        if let Some(fault) = fault {
+            self.fail(fault, shared);
+        }
     }
 
     /// The user has judged the certificate.
@@ -78,7 +94,7 @@ impl TunnelCore {
         self.phase == Phase::Running && self.channel.as_ref().is_some_and(Channel::is_judging)
     }
 
-    /// The responder's first byte did not come in time: goes on without the peer's word that it has accepted us.
+    /// The peer has not shown in time that it has accepted us: goes on without.
     pub(super) fn confirm_timed_out(&mut self, shared: &mut Shared) {
         if let Some(channel) = &mut self.channel {
             let progress = channel.go_on_unconfirmed(&shared.env);
@@ -142,6 +158,9 @@ impl TunnelCore {
         }
         if accepted {
             self.timers.clear(Timer::Handshake);
+            if let Some(transport) = &mut self.transport {
+                transport.flight_queued();
+            }
             self.begin_application(shared);
             if !secured {
                 self.set(Timer::Confirm, shared.config.timers.confirm, shared);
@@ -153,6 +172,16 @@ impl TunnelCore {
             // It was taken from there, or nothing was there yet.
             *inside.inbox() = plaintext;
         }
+        self.tell_secured(secured, confirmed, unsaved, shared);
+        self.deliver(shared);
+        if let Some(fault) = fault {
+            self.fail(fault, shared);
+        }
+    }
+
+    /// The tunnel is secured, or its peer has confirmed us since.
+    fn tell_secured(&mut self, secured: bool, confirmed: bool, unsaved: Option<StoreError>, shared: &mut Shared) {
+        let id = self.id;
         if let Some(security) = self.security().filter(|_| secured) {
             let security = Box::new(security.clone());
             self.timers.clear(Timer::Confirm);
@@ -164,10 +193,6 @@ impl TunnelCore {
         }
         if let Some(error) = unsaved {
             shared.events.push(Event::StoreFailed { id, error });
-        }
-        self.deliver(shared);
-        if let Some(fault) = fault {
-            self.fail(fault, shared);
         }
     }
 
@@ -186,9 +211,12 @@ impl TunnelCore {
         self.begin_stream(shared);
     }
 
-    /// Hands authenticated plaintext on, as soon as the peer has accepted us.
+    /// Hands authenticated plaintext on, as soon as the peer has accepted us. What may show that it has is a stream's header.
     fn deliver(&mut self, shared: &mut Shared) {
-        if self.security().is_none() {
+        let is_header = self.ended.is_none()
+            && matches!(self.inside, Some(Inside::Stream(_)))
+            && self.channel.as_ref().is_some_and(|channel| channel.heeds(Sign::Header));
+        if self.security().is_none() && !is_header {
             return;
         }
         match self.inside {

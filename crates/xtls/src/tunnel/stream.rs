@@ -1,6 +1,6 @@
 //! An XML stream as what runs inside.
 
-use xtls_channel::{EndedBy, Fault, SendError, Timer};
+use xtls_channel::{EndedBy, Fault, SendError, Sign, Timer};
 use xtls_jingle::Role;
 use xtls_stanza::{Element, jid::FullJid};
 use xtls_stream::{OpenError, StreamEvent, StreamRole, StreamSendError, TunnelStream};
@@ -182,6 +182,11 @@ impl TunnelCore {
             any = true;
             let (event, held) = match event {
                 StreamEvent::Opened => {
+                    self.see(Sign::Header, shared);
+                    if self.ended.is_some() {
+                        self.taken(bytes, shared);
+                        return true;
+                    }
                     self.timers.clear(Timer::Reuse);
                     (Event::StreamOpened { id }, 0)
                 }

@@ -24,6 +24,9 @@ pub(super) struct Transport {
     /// All plaintext that was ever received, and what of it the application has taken.
     received: u64,
     taken: u64,
+    /// Where our last flight of the handshake ends, and whether it has got there. `None` before there is one, or where the peer
+    /// has nothing to confirm.
+    flight: Option<(u64, bool)>,
     /// How much of a record that is larger than a block is still to be sent.
     split: usize,
     /// Why blocks came back, since something got through last, and how many times in a row they are sent again.
@@ -43,6 +46,7 @@ impl Transport {
             owed: Owed::default(),
             received: 0,
             taken: 0,
+            flight: None,
             split: 0,
             returned: None,
             retries: 0,
@@ -87,6 +91,22 @@ impl Transport {
         result
     }
 
+    /// What is queued by now ends with our last flight of the handshake.
+    pub(super) fn flight_queued(&mut self) {
+        self.flight = Some((self.sealed.total(), false));
+    }
+
+    /// Whether our last flight is acknowledged.
+    pub(super) fn flight_arrived(&self) -> bool {
+        self.flight.is_some_and(|(_, arrived)| arrived)
+    }
+
+    /// Whether it has left: all of it is in blocks that were sent.
+    fn flight_left(&self) -> bool {
+        let left = self.sealed.total().saturating_sub(wide(self.bytestream.queued()));
+        self.flight.is_some_and(|(end, _)| left >= end)
+    }
+
     pub(super) fn seal(&mut self, channel: &mut Channel, plaintext: &[u8]) {
         let outgoing = self.bytestream.outgoing();
         let before = outgoing.len();
@@ -101,6 +121,15 @@ impl Transport {
         let begin = self.sealed.total();
         self.seal(channel, plaintext);
         self.owed.add(begin, self.sealed.total());
+    }
+
+    /// The peer has acknowledged some of what was sent.
+    fn acknowledged(&mut self) {
+        let unacked = self.bytestream.unacked();
+        self.sealed.acknowledged(unacked);
+        if let Some((end, arrived)) = &mut self.flight {
+            *arrived |= self.sealed.total().saturating_sub(unacked) >= *end;
+        }
     }
 
     /// So much plaintext was decrypted from the block that came last.
@@ -249,7 +278,12 @@ impl TunnelCore {
     }
 
     pub(super) fn poll_bytestream(&mut self, shared: &mut Shared, out: &mut String) -> bool {
-        self.transport.as_mut().is_some_and(|transport| transport.poll(&self.addresses.to, shared, out))
+        let Some(transport) = &mut self.transport else { return false };
+        let sent = transport.poll(&self.addresses.to, shared, out);
+        if let Some(channel) = self.channel.as_mut().filter(|_| sent && transport.flight_left()) {
+            channel.flight_left();
+        }
+        sent
     }
 
     /// Room for records of what the application sends, in bytes.
@@ -318,7 +352,7 @@ impl TunnelCore {
             transport.returned = None;
             transport.retries = 0;
         }
-        transport.sealed.acknowledged(transport.bytestream.unacked());
+        transport.acknowledged();
         if transport.bytestream.in_flight() > 0 {
             self.set(Timer::Stall, shared.config.timers.stall, shared);
         }

@@ -9,6 +9,7 @@ mod bytestream;
 mod capabilities;
 mod certificates;
 mod closing;
+mod confirmation;
 mod emit;
 mod fingerprints;
 mod passwords;

@@ -7,7 +7,7 @@ use xtls::{
     CloseReason, EndedBy, Fault, Password, Terms, TrustDecision, TrustPolicy,
     error::{Blame, TermsError},
     link::Stage,
-    trust::{Authentication, Guess, Learned, Permit, Pin},
+    trust::{Authentication, Guess, GuessCount, GuessLimits, Learned, Permit, Pin},
 };
 use xtls_stanza::Method;
 use xtls_stream::StartTlsFault;
@@ -57,7 +57,7 @@ fn after_three_wrong_passwords_none_is_tried_until_the_cool_down_is_over() {
     }
     assert_eq!(pair.record(R).attempts.failed, 3);
     let terms = password("wherefore");
-    pair.with_store(I, |store| assert!(store.remove(&"juliet@pronto".parse().unwrap())));
+    pair.with_store(I, |store| assert!(store.forgive(&"juliet@pronto".parse().unwrap())));
     pair.start(terms.clone(), None);
     pair.run();
     let refused = pair.with(R, |link, now| link.accept(now, terms.clone()));
@@ -308,8 +308,11 @@ fn a_password_that_was_locked_since_it_was_agreed_on_is_not_put_to_the_test() {
     assert_eq!(pair.link(I).stage(), Stage::Handshake);
     let peer = "juliet@pronto".parse().unwrap();
     for _ in 0..3 {
-        let guess = Guess::new(xtls_testkit::unix(1_760_000_000), 3, std::time::Duration::from_secs(3600));
-        assert_eq!(pair.with_store(I, |store| store.of(&peer).begin_guess(&guess)), Permit::Granted);
+        let guess = Guess::new(xtls_testkit::unix(1_760_000_000), GuessLimits::default());
+        assert_eq!(
+            pair.with_store(I, |store| store.of(&peer).begin_guess(&mut GuessCount::default(), &guess)),
+            Permit::Granted
+        );
     }
     let sent = pair.sent(I).len();
     pair.inject(I, &flight.borrow());

@@ -7,7 +7,7 @@ use xtls::{
     Fault, Terms, TrustPolicy,
     error::{Missing, TermsError},
     link::Stage,
-    trust::{Authentication, Guess, Permit},
+    trust::{Authentication, Guess, GuessCount, GuessLimits, Permit},
 };
 use xtls_stanza::Method;
 use xtls_testkit::{LinkPair, SIDES};
@@ -17,9 +17,12 @@ use crate::common::{I, R, fault, password, secured};
 /// Locks the password at an end.
 fn lock(pair: &LinkPair, side: xtls::event::Side) {
     let peer = pair.jid(if side == I { R } else { I }).to_bare();
-    let guess = Guess::new(xtls_testkit::unix(1_760_000_000), 3, Duration::from_secs(3600));
+    let guess = Guess::new(xtls_testkit::unix(1_760_000_000), GuessLimits::default());
     for _ in 0..3 {
-        assert_eq!(pair.with_store(side, |store| store.of(&peer).begin_guess(&guess)), Permit::Granted);
+        assert_eq!(
+            pair.with_store(side, |store| store.of(&peer).begin_guess(&mut GuessCount::default(), &guess)),
+            Permit::Granted
+        );
     }
 }
 

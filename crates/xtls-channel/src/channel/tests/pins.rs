@@ -59,7 +59,7 @@ impl Moment {
         }
         let _ = pair.pass(I);
         pair.end(R).write(b"but soft");
-        let bytes = std::mem::take(&mut pair.end(R).out);
+        let bytes = pair.end(R).send();
         (pair, bytes)
     }
 }

@@ -39,10 +39,15 @@ fn a_client_is_encrypted_before_anybody_is_authenticated() {
         let end = pair.end(R);
         assert!(end.channel.is_encrypted() && end.channel.security().is_none());
         assert_eq!(end.channel.peer_certificate().is_some(), external);
-        assert!(end.store.with(|store| store.calls.len()) == 1, "nobody is looked up but for the pair");
+        assert!(end.store.with(|store| store.calls.len()) == 2, "nobody is looked up but for the pair");
         end.write(b"who are you?");
-        let progress = pair.pass(R);
-        assert!(progress.secured && pair.security(I).authenticated_by == Authentication::Pinned);
+        // A server that asked for no certificate has nothing to accept.
+        assert_eq!(pair.states()[0], if external { "confirming" } else { "secured" });
+        assert!(!pair.pass(R).secured);
+        if external {
+            assert!(pair.end(I).confirm(Sign::Header).secured);
+        }
+        assert!(pair.security(I).confirmed && pair.security(I).authenticated_by == Authentication::Pinned);
         assert_eq!(pair.end(I).plaintext, b"who are you?");
         let bindings = SIDES.map(|side| pair.end(side).channel.channel_binding());
         assert!(bindings[0].is_some() && bindings[0] == bindings[1]);

@@ -4,7 +4,7 @@ use super::*;
 
 /// The attempts of a peer that has used up all guesses.
 fn used_up() -> Attempts {
-    Attempts { failed: 3, last: time(UNIX) }
+    Attempts { failed: 3, last: time(UNIX), total: GuessCount::new(3, time(UNIX)) }
 }
 
 fn fail(setup: &Setup, side: Side, call: Call, which: usize) {
@@ -18,7 +18,7 @@ fn a_store_is_asked_before_anything_rests_on_it() {
             let setup = Setup::new(tls);
             let mut pair = setup.begun();
             while let Some(side) = SIDES.into_iter().find(|side| !pair.end(*side).out.is_empty()) {
-                let records = std::mem::take(&mut pair.end(side).out);
+                let records = pair.end(side).send();
                 let end = pair.end(other(side));
                 for part in records.chunks(if in_bytes { 1 } else { records.len() }) {
                     let progress = end.read(part);
@@ -28,8 +28,15 @@ fn a_store_is_asked_before_anything_rests_on_it() {
                     }
                 }
             }
-            let by_certificate = vec![Call::Record, Call::Record, Call::Confirm];
-            let by_password = vec![Call::Record, Call::BeginGuess, Call::GuessWasRight, Call::Record, Call::Confirm];
+            let by_certificate = vec![Call::Record, Call::LockedUntil, Call::Record, Call::Confirm];
+            let by_password = vec![
+                Call::Record,
+                Call::LockedUntil,
+                Call::BeginGuess,
+                Call::GuessWasRight,
+                Call::Record,
+                Call::Confirm,
+            ];
             let expected = if tls == Tls::Srp { by_password } else { by_certificate };
             for side in SIDES {
                 pair.end(side).write(b"for data it is never asked");
@@ -44,10 +51,12 @@ fn a_store_is_asked_before_anything_rests_on_it() {
 fn a_record_that_cannot_be_read_makes_no_channel() {
     for tls in EACH_TLS {
         for side in SIDES {
-            let setup = Setup::new(tls);
-            fail(&setup, side, Call::Record, 0);
-            let Err(refused) = setup.end(side) else { panic!("{tls:?} {side:?}") };
-            assert!(matches!(*refused, Fault::Store(error) if error == failed()));
+            for call in [Call::Record, Call::LockedUntil] {
+                let setup = Setup::new(tls);
+                fail(&setup, side, call, 0);
+                let Err(refused) = setup.end(side) else { panic!("{tls:?} {side:?}") };
+                assert!(matches!(*refused, Fault::Store(error) if error == failed()));
+            }
         }
     }
 }
@@ -143,7 +152,7 @@ fn p14_a_wrong_password_is_counted_once_at_each_end() {
         let mut pair = setup.begun();
         let mut faults = [None, None];
         while let Some(side) = SIDES.into_iter().find(|side| !pair.end(*side).out.is_empty()) {
-            let records = std::mem::take(&mut pair.end(side).out);
+            let records = pair.end(side).send();
             for part in records.chunks(if in_bytes { 1 } else { records.len() }) {
                 let progress = pair.end(other(side)).read(part);
                 assert!(progress.started.is_none() || progress.fault.is_none());
@@ -154,7 +163,10 @@ fn p14_a_wrong_password_is_counted_once_at_each_end() {
         }
         for side in SIDES {
             assert!(matches!(faults[at(side)], Some(Fault::WrongPassword)), "{faults:?}");
-            assert_eq!(pair.end(side).record().attempts, Attempts { failed: 1, last: time(UNIX) });
+            assert_eq!(
+                pair.end(side).record().attempts,
+                Attempts { failed: 1, last: time(UNIX), total: GuessCount::new(1, time(UNIX)) }
+            );
             assert_eq!(setup.store(side).count(Call::BeginGuess), 1);
             assert_eq!(setup.store(side).count(Call::GuessWasRight), 0);
             assert!(pair.end(side).is_dead());

@@ -426,6 +426,8 @@ fn the_client_learns_from_a_ticket_that_it_was_accepted() {
         let pair = Pair::connected(&romeo_config(), &server);
         assert_eq!(pair.client.tickets_received(), expected);
         assert_eq!(pair.server.tickets_received(), 0);
+        // Between peers a certificate is always asked for.
+        assert!(pair.client.certificate_requested() && !pair.server.certificate_requested());
         assert_eq!(pair.flights.len(), if send_ticket { 4 } else { 3 });
     }
     let (client, server) = tls12_pair();
@@ -440,11 +442,14 @@ fn p19_no_session_is_ever_resumed() {
         // Even with the very same rustls configurations, which is where tickets would be kept.
         let counter = Counting::new(client.provider.signature_verification_algorithms);
         let mut client_config = client
-            .client(PeerVerifier::new(
-                Rule::Peer(Verification::Deferred),
-                None,
-                client.provider.signature_verification_algorithms,
-            ))
+            .client(
+                PeerVerifier::new(
+                    Rule::Peer(Verification::Deferred),
+                    None,
+                    client.provider.signature_verification_algorithms,
+                ),
+                OwnCertificate::of(Some(&client.identity)),
+            )
             .unwrap();
         client_config.dangerous().set_certificate_verifier(counter.clone());
         let verifier = X509Session::verifier(&server);

@@ -27,6 +27,10 @@ impl TrustStore for Raced {
         self.trust.record(peer)
     }
 
+    fn locked_until(&self, own: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
+        self.trust.locked_until(own, peer, guess)
+    }
+
     fn begin_guess(&mut self, own: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
         self.trust.begin_guess(own, peer, guess)
     }
