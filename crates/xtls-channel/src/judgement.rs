@@ -54,9 +54,11 @@ impl Verified {
         Self { by, changed_from: Vec::new(), judged_by: None, learn: None }
     }
 
-    /// The user has accepted this certificate; the peer was known by these until now.
-    pub(crate) fn approved(certificate: &PeerCertificate, known: Vec<Fingerprint>) -> Self {
-        let learn = Learn { pin: Pin::manual(certificate.fingerprint_sha256()), replaces: None };
+    /// The user has accepted this certificate; the peer was known by these until now, and still is if the user `keeps` them. A
+    /// certificate that was replaced may have been stolen, and opens nothing any more.
+    pub(crate) fn approved(certificate: &PeerCertificate, known: Vec<Fingerprint>, keeps: bool) -> Self {
+        let replaces = if keeps { Vec::new() } else { known.clone() };
+        let learn = Learn { pin: Pin::manual(certificate.fingerprint_sha256()), replaces };
         let judged_by = Some(known.clone());
         Self { by: Authentication::Approved, changed_from: known, judged_by, learn: Some(learn) }
     }
@@ -103,7 +105,7 @@ pub(crate) fn judge(
     if let Some(pin) = record.pins.iter().find(|pin| pin.fingerprint.matches(certificate.der())) {
         // A pin by another digest is remembered by SHA-256 from now on.
         let strong = Pin::new(presented, pin.learned);
-        let learn = (pin.fingerprint != presented).then_some(Learn { pin: strong, replaces: Some(pin.fingerprint) });
+        let learn = (pin.fingerprint != presented).then(|| Learn { pin: strong, replaces: vec![pin.fingerprint] });
         return accept(Authentication::Pinned, learn);
     }
     match policy {
@@ -112,7 +114,7 @@ pub(crate) fn judge(
             Judgement::Refuse(Fault::OutOfDate { fingerprint: presented })
         }
         TrustPolicy::LeapOfFaith if pinned.is_empty() => {
-            let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith), replaces: None };
+            let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith), replaces: Vec::new() };
             accept(Authentication::LeapOfFaith, Some(learn))
         }
         TrustPolicy::Authorities if pinned.is_empty() && is_vouched_for => accept(Authentication::Authority, None),

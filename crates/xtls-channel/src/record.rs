@@ -73,11 +73,11 @@ pub enum Confirmation {
 }
 
 /// What is to be learned from a certificate that was accepted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Learn {
     pub(crate) pin: Pin,
-    /// The same certificate's pin by a weaker digest, which goes.
-    pub(crate) replaces: Option<Fingerprint>,
+    /// What goes for it: the same certificate's pin by a weaker digest, or the pins of the certificates before it.
+    pub(crate) replaces: Vec<Fingerprint>,
 }
 
 impl Learned {
@@ -173,7 +173,7 @@ impl TrustRecord {
     }
 
     /// Does what [`TrustStore::confirm`](crate::TrustStore::confirm) is for: notes the method, and the new pin if there is one,
-    /// in the place of a weaker one for the same certificate; unless the pins have changed since the judgement.
+    /// in the place of those that it replaces; unless the pins have changed since the judgement.
     pub fn confirm(&mut self, confirmed: &Confirmed) -> Confirmation {
         let is_as_judged = |by: &Vec<Fingerprint>| {
             by.len() == self.pins.len() && self.pins.iter().all(|pin| by.contains(&pin.fingerprint))
@@ -182,9 +182,9 @@ impl TrustRecord {
             return Confirmation::PinsChanged;
         }
         self.note_secured(confirmed.method);
-        if let Some(Learn { pin, replaces }) = confirmed.learn {
-            self.pins.retain(|known| Some(known.fingerprint) != replaces);
-            self.add(pin);
+        if let Some(Learn { pin, replaces }) = &confirmed.learn {
+            self.pins.retain(|known| !replaces.contains(&known.fingerprint));
+            self.add(*pin);
         }
         Confirmation::Remembered
     }
@@ -244,13 +244,14 @@ impl Confirmed {
     /// The pin to remember, if the certificate was not pinned yet.
     #[must_use]
     pub fn pin(&self) -> Option<Pin> {
-        self.learn.map(|learn| learn.pin)
+        self.learn.as_ref().map(|learn| learn.pin)
     }
 
-    /// The fingerprint that the new pin stands in for: the same certificate by a weaker digest than SHA-256.
+    /// The fingerprints that the new pin stands in for: the same certificate by a weaker digest than SHA-256, or the certificates
+    /// that the user has approved this one in the place of.
     #[must_use]
-    pub fn replaces(&self) -> Option<Fingerprint> {
-        self.learn.and_then(|learn| learn.replaces)
+    pub fn replaces(&self) -> &[Fingerprint] {
+        self.learn.as_ref().map_or(&[], |learn| &learn.replaces)
     }
 
     /// The digests that were pinned when the certificate was judged; `None` with a password, where none is.
@@ -339,7 +340,7 @@ mod tests {
         let strong = Pin::manual(Fingerprint::sha256(b"certificate"));
         let other = Pin::manual(Fingerprint::sha1(b"another device's"));
         let mut record = TrustRecord { pins: vec![weak, other], ..TrustRecord::default() };
-        let learn = Learn { pin: strong, replaces: Some(weak.fingerprint) };
+        let learn = Learn { pin: strong, replaces: vec![weak.fingerprint] };
         let judged_by = Some(vec![other.fingerprint, weak.fingerprint]);
         let confirmed = Confirmed::new(Method::X509, judged_by, Some(learn));
         assert_eq!(record.confirm(&confirmed), Confirmation::Remembered);
@@ -349,7 +350,7 @@ mod tests {
     #[test]
     fn a_confirmation_by_pins_that_have_changed_is_refused_and_changes_nothing() {
         let [first, second] = [b"one".as_slice(), b"other"].map(|der| Pin::manual(Fingerprint::sha256(der)));
-        let leap = |pin| Confirmed::new(Method::X509, Some(Vec::new()), Some(Learn { pin, replaces: None }));
+        let leap = |pin| Confirmed::new(Method::X509, Some(Vec::new()), Some(Learn { pin, replaces: Vec::new() }));
         let mut record = TrustRecord::default();
         assert_eq!(record.confirm(&leap(first)), Confirmation::Remembered);
         let before = record.clone();

@@ -247,7 +247,7 @@ mod tests {
         let mut store = MemoryTrustStore::default();
         assert_eq!(store.record(&peer), Ok(TrustRecord::default()));
         let pin = Pin::new(Fingerprint::sha256(b"certificate"), Learned::LeapOfFaith);
-        let confirmed = Confirmed::new(Method::X509, Some(Vec::new()), Some(Learn { pin, replaces: None }));
+        let confirmed = Confirmed::new(Method::X509, Some(Vec::new()), Some(Learn { pin, replaces: Vec::new() }));
         assert_eq!(store.confirm(&peer, &confirmed), Ok(Confirmation::Remembered));
         let known = TrustRecord { pins: vec![pin], secured_by: vec![Method::X509], ..TrustRecord::default() };
         assert_eq!(store.record(&peer), Ok(known));

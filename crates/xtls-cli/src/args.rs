@@ -167,13 +167,19 @@ pub(crate) enum TrustCommand {
         jid: BareJid,
     },
 
-    /// Trust a certificate of a peer, beside those trusted already
+    /// Trust a certificate of a peer
     Add {
         /// The peer's bare address, such as romeo@montague.example
         jid: BareJid,
         /// A fingerprint in hex (colons allowed, "sha-256:" or "sha1:" before it allowed), or a PEM file
         #[arg(value_name = "FINGERPRINT-OR-PEM")]
         certificate: String,
+        /// The peer has several certificates: trust those that are trusted already as well
+        #[arg(long, conflicts_with = "replace")]
+        keep: bool,
+        /// The peer has changed its certificate: trust none any more that is trusted already
+        #[arg(long)]
+        replace: bool,
     },
 
     /// Trust no certificate of a peer any more
@@ -230,8 +236,9 @@ pub(crate) struct AccountArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
-    /// Trust this certificate of the peer, and remember it when the tunnel is up: a fingerprint in hex; may be repeated
-    #[arg(long = "trust", value_name = "FINGERPRINT")]
+    /// Trust this certificate of a peer that none is trusted of, and remember it when the tunnel is up: its fingerprint in hex.
+    /// The address may be left out where one peer alone is named. May be repeated
+    #[arg(long = "trust", value_name = "[BAREJID=]FINGERPRINT")]
     pub(crate) fingerprints: Vec<String>,
 
     /// Accept the certificate of a peer that was never seen before, and expect the same from then on

@@ -19,15 +19,15 @@ const OFFER_TIME: Duration = Duration::from_secs(30);
 const MESSAGES: Application = Application::XmlStream;
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Result<(), Failure> {
-    let mut rules = Rules::from_args(&args.trust)?;
-    let trust = data.trust()?;
+    let mut trust = data.trust()?;
+    let mut rules = Rules::from_args(&args.trust, &[args.peer.to_bare()], &mut trust)?;
     let bare = args.peer.to_bare();
     reach::check(&rules, &trust, &args.account.jid.to_bare(), &bare)?;
     rules.ask(output, bare.as_str())?;
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
-    let keyboard = Keyboard::only_for(output, Lines::start(), bare.clone().into());
-    let mut conversation = Conversation::new(rules, vec![bare], false, keyboard);
+    let keyboard = Keyboard::only_for(output, Lines::start(), bare.into());
+    let mut conversation = Conversation::new(rules, false, keyboard);
     let result = match reach::reach(&mut session, &conversation.rules, &MESSAGES, &args.peer).await {
         Ok(Reached { id, peer }) => {
             conversation.add(id, peer.clone());

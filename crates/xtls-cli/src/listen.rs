@@ -17,8 +17,8 @@ use crate::output::{Output, Report};
 use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Verdict};
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Result<(), Failure> {
-    let mut rules = Rules::from_args(&args.trust)?;
-    let trust = data.trust()?;
+    let mut trust = data.trust()?;
+    let mut rules = Rules::from_args(&args.trust, &args.accept_from, &mut trust)?;
     rules.ask(output, "your peers")?;
     rules.warn(output);
     rules.note_who_may_try(output, &args.accept_from)?;
@@ -26,7 +26,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Re
     session.allow_offers(&args.accept_from);
     let lines = if args.echo { Lines::none() } else { Lines::start() };
     let keyboard = Keyboard::for_first(output, lines);
-    let mut conversation = Conversation::new(rules, args.accept_from.clone(), args.echo, keyboard);
+    let mut conversation = Conversation::new(rules, args.echo, keyboard);
     let result = listen(&mut session, &mut conversation, &args.accept_from).await;
     session.end().await;
     let unsent = conversation.keyboard.finish();

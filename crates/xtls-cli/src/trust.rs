@@ -11,7 +11,7 @@ use xtls_stanza::jid::BareJid;
 use crate::account;
 use crate::args::TrustCommand;
 use crate::clock;
-use crate::data::DataDir;
+use crate::data::{DataDir, what_becomes_of_others};
 use crate::exit::Failure;
 use crate::output::{Output, Peer, Pinned, Report};
 use crate::reach;
@@ -54,9 +54,24 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
             };
             session::tell(output, &Report::Peer(peer))?;
         }
-        TrustCommand::Add { jid, certificate } => {
+        TrustCommand::Add { jid, certificate, keep, replace } => {
             let fingerprint = fingerprint_or_pem(certificate)?;
-            trust.add(jid, Pin::manual(fingerprint))?;
+            let pin = Pin::manual(fingerprint);
+            let pins = trust.known().iter().find(|(known, _)| *known == jid).map(|(_, record)| record.pins.clone());
+            let others = pins.unwrap_or_default().into_iter().find(|one| one.fingerprint != fingerprint);
+            if *replace {
+                for gone in trust.replace(jid, pin)? {
+                    session::note(output, &format!("* {jid} is not trusted with {} any more", gone.fingerprint))?;
+                }
+            } else if let Some(known) = others.filter(|_| !keep) {
+                return Err(Failure::usage(format!(
+                    "{jid} is trusted with {} already: {}",
+                    known.fingerprint,
+                    what_becomes_of_others(jid, &fingerprint)
+                )));
+            } else {
+                trust.add(jid, pin)?;
+            }
             session::warn_if_weak(output, &fingerprint);
             session::note(output, &format!("* {jid} is trusted with {fingerprint}"))?;
         }

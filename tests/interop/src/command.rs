@@ -260,8 +260,8 @@ fn is_named(event: &Value, name: &str) -> bool {
 }
 
 /// Events that are about a peer.
-const ABOUT_A_PEER: [&str; 9] =
-    ["incoming", "redirected", "judged", "secured", "stream_open", "recipient", "message", "not_sent", "closed"];
+const ABOUT_A_PEER: [&str; 8] =
+    ["incoming", "redirected", "secured", "stream_open", "recipient", "message", "not_sent", "closed"];
 
 /// With `--json` every line of standard output (with `xtls pipe`, of standard error) is an object with an `event`, the
 /// `time`, which is not kept, and the `peer` that it is about.

@@ -65,13 +65,13 @@ impl Machine {
         format!("xtls trust add {} sha-256:{}", self.jid, self.fingerprint())
     }
 
-    /// Trusts a certificate of a peer.
+    /// Trusts a certificate of a peer, and none that was trusted before.
     ///
     /// # Panics
     ///
     /// When the command fails.
     pub fn trust(&self, peer: &str, fingerprint: &str) {
-        let ended = Xtls::run(&self.data_dir(), None, &["trust", "add", peer, fingerprint]);
+        let ended = Xtls::run(&self.data_dir(), None, &["trust", "add", peer, fingerprint, "--replace"]);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }
 

@@ -155,13 +155,13 @@ impl Person {
         self.trust_fingerprint(&peer.bare(), &peer.fingerprint());
     }
 
-    /// Trusts a fingerprint.
+    /// Trusts a fingerprint, and none that was trusted before.
     ///
     /// # Panics
     ///
     /// When the command fails.
     pub fn trust_fingerprint(&self, peer: &str, fingerprint: &str) {
-        let ended = Xtls::run(&self.data_dir, None, &["trust", "add", peer, fingerprint]);
+        let ended = Xtls::run(&self.data_dir, None, &["trust", "add", peer, fingerprint, "--replace"]);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }
 

@@ -52,6 +52,32 @@ fn a_corrupt_trust_file_is_named_and_kept_byte_for_byte() {
 }
 
 #[test]
+fn a_certificate_is_added_to_others_only_where_the_user_says_what_becomes_of_them() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [old, new] = ["ab", "cd"].map(|byte| format!("sha-256:{}", byte.repeat(32)));
+    let add = |fingerprint: &str, more: &[&str]| {
+        run(dir.path(), &[&["trust", "add", "bob@localhost", fingerprint][..], more].concat())
+    };
+    let trusted = || {
+        let shown = run(dir.path(), &["trust", "list"]);
+        let fingerprint = |event: &serde_json::Value| event["fingerprint"].as_str().map(str::to_owned);
+        shown.named("trusted").filter_map(fingerprint).collect::<Vec<_>>()
+    };
+    assert_eq!(add(&old, &[]).code, Some(0));
+    assert_eq!(add(&old, &[]).code, Some(0), "the same once more");
+    let refused = add(&new, &[]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    for word in [&old, &new, "--keep", "--replace"] {
+        assert!(refused.stderr.contains(word), "{word} is not in: {}", refused.stderr);
+    }
+    assert_eq!(trusted(), std::slice::from_ref(&old));
+    assert_eq!(add(&new, &["--keep"]).code, Some(0));
+    assert_eq!(trusted(), [old, new.clone()]);
+    assert_eq!(add(&new, &["--replace"]).code, Some(0));
+    assert_eq!(trusted(), [new]);
+}
+
+#[test]
 fn trust_is_added_listed_and_removed() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let fingerprint = "0a:".repeat(31) + "0A";
@@ -137,7 +163,8 @@ fn trust_show_tells_what_is_known_of_one_peer() {
     let shown = run(dir.path(), &["trust", "show", "bob@localhost"]);
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     let expected = serde_json::json!({
-        "event": "peer", "jid": "bob@localhost", "secured_by": [], "wrong_passwords": 0, "last_wrong": null,
+        "event": "peer", "jid": "bob@localhost", "secured_by": [], "wrong_passwords": 0, "wrong_in_all": 0, "last_wrong": null,
+        "wrong_by_strangers": 0,
         "locked_until": null, "pins": [{ "fingerprint": format!("sha-256:{fingerprint}"), "learned": "manual" }],
     });
     assert_eq!(shown.events, [expected]);

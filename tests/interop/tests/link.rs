@@ -92,7 +92,7 @@ fn a_fingerprint_and_a_leap_of_faith_are_remembered() {
     let (mut listening, port) = juliet.listen(&["--leap-of-faith", "--accept-from", romeo.jid, "--once"]);
     let mut connected = romeo.connect(&juliet, port, &["--trust", &juliet.fingerprint()]);
     assert_eq!(listening.event("secured")["authenticated_by"], "leap-of-faith");
-    assert_eq!(connected.event("secured")["authenticated_by"], "approved");
+    assert_eq!(connected.event("secured")["authenticated_by"], "pinned");
     converse(&mut connected, &mut listening);
     assert_eq!((connected.wait().code, listening.wait().code), (Some(0), Some(0)));
     let (mut listening, port) = juliet.listen(&["--once"]);

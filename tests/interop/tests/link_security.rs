@@ -40,6 +40,41 @@ fn a_wrong_password_is_refused_at_both_ends() {
     }
 }
 
+/// The owner of one of two fingerprints that are given for two peers does not pass for the other: not with an ordinary
+/// certificate, and not with one that names both.
+#[test]
+fn l07_a_fingerprint_belongs_to_the_peer_it_is_given_for() {
+    let [romeo, juliet] = Machine::strangers();
+    let (his, another) = (romeo.fingerprint(), "ab".repeat(32));
+    romeo.trust(juliet.jid, &juliet.fingerprint());
+    let given = [format!("{}={his}", romeo.jid), format!("mercutio@pronto={another}")];
+    let both =
+        ["--accept-from", romeo.jid, "--trust", &given[0], "--accept-from", "mercutio@pronto", "--trust", &given[1]];
+    let (mut listening, port) = juliet.listen(&both);
+    let mercutio = Machine::new("mercutio@pronto");
+    mercutio.trust(juliet.jid, &juliet.fingerprint());
+    let identities = [&romeo, &mercutio].map(|machine| machine.data_dir().join("identities"));
+    std::fs::create_dir_all(&identities[1]).expect("a directory");
+    let names = [romeo.jid, mercutio.jid].map(|jid| format!("{jid}.pem"));
+    std::fs::copy(identities[0].join(&names[0]), identities[1].join(&names[1])).expect("there is a certificate");
+    let ended = mercutio.connect(&juliet, port, &[]).wait();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert_told(&mut listening, "the certificate of mercutio@pronto changed");
+    for name in [romeo.jid, "mercutio@pronto"] {
+        let shown = Xtls::run(&juliet.data_dir(), None, &["trust", "show", name]);
+        assert_eq!(shown.code, Some(1), "nothing is known of it: {:?}", shown.events);
+    }
+    // He still is who he is.
+    let mut connected = romeo.connect(&juliet, port, &[]);
+    assert_eq!(connected.event("secured")["authenticated_by"], "pinned");
+    listening.event("secured");
+    // Nobody is meant by a fingerprint alone where several are.
+    let listen = ["link", "listen", "127.0.0.1:0", "--jid", juliet.jid, "--trust", &his];
+    let nobodys = Xtls::run(&juliet.data_dir(), None, &listen);
+    assert_eq!(nobodys.code, Some(2), "{}", nobodys.stderr);
+    assert!(nobodys.stderr.contains("does not say whose certificate that is"), "{}", nobodys.stderr);
+}
+
 #[test]
 fn offers_that_leave_nothing_in_common_are_named() {
     let [romeo, juliet] = Machine::strangers();

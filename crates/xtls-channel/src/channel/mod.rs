@@ -164,8 +164,11 @@ pub struct TrustQuestion {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrustDecision {
-    /// It is the peer's: go on, and pin it as soon as the peer confirms us.
+    /// It is the peer's: go on, and pin it as soon as the peer confirms us, in the place of all that were pinned before. Whoever
+    /// has the key of one of those can no longer pass for the peer.
     Accept,
+    /// It is the peer's, who has several: go on, and pin it beside those that were pinned before. Show the user both.
+    AcceptAndKeep,
     /// It is not, or nobody knows: end the session with security-error.
     Refuse,
 }

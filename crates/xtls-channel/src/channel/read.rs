@@ -147,13 +147,16 @@ impl Channel {
         io: &mut Io<'_>,
         progress: &mut Progress,
     ) -> Result<(), Box<Fault>> {
-        let (TrustDecision::Accept, Some(trust), Some(certificate)) =
-            (decision, &self.trust, running.tls.peer_certificate())
-        else {
+        let keeps = match decision {
+            TrustDecision::Accept => false,
+            TrustDecision::AcceptAndKeep => true,
+            TrustDecision::Refuse => return Err(Fault::TrustRefused.into()),
+        };
+        let (Some(trust), Some(certificate)) = (&self.trust, running.tls.peer_certificate()) else {
             return Err(Fault::TrustRefused.into());
         };
         let known = io.env.record(&trust.peer)?.fingerprints();
-        let verified = Verified::approved(certificate, known);
+        let verified = Verified::approved(certificate, known, keeps);
         self.accept(running, verified, io, progress)
     }
 

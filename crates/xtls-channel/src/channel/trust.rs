@@ -111,7 +111,7 @@ impl Trust {
         /// Each turn needs another engine to have written meanwhile.
         const TURNS: usize = 4;
         for _ in 0..TURNS {
-            let confirmed = Confirmed::new(method, verified.judged_by.clone(), verified.learn);
+            let confirmed = Confirmed::new(method, verified.judged_by.clone(), verified.learn.clone());
             match env.confirm(&self.peer, &confirmed) {
                 Ok(Confirmation::Remembered) => {
                     verified.learn = None;

@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct TrustFile {
     path: PathBuf,
     known: MemoryTrustStore,
+    /// Pins that the command line gives to peers without one. They are written when the peer is confirmed.
+    given: BTreeMap<BareJid, Vec<Pin>>,
 }
 
 /// The file's own words.
@@ -117,12 +119,39 @@ impl TrustFile {
     /// When it is damaged, of another version, or cannot be read. It stays as it is.
     pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
         let known = read(&path)?;
-        Ok(Self { path, known })
+        Ok(Self { path, known, given: BTreeMap::new() })
     }
 
     /// All that is known, as it was read last.
     pub(crate) fn known(&self) -> &MemoryTrustStore {
         &self.known
+    }
+
+    /// Trusts a certificate of a peer in this run; it is remembered when the peer has confirmed us. Nothing is changed for a
+    /// peer that the file has a pin for: the user has to say what becomes of that one.
+    ///
+    /// # Errors
+    ///
+    /// When the file has pins for the peer, and this is none of them.
+    pub(crate) fn give(&mut self, peer: &BareJid, fingerprint: Fingerprint) -> Result<(), Failure> {
+        let pins = self.known.record(peer).map(|record| record.pins).unwrap_or_default();
+        if pins.iter().any(|pin| pin.fingerprint == fingerprint) {
+            return Ok(());
+        }
+        if let Some(known) = pins.first() {
+            return Err(Failure::security(format!(
+                "{peer} is trusted with {}, and not with {fingerprint}, which --trust gives: {}",
+                known.fingerprint,
+                what_becomes_of_others(peer, &fingerprint)
+            )));
+        }
+        self.given.entry(peer.clone()).or_default().push(Pin::manual(fingerprint));
+        Ok(())
+    }
+
+    /// Whether the command line has given a certificate to this peer.
+    pub(crate) fn is_given(&self, peer: &BareJid) -> bool {
+        self.given.contains_key(peer)
     }
 
     /// Pins a certificate to a peer, beside those it has.
@@ -132,6 +161,20 @@ impl TrustFile {
     /// When the file cannot be written; it stays as it is.
     pub(crate) fn add(&mut self, peer: &BareJid, pin: Pin) -> Result<(), Failure> {
         self.change(|known| known.pin(peer, pin))
+    }
+
+    /// Pins a certificate to a peer in the place of those it has. Gives these.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; it stays as it is.
+    pub(crate) fn replace(&mut self, peer: &BareJid, pin: Pin) -> Result<Vec<Pin>, Failure> {
+        self.change(|known| {
+            let record = known.of(peer);
+            let others = record.pins.extract_if(.., |one| one.fingerprint != pin.fingerprint).collect();
+            record.add(pin);
+            others
+        })
     }
 
     /// Forgets the certificates of a peer; tells whether there was anything to forget. Wrong passwords stay counted: to
@@ -203,7 +246,9 @@ impl TrustStore for TrustFile {
     /// What the file says now, so that trust that was given or taken away elsewhere counts at once. It is replaced as a
     /// whole, so that reading it needs no lock.
     fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError> {
-        read(&self.path).map_err(StoreError::new)?.record(peer)
+        let mut known = read(&self.path).map_err(StoreError::new)?;
+        with_given(&mut known, &self.given, peer);
+        known.record(peer)
     }
 
     fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
@@ -219,7 +264,33 @@ impl TrustStore for TrustFile {
     }
 
     fn confirm(&mut self, peer: &BareJid, confirmed: &Confirmed) -> Result<Confirmation, StoreError> {
-        self.store(|known| known.confirm(peer, confirmed))
+        let given = self.given.clone();
+        self.store(|known| {
+            let mut changed = known.clone();
+            with_given(&mut changed, &given, peer);
+            let confirmation = changed.confirm(peer, confirmed)?;
+            if confirmation == Confirmation::Remembered {
+                *known = changed;
+            }
+            Ok(confirmation)
+        })
+    }
+}
+
+/// What to do about a peer that is trusted with another certificate than this one.
+pub(crate) fn what_becomes_of_others(peer: &BareJid, fingerprint: &Fingerprint) -> String {
+    format!(
+        "if its owner says by other means that it has changed: xtls trust add {peer} {fingerprint} --replace; if it has both: \
+         xtls trust add {peer} {fingerprint} --keep"
+    )
+}
+
+/// Adds what the command line gives to a peer that has no pin.
+fn with_given(known: &mut MemoryTrustStore, given: &BTreeMap<BareJid, Vec<Pin>>, peer: &BareJid) {
+    if let Some(pins) = given.get(peer)
+        && known.record(peer).is_ok_and(|record| record.pins.is_empty())
+    {
+        pins.iter().for_each(|pin| known.pin(peer, *pin));
     }
 }
 

@@ -24,7 +24,7 @@ use crate::session::{Keyboard, Lines, Signals};
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) -> Result<(), Failure> {
     let at = Server::parse("", &args.address, PORT)?;
-    let end = End::new(output, data, &args.link, args.peer.as_str())?;
+    let end = End::new(output, data, &args.link, std::slice::from_ref(&args.peer))?;
     reach::check(&end.rules, &end.trust(), &end.jid().to_bare(), &args.peer)?;
     let stream = dial(&end, &at).await?;
     let mut signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;

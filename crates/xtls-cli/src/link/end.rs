@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use xtls::link::{LinkConfig, LinkSetup};
 use xtls::{Local, Terms, trust::StoreError};
-use xtls_stanza::jid::Jid;
+use xtls_stanza::jid::{BareJid, Jid};
 
 use super::{Wire, address};
 use crate::args::LinkArgs;
@@ -29,19 +29,19 @@ pub(super) struct End {
 }
 
 impl End {
-    /// Reads everything local. `peers` is whom a password is shared with, in words.
+    /// Reads everything local. The command line has `named` these peers, or means anybody.
     ///
     /// # Errors
     ///
     /// Whatever is wrong with the options and the files.
-    pub(super) fn new(output: Output, data: &DataDir, args: &LinkArgs, peers: &str) -> Result<Self, Failure> {
-        let mut rules = Rules::from_args(&args.trust)?;
-        let trust = data.trust()?;
+    pub(super) fn new(output: Output, data: &DataDir, args: &LinkArgs, named: &[BareJid]) -> Result<Self, Failure> {
+        let mut trust = data.trust()?;
+        let mut rules = Rules::from_args(&args.trust, named, &mut trust)?;
         let jid = match &args.jid {
             Some(jid) => jid.clone(),
             None => address::own()?,
         };
-        rules.ask(output, peers)?;
+        rules.ask(output, named.first().map_or("your peers", |peer| peer.as_str()))?;
         rules.warn(output);
         let identity = data.identity(&jid, None)?;
         crate::identity::report(output, jid.as_str(), &identity)?;

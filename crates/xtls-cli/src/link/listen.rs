@@ -23,7 +23,7 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -
             "--announce makes no sense for {address}, which nobody else can reach: give an address such as 0.0.0.0"
         )));
     }
-    let end = End::new(output, data, &args.link, "your peers")?;
+    let end = End::new(output, data, &args.link, &args.accept_from)?;
     end.rules.note_who_may_try(output, &args.accept_from)?;
     let cannot = |e: std::io::Error| {
         Failure::other(format!("nothing can listen at {address}: {e}; give another address or port"))

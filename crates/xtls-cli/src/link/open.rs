@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
+use xtls::error::TermsError;
 use xtls::link::{LinkAcceptError, LinkClosed, LinkEvent};
-use xtls::{TrustDecision, error::TermsError};
 use xtls_stanza::jid::{BareJid, Jid};
 
 use super::Wire;
@@ -37,14 +37,6 @@ pub(super) async fn open(end: &End, wire: &mut Wire, guests: &Guests<'_>, from: 
         let now = clock::now();
         match event {
             LinkEvent::Incoming { peer } => refused = incoming(end, wire, guests, &peer)?,
-            LinkEvent::TrustRequired { question } => {
-                let decision = match wire.link.peer().map(Jid::to_bare) {
-                    Some(peer) => end.rules.judge(end.output, &peer, &question, guests.named.contains(&peer))?,
-                    None => TrustDecision::Refuse,
-                };
-                // It was asked just now.
-                let _ = wire.link.trust(now, decision);
-            }
             LinkEvent::StoreFailed { error } => end.store_failed(wire, &error),
             // The password was asked for before, if there is one.
             LinkEvent::PasswordRequired => drop(wire.link.provide_password(now, None)),

@@ -3,7 +3,6 @@
 //! With `--json` nothing but events goes to standard output. Errors go to standard error in both cases. Where standard
 //! output carries data, everything goes to standard error, and with `--json` nothing but events.
 
-mod judged;
 mod offer;
 mod probe;
 
@@ -17,7 +16,6 @@ use xtls_stanza::jid::BareJid;
 use crate::clock;
 use crate::exit::Failure;
 
-pub(crate) use judged::Judged;
 pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use probe::{Certificate, Feature, Server};
 pub(crate) use xtls_stanza::Shown;
@@ -39,7 +37,6 @@ pub(crate) enum Report<'a> {
     /// The peer, or a server in its name, sent the offer on to another of its resources.
     Redirected { peer: &'a str, to: &'a str },
     /// What the command line said to a certificate that was not trusted yet.
-    Judged(Judged<'a>),
     /// The peer is verified and the tunnel encrypted.
     Secured(Secured<'a>),
     /// Messages can be exchanged.
@@ -314,7 +311,6 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         }
         Report::Incoming { peer } => writeln!(out, "* {} asks for a connection", Shown(peer)),
         Report::Redirected { peer, to } => writeln!(out, "* {} redirected us to {}", Shown(peer), Shown(to)),
-        Report::Judged(judged) => judged.human(out),
         Report::Secured(secured) => human_secured(out, secured),
         Report::StreamOpen { peer } => writeln!(out, "* open with {}", Shown(peer)),
         Report::Recipient { peer: Some(peer), there: true } => writeln!(out, "* lines go to {}", Shown(peer)),

@@ -60,12 +60,9 @@ fn every_event_is_stamped_with_the_time() {
 fn every_line_about_a_peer_names_it() {
     let peer = "romeo@montague.lit/orchard";
     let closed = Closed { peer: Some(peer), address: None, by: "remote", reason: "done", truncated: true, unacked: 3 };
-    let judged =
-        Judged { peer, sha256: "ab".to_owned(), accepted: false, previous: Vec::new(), secured_by: Vec::new() };
     for report in [
         Report::Incoming { peer },
         Report::Redirected { peer, to: "romeo@montague.lit/hall" },
-        Report::Judged(judged),
         Report::StreamOpen { peer },
         Report::Recipient { peer: Some(peer), there: true },
         Report::Recipient { peer: Some(peer), there: false },

@@ -27,9 +27,9 @@ use streams::Sink;
 const OFFER_TIME: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Result<(), Failure> {
-    let mut rules = Rules::from_args(&args.trust)?;
-    let trust = data.trust()?;
+    let mut trust = data.trust()?;
     let named: Vec<BareJid> = args.peer.iter().map(|peer| peer.to_bare()).chain(args.accept_from.clone()).collect();
+    let mut rules = Rules::from_args(&args.trust, &named, &mut trust)?;
     if args.peer.is_some() {
         named.iter().try_for_each(|peer| reach::check(&rules, &trust, &args.account.jid.to_bare(), peer))?;
     }
@@ -126,12 +126,6 @@ impl Wait {
                     if let Some(reached) = self.reached.iter_mut().find(|reached| reached.id == id) {
                         session.report(&Report::Redirected { peer: reached.peer.as_str(), to: peer.as_str() })?;
                         reached.peer = peer;
-                    }
-                }
-                Happening::Engine(Event::TrustRequired { id, question }) => {
-                    if let Some(reached) = self.reached.iter().find(|reached| reached.id == id) {
-                        let peer = reached.peer.to_bare();
-                        session.judge(&self.rules, id, &peer, self.named.contains(&peer), &question)?;
                     }
                 }
                 Happening::Engine(Event::Secured { id, .. }) => {

@@ -61,8 +61,8 @@ pub(crate) async fn run_peer(
     trust: &TrustArgs,
     asks: bool,
 ) -> Result<(), Failure> {
-    let mut rules = Rules::from_args(trust)?;
-    let known = data.trust()?;
+    let mut known = data.trust()?;
+    let mut rules = Rules::from_args(trust, &[peer.to_bare()], &mut known)?;
     rules.ask(output, peer.to_bare().as_str())?;
     rules.warn(output);
     let mut session = Session::start(output, data, account, known, &rules).await?;

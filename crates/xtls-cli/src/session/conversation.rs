@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use xtls::{Closed, Element, Event, TunnelId, error::SendError};
-use xtls_stanza::jid::{BareJid, FullJid, Jid};
+use xtls_stanza::jid::{FullJid, Jid};
 use xtls_stanza::{Limits, ns};
 
 use super::{Input, Keyboard, Rules, Session, Verdict};
@@ -20,8 +20,6 @@ pub(crate) const MAX_WAITING: usize = 256;
 /// The tunnels of a session, the oldest first, and the keyboard.
 pub(crate) struct Conversation {
     pub(crate) rules: Rules,
-    /// Peers that the command line names.
-    named: Vec<BareJid>,
     /// Answer each message with its own text.
     echo: bool,
     open: Vec<Open>,
@@ -51,8 +49,8 @@ struct Waiting {
 }
 
 impl Conversation {
-    pub(crate) fn new(rules: Rules, named: Vec<BareJid>, echo: bool, keyboard: Keyboard) -> Self {
-        Self { rules, named, echo, open: Vec::new(), keyboard, closing: false, talked: false }
+    pub(crate) fn new(rules: Rules, echo: bool, keyboard: Keyboard) -> Self {
+        Self { rules, echo, open: Vec::new(), keyboard, closing: false, talked: false }
     }
 
     /// Takes a tunnel that was just offered or accepted.
@@ -126,11 +124,6 @@ impl Conversation {
     /// Does what an event asks for, and tells of it. Gives back how a tunnel ended, if one did.
     pub(crate) fn handle(&mut self, session: &mut Session, event: Event) -> Result<Option<Verdict>, Failure> {
         match event {
-            Event::TrustRequired { id, question } => {
-                let Some(peer) = self.peer(id).map(|peer| peer.to_bare()) else { return Ok(None) };
-                let named = self.named.contains(&peer);
-                session.judge(&self.rules, id, &peer, named, &question)?;
-            }
             Event::Redirected { id, peer } => {
                 if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
                     session.report(&Report::Redirected { peer: open.peer.as_str(), to: peer.as_str() })?;

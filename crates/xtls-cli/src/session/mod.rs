@@ -4,7 +4,6 @@ mod conversation;
 mod disco;
 mod find;
 mod input;
-mod judge;
 mod keyboard;
 mod outside;
 mod rules;
@@ -15,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use xtls::Setup;
-use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, TunnelId, trust::TrustQuestion};
+use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, TunnelId};
 use xtls_stanza::jid::{BareJid, FullJid};
 use zeroize::Zeroizing;
 
@@ -150,23 +149,6 @@ impl Session {
         let presence = session.disco.presence();
         session.send(&presence);
         Ok(session)
-    }
-
-    /// Answers the engine's question about a certificate that is not pinned.
-    pub(crate) fn judge(
-        &mut self,
-        rules: &Rules,
-        id: TunnelId,
-        peer: &BareJid,
-        named: bool,
-        question: &TrustQuestion,
-    ) -> Result<(), Failure> {
-        let decision = rules.judge(self.output, peer, question, named)?;
-        if let Some(mut tunnel) = self.engine.tunnel(id) {
-            // It was asked just now; if the question is gone, so is the tunnel.
-            let _ = tunnel.trust(clock::now(), decision);
-        }
-        Ok(())
     }
 
     /// Tells how a tunnel with this peer is secured.

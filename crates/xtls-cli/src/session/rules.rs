@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use xtls::{
     Application, Password, Terms, TrustPolicy, TunnelOptions,
-    tls::PeerCertificate,
-    trust::{Authorities, Fingerprint, GuessLimits, HashAlgo, TrustRecord},
+    trust::{Authorities, Fingerprint, GuessLimits, HashAlgo, Method, TrustRecord, TrustStore as _},
 };
 use xtls_stanza::FingerprintError;
 use xtls_stanza::jid::BareJid;
@@ -14,14 +13,17 @@ use zeroize::Zeroizing;
 
 use crate::account;
 use crate::args::TrustArgs;
+use crate::data::TrustFile;
 use crate::exit::Failure;
 use crate::output::Output;
 
 /// The options about trust.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    /// Given on the command line, for this run.
+    /// Given on the command line.
     fingerprints: Vec<Fingerprint>,
+    /// Peers that are given one, and that a password has secured before.
+    instead_of_password: Vec<BareJid>,
     leap_of_faith: bool,
     /// The authorities trusted for the certificates of peers.
     authorities: Option<Arc<Authorities>>,
@@ -34,18 +36,29 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Reads the options, and the file of the password.
+    /// Reads the options, and the file of the password. The command line has `named` these peers and means no others; or it has
+    /// named none, and means anybody. What it trusts them with goes to `trust`.
     ///
     /// # Errors
     ///
-    /// A usage failure when a fingerprint or a password is none; or a file that cannot be read.
-    pub(crate) fn from_args(args: &TrustArgs) -> Result<Self, Failure> {
-        let parsed: Result<Vec<_>, Failure> =
-            args.fingerprints.iter().map(|text| fingerprint(text).map_err(|e| not_a_fingerprint(text, &e))).collect();
+    /// A usage failure when a fingerprint or a password is none, or nobody's; a file that cannot be read; and a peer that is
+    /// trusted with another certificate.
+    pub(crate) fn from_args(args: &TrustArgs, named: &[BareJid], trust: &mut TrustFile) -> Result<Self, Failure> {
+        let (mut fingerprints, mut instead_of_password) = (Vec::new(), Vec::new());
+        for text in &args.fingerprints {
+            let (peer, fingerprint) = given(text, named)?;
+            trust.give(&peer, fingerprint)?;
+            fingerprints.push(fingerprint);
+            let record = trust.record(&peer).map_err(|e| Failure::other(e.to_string()))?;
+            if trust.is_given(&peer) && record.secured_by.contains(&Method::Srp) {
+                instead_of_password.push(peer);
+            }
+        }
         let password = args.srp_password_file.as_deref().map(password_from_file).transpose()?;
         let authorities = args.peer_ca_file.as_deref().map(authorities_from_file).transpose()?.map(Arc::new);
         Ok(Self {
-            fingerprints: parsed?,
+            fingerprints,
+            instead_of_password,
             leap_of_faith: args.leap_of_faith,
             authorities,
             password,
@@ -95,9 +108,7 @@ impl Rules {
 
     /// What makes the certificate of a peer acceptable.
     fn policy(&self) -> TrustPolicy {
-        if !self.fingerprints.is_empty() {
-            TrustPolicy::Ask
-        } else if self.leap_of_faith {
+        if self.leap_of_faith {
             TrustPolicy::LeapOfFaith
         } else if self.authorities.is_some() {
             TrustPolicy::Authorities
@@ -118,22 +129,19 @@ impl Rules {
 
     /// Whether a certificate of such a peer may be accepted.
     pub(crate) fn may_trust_certificate(&self, known: &TrustRecord) -> bool {
-        self.leap_of_faith || self.authorities.is_some() || !self.fingerprints.is_empty() || !known.pins.is_empty()
+        self.leap_of_faith || self.authorities.is_some() || !known.pins.is_empty()
     }
 
-    /// Whether a certificate that the peer has proven to hold is one that the command line gives.
-    ///
-    /// Such a fingerprint says nothing about whose it is. The peer that the command line `named` goes by it; any other
-    /// peer must find its own address in the certificate.
-    pub(crate) fn vouches_for(&self, certificate: &PeerCertificate, peer: &BareJid, named: bool) -> bool {
-        let is_given = self.fingerprints.iter().any(|given| given.matches(certificate.der()));
-        is_given && (named || certificate.xmpp_addrs().contains(peer))
-    }
-
-    /// What to say about fingerprints that are weak, and a password file that everybody can read.
+    /// What to say about fingerprints that are weak or stand in for a password, and a password file that everybody can read.
     pub(crate) fn warn(&self, output: Output) {
         for fingerprint in &self.fingerprints {
             warn_if_weak(output, fingerprint);
+        }
+        for peer in &self.instead_of_password {
+            output.warn(&format!(
+                "{peer} was secured by a password before, and no certificate of it was known until now: ask its owner whether \
+                 this is meant"
+            ));
         }
         if let Some(path) = &self.password_file {
             account::warn_if_exposed(output, path);
@@ -158,6 +166,33 @@ impl Rules {
             ),
         )
     }
+}
+
+/// Whose certificate `--trust` gives: `BAREJID=FINGERPRINT`, or a fingerprint alone where one peer alone can be meant. A
+/// fingerprint says nothing about whose it is, and what a certificate says about that, its owner has written.
+fn given(text: &str, named: &[BareJid]) -> Result<(BareJid, Fingerprint), Failure> {
+    let (owner, text) = match text.rsplit_once('=') {
+        Some((owner, text)) => (Some(owner), text),
+        None => (None, text),
+    };
+    let fingerprint = fingerprint(text).map_err(|e| not_a_fingerprint(text, &e))?;
+    let peer = match (owner, named) {
+        (Some(owner), _) => owner.parse::<BareJid>().map_err(|e| {
+            Failure::usage(format!("--trust {owner}={text} names nobody: {owner} is no bare address: {e}"))
+        })?,
+        (None, [only]) => only.clone(),
+        (None, _) => {
+            return Err(Failure::usage(format!(
+                "--trust {text} does not say whose certificate that is: give --trust BAREJID={text}"
+            )));
+        }
+    };
+    if !named.is_empty() && !named.contains(&peer) {
+        return Err(Failure::usage(format!(
+            "--trust names {peer}, with whom nothing is to be opened here: check the address"
+        )));
+    }
+    Ok((peer, fingerprint))
 }
 
 /// Parses a fingerprint: hex, with or without colons, with or without an algorithm before it.
@@ -234,19 +269,17 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
 -----END CERTIFICATE-----
 ";
 
-    fn rules(fingerprints: &[String], leap_of_faith: bool) -> Rules {
-        Rules::from_args(&args(fingerprints, leap_of_faith, None)).unwrap()
+    fn rules(leap_of_faith: bool) -> Rules {
+        let dir = tempfile::tempdir().unwrap();
+        Rules::from_args(&args(&[], leap_of_faith, None), &[], &mut trust(dir.path())).unwrap()
+    }
+
+    fn trust(dir: &Path) -> TrustFile {
+        crate::data::DataDir::open(Some(dir)).unwrap().trust().unwrap()
     }
 
     fn juliet() -> BareJid {
         "juliet@capulet.lit".parse().unwrap()
-    }
-
-    fn certificate() -> PeerCertificate {
-        Identity::generate(&juliet(), KeyAlgorithm::default(), crate::clock::unix())
-            .unwrap()
-            .as_peer_certificate()
-            .clone()
     }
 
     fn pinned(fingerprint: Fingerprint) -> TrustRecord {
@@ -257,34 +290,109 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
 
     #[test]
     fn nothing_known_and_nothing_given_means_pinned_and_no_chance() {
-        let rules = rules(&[], false);
+        let rules = rules(false);
         assert_eq!(rules.policy(), TrustPolicy::Pinned);
         assert!(!rules.may_trust(&TrustRecord::default()));
         assert!(rules.may_trust(&pinned(Fingerprint::sha256(b"x"))));
     }
 
+    /// What the store says of Juliet and of Mallory once the command line has given this, and means these; or why it does not.
+    fn reading(texts: &[String], named: &[&str]) -> ([Vec<Pin>; 2], Option<Failure>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trust = trust(dir.path());
+        let named: Vec<BareJid> = named.iter().map(|peer| peer.parse().unwrap()).collect();
+        let rules = Rules::from_args(&args(texts, false, None), &named, &mut trust);
+        assert!(rules.as_ref().map_or(true, |rules| rules.policy() == TrustPolicy::Pinned));
+        ([juliet(), mallory()].map(|peer| trust.record(&peer).unwrap().pins), rules.err())
+    }
+
+    fn given_to(texts: &[String], named: &[&str]) -> [Vec<Pin>; 2] {
+        let (pins, failure) = reading(texts, named);
+        assert!(failure.is_none(), "{failure:?}");
+        pins
+    }
+
+    fn refused(texts: &[String], named: &[&str]) -> Failure {
+        reading(texts, named).1.unwrap()
+    }
+
+    fn mallory() -> BareJid {
+        "mallory@verona.lit".parse().unwrap()
+    }
+
+    const JULIET: &str = "juliet@capulet.lit";
+    const MALLORY: &str = "mallory@verona.lit";
+
     #[test]
-    fn a_given_fingerprint_does_not_vouch_for_another_address() {
-        let certificate = certificate();
-        let given = certificate.fingerprint_sha256();
-        let sha1 = Fingerprint::sha1(certificate.der());
-        for text in [given.hex(), given.colon_hex(), format!("sha-256:{}", given.hex()), format!("sha1:{}", sha1.hex())]
-        {
-            let rules = rules(&[text], false);
-            assert_eq!(rules.policy(), TrustPolicy::Ask);
-            assert!(rules.vouches_for(&certificate, &juliet(), false));
-            let mallory: BareJid = "mallory@capulet.lit".parse().unwrap();
-            assert!(!rules.vouches_for(&certificate, &mallory, false));
-            assert!(rules.vouches_for(&certificate, &mallory, true));
+    fn a_fingerprint_belongs_to_the_peer_it_is_given_for_and_to_nobody_else() {
+        let [hers, his] = [Fingerprint::sha256(b"hers"), Fingerprint::sha256(b"his")];
+        let both = [format!("{JULIET}={hers}"), format!("{MALLORY}={}", his.colon_hex())];
+        let expected = [vec![Pin::manual(hers)], vec![Pin::manual(his)]];
+        assert_eq!(given_to(&both, &[JULIET, MALLORY]), expected);
+        assert_eq!(given_to(&both, &[]), expected);
+        // Two of one peer, who has two devices.
+        let two = given_to(&[format!("{JULIET}={hers}"), format!("{JULIET}={his}")], &[]);
+        assert_eq!(two, [vec![Pin::manual(hers), Pin::manual(his)], vec![]]);
+    }
+
+    #[test]
+    fn without_an_address_a_fingerprint_is_the_one_peers_that_is_meant() {
+        let sha1 = Fingerprint::sha1(b"certificate");
+        let given = Fingerprint::sha256(b"certificate");
+        for (text, pin) in [(given.hex(), given), (given.to_string(), given), (sha1.to_string(), sha1)] {
+            assert_eq!(given_to(&[text], &[JULIET]), [vec![Pin::manual(pin)], vec![]]);
         }
-        assert!(!rules(&["ab".repeat(32)], false).vouches_for(&certificate, &juliet(), true));
+        for named in [&[][..], &[JULIET, MALLORY]] {
+            let failure = refused(&[given.hex()], named);
+            assert_eq!(failure.code, crate::exit::Code::Usage);
+            assert!(
+                failure.message.contains("does not say whose") && failure.message.contains("BAREJID="),
+                "{failure}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_for_somebody_who_is_not_meant_or_for_nobody_is_a_usage_failure() {
+        let given = Fingerprint::sha256(b"certificate").hex();
+        for (text, named, why) in [
+            (format!("{MALLORY}={given}"), &[JULIET][..], "mallory@verona.lit"),
+            (format!("{JULIET}/balcony={given}"), &[], "no bare address"),
+            (format!("={given}"), &[], "no bare address"),
+        ] {
+            let failure = refused(std::slice::from_ref(&text), named);
+            assert_eq!(failure.code, crate::exit::Code::Usage, "{text}");
+            assert!(failure.message.contains(why), "{failure}");
+        }
+        // The last one parts them: an address may have one of its own.
+        let odd = "a=b@capulet.lit";
+        let dir = tempfile::tempdir().unwrap();
+        let mut trust = trust(dir.path());
+        Rules::from_args(&args(&[format!("{odd}={given}")], false, None), &[], &mut trust).unwrap();
+        assert_eq!(trust.record(&odd.parse().unwrap()).unwrap().pins.len(), 1);
+    }
+
+    #[test]
+    fn a_pin_that_is_there_is_not_added_to_from_the_command_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trust = trust(dir.path());
+        let [old, new] = [Fingerprint::sha256(b"old"), Fingerprint::sha256(b"new")];
+        trust.add(&juliet(), Pin::manual(old)).unwrap();
+        let failure = Rules::from_args(&args(&[new.hex()], false, None), &[juliet()], &mut trust).unwrap_err();
+        assert_eq!(failure.code, crate::exit::Code::Security);
+        for word in [&old.to_string(), &new.to_string(), "--replace", "--keep"] {
+            assert!(failure.message.contains(word), "{word} in {failure}");
+        }
+        assert_eq!(trust.record(&juliet()).unwrap().pins, [Pin::manual(old)]);
+        Rules::from_args(&args(&[old.hex()], false, None), &[juliet()], &mut trust).unwrap();
+        assert_eq!(trust.record(&juliet()).unwrap().pins, [Pin::manual(old)]);
     }
 
     #[test]
     fn what_is_no_fingerprint_is_a_usage_failure() {
-        for text in ["", "xyz", "12", "md5:d41d8cd98f00b204e9800998ecf8427e"] {
-            let args = args(&[text.to_owned()], false, None);
-            assert_eq!(Rules::from_args(&args).unwrap_err().code, crate::exit::Code::Usage, "{text}");
+        for text in ["", "xyz", "12", "md5:d41d8cd98f00b204e9800998ecf8427e", "juliet@capulet.lit=xyz"] {
+            let failure = refused(&[text.to_owned()], &[JULIET]);
+            assert_eq!(failure.code, crate::exit::Code::Usage, "{text}");
         }
     }
 
@@ -298,7 +406,7 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("password");
         std::fs::write(&path, content).unwrap();
-        match Rules::from_args(&args(&[], false, Some(&path))) {
+        match Rules::from_args(&args(&[], false, Some(&path)), &[], &mut trust(dir.path())) {
             Ok(rules) => (Some(rules), None),
             Err(failure) => (None, Some(failure)),
         }
@@ -318,7 +426,7 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.pem");
         let args = TrustArgs { peer_ca_file: Some(path.clone()), ..args(&[], false, None) };
-        let code = || Rules::from_args(&args).unwrap_err().code;
+        let code = || Rules::from_args(&args, &[], &mut trust(dir.path())).unwrap_err().code;
         assert_eq!(code(), crate::exit::Code::Other, "there is no such file");
         std::fs::write(&path, "no PEM").unwrap();
         assert_eq!(code(), crate::exit::Code::Usage);
@@ -326,7 +434,7 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
         std::fs::write(&path, nobodys.to_pem().certificate).unwrap();
         assert_eq!(code(), crate::exit::Code::Usage);
         std::fs::write(&path, CA).unwrap();
-        let rules = Rules::from_args(&args).unwrap();
+        let rules = Rules::from_args(&args, &[], &mut trust(dir.path())).unwrap();
         assert_eq!(rules.policy(), TrustPolicy::Authorities);
         assert_eq!(rules.authorities().unwrap().len(), 1);
         assert!(rules.may_trust(&TrustRecord::default()));
@@ -334,7 +442,7 @@ tY5yhbzwsG7m04G0Kip5EWkTPxlh
 
     #[test]
     fn without_a_password_the_method_is_not_offered() {
-        assert_eq!(rules(&[], true).terms().methods, [Method::X509]);
+        assert_eq!(rules(true).terms().methods, [Method::X509]);
     }
 
     #[test]

@@ -150,8 +150,8 @@ pub(crate) fn authentication_advice(
         Fault::CertificateChanged { presented, .. } => {
             let shown = presented.map_or_else(|| "FINGERPRINT".to_owned(), |presented| presented.to_string());
             Failure::security(format!(
-                "the certificate of {full} changed: the connection may be intercepted. If its owner says that {shown} is the \
-                 new one: xtls trust add {bare} {shown}"
+                "the certificate of {full} changed: it is none that is trusted, but {shown}; the connection may be intercepted. If its \
+                 owner says by other means that this is the new one: xtls trust add {bare} {shown} --replace"
             ))
         }
         Fault::WrongPassword => Failure::security(format!(
@@ -161,9 +161,6 @@ pub(crate) fn authentication_advice(
         Fault::PasswordLocked { until } => password_locked(bare, *until),
         Fault::NoCommonMethod { offered } if offered.contains(&Method::Srp) => Failure::security(format!(
             "{full} only takes a password: agree on one with its owner by other means, then: --srp-password-file FILE"
-        )),
-        Fault::TrustRefused => Failure::security(format!(
-            "the certificate of {full} is none that was given with --trust or xtls trust add: compare the fingerprints"
         )),
         Fault::Downgraded { .. } => Failure::security(format!(
             "{fault}: somebody may have taken that out on the way, so nothing else was tried with {full}. If its owner says \

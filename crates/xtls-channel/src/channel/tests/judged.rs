@@ -70,8 +70,27 @@ fn a_question_says_what_the_peer_was_known_by() {
         let _ = pair.end(side).decide(TrustDecision::Accept);
         pair.settle();
         assert_eq!(pair.security(side).changed_from, [another()]);
-        let pins = [Pin::manual(another()), Pin::manual(fingerprint(other(side)))];
-        assert_eq!(pair.end(side).record().pins, pins);
+    }
+}
+
+#[test]
+fn a_change_that_the_user_approves_replaces_what_was_pinned_unless_the_user_keeps_it() {
+    for (tls, side) in QUESTIONS {
+        for keeps in [false, true] {
+            let setup = Setup::strangers(tls, TrustPolicy::Pinned).trust(side, TrustPolicy::Ask);
+            setup.store(other(side)).pin(side, fingerprint(side));
+            setup.store(side).pin(other(side), another());
+            let mut pair = setup.begun();
+            let flight = pair.last_flight_for(side, tls);
+            assert!(pair.end(side).read(&flight).question.is_some());
+            let decision = if keeps { TrustDecision::AcceptAndKeep } else { TrustDecision::Accept };
+            let _ = pair.end(side).decide(decision);
+            pair.settle();
+            // A certificate that was stolen, and replaced for that, opens nothing any more.
+            let mut pins = vec![Pin::manual(another()), Pin::manual(fingerprint(other(side)))];
+            pins.drain(..usize::from(!keeps));
+            assert_eq!(pair.end(side).record().pins, pins, "{tls:?} {side:?}");
+        }
     }
 }
 
