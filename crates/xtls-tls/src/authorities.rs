@@ -1,16 +1,23 @@
 //! Whose word is taken for whom a certificate belongs to.
 
+mod path;
+
 use std::fmt;
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+use webpki::{
+    EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeIdIter, VerifiedPath, anchor_from_trusted_cert,
+};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use xtls_stanza::Fingerprint;
 
 use crate::certificate::{CertificateFault, ChainFault, PeerCertificate};
 use crate::pem;
+use path::{Believed, Constraints};
+
+pub(crate) use path::may;
 
 /// The most authorities that are taken: some three times as many as a platform comes with.
 pub const MAX_AUTHORITIES: usize = 512;
@@ -25,6 +32,8 @@ pub const MAX_AUTHORITIES: usize = 512;
 #[derive(Clone)]
 pub struct Authorities {
     anchors: Vec<TrustAnchor<'static>>,
+    /// What each of the anchors may vouch for.
+    constraints: Vec<Constraints>,
     subjects: Vec<String>,
     /// Each of them, authority or not.
     given: Vec<Fingerprint>,
@@ -76,7 +85,8 @@ impl Authorities {
         certificates: impl IntoIterator<Item = D>,
         with_servers: bool,
     ) -> Result<Self, AuthoritiesError> {
-        let mut authorities = Self { anchors: Vec::new(), subjects: Vec::new(), given: Vec::new() };
+        let mut authorities =
+            Self { anchors: Vec::new(), constraints: Vec::new(), subjects: Vec::new(), given: Vec::new() };
         for (index, der) in certificates.into_iter().enumerate() {
             if index == MAX_AUTHORITIES {
                 return Err(AuthoritiesError::TooMany);
@@ -91,7 +101,10 @@ impl Authorities {
         let certificate = certificate.map_err(|fault| AuthoritiesError::Certificate { number, fault })?;
         if certificate.is_authority() {
             let malformed = |_| AuthoritiesError::Certificate { number, fault: CertificateFault::Malformed };
-            self.anchors.push(anchor_from_trusted_cert(certificate.der()).map_err(malformed)?.to_owned());
+            let anchor = anchor_from_trusted_cert(certificate.der()).map_err(malformed)?.to_owned();
+            let constraints = parsed(certificate.der()).and_then(|certificate| Constraints::of(&certificate));
+            self.constraints.push(constraints.map_err(|fault| AuthoritiesError::Certificate { number, fault })?);
+            self.anchors.push(anchor);
         } else if !with_servers {
             return Err(AuthoritiesError::NoAuthority { number });
         }
@@ -100,8 +113,8 @@ impl Authorities {
         Ok(())
     }
 
-    /// Whether there is a chain from one of these to the certificate (RFC 5280 § 6), each link of which is valid now; or a
-    /// server presents one of these itself.
+    /// Whether there is a chain from one of these to the certificate (RFC 5280 § 6), each link of which is valid now and may
+    /// vouch for the names that are believed; or a server presents one of these itself.
     pub(crate) fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -115,16 +128,26 @@ impl Authorities {
         if purposes == Purposes::Server && self.given.contains(&Fingerprint::sha256(end_entity)) {
             return check_given_server(end_entity, now);
         }
+        let believed = Believed::of(&parsed(end_entity)?);
+        let check = |path: &VerifiedPath<'_>| {
+            let at = self.anchors.iter().position(|anchor| core::ptr::eq(anchor, path.anchor()));
+            let constraints = at.and_then(|at| self.constraints.get(at)).ok_or(Error::UnknownIssuer)?;
+            believed.check(path, constraints)
+        };
         certificate
-            .verify_for_usage(algorithms.all, &self.anchors, others, now, purposes, None, None)
+            .verify_for_usage(algorithms.all, &self.anchors, others, now, purposes, None, Some(&check))
             .map(|_path| ())
             .map_err(chain)
     }
 }
 
+fn parsed<'d>(der: &'d CertificateDer<'_>) -> Result<X509Certificate<'d>, CertificateFault> {
+    X509Certificate::from_der(der).map(|(_, certificate)| certificate).map_err(|_| CertificateFault::Malformed)
+}
+
 /// What counts in a server's certificate that is given itself: as in any other its dates, and what it is meant for.
 fn check_given_server(der: &CertificateDer<'_>, now: UnixTime) -> Result<(), CertificateFault> {
-    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| CertificateFault::Malformed)?;
+    let certificate = parsed(der)?;
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let (from, until) = (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
     let extension = certificate.extended_key_usage().map_err(|_| CertificateFault::Malformed)?;

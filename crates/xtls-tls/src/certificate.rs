@@ -12,6 +12,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::EndEntityCert;
 use x509_parser::asn1_rs::{Any, oid};
 use x509_parser::der_parser::oid::Oid;
+use x509_parser::extensions::KeyUsage;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_DSA, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
     OID_PKCS1_RSAENCRYPTION, OID_PKCS1_RSASSAPSS, OID_SIG_ED25519, OID_X509_EXT_BASIC_CONSTRAINTS,
@@ -23,12 +24,13 @@ use x509_parser::public_key::PublicKey;
 use xtls_stanza::jid::{BareJid, DomainPart};
 use xtls_stanza::{Fingerprint, HashAlgo};
 
+use crate::authorities::may;
 use crate::domain::Domain;
 use crate::pem;
 
 pub use self::fault::{CertificateFault, ChainFault};
 use self::names::Names;
-pub(crate) use self::names::{ID_ON_XMPP_ADDR, ServerId};
+pub(crate) use self::names::{ID_ON_XMPP_ADDR, ServerId, other_name_domains};
 
 /// The longest certificate that is taken, in bytes of DER: 16 KiB.
 pub const MAX_CERTIFICATE: usize = 16 * 1024;
@@ -59,6 +61,8 @@ pub struct PeerCertificate {
     not_after: i64,
     rsa_bits: Option<usize>,
     authority: bool,
+    /// Its key may be used for signatures.
+    signs: bool,
     details: Box<Details>,
 }
 
@@ -112,6 +116,7 @@ impl PeerCertificate {
             not_after: certificate.validity().not_after.timestamp(),
             rsa_bits: rsa_bits(&certificate),
             authority: certificate.is_ca(),
+            signs: may(&certificate, KeyUsage::digital_signature),
             details: Box::new(details),
         })
     }
@@ -264,9 +269,11 @@ impl PeerCertificate {
     ///
     /// # Errors
     ///
-    /// [`CertificateFault::UnknownExtension`], [`CertificateFault::UnsupportedKey`] or [`CertificateFault::Malformed`].
+    /// [`CertificateFault::UnknownExtension`], [`CertificateFault::NotForSignatures`], [`CertificateFault::UnsupportedKey`] or
+    /// [`CertificateFault::Malformed`].
     pub fn check_usable(&self, provider: &CryptoProvider) -> Result<(), CertificateFault> {
         self.check_extensions()?;
+        self.check_key_usage()?;
         let malformed = |_| CertificateFault::Malformed;
         let certificate = EndEntityCert::try_from(&self.der).map_err(|_| CertificateFault::Malformed)?;
         let spki = certificate.subject_public_key_info();
@@ -287,6 +294,12 @@ impl PeerCertificate {
         let mut extensions = certificate.extensions().iter();
         let unknown = extensions.find(|extension| extension.critical && !UNDERSTOOD.contains(&extension.oid));
         Err(CertificateFault::UnknownExtension { oid: unknown.map(|unknown| short(&unknown.oid)).unwrap_or_default() })
+    }
+
+    /// RFC 8446 § 4.4.2.2, RFC 5246 § 7.4.2: the end that presents it signs the handshake, so its key has to be for that, if it
+    /// says what it is for.
+    pub(crate) const fn check_key_usage(&self) -> Result<(), CertificateFault> {
+        if self.signs { Ok(()) } else { Err(CertificateFault::NotForSignatures) }
     }
 
     /// RSA keys of 2048 to 8192 bits are accepted; whether another kind of key is, shows when the peer signs with it.

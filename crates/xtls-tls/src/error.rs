@@ -176,6 +176,7 @@ impl TlsErrorKind {
                 | CertificateFault::Malformed
                 | CertificateFault::NotVersion3
                 | CertificateFault::UnsupportedKey
+                | CertificateFault::NotForSignatures
                 | CertificateFault::UnknownExtension { .. } => Some(Alert::BAD_CERTIFICATE),
                 CertificateFault::NoCertificate => Some(Alert::CERTIFICATE_REQUIRED),
             },

@@ -31,8 +31,9 @@ pub enum Verification {
     ///
     /// There must be a chain to one of the authorities that follows RFC 5280, with every certificate of it valid at the
     /// time of the handshake. The peer's own must not be an authority's (§ 13.7.1.1), and if it says what it is meant for,
-    /// that must be a TLS client, a TLS server, or anything: which of the two a peer is depends on who began. One of the
-    /// id-on-xmppAddr in it, of which the first 16 are looked at, must be the address as RFC 7622 normalises it; a common
+    /// that must be a TLS client, a TLS server, or anything: which of the two a peer is depends on who began. Limits of the
+    /// authorities on DNS names bind the domains of addresses and services too, and those on other names are failed closed.
+    /// One of the id-on-xmppAddr in it, of which the first 16 are looked at, must be the address as RFC 7622 normalises it; a common
     /// name or a DNS name is no address. Revocation is not checked.
     Authorities {
         /// The authorities that are trusted.
@@ -174,6 +175,7 @@ impl PeerVerifier {
             return Err(CertificateFault::UnsupportedKey);
         }
         certificate.check_extensions()?;
+        certificate.check_key_usage()?;
         if let Some((authorities, purposes)) = self.rule.authorities() {
             let vouched = authorities
                 .verify(certificate.der(), others, &self.algorithms, purposes, now)
@@ -285,6 +287,7 @@ fn refusal(fault: &CertificateFault) -> Error {
         | CertificateFault::Malformed
         | CertificateFault::NotVersion3
         | CertificateFault::UnsupportedKey
+        | CertificateFault::NotForSignatures
         | CertificateFault::UnknownExtension { .. } => CertificateError::BadEncoding,
     })
 }

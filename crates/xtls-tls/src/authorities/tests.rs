@@ -2,7 +2,7 @@ use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, 
 use rcgen::{DnType, GeneralSubtree, SanType};
 
 use super::*;
-use crate::testing::ca::{Ca, expired, identity, params, valid};
+use crate::testing::ca::{Ca, expired, identity, other_name_constraint, params, valid};
 use crate::testing::{NOW, Pair, config, juliet, mallory, pin, romeo, tls12_alone};
 use crate::{Alert, Identity, MAX_CHAIN, TlsErrorKind, TlsVersion, Verification, pem};
 
@@ -167,24 +167,125 @@ fn what_a_certificate_is_meant_for_must_be_tls_if_it_says_so() {
     }
 }
 
+/// An authority below `root` that is limited to these names.
+fn limited(root: &Ca, permitted: &[&str], excluded: &[&str]) -> Ca {
+    let subtrees = |names: &[&str]| names.iter().map(|name| GeneralSubtree::DnsName((*name).into())).collect();
+    root.below("limited", |params| {
+        params.name_constraints =
+            Some(NameConstraints { permitted_subtrees: subtrees(permitted), excluded_subtrees: subtrees(excluded) });
+    })
+}
+
+const BEYOND: CertificateFault = CertificateFault::Chain(ChainFault::NameConstraint);
+
 #[test]
 fn an_authority_that_is_limited_to_names_vouches_for_no_address_beyond_them() {
     let root = Ca::root("root");
-    let limited = |subtrees: Vec<GeneralSubtree>| {
-        root.below("limited", |params| {
-            params.name_constraints =
-                Some(NameConstraints { permitted_subtrees: subtrees, excluded_subtrees: Vec::new() });
-        })
-    };
-    let capulet = limited(vec![GeneralSubtree::DnsName("capulet.lit".into())]);
+    let capulet = limited(&root, &["capulet.lit"], &[]);
     let named = |name: &'static str| {
         move |params: &mut CertificateParams| {
             params.subject_alt_names.push(SanType::DnsName(name.try_into().unwrap()));
         }
     };
     assert_eq!(judged(&by(&root, JULIET), &capulet.issue(&[JULIET], named("capulet.lit"))), Ok(()));
-    let beyond = capulet.issue(&[JULIET], named("montague.lit"));
-    assert_eq!(refused(&by(&root, JULIET), &beyond), CertificateFault::Chain(ChainFault::NameConstraint));
+    assert_eq!(refused(&by(&root, JULIET), &capulet.issue(&[JULIET], named("montague.lit"))), BEYOND);
+    // An XMPP address is held to the same, alone or beside one that may be vouched for, bare domains too.
+    let romeo = "romeo@montague.lit";
+    assert_eq!(refused(&by(&root, romeo), &capulet.issue(&[romeo], |_| {})), BEYOND);
+    assert_eq!(refused(&by(&root, JULIET), &capulet.issue(&[JULIET, "montague.lit"], |_| {})), BEYOND);
+    let below = "nurse@im.Capulet.lit";
+    assert_eq!(judged(&by(&root, below), &capulet.issue(&[below], |_| {})), Ok(()));
+    let nearly = "nurse@notcapulet.lit";
+    assert_eq!(refused(&by(&root, nearly), &capulet.issue(&[nearly], |_| {})), BEYOND);
+    // What the DNS has no name for is in no subtree.
+    let host = "nurse@[2001:db8::1]";
+    assert_eq!(refused(&by(&root, host), &capulet.issue(&[host], |_| {})), BEYOND);
+}
+
+#[test]
+fn names_that_an_authority_must_not_vouch_for_are_held_against_addresses() {
+    let root = Ca::root("root");
+    let all_but_capulet = limited(&root, &[], &["capulet.lit"]);
+    assert_eq!(refused(&by(&root, JULIET), &all_but_capulet.issue(&[JULIET], |_| {})), BEYOND);
+    let romeo = "romeo@montague.lit";
+    assert_eq!(judged(&by(&root, romeo), &all_but_capulet.issue(&[romeo], |_| {})), Ok(()));
+    // By their A-labels.
+    let strasse = limited(&root, &["xn--strae-oqa.example"], &[]);
+    let (sharp, double) = ("a@stra\u{df}e.example", "a@strasse.example");
+    assert_eq!(judged(&by(&root, sharp), &strasse.issue(&[sharp], |_| {})), Ok(()));
+    assert_eq!(refused(&by(&root, double), &strasse.issue(&[double], |_| {})), BEYOND);
+}
+
+#[test]
+fn the_limits_of_every_authority_of_a_chain_count() {
+    let limits = |names: &[&str]| NameConstraints {
+        permitted_subtrees: names.iter().map(|name| GeneralSubtree::DnsName((*name).into())).collect(),
+        excluded_subtrees: Vec::new(),
+    };
+    let key = KeyPair::generate().unwrap();
+    let mut root = params("limited root");
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    root.name_constraints = Some(limits(&["capulet.lit"]));
+    let root = Ca::self_signed(root, key);
+    assert_eq!(judged(&by(&root, JULIET), &root.issue(&[JULIET], |_| {})), Ok(()));
+    let romeo = "romeo@montague.lit";
+    assert_eq!(refused(&by(&root, romeo), &root.issue(&[romeo], |_| {})), BEYOND, "those of the anchor");
+    let wider = root.below("wider", |params| params.name_constraints = Some(limits(&["lit"])));
+    assert_eq!(refused(&by(&root, romeo), &wider.issue(&[romeo], |_| {})), BEYOND, "nobody gives more than it has");
+    assert_eq!(judged(&by(&root, JULIET), &wider.issue(&[JULIET], |_| {})), Ok(()));
+}
+
+/// RFC 4985 § 4 has constraints for services; nobody writes them, so none are understood.
+#[test]
+fn constraints_on_other_names_are_failed_closed() {
+    let root = Ca::root("root");
+    for inside in ["capulet.lit", "montague.lit"] {
+        let limited = root.below("limited", |params| params.custom_extensions = vec![other_name_constraint(inside)]);
+        assert_eq!(refused(&by(&root, JULIET), &limited.issue(&[JULIET], |_| {})), BEYOND, "{inside}");
+    }
+}
+
+#[test]
+fn rfc_5280_6_1_4_an_issuer_whose_key_is_not_for_certificates_vouches_for_nobody() {
+    use rcgen::KeyUsagePurpose::{CrlSign, DigitalSignature, KeyCertSign};
+    let root = Ca::root("root");
+    let between = |usages: Vec<rcgen::KeyUsagePurpose>| root.below("between", |params| params.key_usages = usages);
+    for usages in [vec![], vec![KeyCertSign], vec![DigitalSignature, KeyCertSign, CrlSign]] {
+        assert_eq!(judged(&by(&root, JULIET), &between(usages).issue(&[JULIET], |_| {})), Ok(()));
+    }
+    for usages in [vec![DigitalSignature], vec![CrlSign], vec![DigitalSignature, CrlSign]] {
+        let fault = refused(&by(&root, JULIET), &between(usages).issue(&[JULIET], |_| {}));
+        assert_eq!(fault, CertificateFault::Chain(ChainFault::IssuedByNoAuthority));
+    }
+    // One that is given is trusted by itself.
+    let mut given = params("given");
+    given.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    given.key_usages = vec![DigitalSignature];
+    let given = Ca::self_signed(given, KeyPair::generate().unwrap());
+    assert_eq!(judged(&by(&given, JULIET), &given.issue(&[JULIET], |_| {})), Ok(()));
+}
+
+#[test]
+fn rfc_8446_4_4_2_2_whoever_signs_needs_a_key_for_signatures() {
+    use rcgen::KeyUsagePurpose::{DataEncipherment, DigitalSignature, KeyAgreement};
+    let root = Ca::root("root");
+    let peer = |usages: Vec<rcgen::KeyUsagePurpose>| root.issue(&[JULIET], |params| params.key_usages = usages);
+    for usages in [vec![], vec![DigitalSignature], vec![KeyAgreement, DigitalSignature]] {
+        let peer = peer(usages);
+        assert_eq!(judged(&by(&root, JULIET), &peer), Ok(()));
+        assert_eq!(peer.as_peer_certificate().check_usable(&crate::default_provider()), Ok(()));
+    }
+    for usages in [vec![KeyAgreement], vec![DataEncipherment, KeyAgreement]] {
+        let peer = peer(usages);
+        assert_eq!(refused(&by(&root, JULIET), &peer), CertificateFault::NotForSignatures);
+        // A pin changes nothing about that: it is what the protocol asks of whoever signs.
+        let mut pair = Pair::new(&config(&romeo(), pin(&peer)), &config(&peer, pin(&romeo())));
+        let error = pair.settle().unwrap_err();
+        let TlsErrorKind::BadCertificate { fault, .. } = error.kind() else { panic!("{error}") };
+        assert_eq!(*fault, CertificateFault::NotForSignatures);
+        let usable = peer.as_peer_certificate().check_usable(&crate::default_provider());
+        assert_eq!(usable, Err(CertificateFault::NotForSignatures));
+    }
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub enum CertificateFault {
         /// Which one: its object identifier in numbers.
         oid: String,
     },
+    /// It says what its key is for, and signatures are not among it (RFC 8446 § 4.4.2.2, RFC 5246 § 7.4.2).
+    NotForSignatures,
     /// It has our own key: the session would be one with ourselves.
     OwnKey,
     /// No chain of it leads to the authorities that are trusted.
@@ -118,6 +120,9 @@ impl fmt::Display for CertificateFault {
             Self::UnsupportedKey => f.write_str("its key is of a kind or length that is not accepted"),
             Self::UnknownExtension { oid } => {
                 write!(f, "it has a critical extension that is not understood: {}", Shown(oid))
+            }
+            Self::NotForSignatures => {
+                f.write_str("its key is not meant for signatures (keyUsage has no digitalSignature)")
             }
             Self::OwnKey => f.write_str("it has our own key"),
             Self::Chain(fault) => fault.fmt(f),

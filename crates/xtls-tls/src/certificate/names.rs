@@ -4,7 +4,7 @@ use x509_parser::der_parser::ber::BerObjectContent;
 use x509_parser::der_parser::der::parse_der;
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::prelude::{GeneralName, X509Certificate};
-use xtls_stanza::jid::BareJid;
+use xtls_stanza::jid::{BareJid, Jid};
 
 /// The most names of one kind taken from one certificate; those after them are not looked at.
 const MAX_NAMES: usize = 16;
@@ -55,6 +55,26 @@ pub(super) fn any_server_id(certificate: &X509Certificate<'_>, mut is: impl FnMu
         };
         id.is_some_and(|id| is(&id))
     })
+}
+
+/// The domains of the XMPP addresses and services in a certificate, in A-labels and lower case; none for one that the DNS has
+/// no name for. What is no address or service at all is believed by nobody, and left out.
+pub(crate) fn other_name_domains(certificate: &X509Certificate<'_>) -> Vec<Option<String>> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let mut domains = Vec::new();
+    for name in &extension.value.general_names {
+        let GeneralName::OtherName(oid, value) = name else { continue };
+        let domain = match known(oid) {
+            Some(Other::Srv) => ia5_string(value)
+                .and_then(|service| service.split_once('.').map(|(_, domain)| Some(domain.to_ascii_lowercase()))),
+            Some(Other::XmppAddr) => utf8_string(value)
+                .and_then(|address| address.parse::<Jid>().ok())
+                .map(|address| address.domain_part().to_dns_name()),
+            None => None,
+        };
+        domains.extend(domain);
+    }
+    domains
 }
 
 /// The other names that are known.

@@ -70,6 +70,16 @@ pub(crate) fn names(names: &[Name<'_>]) -> CustomExtension {
     CustomExtension::from_oid_content(&[2, 5, 29, 17], tlv(0x30, &names))
 }
 
+/// Name constraints that permit services of this domain (RFC 4985 § 4).
+pub(crate) fn other_name_constraint(domain: &str) -> CustomExtension {
+    let oid = tlv(6, &[0x2b, 6, 1, 5, 5, 7, 8, 7]);
+    let base = tlv(0xa0, &[oid, tlv(0xa0, &tlv(0x16, domain.as_bytes()))].concat());
+    let permitted = tlv(0xa0, &tlv(0x30, &base));
+    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, 30], tlv(0x30, &permitted));
+    extension.set_criticality(true);
+    extension
+}
+
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = match u16::try_from(content.len()).unwrap().to_be_bytes() {
         [0, short @ ..128] => vec![short],
@@ -84,6 +94,11 @@ impl Ca {
         let key = KeyPair::generate().unwrap();
         let mut params = params(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self::self_signed(params, key)
+    }
+
+    /// A root with all of this in its certificate.
+    pub(crate) fn self_signed(params: CertificateParams, key: KeyPair) -> Self {
         let certificate = params.self_signed(&key).unwrap().into();
         Self { issuer: Issuer::new(params, key), above: Vec::new(), certificate }
     }

@@ -1,4 +1,5 @@
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
+use rcgen::{GeneralSubtree, NameConstraints};
 use rustls::{Connection, SupportedCipherSuite};
 
 use super::*;
@@ -172,6 +173,28 @@ fn rfc_6125_6_4_2_internationalized_names_are_compared_by_their_a_labels() {
         assert!(is_named(&root, domain, &[Name::Srv("_xmpp-client.xn--bcher-kva.example")]));
         assert!(is_named(&root, domain, &[Name::Xmpp("bücher.example")]));
         assert!(!is_named(&root, domain, &[Name::Dns("bucher.example")]));
+    }
+}
+
+#[test]
+fn an_authority_that_is_limited_to_names_vouches_for_no_server_beyond_them_by_any_form_of_name() {
+    let root = Ca::root("root");
+    let limited = root.below("limited", |params| {
+        let subtree = |name: &str| vec![GeneralSubtree::DnsName(name.into())];
+        params.name_constraints =
+            Some(NameConstraints { permitted_subtrees: subtree("lit"), excluded_subtrees: subtree("capulet.lit") });
+    });
+    let beyond = Err((CertificateFault::Chain(ChainFault::NameConstraint), "certificate_unknown"));
+    for san in [Name::Dns(CAPULET), Name::Srv("_xmpp-client.capulet.lit"), Name::Xmpp(CAPULET)] {
+        let identity = named(&limited, &[san]);
+        assert_eq!(judged(&towards(CAPULET, by(&root)), &identity), beyond);
+    }
+    // Beside a name that is good, and for another service, too.
+    let both = named(&limited, &[Name::Dns("montague.lit"), Name::Srv("_imap.im.CAPULET.lit")]);
+    assert_eq!(judged(&towards("montague.lit", by(&root)), &both), beyond);
+    for san in [Name::Dns("montague.lit"), Name::Srv("_xmpp-client.montague.lit"), Name::Xmpp("Montague.lit")] {
+        let identity = named(&limited, &[san]);
+        assert_eq!(judged(&towards("montague.lit", by(&root)), &identity), Ok(()));
     }
 }
 
