@@ -637,6 +637,28 @@ fn other_children_of_the_stream_are_refused() {
     }
 }
 
+/// Row P26: XEP-0138 is offered to nobody, and taken from nobody; a bomb would be a first-level child like any other.
+#[test]
+fn p26_compression_is_neither_offered_nor_taken() {
+    const COMPRESS: &str = "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>";
+    let mut juliet = Side::juliet();
+    juliet.handle(HEADER);
+    assert!(juliet.written().ends_with("<stream:features/>"), "nothing is offered");
+    let (fault, written) = fail(&mut juliet, COMPRESS);
+    assert_eq!((fault, written), (StreamFault::UnsupportedStanza, stream_error("unsupported-stanza-type")));
+    // Nor is it asked for where it is offered.
+    let mut romeo = Side::romeo();
+    romeo.open();
+    romeo.written();
+    let answer = HEADER.replace("from=", "x=").replace("to=", "from=").replace("x=", "to=");
+    let offer = "<stream:features><compression xmlns='http://jabber.org/features/compress'><method>zlib</method>\
+        </compression></stream:features>";
+    assert_eq!(show(&romeo.handle(answer + offer)), ["Opened"]);
+    assert_eq!(romeo.written(), "");
+    let compressed = "<compressed xmlns='http://jabber.org/protocol/compress'/>";
+    assert_eq!(fail(&mut romeo, compressed).0, StreamFault::UnsupportedStanza);
+}
+
 /// RFC 6120 § 4.9.1.1.
 #[test]
 fn a_reported_stream_error_is_told_and_closes_the_stream() {

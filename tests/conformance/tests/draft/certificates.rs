@@ -1,6 +1,9 @@
 //! § 5.1: exchanging certificates, inside the tunnel.
 
-use xtls::{Application, Disposition, Event, TrustPolicy, TunnelOptions, event::CertificatesFault};
+use xtls::{
+    Application, Disposition, Event, TrustPolicy, TunnelOptions, error::RequestCertificatesError,
+    event::CertificatesFault,
+};
 use xtls_stanza::{Condition, KeyInfo, Pubkeys, PubkeysVariant, ns};
 use xtls_testkit::EntityOptions;
 
@@ -98,7 +101,7 @@ fn draft_5_1_certificates_travel_in_xml_streams_alone() {
     let options = TunnelOptions::new(Application::bytes(), TrustPolicy::Pinned);
     let (here, _) = world.connect_with(romeo, juliet, options);
     let refused = world.with(romeo, |engine, now| engine.tunnel(here).unwrap().request_certificates(now));
-    assert_eq!(refused, Err(xtls::error::RequestCertificatesError::NotXml));
+    assert_eq!(refused, Err(RequestCertificatesError::NotXml));
 }
 
 /// "A client MUST NOT request the certificate over the insecure stream", and nobody is given one there, tunnel or not.
@@ -148,4 +151,38 @@ fn draft_5_1_an_answer_outside_of_the_tunnel_is_none() {
     let events = stage.events();
     let Some(Event::CertificatesReceived { result: Err(fault), .. }) = events.first() else { panic!("{events:?}") };
     assert_eq!(**fault, CertificatesFault::Timeout);
+}
+
+/// Row P27: what a peer says of certificates is told to whoever asked, and nothing is made of it: neither for the peer nor for
+/// the address in the certificate. Before the peer is authenticated nobody can be asked.
+#[test]
+fn p27_a_certificate_of_somebody_else_is_told_and_nothing_is_stored_of_it() {
+    let mut stage = Stage::romeo();
+    let (early, _) = stage.engine_offers(TrustPolicy::Pinned);
+    let asked = stage.with(|engine, now| engine.tunnel(early).unwrap().request_certificates(now));
+    assert_eq!(asked, Err(RequestCertificatesError::NotSecured));
+
+    let (mut stage, tunnel) = Stage::initiator_with_stream();
+    let known = |stage: &Stage| {
+        stage.world.with_store(stage.engine, |store| {
+            store.iter().map(|(peer, record)| (peer.clone(), record.fingerprints())).collect::<Vec<_>>()
+        })
+    };
+    let before = known(&stage);
+    assert_eq!(before.len(), 1, "the peer");
+    stage.with(|engine, now| engine.tunnel(tunnel).unwrap().request_certificates(now)).unwrap();
+    stage.play();
+    let query = element(&stage.told());
+    let mallory = Stage::new("mallory@example.org/x", ROMEO, EntityOptions::seeded(66));
+    let certificate = mallory.world.identity(mallory.engine).clone();
+    let keys = Pubkeys::new(PubkeysVariant::Pubkey0).with_key(KeyInfo::new(certificate.certificate()));
+    let keys = keys.to_element().unwrap().to_xml(ns::CLIENT);
+    stage.write(&format!("<iq type='result' id='{}'>{keys}</iq>", id(&query)));
+    stage.play();
+    let events = stage.events();
+    let [Event::CertificatesReceived { result: Ok(certificates), .. }] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert_eq!(certificates[0].certificate.xmpp_addrs()[0].as_str(), "mallory@example.org");
+    assert_eq!(known(&stage), before);
 }

@@ -219,6 +219,26 @@ fn a_stream_error_is_shown_with_where_to_go_and_what_the_peer_says() {
     }
 }
 
+/// Row P26: XEP-0138 is not ours to offer or to take. It is passed to the caller like anything else that is no stanza, and
+/// has no effect on the stream: what follows is read as it stands.
+#[test]
+fn p26_compression_is_neither_offered_nor_taken() {
+    const COMPRESS: &str = "<compress xmlns='http://jabber.org/protocol/compress'><method>zlib</method></compress>";
+    const OFFER: &str = "<stream:features><compression xmlns='http://jabber.org/features/compress'><method>zlib</method>\
+        </compression></stream:features>";
+    let mut server = Side::opened_server(secured);
+    assert_eq!(server.does(DirectStream::restart), "");
+    server.handle(CLIENT_HEADER);
+    server.written();
+    assert_eq!(server.does(|stream, out| stream.send_features(&Features::default(), out)), NO_FEATURES);
+    assert_eq!(server.handle(COMPRESS), [COMPRESS]);
+    assert_eq!((server.written(), server.handle("<message/>")), (String::new(), vec!["<message/>".to_owned()]));
+
+    let mut client = Side::opened_client(OFFER, secured);
+    assert_eq!(client.written(), "");
+    assert_eq!(client.handle("<message/>"), ["<message/>"]);
+}
+
 /// § 4.9.1.2.
 #[test]
 fn rfc_6120_4_9_1_2_an_error_before_the_header_stands_inside_of_a_stream() {

@@ -210,3 +210,33 @@ fn p09_renegotiation_is_refused_once_and_then_fatal() {
         assert!(is_one_alert(&out, is_tls13), "{which}: {out:?}");
     }
 }
+
+/// Row P26: neither records nor certificates are compressed, and whoever insists is refused.
+#[test]
+fn p26_tls_compression_is_never_offered_and_refused() {
+    // The legacy_compression_methods of a ClientHello: after version, random, session id and suites.
+    let methods = |hello: &[u8]| {
+        let mut at = 5 + 4 + 2 + 32;
+        at += 1 + usize::from(hello[at]);
+        at += 2 + usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
+        at
+    };
+    for config in [romeo_config(), tls12_alone(romeo_config())] {
+        let hello = first_flight(&config);
+        let at = methods(&hello);
+        assert_eq!(hello[at..at + 2], [1, 0], "null alone");
+        // RFC 8879 § 3: compress_certificate.
+        assert!(!extensions(&hello).contains(&27), "{:?}", extensions(&hello));
+
+        let mut insisting = hello;
+        insisting[at + 1] = 1;
+        let mut server = TlsSession::server(&juliet_config()).unwrap();
+        let mut out = Vec::new();
+        let error = server.read(&insisting, &mut Vec::new(), &mut out).unwrap_err();
+        assert!(
+            matches!(error.kind(), TlsErrorKind::PeerIncompatible(_) | TlsErrorKind::PeerMisbehaved(_)),
+            "{error:?}"
+        );
+        assert!(matches!(out[..], [ALERT, 3, _, 0, 2, 2, 40 | 47]), "{out:?}");
+    }
+}
