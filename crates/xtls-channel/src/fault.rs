@@ -100,6 +100,12 @@ pub enum Fault {
         /// To whom.
         to: Jid,
     },
+    /// A request to the peer was answered by this address, for which a server takes the peer's: one that prepares addresses by
+    /// RFC 6122 takes `straße.example` for `strasse.example`, which is another owner's. What was said went there.
+    AnotherAnswered {
+        /// Who answered.
+        address: Jid,
+    },
     /// Both ends began at once and the peer's offer goes first (XEP-0166 § 7.2.16). It comes as an offer of its own.
     TieBreak,
     /// Something took too long.
@@ -243,6 +249,7 @@ impl Fault {
             Self::Unreachable { .. } => "unreachable",
             Self::Undelivered { .. } => "undelivered",
             Self::Redirected { .. } => "redirected",
+            Self::AnotherAnswered { .. } => "another-answered",
             Self::TieBreak => "tie-break",
             Self::Timeout { .. } => "timeout",
             Self::Gone => "gone",
@@ -307,6 +314,7 @@ impl Fault {
             Self::Unreachable { .. } => row(Network, None, Policy, false, false),
             Self::Undelivered { .. } => row(Network, Some(ConnectivityError), Policy, false, true),
             Self::Redirected { .. } => row(Misbehaved, None, Policy, true, false),
+            Self::AnotherAnswered { .. } => row(Incompatible, None, Policy, true, false),
             Self::TieBreak => row(Nobody, None, Policy, false, false),
             Self::Timeout { timer: Timer::Question, stage: Some(_) } => {
                 row(Nobody, Some(Timeout), ConnectionTimeout, false, false)
@@ -392,6 +400,7 @@ mod tests {
             Fault::Unreachable { asked: "its features", error: error.clone() },
             Fault::Undelivered { error },
             Fault::Redirected { to: "juliet@capulet.lit".parse().unwrap() },
+            Fault::AnotherAnswered { address: "juliet@strasse.example".parse().unwrap() },
             Fault::TieBreak,
             Fault::timeout(Timer::Question),
             Fault::Gone,

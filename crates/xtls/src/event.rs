@@ -5,7 +5,10 @@ use core::fmt;
 pub use xtls_channel::Side;
 
 use xtls_channel::{CloseReason, EndedBy, Security, StoreError, TrustQuestion};
-use xtls_stanza::{Element, ParseError, SecurityOffer, StanzaError, TlsOffer, jid::FullJid};
+use xtls_stanza::{
+    Element, ParseError, SecurityOffer, StanzaError, TlsOffer,
+    jid::{FullJid, Jid},
+};
 
 pub use crate::certificates::{CertificatesFault, ReceivedCertificate};
 use crate::{answer::Answer, application::Application};
@@ -75,6 +78,9 @@ pub enum ProbeFault {
     Timeout,
     /// The answer is no offer.
     Malformed,
+    /// A server takes the peer's address for this one, which answered: see
+    /// [`Fault::AnotherAnswered`](crate::Fault::AnotherAnswered).
+    AnotherAnswered(Jid),
     /// The outer connection broke first.
     Disconnected,
 }
@@ -309,6 +315,9 @@ impl fmt::Display for ProbeFault {
             Self::Timeout => f.write_str("the peer did not tell in time what it is ready for"),
             Self::Malformed => f.write_str("the peer answered something else than what it is ready for"),
             Self::Disconnected => f.write_str("the connection broke before the peer told what it is ready for"),
+            Self::AnotherAnswered(address) => {
+                write!(f, "a server takes the address of the peer for another one: {address} answered")
+            }
         }
     }
 }

@@ -46,6 +46,9 @@ impl fmt::Display for Fault {
             Self::Unreachable { asked, error } => write!(f, "the peer could not be asked for {asked}: {error}"),
             Self::Undelivered { error } => write!(f, "data did not get through: {error}"),
             Self::Redirected { to } => write!(f, "the offer was redirected to somebody else: {to}"),
+            Self::AnotherAnswered { address } => {
+                write!(f, "a server takes the address of the peer for another one: {address} answered")
+            }
             Self::TieBreak => f.write_str("both ends began at once, and the peer's offer goes first"),
             Self::Timeout { timer, stage: None } => write!(f, "no {timer} in time"),
             Self::Timeout { timer, stage: Some(stage) } => write!(f, "no {timer} in time, {stage}"),

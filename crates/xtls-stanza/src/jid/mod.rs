@@ -201,6 +201,13 @@ impl Jid {
         !self.is_full()
     }
 
+    /// What an entity makes of it that prepares addresses by RFC 6122, as many servers do (RFC 7622 § 5). It may be somebody
+    /// else's address, or none.
+    #[must_use]
+    pub fn prepared_by_rfc_6122(&self) -> Cow<'_, str> {
+        older::prepare(self)
+    }
+
     /// Whether an entity that prepares addresses by RFC 6122, as many servers do (RFC 7622 § 5), takes both for one, although
     /// they are two: such as `straße.example` and `strasse.example`.
     #[must_use]

@@ -6,11 +6,23 @@ use stringprep::{Error, nameprep, nodeprep, resourceprep};
 
 use super::Jid;
 
-/// An address as RFC 6122 prepares it: localpart, domainpart and resourcepart.
-pub(super) fn prepare(jid: &Jid) -> (Option<Cow<'_, str>>, Cow<'_, str>, Option<Cow<'_, str>>) {
-    let local = jid.local().map(|local| or_itself(local, nodeprep(local)));
-    let resource = jid.resource().map(|resource| or_itself(resource, resourceprep(resource)));
-    (local, or_itself(jid.domain(), nameprep(jid.domain())), resource)
+/// The canonical form as RFC 6122 prepares it.
+pub(super) fn prepare(jid: &Jid) -> Cow<'_, str> {
+    // Of ASCII, that form is one already.
+    if jid.canonical().is_ascii() {
+        return Cow::Borrowed(jid.canonical());
+    }
+    let mut text = String::new();
+    if let Some(local) = jid.local() {
+        text.push_str(&or_itself(local, nodeprep(local)));
+        text.push('@');
+    }
+    text.push_str(&or_itself(jid.domain(), nameprep(jid.domain())));
+    if let Some(resource) = jid.resource() {
+        text.push('/');
+        text.push_str(&or_itself(resource, resourceprep(resource)));
+    }
+    Cow::Owned(text)
 }
 
 /// What it refuses, such as characters that it does not know, it changes into nothing else.

@@ -166,6 +166,9 @@ impl Engine {
                 return Disposition::Consumed;
             }
         }
+        if self.ends_confused(iq.id, from) {
+            return Disposition::Consumed;
+        }
         if self.answers.take_expected(iq.id, &from.address) { Disposition::Consumed } else { Disposition::NotOurs }
     }
 
@@ -176,6 +179,20 @@ impl Engine {
         let Some(others) = target.map(|target| index.count_with_peer(target.canonical())) else { return };
         let has_room = others < self.shared.config.tunnels_per_peer;
         self.with_tunnel(number, |tunnel, shared| tunnel.follow_redirect(has_room, shared));
+    }
+
+    /// Ends the attempt that a request of this id belongs to, if the answer comes from somebody for whom a server takes the
+    /// peer: the request went there, and what else would be said to the peer goes there too.
+    fn ends_confused(&mut self, id: &str, from: &Sender<'_>) -> bool {
+        let Ok(other) = Jid::new(from.stamped) else { return false };
+        let older = other.prepared_by_rfc_6122();
+        let numbers: Vec<u64> = self.tunnels.index().confused_with(&from.address, &older).collect();
+        let is_it = |number: &u64| self.tunnels.get(*number).is_some_and(|tunnel| tunnel.attempts(id));
+        let Some(number) = numbers.into_iter().find(is_it) else {
+            return self.confused_probe(id, other);
+        };
+        self.with_tunnel(number, |tunnel, shared| tunnel.answered_by(other, shared));
+        true
     }
 
     fn handle_ibb(&mut self, id: &str, from: &Sender<'_>, payload: ElementRef<'_>) -> Disposition {

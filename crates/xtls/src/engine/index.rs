@@ -16,6 +16,8 @@ use crate::tunnel::TunnelCore;
 #[derive(Debug, Default)]
 pub(super) struct Index {
     peers: Sets,
+    /// By what older servers make of the peer's address, where that is another one.
+    older: Sets,
     sessions: Sids,
     bytestreams: Sids,
     /// How many can be used with each account.
@@ -36,6 +38,7 @@ pub(super) struct Keys {
 #[derive(Debug, PartialEq, Eq)]
 struct Names {
     peer: Arc<str>,
+    older: Option<Arc<str>>,
     session: Option<Arc<str>>,
     bytestream: Option<Arc<str>>,
     /// The account, if the tunnel can be used.
@@ -54,6 +57,14 @@ impl Index {
     /// The tunnels with the peer of this address, in the order of their creation.
     pub(super) fn with_peer(&self, address: &str) -> impl Iterator<Item = u64> {
         self.peers.get(address)
+    }
+
+    /// The tunnels with a peer that a server which prepares by RFC 6122 takes for this one. `older` is what such a server makes
+    /// of the address.
+    pub(super) fn confused_with(&self, address: &str, older: &str) -> impl Iterator<Item = u64> {
+        let itself = (older != address).then(|| self.peers.get(older)).into_iter().flatten();
+        let own = self.peers.get(address).collect::<BTreeSet<_>>();
+        self.older.get(older).filter(move |number| !own.contains(number)).chain(itself)
     }
 
     pub(super) fn count_with_peer(&self, address: &str) -> usize {
@@ -118,6 +129,7 @@ impl Index {
     fn set_names(&mut self, number: u64, keys: &mut Keys, names: Option<Names>) {
         if let Some(old) = keys.names.take() {
             self.peers.remove(&old.peer, number);
+            old.older.iter().for_each(|older| self.older.remove(older, number));
             old.session.iter().for_each(|sid| self.sessions.remove(sid, &old.peer, number));
             old.bytestream.iter().for_each(|sid| self.bytestreams.remove(sid, &old.peer, number));
             if let Some(account) = &old.usable_with
@@ -131,6 +143,7 @@ impl Index {
         }
         if let Some(new) = &names {
             self.peers.insert(&new.peer, number);
+            new.older.iter().for_each(|older| self.older.insert(older, number));
             new.session.iter().for_each(|sid| self.sessions.insert(sid, &new.peer, number));
             new.bytestream.iter().for_each(|sid| self.bytestreams.insert(sid, &new.peer, number));
             if let Some(account) = &new.usable_with {
@@ -159,6 +172,7 @@ impl Names {
         let sid = |sid: &str| (!sid.is_empty()).then(|| Arc::from(sid));
         Self {
             peer: Arc::clone(tunnel.address()),
+            older: tunnel.older_address().map(Arc::clone),
             session: sid(tunnel.session_sid()),
             bytestream: sid(tunnel.bytestream_sid()),
             usable_with: tunnel.is_usable().then(|| tunnel.peer().to_bare()),
@@ -166,7 +180,7 @@ impl Names {
     }
 
     fn are_of(&self, tunnel: &TunnelCore) -> bool {
-        // The account follows from the address.
+        // The account and the older form follow from the address.
         self.peer == *tunnel.address()
             && self.session.as_deref().unwrap_or_default() == tunnel.session_sid()
             && self.bytestream.as_deref().unwrap_or_default() == tunnel.bytestream_sid()

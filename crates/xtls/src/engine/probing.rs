@@ -17,7 +17,7 @@ use xtls_channel::{
 use xtls_stanza::{
     Condition, ElementRef, ErrorType, Fingerprint, HashAlgo, Id, Iq, IqType, KeyKind, KeyName, Method, OwnMethods,
     StanzaError, TlsOffer,
-    jid::{BareJid, FullJid},
+    jid::{BareJid, FullJid, Jid},
     ns,
 };
 
@@ -217,6 +217,15 @@ impl Engine {
             None => offer.ok_or(ProbeFault::Malformed),
         };
         self.probed(asked, result);
+        true
+    }
+
+    /// The same by somebody for whom a server takes the peer.
+    pub(super) fn confused_probe(&mut self, id: &str, other: Jid) -> bool {
+        let is_it =
+            |asked: &Asked| asked.sent.is_some_and(|sent| sent.as_str() == id) && asked.peer.is_confused_with(&other);
+        let Some(asked) = self.probing.take_if(is_it) else { return false };
+        self.probed(asked, Err(ProbeFault::AnotherAnswered(other)));
         true
     }
 

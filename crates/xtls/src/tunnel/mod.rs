@@ -32,7 +32,10 @@ use std::sync::Arc;
 
 use xtls_channel::{Channel, EndedBy, Fault, Security, Side};
 use xtls_jingle::{Role, Session, SessionState};
-use xtls_stanza::{Id, jid::FullJid};
+use xtls_stanza::{
+    Id,
+    jid::{FullJid, Jid},
+};
 
 use self::{
     bytes::RawBytes, ending::Ended, liveness::Overdue, negotiation::Negotiation, stream::XmlStream, timers::Table,
@@ -76,13 +79,17 @@ struct Addresses {
     canonical: Arc<str>,
     /// What goes into stanzas.
     to: Arc<str>,
+    /// What a server makes of it that prepares by RFC 6122, if that is another address.
+    older: Option<Arc<str>>,
 }
 
 impl Addresses {
     fn of(peer: &FullJid) -> Self {
         let canonical: Arc<str> = Arc::from(peer.canonical());
         let to = if peer.as_str() == &*canonical { Arc::clone(&canonical) } else { Arc::from(peer.as_str()) };
-        Self { canonical, to }
+        let older = peer.prepared_by_rfc_6122();
+        let older = (*older != *canonical).then(|| Arc::from(older));
+        Self { canonical, to, older }
     }
 }
 
@@ -147,6 +154,21 @@ impl TunnelCore {
     /// The peer's canonical address.
     pub(crate) fn address(&self) -> &Arc<str> {
         &self.addresses.canonical
+    }
+
+    /// The address that a server may take the peer's for.
+    pub(crate) fn older_address(&self) -> Option<&Arc<str>> {
+        self.addresses.older.as_ref()
+    }
+
+    /// Whether a request of this id may still be answered, and nothing is secured yet.
+    pub(crate) fn attempts(&self, id: &str) -> bool {
+        self.security().is_none() && self.unanswered().any(|own| own.as_str() == id)
+    }
+
+    /// A request was answered by somebody for whom a server takes the peer.
+    pub(crate) fn answered_by(&mut self, other: Jid, shared: &Shared) {
+        self.fail(Fault::AnotherAnswered { address: other }, shared);
     }
 
     /// The peer, as a stanza's `to`.
