@@ -19,7 +19,9 @@ pub struct Config {
     pub tunnel_limits: Limits,
     /// Tunnels and undecided offers with one full JID, 1 to 1024. Default 4.
     pub tunnels_per_peer: usize,
-    /// Tunnels and undecided offers in all, 1 to 100 000. Default 64.
+    /// Tunnels and undecided offers in all, 1 to 100 000. Default 64. Offers of strangers take at most half of them, an eighth for
+    /// one domain and two for one account, until the stranger is authenticated. A stranger has no pin, was never secured, and was
+    /// not named with [`Engine::allow_offers`](crate::Engine::allow_offers).
     pub tunnels: usize,
     /// Bytes of a block that are offered and accepted (XEP-0047 § 2.1), a multiple of 4 from 256 to 65 535; above 32 760
     /// only if every server on the way takes stanzas of that size. Default 4096.

@@ -43,6 +43,9 @@ impl Crowd {
         own.check_support = false;
         let methods = security(&[], &["x509"]);
         for number in 0..idle / 2 {
+            // Strangers would not get as many places.
+            let guest = format!("guest{number}@verona.lit").parse().unwrap();
+            world.with(juliet, |engine, _| engine.allow_offers(guest, true));
             // All of them by the same names: what is found by a sid alone would find them all.
             offered(&mut world, juliet, &format!("guest{number}@verona.lit/hall"), &offer("s1", "b1", 4096, &methods));
             let peer = format!("friend{number}@verona.lit/hall");

@@ -161,6 +161,8 @@ fn p14_handshakes_side_by_side_give_no_more_guesses_than_one_after_the_other() {
     let guessers: Vec<_> =
         (0..8_u8).map(|at| world.add(&format!("romeo@montague.lit/{at}"), EntityOptions::seeded(40 + at))).collect();
     let peer = world.jid(juliet).clone();
+    // A stranger would not get as many places.
+    world.with(juliet, |engine, _| engine.allow_offers("romeo@montague.lit".parse().unwrap(), true));
     for id in &guessers {
         let peer = peer.clone();
         world.with(*id, |engine, now| engine.initiate(now, peer, by_wrong_word())).unwrap();

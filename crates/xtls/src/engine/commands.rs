@@ -6,12 +6,12 @@ use xtls_channel::{Announcements, Channel, Side, Terms, TermsError};
 use xtls_jingle::{Reason, ReasonCondition};
 use xtls_stanza::jid::FullJid;
 
-use super::Engine;
+use super::{Engine, places::Full};
 use crate::{
     application::TunnelOptions,
     error::{AcceptError, InitiateError, RejectError},
     event::{Incoming, Refusal, TunnelId},
-    tunnel::TunnelCore,
+    tunnel::{Place, TunnelCore},
 };
 
 impl Engine {
@@ -29,12 +29,10 @@ impl Engine {
         }
         let TunnelOptions { application, terms, check_support } = options;
         let channel = self.channel_to(&peer, terms)?;
-        if self.tunnels.len() >= self.shared.config.tunnels {
-            return Err(InitiateError::TooMany);
-        }
-        if self.tunnels.index().count_with_peer(peer.canonical()) >= self.shared.config.tunnels_per_peer {
-            return Err(InitiateError::TooManyWithPeer);
-        }
+        self.tunnels.index().places.find(&peer, Place::Known, 0, &self.shared.config).map_err(|full| match full {
+            Full::All => InitiateError::TooMany,
+            Full::Peer => InitiateError::TooManyWithPeer,
+        })?;
         let id = self.new_id();
         let tunnel = TunnelCore::initiate(id, peer, application, channel, check_support, &mut self.shared);
         self.add(tunnel);

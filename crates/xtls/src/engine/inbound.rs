@@ -176,7 +176,7 @@ impl Engine {
     fn follow_redirect(&mut self, number: u64) {
         let index = self.tunnels.index();
         let target = self.tunnels.get(number).and_then(TunnelCore::redirected_to);
-        let Some(others) = target.map(|target| index.count_with_peer(target.canonical())) else { return };
+        let Some(others) = target.map(|target| index.places.with_peer(target.canonical())) else { return };
         let has_room = others < self.shared.config.tunnels_per_peer;
         self.with_tunnel(number, |tunnel, shared| tunnel.follow_redirect(has_room, shared));
     }
@@ -270,7 +270,7 @@ impl Engine {
     /// Whom a stanza is from. Its `from` nearly always is a canonical address of a peer, and then this costs nothing. What is
     /// no address stands for itself.
     fn sender<'f>(&self, from: &'f str) -> Sender<'f> {
-        let is_known = self.tunnels.index().count_with_peer(from) > 0;
+        let is_known = self.tunnels.index().with_peer(from).next().is_some();
         let address = match (!is_known).then(|| Jid::new(from)) {
             Some(Ok(jid)) if jid.canonical() != from => Cow::Owned(jid.canonical().to_owned()),
             Some(Ok(_) | Err(_)) | None => Cow::Borrowed(from),

@@ -10,11 +10,13 @@ use std::{
 use xtls_channel::{Deadline, Timer};
 use xtls_stanza::jid::BareJid;
 
+use super::places::{Holder, Places};
 use crate::tunnel::TunnelCore;
 
 /// The numbers of tunnels, by each key.
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    pub(super) places: Places,
     peers: Sets,
     /// By what older servers make of the peer's address, where that is another one.
     older: Sets,
@@ -43,6 +45,10 @@ struct Names {
     bytestream: Option<Arc<str>>,
     /// The account, if the tunnel can be used.
     usable_with: Option<BareJid>,
+    /// Whose place it takes; none once it has ended.
+    holder: Option<Holder>,
+    /// It has ended, and its farewell is on its way.
+    farewell: bool,
 }
 
 /// Numbers by a text.
@@ -65,10 +71,6 @@ impl Index {
         let itself = (older != address).then(|| self.peers.get(older)).into_iter().flatten();
         let own = self.peers.get(address).collect::<BTreeSet<_>>();
         self.older.get(older).filter(move |number| !own.contains(number)).chain(itself)
-    }
-
-    pub(super) fn count_with_peer(&self, address: &str) -> usize {
-        self.peers.count(address)
     }
 
     /// The tunnel with this peer that holds a session of this sid: the oldest, should there be two.
@@ -140,6 +142,7 @@ impl Index {
                     self.usable.remove(account);
                 }
             }
+            old.holder.iter().for_each(|holder| self.places.leave(holder));
         }
         if let Some(new) = &names {
             self.peers.insert(&new.peer, number);
@@ -149,7 +152,9 @@ impl Index {
             if let Some(account) = &new.usable_with {
                 *self.usable.entry(account.clone()).or_default() += 1;
             }
+            new.holder.iter().for_each(|holder| self.places.take(holder));
         }
+        self.places.set_farewell(number, names.as_ref().is_some_and(|names| names.farewell));
         keys.names = names;
     }
 
@@ -176,6 +181,8 @@ impl Names {
             session: sid(tunnel.session_sid()),
             bytestream: sid(tunnel.bytestream_sid()),
             usable_with: tunnel.is_usable().then(|| tunnel.peer().to_bare()),
+            holder: tunnel.place().map(|place| Holder::new(tunnel.address(), tunnel.peer(), place)),
+            farewell: tunnel.is_farewell(),
         }
     }
 
@@ -185,16 +192,14 @@ impl Names {
             && self.session.as_deref().unwrap_or_default() == tunnel.session_sid()
             && self.bytestream.as_deref().unwrap_or_default() == tunnel.bytestream_sid()
             && self.usable_with.is_some() == tunnel.is_usable()
+            && self.holder.as_ref().map(Holder::place) == tunnel.place()
+            && self.farewell == tunnel.is_farewell()
     }
 }
 
 impl Sets {
     fn get(&self, key: &str) -> impl Iterator<Item = u64> {
         self.0.get(key).into_iter().flatten().copied()
-    }
-
-    fn count(&self, key: &str) -> usize {
-        self.0.get(key).map_or(0, BTreeSet::len)
     }
 
     fn insert(&mut self, key: &Arc<str>, number: u64) {

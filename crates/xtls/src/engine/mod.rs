@@ -6,6 +6,7 @@ mod handle;
 mod inbound;
 mod index;
 mod offers;
+mod places;
 mod probing;
 mod suspension;
 mod tunnels;
@@ -230,12 +231,15 @@ impl Engine {
 
     /// Takes a new tunnel in.
     fn add(&mut self, tunnel: tunnel::TunnelCore) {
+        while let Some(oldest) = self.tunnels.index().places.oldest_farewell_over(&self.shared.config) {
+            self.forget(oldest);
+        }
         let number = tunnel.id.number;
         self.tunnels.insert(tunnel);
         self.with_tunnel(number, |_, _| ());
     }
 
-    /// Forgets a tunnel that has nothing more to send, to tell or to wait for.
+    /// Forgets a tunnel that has nothing more to tell.
     fn forget(&mut self, number: u64) {
         if let Some(tunnel) = self.tunnels.remove(number) {
             // What was on its way may still be answered, and belongs to nobody else.

@@ -6,7 +6,12 @@ use xtls_jingle::{
 use xtls_stanza::{Condition, ErrorType, StanzaError, jid::FullJid};
 
 use super::Engine;
-use crate::{answer::Answer, application::Application, event::Disposition, tunnel::TunnelCore};
+use crate::{
+    answer::Answer,
+    application::Application,
+    event::Disposition,
+    tunnel::{Place, TunnelCore},
+};
 
 /// What is to become of an offer.
 enum Admission {
@@ -24,6 +29,8 @@ struct Admitted {
     application: Application,
     /// The tunnel of ours that gives way to it.
     loser: Option<u64>,
+    /// Whose place it takes.
+    place: Place,
 }
 
 /// What a second XML stream with the same peer runs into.
@@ -67,31 +74,35 @@ impl Engine {
             Conflict::None | Conflict::Refuse(_) => None,
         };
         let leaves = usize::from(loser.is_some());
-        let config = &self.shared.config;
-        let is_full = self.tunnels.len() - leaves >= config.tunnels
-            || self.tunnels.index().count_with_peer(peer.canonical()) - leaves >= config.tunnels_per_peer;
+        let is_free = |place| self.tunnels.index().places.find(peer, place, leaves, &self.shared.config).is_ok();
+        // XEP-0166 § 6.3.2.
+        let is_full = || Admission::Answer(Answer::Error(Condition::ResourceConstraint.into()));
         if self.tunnels.index().with_bytestream(session.ibb_sid(), peer.canonical()).any(|number| Some(number) != loser)
         {
             // Two bytestreams of one peer under one sid could not be told apart.
             Admission::Answer(Answer::Error(StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel)))
         } else if let Conflict::Refuse(answer) = conflict {
             Admission::Answer(answer)
-        } else if is_full {
-            // XEP-0166 § 6.3.2.
-            Admission::Answer(Answer::Error(Condition::ResourceConstraint.into()))
+        } else if !is_free(Place::Known) {
+            is_full()
         } else {
-            Admission::Ring(Box::new(Admitted { session, application, loser }))
+            let place = if self.is_known(&peer.to_bare()) { Place::Known } else { Place::Stranger };
+            if is_free(place) {
+                Admission::Ring(Box::new(Admitted { session, application, loser, place }))
+            } else {
+                is_full()
+            }
         }
     }
 
     /// Makes the tunnel of an offer.
     fn ring(&mut self, peer: FullJid, admitted: Admitted, sid: &str) {
-        let Admitted { session, application, loser } = admitted;
+        let Admitted { session, application, loser, place } = admitted;
         if let Some(number) = loser {
             self.with_tunnel(number, |tunnel, shared| tunnel.lose_tie_break(sid, shared));
         }
         let id = self.new_id();
-        let tunnel = TunnelCore::incoming(id, peer, session, application, &mut self.shared);
+        let tunnel = TunnelCore::incoming(id, peer, session, application, place, &mut self.shared);
         self.add(tunnel);
     }
 

@@ -34,10 +34,6 @@ struct Slot {
 }
 
 impl Tunnels {
-    pub(super) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
     /// How many times a tunnel was looked at.
     pub(super) fn looked_at(&self) -> u64 {
         self.looked_at.load(Ordering::Relaxed)

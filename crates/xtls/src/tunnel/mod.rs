@@ -96,6 +96,8 @@ impl Addresses {
 /// One tunnel.
 pub(crate) struct TunnelCore {
     pub(crate) id: TunnelId,
+    /// Whose place it took when it began.
+    place: Place,
     pub(crate) timers: Table,
     peer: FullJid,
     addresses: Addresses,
@@ -118,6 +120,15 @@ pub(crate) struct TunnelCore {
     ended: Option<Ended>,
 }
 
+/// Whose place a tunnel takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Of a peer that is known, or of the user who offers.
+    Known,
+    /// Of a stranger: a peer without a pin that was never secured, and that the embedder has not named.
+    Stranger,
+}
+
 /// Why a tunnel cannot be used for sending.
 #[derive(Debug, Clone, Copy)]
 enum NotUsable {
@@ -130,6 +141,7 @@ impl TunnelCore {
         let addresses = Addresses::of(&peer);
         Self {
             id,
+            place: Place::Known,
             timers: Table::default(),
             peer,
             addresses,
@@ -217,6 +229,20 @@ impl TunnelCore {
     /// Whether its id is alive: it is decided on, and its end has not been told.
     pub(crate) fn is_usable(&self) -> bool {
         !self.is_ringing() && !self.ended.as_ref().is_some_and(|ended| ended.told)
+    }
+
+    /// Whose place it takes: a stranger's until the peer is authenticated, and none once it has ended.
+    pub(crate) fn place(&self) -> Option<Place> {
+        match self.place {
+            _ if self.ended.is_some() => None,
+            Place::Stranger if self.security().is_none() => Some(Place::Stranger),
+            Place::Stranger | Place::Known => Some(Place::Known),
+        }
+    }
+
+    /// Whether it has ended, everybody knows, and only a farewell is on its way.
+    pub(crate) fn is_farewell(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.told && ended.lingers)
     }
 
     /// Whether nothing is left to tell, to send or to wait for.

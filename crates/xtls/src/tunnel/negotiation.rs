@@ -8,7 +8,7 @@ use xtls_jingle::{
 };
 use xtls_stanza::{Condition, ElementRef, ErrorType, Id, Method, SecurityOffer, StanzaError, jid::FullJid};
 
-use super::{Phase, TunnelCore, question::Question};
+use super::{Phase, Place, TunnelCore, question::Question};
 use crate::{
     answer::Answer,
     application::Application,
@@ -81,9 +81,11 @@ impl TunnelCore {
         peer: FullJid,
         session: Session,
         application: Application,
+        place: Place,
         shared: &mut Shared,
     ) -> Self {
         let mut tunnel = Self::new(id, peer, Role::Responder, application);
+        tunnel.place = place;
         let offer = session.offer().security.clone();
         tunnel.negotiation.session = Some(session);
         tunnel.timers.ask_user(shared.after(shared.config.timers.question));
