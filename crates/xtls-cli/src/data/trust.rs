@@ -322,7 +322,14 @@ fn read(path: &Path) -> Result<MemoryTrustStore, Failure> {
     let bare = |jid: &str| jid.parse::<BareJid>().map_err(|e| damaged(&format!("{jid:?} is no bare address: {e}")));
     let mut known = MemoryTrustStore::default();
     for (peer, stored) in stored.peers {
-        *known.of(&bare(&peer)?) = stored.record().map_err(|e| damaged(&e))?;
+        let record = stored.record().map_err(|e| damaged(&e))?;
+        let known = known.of(&bare(&peer)?);
+        // Files from before addresses were those of RFC 7622 may have one peer twice: by A-labels and by U-labels.
+        record.pins.iter().for_each(|pin| known.add(*pin));
+        record.secured_by.iter().for_each(|method| known.note_secured(*method));
+        if known.attempts.failed <= record.attempts.failed {
+            known.attempts = record.attempts;
+        }
     }
     for (own, stored) in stored.guessed_at {
         *known.at(&bare(&own)?) = stored.into();

@@ -48,6 +48,24 @@ fn pins_are_found_again() {
 }
 
 #[test]
+fn a_peer_that_an_older_file_has_by_a_labels_and_by_u_labels_keeps_the_pins_of_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let record = |text: &[u8]| {
+        let fingerprint = Fingerprint::sha256(text);
+        format!(r#"{{"pins":[{{"fingerprint":"{fingerprint}","learned":"manual"}}],"secured":true}}"#)
+    };
+    let (one, other) = (record(b"one"), record(b"other"));
+    let text = format!(r#"{{"version":1,"peers":{{"a@xn--bcher-kva.example":{one},"a@bücher.example":{other}}}}}"#);
+    fs::write(&path, text).unwrap();
+    for spelling in ["a@xn--bcher-kva.example", "A@Bücher.example"] {
+        let known = known(&path, &jid(spelling));
+        assert_eq!(known.pins.len(), 2, "{spelling}");
+        assert!([pin(b"one"), pin(b"other")].iter().all(|pin| known.pins.contains(pin)));
+    }
+}
+
+#[test]
 fn two_processes_do_not_undo_each_others_changes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
