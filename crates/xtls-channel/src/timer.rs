@@ -25,6 +25,8 @@ pub enum Timer {
     Confirm,
     /// The peer's part in an orderly end.
     Close,
+    /// An orderly end in all, however slowly the peer takes what was written before it.
+    End,
     /// The application's reading of what came before the end.
     Drain,
     /// The peer's stream header.
@@ -74,6 +76,9 @@ pub struct Timers {
     pub confirm: Duration,
     /// An orderly end that is not answered; in a tunnel once all that was written before it is acknowledged. Default 5 s.
     pub close: Duration,
+    /// Tunnels: an orderly end in all, from its beginning. A peer that takes what was written before it a block now and then does
+    /// not draw it out for longer. Default 600 s.
+    pub end: Duration,
     /// Tunnels: data without an acknowledgement, and silence of the peer altogether: for so long a server may be holding the
     /// stanzas of a peer that will be back (XEP-0198). Default 600 s.
     pub stall: Duration,
@@ -112,6 +117,7 @@ impl Timer {
             Self::Gone => "gone",
             Self::Confirm => "confirm",
             Self::Close => "close",
+            Self::End => "end",
             Self::Drain => "drain",
             Self::Stream => "stream",
             Self::Reuse => "reuse",
@@ -137,6 +143,7 @@ impl Timers {
             ("timers.retry", Some(self.retry)),
             ("timers.liveness_idle", Some(self.liveness_idle)),
             ("timers.gone", Some(self.gone)),
+            ("timers.end", Some(self.end)),
             ("timers.drain", Some(self.drain)),
             ("timers.reuse", Some(self.reuse)),
             ("timers.suspended", Some(self.suspended)),
@@ -155,6 +162,7 @@ impl Default for Timers {
             answer: Duration::from_secs(30),
             confirm: Duration::from_secs(3),
             close: Duration::from_secs(5),
+            end: Duration::from_secs(600),
             stall: Duration::from_secs(600),
             retry: Duration::from_secs(2),
             liveness_idle: Duration::from_secs(30),
@@ -188,6 +196,7 @@ impl fmt::Display for Timer {
             Self::Suspended => "return of the connection",
             Self::Confirm => "confirmation",
             Self::Close => "answer to the end",
+            Self::End => "orderly end in all",
             Self::Drain => "reading of what came",
             Self::Stream => "stream header",
             Self::Reuse => "new stream",
@@ -214,6 +223,7 @@ mod tests {
             Timer::Gone,
             Timer::Confirm,
             Timer::Close,
+            Timer::End,
             Timer::Drain,
             Timer::Stream,
             Timer::Reuse,

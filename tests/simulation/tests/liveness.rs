@@ -303,3 +303,30 @@ fn p_a_peer_that_closes_the_bytestream_and_answers_pings_does_not_keep_a_tunnel_
         assert!(!is_there(&mut script, tunnel));
     }
 }
+
+#[test]
+fn p21_a_peer_that_takes_a_block_now_and_then_does_not_draw_out_an_end() {
+    let mut script = Script::new(47);
+    let tunnel = script.streaming();
+    script.take_requests();
+    script.answers = false;
+    let juliet = script.juliet;
+    let body = "x".repeat(40_000);
+    let message = element(&format!("<message xmlns='jabber:client'><body>{body}</body></message>"));
+    script.world.with(juliet, |engine, now| engine.tunnel(tunnel).unwrap().send(now, &message)).unwrap();
+    script.world.with(juliet, |engine, now| engine.tunnel(tunnel).unwrap().close(now));
+    script.settle();
+    for taken in 0..5 {
+        script.world.run_for(SECOND * 119);
+        script.settle();
+        assert!(script.world.take_events(juliet).is_empty(), "{taken} blocks were taken");
+        let blocks: Vec<_> = script.requests.iter().filter(|request| request.contains("<data")).cloned().collect();
+        answer(&mut script, &blocks[taken]);
+    }
+    script.world.run_for(SECOND * 4);
+    assert!(script.world.take_events(juliet).is_empty());
+    script.world.run_for(SECOND * 2);
+    let end = closed(&mut script.world, juliet);
+    assert!(matches!(end.fault, Some(Fault::Timeout { timer: Timer::End, .. })), "{end:?}");
+    assert_eq!(end.by, EndedBy::Engine);
+}

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::clock;
 
+/// How long another process may keep this one from writing, until that is a failure.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long to wait between two attempts.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -38,6 +41,18 @@ impl Lock {
                 Err(e) => return Err(e),
             }
         }
+    }
+}
+
+/// Why the lock of the file `path` was not had, and what to do.
+pub(super) fn failure(path: &Path, e: &io::Error) -> String {
+    let lock = name_of(path);
+    let lock = lock.display();
+    match e.kind() {
+        io::ErrorKind::TimedOut => {
+            format!("another process has held {lock} for {} s; end it, or try again", PATIENCE.as_secs())
+        }
+        _ => format!("{lock} cannot be locked: {e}; check the permissions of its directory"),
     }
 }
 

@@ -10,6 +10,7 @@ use xtls::trust::Fingerprint;
 use xtls_stanza::jid::BareJid;
 
 use super::file;
+use super::lock::{self, Lock, PATIENCE};
 use crate::exit::Failure;
 
 /// The version of the format that is written and understood.
@@ -84,6 +85,11 @@ impl ServersFile {
     ///
     /// When the file cannot be written; it stays as it is.
     pub(crate) fn remember(&mut self, domain: &BareJid, seen: Fingerprint, unix_time: u64) -> Result<(), Failure> {
+        let unwritable =
+            |why: &str| Failure::other(format!("the file {} cannot be written: {why}", self.path.display()));
+        let _lock = Lock::of(&self.path, PATIENCE).map_err(|e| unwritable(&lock::failure(&self.path, &e)))?;
+        // Another process may have written it since it was read.
+        self.servers = Self::load(self.path.clone())?.servers;
         let seen = Seen { certificate: seen.to_string(), last: unix_time };
         self.servers.insert(domain.canonical().to_owned(), seen);
         while self.servers.len() > MAX_SERVERS {
@@ -92,10 +98,8 @@ impl ServersFile {
             self.servers.remove(&oldest);
         }
         let unwritable = |e: io::Error| {
-            Failure::other(format!(
-                "the file {} cannot be written: {e}; check the permissions of its directory",
-                self.path.display()
-            ))
+            let name = self.path.display();
+            Failure::other(format!("the file {name} cannot be written: {e}; check the permissions of its directory"))
         };
         let stored = Stored { version: VERSION, servers: self.servers.clone() };
         let mut text = serde_json::to_vec_pretty(&stored).map_err(|e| unwritable(e.into()))?;
@@ -112,6 +116,26 @@ mod tests {
 
     fn domain(number: usize) -> BareJid {
         format!("server{number}.example").parse().unwrap()
+    }
+
+    #[test]
+    fn what_several_processes_remember_at_once_is_all_remembered() {
+        const EACH: usize = 8;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("servers.json");
+        let fingerprint = Fingerprint::sha256(b"certificate");
+        // Each of them has read the file for itself, as a process does.
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let mut file = ServersFile::load(path.clone()).unwrap();
+                std::thread::spawn(move || {
+                    (0..EACH).for_each(|at| file.remember(&domain(writer * EACH + at), fingerprint, 7).unwrap());
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        let file = ServersFile::load(path).unwrap();
+        assert!((0..4 * EACH).all(|number| file.last(&domain(number)) == Some(fingerprint)));
     }
 
     #[test]

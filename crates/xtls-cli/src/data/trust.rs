@@ -17,14 +17,11 @@ use xtls::trust::{
 use xtls_stanza::jid::BareJid;
 
 use super::file;
-use super::lock::{self, Lock};
+use super::lock::{self, Lock, PATIENCE};
 use crate::exit::Failure;
 
 /// The version of the format that is written. Those before it are understood.
 const VERSION: u32 = 2;
-
-/// How long another process may keep us from writing, until that is a failure.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The trust file as it was read last; changes are written at once.
 #[derive(Debug)]
@@ -199,7 +196,7 @@ impl TrustFile {
     /// Changes what the file says now: another process may have written it since it was read, and waits until this one is
     /// done.
     fn change<R>(&mut self, change: impl FnOnce(&mut MemoryTrustStore) -> R) -> Result<R, Failure> {
-        let _lock = Lock::of(&self.path, PATIENCE).map_err(|e| self.not_locked(&e))?;
+        let _lock = Lock::of(&self.path, PATIENCE).map_err(|e| self.unwritable(&lock::failure(&self.path, &e)))?;
         let before = read(&self.path)?;
         let mut known = before.clone();
         let result = change(&mut known);
@@ -224,17 +221,6 @@ impl TrustFile {
             .map_err(|e| unwritable(e.into()))?;
         text.push(b'\n');
         file::write_private(&self.path, &text).map_err(unwritable)
-    }
-
-    fn not_locked(&self, e: &io::Error) -> Failure {
-        let lock = lock::name_of(&self.path);
-        let lock = lock.display();
-        self.unwritable(&match e.kind() {
-            io::ErrorKind::TimedOut => {
-                format!("another process has held {lock} for {} s; end it, or try again", PATIENCE.as_secs())
-            }
-            _ => format!("{lock} cannot be locked: {e}; check the permissions of its directory"),
-        })
     }
 
     fn unwritable(&self, why: &str) -> Failure {

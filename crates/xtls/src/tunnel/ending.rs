@@ -89,6 +89,7 @@ impl TunnelCore {
         self.farewell_from = Some(self.written());
         self.timers.clear(Timer::Reuse);
         self.set(Timer::Close, shared.config.timers.close, shared);
+        self.set(Timer::End, shared.config.timers.end, shared);
     }
 
     /// Goes on with an end in order, as far as the peer lets it.

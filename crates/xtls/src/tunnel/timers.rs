@@ -17,7 +17,7 @@ pub(crate) struct Table {
     asks_user: bool,
 }
 
-const TIMERS: [Timer; 14] = [
+const TIMERS: [Timer; 15] = [
     Timer::Question,
     Timer::Handshake,
     Timer::Answer,
@@ -28,6 +28,7 @@ const TIMERS: [Timer; 14] = [
     Timer::Gone,
     Timer::Confirm,
     Timer::Close,
+    Timer::End,
     Timer::Drain,
     Timer::Stream,
     Timer::Reuse,
@@ -68,6 +69,7 @@ impl TunnelCore {
             Timer::Silence | Timer::Gone => self.fail(Fault::Gone, shared),
             Timer::Confirm => self.confirm_timed_out(shared),
             Timer::Close => self.close_timed_out(shared),
+            Timer::End => self.fail(Fault::timeout(Timer::End), shared),
             Timer::Drain => self.discard_unread(),
             Timer::Reuse => self.begin_close(EndedBy::Engine, shared),
             // Those of links and of the engine.
@@ -117,6 +119,7 @@ impl TunnelCore {
                     | Timer::Stall
                     | Timer::Retry
                     | Timer::Close
+                    | Timer::End
             )
         };
         let is_left = self.ended.as_ref().is_some_and(|ended| !ended.lingers);
@@ -213,7 +216,7 @@ impl Table {
 
 /// Whether it goes by the caller's clock while the outer stream is away: nobody else's part is waited for.
 fn runs_on(timer: Timer, asks_user: bool) -> bool {
-    matches!(timer, Timer::Close | Timer::Drain) || timer == Timer::Question && asks_user
+    matches!(timer, Timer::Close | Timer::End | Timer::Drain) || timer == Timer::Question && asks_user
 }
 
 #[cfg(test)]
@@ -246,7 +249,7 @@ mod tests {
     #[test]
     fn what_depends_on_the_outer_stream_stands_still_while_that_is_away() {
         let start = Instant::now();
-        let runs_on = |timer| matches!(timer, Timer::Close | Timer::Drain);
+        let runs_on = |timer| matches!(timer, Timer::Close | Timer::End | Timer::Drain);
         for timer in TIMERS {
             let mut table = Table::default();
             table.set(timer, at(start + SECOND));
