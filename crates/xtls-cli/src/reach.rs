@@ -40,8 +40,15 @@ pub(crate) fn is_for(incoming: &Incoming, application: &Application) -> bool {
 pub(crate) fn check(rules: &Rules, trust: &TrustFile, own: &BareJid, peer: &BareJid) -> Result<(), Failure> {
     let known = known(trust, peer)?;
     if !rules.may_trust(&known) {
+        // Files from before addresses were those of RFC 7622 may have what was trusted under the other one.
+        let confused = trust.known().iter().find(|(other, record)| {
+            !record.pins.is_empty() && Jid::from((*other).clone()).is_confused_with(&Jid::from(peer.clone()))
+        });
+        let other = confused.map_or_else(String::new, |(other, _)| {
+            format!("; one of {other} is, which is another address, although older software takes both for one")
+        });
         return Err(Failure::security(format!(
-            "no certificate of {peer} is trusted: get its fingerprint from its owner (xtls identity), then: \
+            "no certificate of {peer} is trusted{other}: get its fingerprint from its owner (xtls identity), then: \
              xtls trust add {peer} FINGERPRINT; or share a password with it: --srp-password-prompt"
         ))
         .about(peer));

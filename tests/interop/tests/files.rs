@@ -236,3 +236,14 @@ fn what_every_user_can_read_or_change_is_warned_of() {
     let account = run(&data, &[&LISTEN[..], &["--password-file", &name]].concat());
     assert!(!account.stderr.contains("warning"), "{}", account.stderr);
 }
+
+#[test]
+fn a_certificate_that_was_trusted_under_an_address_that_older_software_confuses_is_told_of() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let fingerprint = "ab".repeat(32);
+    assert_eq!(run(dir.path(), &["trust", "add", "juliet@strasse.example", &fingerprint]).code, Some(0));
+    let chat = ["chat", "juliet@straße.example/x", "--jid", "romeo@localhost/x", "--server", "127.0.0.1:1"];
+    let ended = run(dir.path(), &chat);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("; one of juliet@strasse.example is, which is another address"), "{}", ended.stderr);
+}

@@ -106,11 +106,17 @@ impl Session {
         // Until here Ctrl-C just ends the process; from now on the server is told.
         let signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
 
-        let own = Own {
-            jid: connection.jid().to_bare(),
-            fingerprint: identity.fingerprint_sha256(),
-            has_password: rules.has_password(),
+        // RFC 6120 § 7.7.1: the address that the server binds is ours, whatever was typed, and the certificate is the one for it.
+        let bound = connection.jid().to_bare();
+        let identity = if bound == account.jid.to_bare() {
+            identity
+        } else {
+            let identity = data.identity(&bound, None)?;
+            crate::identity::report(output, bound.as_str(), &identity)?;
+            identity
         };
+        let own =
+            Own { jid: bound.clone(), fingerprint: identity.fingerprint_sha256(), has_password: rules.has_password() };
         let mut local = Local::new(connection.jid().clone(), identity);
         local.authorities = rules.authorities();
         let mut config = Config::default();
@@ -130,7 +136,7 @@ impl Session {
         let now = clock::now();
         let setup = Setup::new(local, Box::new(Arc::clone(&trust)), seed, clock::unix()).with_config(config);
         let engine = Engine::new(setup, now).map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
-        let disco = Disco::new(&account.jid.to_bare(), &engine.features())?;
+        let disco = Disco::new(&bound, &engine.features())?;
         tell(output, &Report::Online { jid: connection.jid().as_str() })?;
         let mut session = Self {
             engine,

@@ -85,6 +85,22 @@ fn attributes_elements_and_stanzas_that_nobody_knows_do_not_matter() {
 }
 
 #[test]
+fn the_address_that_the_server_binds_is_ours_and_the_certificate_is_the_one_for_it() {
+    let server = Scripted::in_clear(|talk: &mut Talk| {
+        talk.plain("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")?;
+        talk.greet(BIND)?;
+        talk.hear("</iq>")?;
+        talk.say(&BOUND.replace("alice@localhost", "alicia@localhost"))
+    });
+    let mut listening = server.listen();
+    assert_eq!(listening.event("online")["jid"], "alicia@localhost/xtls");
+    listening.interrupt();
+    let ended = listening.wait();
+    let shown: Vec<_> = ended.named("identity").map(|event| event["jid"].clone()).collect();
+    assert_eq!(shown, ["alice@localhost", "alicia@localhost"], "{}", ended.stderr);
+}
+
+#[test]
 fn a_refusal_is_told_by_its_condition_and_the_text_of_the_server() {
     let refusing = |failure: &'static str| {
         let server = Scripted::in_clear(move |talk: &mut Talk| {
