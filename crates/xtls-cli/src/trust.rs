@@ -27,6 +27,14 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
                     session::tell(output, &Report::Trusted { jid: jid.as_str(), fingerprint: &fingerprint, learned })?;
                 }
             }
+            for name in trust.unread() {
+                session::note(
+                    output,
+                    &format!(
+                        "* {name:?} in the trust file is no address any more: what it was trusted with verifies nobody"
+                    ),
+                )?;
+            }
             if trust.known().iter().all(|(_, record)| record.pins.is_empty()) {
                 session::note(output, "* no certificate is trusted yet: xtls trust add JID FINGERPRINT")?;
             }

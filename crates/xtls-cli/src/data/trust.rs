@@ -28,6 +28,8 @@ const VERSION: u32 = 2;
 pub(crate) struct TrustFile {
     path: PathBuf,
     known: MemoryTrustStore,
+    /// The names in it that are no addresses any more.
+    unread: Vec<String>,
     /// Pins that the command line gives to peers without one. They are written when the peer is confirmed.
     given: BTreeMap<BareJid, Vec<Pin>>,
 }
@@ -115,13 +117,19 @@ impl TrustFile {
     ///
     /// When it is damaged, of another version, or cannot be read. It stays as it is.
     pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
-        let known = read(&path)?;
-        Ok(Self { path, known, given: BTreeMap::new() })
+        let (known, unread) = read(&path)?;
+        Ok(Self { path, known, unread: unread.into_keys().collect(), given: BTreeMap::new() })
     }
 
     /// All that is known, as it was read last.
     pub(crate) fn known(&self) -> &MemoryTrustStore {
         &self.known
+    }
+
+    /// What the file has under names that are no addresses (RFC 7622), as older versions wrote some. It is kept, and nobody is
+    /// verified by it.
+    pub(crate) fn unread(&self) -> &[String] {
+        &self.unread
     }
 
     /// Trusts a certificate of a peer in this run; it is remembered when the peer has confirmed us. Nothing is changed for a
@@ -197,11 +205,11 @@ impl TrustFile {
     /// done.
     fn change<R>(&mut self, change: impl FnOnce(&mut MemoryTrustStore) -> R) -> Result<R, Failure> {
         let _lock = Lock::of(&self.path, PATIENCE).map_err(|e| self.unwritable(&lock::failure(&self.path, &e)))?;
-        let before = read(&self.path)?;
+        let (before, unread) = read(&self.path)?;
         let mut known = before.clone();
         let result = change(&mut known);
         if known != before {
-            self.write(&known)?;
+            self.write(&known, unread)?;
         }
         self.known = known;
         Ok(result)
@@ -212,9 +220,9 @@ impl TrustFile {
         self.change(call).map_err(StoreError::new)?
     }
 
-    fn write(&self, known: &MemoryTrustStore) -> Result<(), Failure> {
+    fn write(&self, known: &MemoryTrustStore, unread: BTreeMap<String, StoredPeer>) -> Result<(), Failure> {
         let name = |jid: &BareJid| jid.canonical().to_owned();
-        let peers = known.iter().map(|(peer, record)| (name(peer), StoredPeer::from(record))).collect();
+        let peers = known.iter().map(|(peer, record)| (name(peer), StoredPeer::from(record))).chain(unread).collect();
         let guessed_at = known.listeners().map(|(own, count)| (name(own), StoredCount::from(count))).collect();
         let unwritable = |e: io::Error| self.unwritable(&format!("{e}; check the permissions of its directory"));
         let mut text = serde_json::to_vec_pretty(&Stored { version: VERSION, peers, guessed_at })
@@ -232,13 +240,13 @@ impl TrustStore for TrustFile {
     /// What the file says now, so that trust that was given or taken away elsewhere counts at once. It is replaced as a
     /// whole, so that reading it needs no lock.
     fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError> {
-        let mut known = read(&self.path).map_err(StoreError::new)?;
+        let (mut known, _) = read(&self.path).map_err(StoreError::new)?;
         with_given(&mut known, &self.given, peer);
         known.record(peer)
     }
 
     fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
-        read(&self.path).map_err(StoreError::new)?.locked_until(local, peer, guess)
+        read(&self.path).map_err(StoreError::new)?.0.locked_until(local, peer, guess)
     }
 
     fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
@@ -280,10 +288,11 @@ fn with_given(known: &mut MemoryTrustStore, given: &BTreeMap<BareJid, Vec<Pin>>,
     }
 }
 
-fn read(path: &Path) -> Result<MemoryTrustStore, Failure> {
+/// What the file says, and what it has under names that are no addresses.
+fn read(path: &Path) -> Result<(MemoryTrustStore, BTreeMap<String, StoredPeer>), Failure> {
     let text = match fs::read(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(MemoryTrustStore::default()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
         Err(e) => {
             return Err(Failure::other(format!(
                 "the trust file {} cannot be read: {e}; check its permissions",
@@ -306,10 +315,14 @@ fn read(path: &Path) -> Result<MemoryTrustStore, Failure> {
     }
     let stored: Stored = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
     let bare = |jid: &str| jid.parse::<BareJid>().map_err(|e| damaged(&format!("{jid:?} is no bare address: {e}")));
-    let mut known = MemoryTrustStore::default();
+    let (mut known, mut unread) = (MemoryTrustStore::default(), BTreeMap::new());
     for (peer, stored) in stored.peers {
         let record = stored.record().map_err(|e| damaged(&e))?;
-        let known = known.of(&bare(&peer)?);
+        let Ok(jid) = peer.parse::<BareJid>() else {
+            unread.insert(peer, stored);
+            continue;
+        };
+        let known = known.of(&jid);
         // Files from before addresses were those of RFC 7622 may have one peer twice: by A-labels and by U-labels.
         record.pins.iter().for_each(|pin| known.add(*pin));
         record.secured_by.iter().for_each(|method| known.note_secured(*method));
@@ -320,7 +333,7 @@ fn read(path: &Path) -> Result<MemoryTrustStore, Failure> {
     for (own, stored) in stored.guessed_at {
         *known.at(&bare(&own)?) = stored.into();
     }
-    Ok(known)
+    Ok((known, unread))
 }
 
 impl StoredPeer {

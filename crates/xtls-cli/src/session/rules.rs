@@ -22,6 +22,8 @@ use crate::output::Output;
 pub(crate) struct Rules {
     /// Given on the command line.
     fingerprints: Vec<Fingerprint>,
+    /// Names in the trust file that are no addresses.
+    unread: Vec<String>,
     /// Peers that are given one, and that a password has secured before.
     instead_of_password: Vec<BareJid>,
     leap_of_faith: bool,
@@ -58,6 +60,7 @@ impl Rules {
         let authorities = args.peer_ca_file.as_deref().map(authorities_from_file).transpose()?.map(Arc::new);
         Ok(Self {
             fingerprints,
+            unread: trust.unread().to_vec(),
             instead_of_password,
             leap_of_faith: args.leap_of_faith,
             authorities,
@@ -136,6 +139,11 @@ impl Rules {
     pub(crate) fn warn(&self, output: Output) {
         for fingerprint in &self.fingerprints {
             warn_if_weak(output, fingerprint);
+        }
+        for name in &self.unread {
+            output.warn(&format!(
+                "{name:?} in the trust file is no address any more: what it was trusted with is kept, and verifies nobody"
+            ));
         }
         for peer in &self.instead_of_password {
             output.warn(&format!(

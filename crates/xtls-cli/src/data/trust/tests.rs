@@ -352,3 +352,20 @@ fn a_member_that_is_not_known_is_reported_and_not_lost() {
     assert!(TrustFile::load(path.clone()).unwrap_err().message.contains("newer"));
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
+
+#[test]
+fn what_stands_under_a_name_that_is_no_address_any_more_is_kept_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let pins = format!(r#"[{{"fingerprint":"sha-256:{}","learned":"manual"}}]"#, "ab".repeat(32));
+    let text = format!(r#"{{"version":1,"peers":{{"\u265A@x":{{"pins":{pins},"secured":true}}}}}}"#);
+    fs::write(&path, text).unwrap();
+    let mut trust = TrustFile::load(path.clone()).unwrap();
+    assert_eq!(trust.unread(), ["\u{265A}@x"]);
+    assert_eq!(trust.known().iter().count(), 0);
+    trust.add(&jid("c@d"), pin(b"c")).unwrap();
+    let again = TrustFile::load(path.clone()).unwrap();
+    assert_eq!(again.unread(), ["\u{265A}@x"]);
+    assert!(fs::read_to_string(&path).unwrap().contains(&"ab".repeat(32)));
+    assert_eq!(again.known().iter().count(), 1);
+}
