@@ -1,7 +1,8 @@
 //! Secrets live in one place, on the heap, and are wiped there.
 //!
-//! A value that is moved leaves its bytes where it was, and nobody wipes those. So a secret is born in a box, which is moved
-//! in its stead. What functions leave on the stack while they work with it is overwritten once they have returned.
+//! A value that is moved leaves its bytes where it was, and nothing wipes those. So a secret is made in a box, and only the
+//! pointer to it moves. A function that works with a secret may leave parts of it on the stack: that part of the stack is
+//! overwritten when the function has returned.
 
 use std::hint::black_box;
 

@@ -166,6 +166,25 @@ impl MemoryTrustStore {
         self.listeners.entry(local.clone()).or_default()
     }
 
+    /// Changes both counts of a guess. What is empty then is not kept.
+    fn count<R>(
+        &mut self,
+        local: &BareJid,
+        peer: &BareJid,
+        change: impl FnOnce(&mut TrustRecord, &mut GuessCount) -> R,
+    ) -> R {
+        let mut record = self.peers.remove(peer).unwrap_or_default();
+        let mut listener = self.listeners.remove(local).unwrap_or_default();
+        let result = change(&mut record, &mut listener);
+        if record != TrustRecord::default() {
+            self.peers.insert(peer.clone(), record);
+        }
+        if listener != GuessCount::default() {
+            self.listeners.insert(local.clone(), listener);
+        }
+        result
+    }
+
     /// Forgets the guesses that are held against nobody any more, and makes room for a stranger's.
     fn tidy(&mut self, guess: &Guess) {
         let is_over = |record: &TrustRecord| record.is_strangers() && record.attempts.is_spent(guess);
@@ -196,13 +215,11 @@ impl TrustStore for MemoryTrustStore {
         if !self.peers.contains_key(peer) {
             self.tidy(guess);
         }
-        let listener = self.listeners.entry(local.clone()).or_default();
-        Ok(self.peers.entry(peer.clone()).or_default().begin_guess(listener, guess))
+        Ok(self.count(local, peer, |record, listener| record.begin_guess(listener, guess)))
     }
 
     fn guess_was_right(&mut self, local: &BareJid, peer: &BareJid) -> Result<(), StoreError> {
-        let listener = self.listeners.entry(local.clone()).or_default();
-        self.peers.entry(peer.clone()).or_default().guess_was_right(listener);
+        self.count(local, peer, |record, listener| record.guess_was_right(listener));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ mod common;
 
 use common::{JULIET, ROMEO, condition, element, raw};
 use xtls::{
-    Disposition, Event, TrustPolicy,
+    Disposition, Event, TrustDecision, TrustPolicy,
     error::InitiateError,
     trust::{Fingerprint, Pin},
 };
@@ -108,24 +108,26 @@ fn what_has_ended_holds_no_place_and_its_farewells_are_bounded() {
 }
 
 #[test]
-fn a_stranger_that_is_secured_is_none_any_more() {
+fn a_stranger_takes_a_strangers_place_until_it_is_authenticated() {
     let mut world = World::default();
-    let juliet = world.add(JULIET, EntityOptions::seeded(1));
-    // Three devices of Romeo's, one after the other, and each is let in by a leap of faith.
-    for at in 0..3_u8 {
-        let romeo = world.add(&format!("romeo@montague.lit/{at}"), EntityOptions::seeded(10 + at));
-        let identity = world.identity(juliet).fingerprint_sha256();
-        world.with_store(romeo, |store| store.pin(&"juliet@capulet.lit".parse().unwrap(), Pin::manual(identity)));
-        let peer = world.jid(juliet).clone();
-        world.with(romeo, |engine, now| engine.initiate(now, peer, raw(TrustPolicy::Pinned))).unwrap();
-        world.run();
-        world.accept(juliet, raw(TrustPolicy::Ask)).unwrap();
-        world.run();
-        let events = world.take_events(juliet);
-        let Some(Event::TrustRequired { id, .. }) = events.first() else { panic!("{events:?}") };
-        let decision = xtls::TrustDecision::AcceptAndKeep;
-        world.with(juliet, |engine, now| engine.tunnel(*id).unwrap().trust(now, decision)).unwrap();
-        world.run();
-        assert!(world.take_events(juliet).iter().any(|event| matches!(event, Event::Secured { .. })));
-    }
+    world.relay.keep_log();
+    let mut options = EntityOptions::seeded(1);
+    // One place for the strangers of a domain.
+    options.config.tunnels = 8;
+    let juliet = world.add(JULIET, options);
+    let romeo = world.add(ROMEO, EntityOptions::seeded(2));
+    let identity = world.identity(juliet).fingerprint_sha256();
+    world.with_store(romeo, |store| store.pin(&"juliet@capulet.lit".parse().unwrap(), Pin::manual(identity)));
+    let peer = world.jid(juliet).clone();
+    world.with(romeo, |engine, now| engine.initiate(now, peer, raw(TrustPolicy::Pinned))).unwrap();
+    world.run();
+    world.accept(juliet, raw(TrustPolicy::Ask)).unwrap();
+    world.run();
+    let events = world.take_events(juliet);
+    let Some(Event::TrustRequired { id, .. }) = events.first() else { panic!("{events:?}") };
+    assert!(!rings(&mut world, juliet, "benvolio@montague.lit/x", "b1"), "nobody is authenticated yet");
+    world.with(juliet, |engine, now| engine.tunnel(*id).unwrap().trust(now, TrustDecision::Accept)).unwrap();
+    world.run();
+    assert!(rings(&mut world, juliet, "benvolio@montague.lit/x", "b2"));
+    assert!(!rings(&mut world, juliet, "mercutio@montague.lit/x", "m"));
 }

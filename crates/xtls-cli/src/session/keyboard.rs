@@ -27,7 +27,7 @@ pub(crate) struct Keyboard {
     recipient: Recipient,
     /// Whether a line may be [`TO`].
     commands: bool,
-    /// A line that waits for somebody to come, or for room.
+    /// A line that waits for a peer to come, or for room.
     held: Option<Typed>,
     /// How many lines were read.
     count: u64,
@@ -184,7 +184,7 @@ impl Keyboard {
         self.output.not_sent(number, peer, &format!("line {number}{whom} was not sent: {why}"));
     }
 
-    /// Something of what was typed was sent and not acknowledged, which is told elsewhere.
+    /// Some lines were sent and not acknowledged. That decides the exit code here; the end of the tunnel reports it.
     pub(crate) fn not_acknowledged(&mut self) {
         self.unsent.unacked = true;
         self.unsent.code.get_or_insert(Code::Connection);

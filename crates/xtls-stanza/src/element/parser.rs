@@ -77,7 +77,7 @@ enum State {
     /// After white space in a start tag.
     Tag,
     AttributeName,
-    /// After white space behind an attribute's name.
+    /// After the white space that follows an attribute's name.
     AttributeNamed,
     /// After `=`.
     Equals,

@@ -39,7 +39,7 @@ impl Forger {
         };
         let length = |bytes: usize| u16::try_from(bytes).unwrap().to_be_bytes();
         if self.is_tls13 {
-            // RFC 8446 § 5.2: the type stands behind the content, and the header is the additional data.
+            // RFC 8446 § 5.2: the type follows the content, and the header is the additional data.
             let header = [&[23, 3, 3], &length(content.len() + 1 + 16)[..]].concat();
             let body = seal(&header, &[content, &[content_type]].concat());
             [header, body].concat()

@@ -270,7 +270,7 @@ fn a_server_certificate_that_is_given_itself_is_good_whether_it_says_that_it_is_
         let elsewhere = judged(&towards("montague.lit", given), &identity);
         assert!(matches!(elsewhere, Err((CertificateFault::WrongServer { .. }, _))), "{elsewhere:?}");
     }
-    // One of the same key and names that was not given is nobody's.
+    // Another certificate with the same names, which was not given, is not accepted.
     let (_, trusted) = given(|params| params.is_ca = unconstrained);
     let (another, _) = given(|params| params.is_ca = unconstrained);
     assert!(judged(&towards(CAPULET, trusted), &another).is_err());

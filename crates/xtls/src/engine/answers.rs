@@ -13,7 +13,7 @@ use crate::{
 /// Answers that wait to be polled.
 ///
 /// Each stanza that comes in causes one at the most. When [`Answers::WAITING`] of them wait, or their ids and addresses have
-/// [`Answers::BYTES`], further ones are dropped: somebody floods an engine that nobody polls.
+/// [`Answers::BYTES`], further ones are dropped: that is a flood to an engine that is not polled.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     waiting: VecDeque<Waiting>,

@@ -181,8 +181,8 @@ impl Engine {
         self.with_tunnel(number, |tunnel, shared| tunnel.follow_redirect(has_room, shared));
     }
 
-    /// Ends the attempt that a request of this id belongs to, if the answer comes from somebody for whom a server takes the
-    /// peer: the request went there, and what else would be said to the peer goes there too.
+    /// Ends the attempt that a request of this id belongs to, if the answer comes from an address that a server may confuse with
+    /// the peer's: the request went there, and so would the rest.
     fn ends_confused(&mut self, id: &str, from: &Sender<'_>) -> bool {
         let Ok(other) = Jid::new(from.stamped) else { return false };
         let older = other.prepared_by_rfc_6122();

@@ -220,7 +220,7 @@ impl Engine {
         true
     }
 
-    /// The same by somebody for whom a server takes the peer.
+    /// The same, answered from an address that a server may confuse with the peer's.
     pub(super) fn confused_probe(&mut self, id: &str, other: Jid) -> bool {
         let is_it =
             |asked: &Asked| asked.sent.is_some_and(|sent| sent.as_str() == id) && asked.peer.is_confused_with(&other);

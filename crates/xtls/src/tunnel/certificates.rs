@@ -132,7 +132,7 @@ impl TunnelCore {
         self.xml()?.asked_certificates.take().map(|_| Event::CertificatesReceived { id: self.id, result })
     }
 
-    /// An answer may still come, and is nobody's.
+    /// The question is given up. An answer that still comes is swallowed.
     fn give_up(&mut self) {
         if let Some(xml) = self.xml()
             && let Some(id) = xml.asked_certificates

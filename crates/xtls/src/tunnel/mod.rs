@@ -178,7 +178,7 @@ impl TunnelCore {
         self.security().is_none() && self.unanswered().any(|own| own.as_str() == id)
     }
 
-    /// A request was answered by somebody for whom a server takes the peer.
+    /// A request was answered from an address that a server may confuse with the peer's.
     pub(crate) fn answered_by(&mut self, other: Jid, shared: &Shared) {
         self.fail(Fault::AnotherAnswered { address: other }, shared);
     }

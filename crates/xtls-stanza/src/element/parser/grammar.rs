@@ -287,7 +287,7 @@ fn bang(matched: usize, byte: u8, is_between: bool) -> Result<State, Fault> {
     }
 }
 
-/// The byte after an attribute's name, or after the white space behind it.
+/// The byte after an attribute's name, or after the white space that follows it.
 fn attribute_named(byte: u8) -> Result<State, Fault> {
     match byte {
         b'=' => Ok(State::Equals),
