@@ -1,0 +1,24 @@
+//! The `xtls` command against real servers, on loopback.
+
+mod authorities;
+mod chat;
+mod connection;
+mod ejabberd;
+mod example;
+mod federation;
+mod files;
+mod link;
+mod link_pipe;
+mod link_security;
+mod login;
+mod manual;
+mod memory;
+mod neighbours;
+mod openssl;
+mod password;
+mod pipe;
+mod probe;
+mod probe_server;
+mod sasl_login;
+mod security;
+mod trace;

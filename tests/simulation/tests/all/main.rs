@@ -1,0 +1,45 @@
+//! Several entities in one process: what two engines, or two ends of a link, and somebody between them come to.
+#![allow(
+    clippy::as_conversions,
+    clippy::missing_panics_doc,
+    clippy::unwrap_in_result,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub
+)]
+
+mod addresses;
+mod amplification;
+mod authorities;
+mod bytes;
+mod certificates;
+mod client;
+mod common;
+mod cost;
+mod delivery;
+mod downgrade;
+mod events;
+mod inside;
+mod leaps;
+mod link;
+mod liveness;
+mod lock_and_strip;
+mod malformed;
+mod middle;
+mod middle_data;
+mod misuse;
+mod offers;
+mod password;
+mod password_choice;
+mod password_guesses;
+mod peer;
+mod places;
+mod redirect;
+mod room;
+mod stale;
+mod store;
+mod stream;
+mod suspended_clocks;
+mod suspension;
+mod trust;
+mod types;
