@@ -116,7 +116,7 @@ impl<'e> Tunnel<'e> {
     }
 
     /// Appends to `out` all raw bytes that have come, and tells how many. It goes on working after the end of the tunnel,
-    /// until [`Event::Closed`](crate::Event::Closed).
+    /// until [`Event::Closed`](crate::Event::Closed). Before [`Event::Secured`](crate::Event::Secured) there is nothing.
     pub fn read(&mut self, now: Instant, out: &mut Vec<u8>) -> usize {
         self.act(now, 0, |tunnel, shared| tunnel.read(out, shared))
     }

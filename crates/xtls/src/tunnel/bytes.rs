@@ -65,7 +65,9 @@ impl TunnelCore {
     }
 
     pub(crate) fn read(&mut self, out: &mut Vec<u8>, shared: &Shared) -> usize {
-        let Some(Inside::Bytes(raw)) = &mut self.inside else { return 0 };
+        // What came early may be there before it is anybody's.
+        let is_secured = self.security().is_some();
+        let Some(Inside::Bytes(raw)) = self.inside.as_mut().filter(|_| is_secured) else { return 0 };
         let bytes = raw.inbox.len();
         raw.readable_told = false;
         if out.is_empty() && out.capacity() < bytes {

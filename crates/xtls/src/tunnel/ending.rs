@@ -131,6 +131,7 @@ impl TunnelCore {
         if let Some(channel) = self.channel.as_mut().filter(|channel| channel.security().is_none()) {
             // What is held back would say that the peer was accepted, and what came early is from nobody.
             channel.abandon();
+            self.discard_unread();
         }
         if lingers {
             self.set(Timer::Close, shared.config.timers.close, shared);

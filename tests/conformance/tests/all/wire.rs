@@ -7,6 +7,7 @@ mod closing;
 mod confirmation;
 mod emit;
 mod fingerprints;
+mod half_rtt;
 mod passwords;
 mod redirect;
 mod sessions;
