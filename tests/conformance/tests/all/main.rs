@@ -14,6 +14,7 @@ mod draft;
 mod link;
 mod page;
 mod secrecy;
+mod states;
 mod wire;
 mod xep;
 mod xeps;
