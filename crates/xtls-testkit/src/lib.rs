@@ -14,19 +14,23 @@
 //! assert!(world.take_events(juliet).iter().any(|event| matches!(event, Event::Stanza { .. })));
 //! ```
 
+mod client;
 mod link;
+mod network;
 pub mod provider;
 mod relay;
 mod store;
 mod world;
 
+pub use client::{Client, Connection};
 pub use link::{AnyLink, LinkPair, SIDES};
+pub use network::{EntityId, Happening, Network};
 /// The time of day so many seconds after 1970-01-01 UTC.
 #[must_use]
 pub fn unix(seconds: u64) -> xtls::tls::UnixTime {
     xtls::tls::UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds))
 }
 
-pub use relay::{Delivery, Fate, Passed, Relay};
+pub use relay::{Delivery, Fate, Misdeed, Passed, Relay, UnknownMisdeed};
 pub use store::{FailingStore, StoreCall};
-pub use world::{EntityId, EntityOptions, World};
+pub use world::{EngineClient, EntityOptions, World};
