@@ -1,6 +1,5 @@
 //! `xtls demo`: a whole tunnel inside this process, with real cryptography and a simulated server.
 
-mod ladder;
 mod pair;
 mod source;
 mod transfer;

@@ -14,14 +14,14 @@ use xtls::{
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Element, Limits};
 use xtls_testkit::Relay;
+use xtls_trace::{Direction, Stanza};
 
-use super::ladder;
 use crate::clock;
 use crate::exit::Failure;
 use crate::identity;
 use crate::output::{Output, Report};
 use crate::session::{Disco, tell};
-use crate::trace::{Direction, Trace};
+use crate::trace::Trace;
 
 /// One of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +213,7 @@ impl Pair {
         self.stanzas += 1;
         self.bytes += u64::try_from(stanza.len()).unwrap_or(u64::MAX);
         if self.shown {
-            let what = Element::parse(stanza, &Limits::default()).map(|stanza| ladder::describe(&stanza));
+            let what = Element::parse(stanza, &Limits::default()).map(|stanza| Stanza::of(&stanza).label());
             tell(
                 self.output,
                 &Report::Stanza {

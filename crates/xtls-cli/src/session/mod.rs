@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use xtls::Setup;
 use xtls::{Closed, Config, Disposition, Element, Engine, Event, Local, TunnelId};
 use xtls_stanza::jid::{BareJid, FullJid};
+use xtls_trace::Direction;
 use zeroize::Zeroizing;
 
 use crate::account::{self, Account};
@@ -25,7 +26,7 @@ use crate::connection::{Connection, Turn};
 use crate::data::{DataDir, TrustFile};
 use crate::exit::Failure;
 use crate::output::{self, Output, Report, Secured};
-use crate::trace::{Direction, Trace};
+use crate::trace::Trace;
 
 pub(crate) use conversation::{Conversation, MAX_WAITING, NO_XML, body, message};
 pub(crate) use disco::Disco;
