@@ -62,3 +62,34 @@ pub(super) fn is_truncated(closed: &LinkClosed) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use xtls::event::Side;
+    use xtls::link::LinkEvent;
+    use xtls::trust::Fingerprint;
+    use xtls::{Terms, TrustPolicy};
+    use xtls_testkit::{LinkPair, SIDES};
+
+    use super::*;
+
+    /// An initiating end that wants to ask its user needs TLS 1.3, which the receiving one does not have.
+    #[test]
+    fn a_peer_that_has_tls_1_2_only_where_tls_1_3_is_needed_is_told_so_and_nobody_in_between_is_blamed() {
+        let mut pair = LinkPair::new(1);
+        pair.tls12(Side::Responder);
+        pair.start(Terms::new(TrustPolicy::Ask), Some(Terms::new(TrustPolicy::LeapOfFaith)));
+        pair.run();
+        let jid = "juliet@capulet.lit".parse().unwrap();
+        let own = Own { jid, fingerprint: Fingerprint::sha256(b"juliet"), has_password: false };
+        for side in SIDES {
+            let events = pair.take_events(side);
+            let Some(LinkEvent::Closed(closed)) = events.last() else { panic!("{events:?}") };
+            let words = failure(closed, "somebody", false, &own).unwrap().message;
+            assert!(words.contains("could not be secured") && words.contains("version of TLS"), "{words}");
+            assert!(words.contains("its owner can update it") && !words.contains("trust"), "{words}");
+            assert!(!words.contains("intercepted") && !words.contains("in between"), "{words}");
+        }
+    }
+}

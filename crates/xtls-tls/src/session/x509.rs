@@ -149,7 +149,13 @@ impl X509Session {
         {
             let alert = Alert::PROTOCOL_VERSION;
             records_out.extend([21, major, minor, 0, 2, 2, alert.code()]);
-            let what = format!("its newest version is {major}.{minor}, older than TLS 1.2 (3.3)");
+            // TLS 1.0 is 3.1 on the wire.
+            let newest = match (major, minor) {
+                (3, 0) => "SSL 3".to_owned(),
+                (3, minor) => format!("TLS 1.{}", minor.saturating_sub(1)),
+                (major, minor) => format!("{major}.{minor}"),
+            };
+            let what = format!("its newest version is {newest}, and TLS 1.2 is the oldest that will do");
             TlsError::new(TlsErrorKind::PeerIncompatible(what), Some(alert))
         } else {
             return Ok(());

@@ -14,6 +14,7 @@ mod login;
 mod manual;
 mod memory;
 mod neighbours;
+mod old_tls;
 mod openssl;
 mod password;
 mod pipe;

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use xtls::{Event, TrustPolicy, TunnelOptions};
 use xtls_stanza::Condition;
+use xtls_testkit::{EntityOptions, World, provider};
 
 use super::*;
 
@@ -86,4 +88,36 @@ fn a_server_that_ours_cannot_find_is_named_with_what_to_check() {
     assert!(unreachable_server(&peer, &StanzaError::new(Condition::ServiceUnavailable)).is_none());
     let words = unreachable_server(&peer, &StanzaError::new(Condition::RemoteServerNotFound)).unwrap().message;
     assert!(words.contains("server of montague.lit") && words.contains("_xmpp-server._tcp.montague.lit"), "{words}");
+}
+
+/// An initiator that wants to ask its user needs TLS 1.3, which the responder does not have.
+#[test]
+fn a_peer_that_has_tls_1_2_only_where_tls_1_3_is_needed_is_told_so_and_nobody_in_between_is_blamed() {
+    let mut world = World::default();
+    let romeo = world.add("romeo@montague.lit/x", EntityOptions::seeded(1));
+    let mut options = EntityOptions::seeded(2);
+    options.provider = Some(provider::tls12());
+    let juliet = world.add("juliet@capulet.lit/x", options);
+    let peer = world.jid(juliet).clone();
+    let asking = TunnelOptions::xml_stream(TrustPolicy::Ask);
+    world.with(romeo, |engine, now| engine.initiate(now, peer, asking)).unwrap();
+    world.run();
+    world.accept(juliet, TunnelOptions::xml_stream(TrustPolicy::LeapOfFaith)).unwrap();
+    world.run();
+    for end in [romeo, juliet] {
+        let events = world.take_events(end);
+        let [Event::Closed(closed)] = &events[..] else { panic!("{events:?}") };
+        let Verdict::Failed(failure) = Verdict::of(closed, &own(false)) else { panic!("{closed:?}") };
+        assert_has_no_version(&failure);
+    }
+}
+
+/// It says that the versions of TLS do not go together and what to do, and nothing about anybody in between.
+fn assert_has_no_version(failure: &Failure) {
+    let words = &failure.message;
+    assert_eq!(failure.code, crate::exit::Code::Security);
+    assert!(words.contains("could not be secured") && words.contains("version of TLS"), "{words}");
+    assert!(words.contains("its owner can update it"), "{words}");
+    assert!(!words.contains("intercepted") && !words.contains("in between"), "{words}");
+    assert!(!words.contains("trust"), "{words}");
 }
