@@ -5,6 +5,7 @@ mod judged;
 mod pins;
 mod server;
 mod store;
+mod table;
 mod versions;
 
 use std::{
