@@ -6,3 +6,4 @@ mod resumed;
 mod scripted;
 mod server;
 mod starttls;
+mod states;

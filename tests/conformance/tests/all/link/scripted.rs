@@ -23,12 +23,12 @@ pub(crate) const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-
 /// A link that the test itself is the peer of.
 pub(crate) struct Scripted {
     pub(crate) pair: LinkPair,
-    side: Side,
+    pub(crate) side: Side,
     read: usize,
-    tls: Option<TlsSession>,
+    pub(crate) tls: Option<TlsSession>,
     /// As a client towards a server, with this certificate or none.
     client: Option<Option<Identity>>,
-    random: Entity,
+    pub(crate) random: Entity,
 }
 
 impl Scripted {
@@ -47,6 +47,11 @@ impl Scripted {
         }
         pair.start(terms.clone(), Some(terms));
         pair.run();
+        Self::idle(pair, side)
+    }
+
+    /// The link of the given end, among ends that have begun.
+    pub(crate) fn idle(pair: LinkPair, side: Side) -> Self {
         Self { pair, side, read: 0, tls: None, client: None, random: Entity::numbered(7) }
     }
 
@@ -76,7 +81,7 @@ impl Scripted {
         String::from_utf8(self.take()).unwrap()
     }
 
-    fn take(&mut self) -> Vec<u8> {
+    pub(crate) fn take(&mut self) -> Vec<u8> {
         let bytes = self.pair.sent(self.side)[self.read..].to_vec();
         self.read += bytes.len();
         bytes
@@ -94,7 +99,7 @@ impl Scripted {
         assert!(self.exchange().is_err(), "an alert comes");
     }
 
-    fn begin_tls(&mut self) {
+    pub(crate) fn begin_tls(&mut self) {
         if let Some(certificate) = self.client.clone() {
             return self.begin_tls_as_client(certificate);
         }
@@ -142,7 +147,7 @@ impl Scripted {
         self.tls.as_ref().unwrap().peer_closed()
     }
 
-    fn exchange(&mut self) -> Result<String, TlsError> {
+    pub(crate) fn exchange(&mut self) -> Result<String, TlsError> {
         let mut plaintext = Vec::new();
         loop {
             let records = self.take();

@@ -18,15 +18,15 @@ use xtls_tls::{Authorities, Identity};
 
 use super::scripted::{I, PROCEED, R, STARTTLS, Scripted};
 
-const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
+pub(crate) const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' \
     from='im.example.com' id='x' version='1.0'>";
-const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+pub(crate) const MECHANISMS: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
     <mechanism>EXTERNAL</mechanism></mechanisms></stream:features>";
 const PLAIN: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>";
 const BIND: &str = "<stream:features><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></stream:features>";
 
 /// A client and the server of its domain.
-fn ends() -> LinkPair {
+pub(crate) fn ends() -> LinkPair {
     let mut pair = LinkPair::new(4);
     pair.name(I, "romeo@im.example.com");
     pair.name(R, "im.example.com");
@@ -52,7 +52,7 @@ fn issued(name: &str) -> (Arc<Authorities>, Identity) {
     (Arc::new(trusted), identity.unwrap())
 }
 
-fn terms(trust: TrustPolicy) -> ServerTerms {
+pub(crate) fn terms(trust: TrustPolicy) -> ServerTerms {
     let mut terms = ServerTerms::new(trust);
     // The server of these tests asks for a certificate and wants one.
     terms.present_certificate = true;
@@ -70,7 +70,7 @@ fn connected() -> Scripted {
     link
 }
 
-fn negotiate(link: &mut Scripted) {
+pub(crate) fn negotiate(link: &mut Scripted) {
     link.hear();
     assert_eq!(link.say(&format!("{HEADER}<stream:features>{STARTTLS}</stream:features>")), STARTTLS);
     link.pair.inject(I, PROCEED.as_bytes());
