@@ -1,7 +1,7 @@
 //! `xtls identity`: your certificate.
 
 use xtls::{Identity, tls::KeyAlgorithm, trust::HashAlgo};
-use xtls_stanza::jid::Jid;
+use xtls_stanza::jid::{BareJid, Jid};
 
 use crate::args::{IdentityArgs, Key};
 use crate::clock;
@@ -12,8 +12,7 @@ use crate::session;
 
 pub(crate) fn run(output: Output, data: &DataDir, args: &IdentityArgs) -> Result<(), Failure> {
     if let Some(jid) = &args.jid {
-        let bare = Jid::to_bare(jid);
-        return report(output, bare.as_str(), &data.identity(&bare, args.key.map(kind))?);
+        return own(output, data, &Jid::to_bare(jid), args.key.map(kind)).map(drop);
     }
     let identities = data.identities()?;
     if identities.is_empty() {
@@ -33,6 +32,23 @@ const fn kind(key: Key) -> KeyAlgorithm {
         Key::Ed25519 => KeyAlgorithm::Ed25519,
         Key::Rsa3072 => KeyAlgorithm::Rsa3072,
     }
+}
+
+/// Your certificate for an account, which is made if there is none, and shown.
+///
+/// # Errors
+///
+/// When its file cannot be used, or has a key of another kind than is asked for.
+pub(crate) fn own(
+    output: Output,
+    data: &DataDir,
+    jid: &BareJid,
+    key: Option<KeyAlgorithm>,
+) -> Result<Identity, Failure> {
+    let found = data.identity(jid, key)?;
+    found.warnings.iter().for_each(|warning| output.warn(warning));
+    report(output, jid.as_str(), &found.identity)?;
+    Ok(found.identity)
 }
 
 /// Shows one of your certificates.

@@ -161,7 +161,8 @@ async fn search(session: &mut Session, mut search: Search, application: &Applica
             Progress::Ask(question) => session.send(&question),
             Progress::Found(full) => return Ok(Outcome::Found(full)),
             Progress::WithoutXtls => return Err(without_xtls(search.peer())),
-            Progress::Offline => return Err(offline(search.peer())),
+            Progress::Offline => return Err(offline(search.peer(), search.confused())),
+            Progress::Another(other) => return Err(another(search.peer().as_str(), &other)),
         }
     }
 }
@@ -172,10 +173,25 @@ pub(crate) fn without_xtls(peer: &Jid) -> Failure {
         .about(peer)
 }
 
-/// The peer is not to be seen.
-pub(crate) fn offline(peer: &Jid) -> Failure {
+/// The peer is not to be seen; `confused` is, whose address servers may take for the peer's.
+pub(crate) fn offline(peer: &Jid, confused: Option<&BareJid>) -> Failure {
+    let other = confused.map_or_else(String::new, |other| {
+        format!(
+            "; {other} is, which is another address, although older servers take both for one: if that is whom you mean, give \
+             that address"
+        )
+    });
     Failure::connection(format!(
-        "{peer} is not online, or does not let this account see it: ask its owner, or give a full address"
+        "{peer} is not online, or does not let this account see it: ask its owner, or give a full address{other}"
+    ))
+    .about(peer)
+}
+
+/// What was sent to the peer was answered by somebody else.
+pub(crate) fn another(peer: &str, other: &Jid) -> Failure {
+    Failure::security(format!(
+        "{other} answers what is sent to {peer}: a server takes the one address for the other, so that {peer} cannot be reached \
+         over it. If {other} is whom you mean, give that address"
     ))
     .about(peer)
 }

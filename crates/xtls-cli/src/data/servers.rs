@@ -71,7 +71,7 @@ impl ServersFile {
         if let Some(seen) = stored.servers.values().find(|seen| seen.certificate.parse::<Fingerprint>().is_err()) {
             return Err(damaged(&format!("{:?} is no fingerprint", seen.certificate)));
         }
-        Ok(Self { path, servers: stored.servers })
+        Ok(Self { path, servers: by_canonical_names(stored.servers) })
     }
 
     /// The certificate that the server of a domain had last, if it was seen before.
@@ -106,6 +106,19 @@ impl ServersFile {
         text.push(b'\n');
         file::write_private(&self.path, &text).map_err(unwritable)
     }
+}
+
+/// The same by domains as they compare: older versions took an A-label and its U-label for two. Of what was seen under several
+/// names the last counts.
+fn by_canonical_names(servers: BTreeMap<String, Seen>) -> BTreeMap<String, Seen> {
+    let mut named: BTreeMap<String, Seen> = BTreeMap::new();
+    for (name, seen) in servers {
+        let name = name.parse::<BareJid>().map_or(name, |domain| domain.canonical().to_owned());
+        if named.get(&name).is_none_or(|before| before.last < seen.last) {
+            named.insert(name, seen);
+        }
+    }
+    named
 }
 
 #[cfg(test)]
@@ -187,5 +200,37 @@ mod tests {
             assert!(failure.message.contains("servers.json"), "{failure}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn what_stands_under_an_a_label_is_found_and_of_two_spellings_the_last_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("servers.json");
+        let fingerprints = [b"1", b"2", b"3", b"4"].map(|text| Fingerprint::sha256(text));
+        let seen = |number: usize, last| Seen { certificate: fingerprints[number].to_string(), last };
+        let servers = [
+            ("xn--mnchen-3ya.example", seen(0, 7)),
+            ("xn--strae-oqa.example", seen(1, 9)),
+            ("straße.example", seen(2, 8)),
+            ("strasse.example", seen(3, 10)),
+            ("no domain", seen(0, 1)),
+        ];
+        let servers = servers.map(|(name, seen)| (name.to_owned(), seen)).into();
+        fs::write(&path, serde_json::to_vec(&Stored { version: VERSION, servers }).unwrap()).unwrap();
+        let mut file = ServersFile::load(path.clone()).unwrap();
+        let last = |file: &ServersFile, domain: &str| file.last(&domain.parse().unwrap());
+        for (domain, number) in [
+            ("münchen.example", 0),
+            ("xn--mnchen-3ya.example", 0),
+            ("straße.example", 1),
+            ("xn--strae-oqa.example", 1),
+            ("strasse.example", 3),
+        ] {
+            assert_eq!(last(&file, domain), Some(fingerprints[number]), "{domain}");
+        }
+        file.remember(&domain(1), fingerprints[0], 11).unwrap();
+        let file = ServersFile::load(path).unwrap();
+        assert_eq!(last(&file, "münchen.example"), Some(fingerprints[0]));
+        assert!(file.servers.contains_key("no domain"), "nothing is lost");
     }
 }

@@ -43,8 +43,7 @@ impl End {
         };
         rules.ask(output, named.first().map_or("your peers", |peer| peer.as_str()))?;
         rules.warn(output);
-        let identity = data.identity(&jid, None)?;
-        crate::identity::report(output, jid.as_str(), &identity)?;
+        let identity = crate::identity::own(output, data, &jid, None)?;
         let disco = Disco::new(&jid, &[])?;
         let timeout = Duration::from_secs(args.timeout);
         let mut local = Local::new(Jid::from(jid), identity);

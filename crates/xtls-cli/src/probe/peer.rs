@@ -157,7 +157,8 @@ impl Probe {
                 Progress::Ask(question) => session.send(&question),
                 Progress::Found(full) => return Ok(full),
                 Progress::WithoutXtls => return Err(reach::without_xtls(search.peer())),
-                Progress::Offline => return Err(reach::offline(search.peer())),
+                Progress::Offline => return Err(reach::offline(search.peer(), search.confused())),
+                Progress::Another(other) => return Err(reach::another(search.peer().as_str(), &other)),
             }
         }
     }
@@ -212,7 +213,12 @@ fn features_in(stanza: &Element, peer: &FullJid) -> Option<Result<DiscoInfo, Fai
     let nonsense =
         || Failure::connection(format!("{peer} does not tell what it is: its answer makes no sense")).about(peer);
     let iq = Iq::parse(stanza)?.ok()?;
-    if iq.id != DISCO_ID || iq.from?.parse::<FullJid>().ok()? != *peer {
+    let from = iq.from?.parse::<FullJid>().ok()?;
+    let is_answer = iq.id == DISCO_ID && matches!(iq.iq_type, IqType::Result | IqType::Error);
+    if is_answer && from.is_confused_with(peer) {
+        return Some(Err(reach::another(peer.as_str(), &from)));
+    }
+    if !is_answer || from != *peer {
         return None;
     }
     match iq.iq_type {
@@ -291,6 +297,21 @@ mod tests {
         assert!(
             said("romeo@montague.lit/xtls", "error", DISCO_ID, error).unwrap().unwrap_err().message.contains("gone")
         );
+        // Whom a server takes the peer for answers.
+        let meant: FullJid = "romeo@straße.example/xtls".parse().unwrap();
+        let from = |kind: &str, id: &str| {
+            let inner = if kind == "error" { error } else { &query };
+            let stanza = format!("<iq type='{kind}' from='romeo@strasse.example/xtls' id='{id}'>{inner}</iq>");
+            features_in(&Element::parse(&stanza, &Limits::default()).unwrap(), &meant)
+        };
+        for kind in ["result", "error"] {
+            let words = from(kind, DISCO_ID).unwrap().unwrap_err().message;
+            assert!(
+                words.starts_with("romeo@strasse.example/xtls answers what is sent to romeo@straße.example/xtls"),
+                "{words}"
+            );
+        }
+        assert!(from("get", DISCO_ID).is_none() && from("result", "find-0").is_none());
     }
 
     #[test]

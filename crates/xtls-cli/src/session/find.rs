@@ -21,6 +21,8 @@ pub(crate) struct Search {
     peer: BareJid,
     own: FullJid,
     asked: Vec<(FullJid, Answer)>,
+    /// Somebody who is online, and whose address servers may take for the peer's.
+    confused: Option<BareJid>,
     deadline: Instant,
 }
 
@@ -45,17 +47,25 @@ pub(crate) enum Progress {
     WithoutXtls,
     /// No presence of the peer came, or all that came are gone.
     Offline,
+    /// What was asked of the peer was answered by somebody else: a server takes the one address for the other.
+    Another(FullJid),
 }
 
 impl Search {
     /// Begins when our own presence is sent.
     pub(crate) fn new(peer: BareJid, own: FullJid, now: Instant) -> Self {
-        Self { peer, own, asked: Vec::new(), deadline: now + PRESENCE_TIME }
+        Self { peer, own, asked: Vec::new(), confused: None, deadline: now + PRESENCE_TIME }
     }
 
     /// Who is looked for.
     pub(crate) fn peer(&self) -> &BareJid {
         &self.peer
+    }
+
+    /// Somebody who is online, and whose address servers may take for the peer's (RFC 7622 § 5). It may be a friend like any
+    /// other, so that it counts for nothing unless nothing of the peer is to be seen.
+    pub(crate) fn confused(&self) -> Option<&BareJid> {
+        self.confused.as_ref()
     }
 
     /// When [`Search::handle_timeout`] is to be called.
@@ -69,8 +79,11 @@ impl Search {
             return Progress::Searching;
         };
         let Some(from) = from.to_full() else { return Progress::Searching };
-        if from.to_bare() != self.peer || from == self.own {
+        if from == self.own {
             return Progress::Searching;
+        }
+        if from.to_bare() != self.peer {
+            return self.another(from, stanza);
         }
         match stanza.name() {
             "presence" => self.presence(from, stanza.attribute("type"), now),
@@ -101,6 +114,26 @@ impl Search {
             }
             _ => Progress::Searching,
         }
+    }
+
+    /// Somebody else has sent this.
+    fn another(&mut self, from: FullJid, stanza: &Element) -> Progress {
+        let bare = from.to_bare();
+        if !bare.is_confused_with(&self.peer) {
+            return Progress::Searching;
+        }
+        if stanza.name() == "presence" && stanza.attribute("type").is_none() {
+            self.confused.get_or_insert(bare);
+            return Progress::Searching;
+        }
+        let asked = |(at, (asked, _)): (usize, &(FullJid, Answer))| {
+            stanza.attribute("id") == Some(id(at).as_str()) && asked.is_confused_with(&from)
+        };
+        let is_answer = matches!(stanza.attribute("type"), Some("result" | "error"));
+        if stanza.name() == "iq" && is_answer && self.asked.iter().enumerate().any(asked) {
+            return Progress::Another(from);
+        }
+        Progress::Searching
     }
 
     fn ask(&mut self, at: usize, resource: FullJid, now: Instant) -> Progress {
@@ -245,5 +278,50 @@ mod tests {
         assert_eq!(search.handle_timeout(now + SETTLE_TIME), Progress::Offline);
         assert!(matches!(search.handle(&presence(""), now), Progress::Ask(_)));
         assert!(matches!(search.handle(&info("xtls", "find-0", ns::XTLS_0), now), Progress::Found(_)));
+    }
+
+    /// As a server that prepares by RFC 6122 stamps it.
+    #[test]
+    fn an_answer_by_whom_a_server_takes_the_peer_for_ends_the_search_and_names_it() {
+        let now = Instant::now();
+        let found = |peer: &str, answer: &str| {
+            let mut search = Search::new(peer.parse().unwrap(), "juliet@capulet.lit/balcony".parse().unwrap(), now);
+            let online = search.handle(&stanza(&format!("<presence from='{peer}/x'/>")), now);
+            assert!(matches!(online, Progress::Ask(_)), "{peer}");
+            search.handle(&stanza(answer), now)
+        };
+        for kind in ["result", "error"] {
+            let answer = format!("<iq type='{kind}' id='find-0' from='romeo@strasse.example/x'/>");
+            let another = Progress::Another("romeo@strasse.example/x".parse().unwrap());
+            assert_eq!(found("romeo@straße.example", &answer), another);
+            assert_eq!(found("romeo@montague.lit", &answer), Progress::Searching);
+        }
+        // Another question, another resource, another account, no answer.
+        for other in [
+            "<iq type='result' id='find-1' from='romeo@strasse.example/x'/>",
+            "<iq type='result' id='find-0' from='romeo@strasse.example/y'/>",
+            "<iq type='result' id='find-0' from='mercutio@strasse.example/x'/>",
+            "<iq type='get' id='find-0' from='romeo@strasse.example/x'/>",
+            "<message type='error' id='find-0' from='romeo@strasse.example/x'/>",
+        ] {
+            assert_eq!(found("romeo@straße.example", other), Progress::Searching, "{other}");
+        }
+    }
+
+    #[test]
+    fn somebody_online_whom_a_server_takes_the_peer_for_ends_nothing_and_is_remembered() {
+        let now = Instant::now();
+        let own: FullJid = "juliet@capulet.lit/balcony".parse().unwrap();
+        let mut search = Search::new("romeo@straße.example".parse().unwrap(), own, now);
+        for (presence, confused) in [
+            ("<presence from='mercutio@strasse.example/x'/>", None),
+            ("<presence type='unavailable' from='romeo@strasse.example/x'/>", None),
+            ("<presence from='romeo@strasse.example/x'/>", Some("romeo@strasse.example".parse().unwrap())),
+        ] {
+            assert_eq!(search.handle(&stanza(presence), now), Progress::Searching);
+            assert_eq!(search.confused(), confused.as_ref(), "{presence}");
+        }
+        assert_eq!(search.handle_timeout(now + PRESENCE_TIME), Progress::Offline);
+        assert!(matches!(search.handle(&stanza("<presence from='romeo@straße.example/x'/>"), now), Progress::Ask(_)));
     }
 }

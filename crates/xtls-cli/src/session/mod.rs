@@ -99,8 +99,7 @@ impl Session {
     ) -> Result<Self, Failure> {
         let account = Account::from_args(output, args)?;
         let trace = Trace::create(args.trace.as_deref(), output)?;
-        let identity = data.identity(&account.jid.to_bare(), None)?;
-        crate::identity::report(output, account.jid.to_bare().as_str(), &identity)?;
+        let identity = crate::identity::own(output, data, &account.jid.to_bare(), None)?;
         let password: Zeroizing<String> = account::password(output, args)?;
         let connection = Connection::login(account.clone(), &password, &identity).await?;
         drop(password);
@@ -109,13 +108,8 @@ impl Session {
 
         // RFC 6120 § 7.7.1: the address that the server binds is ours, whatever was typed, and the certificate is the one for it.
         let bound = connection.jid().to_bare();
-        let identity = if bound == account.jid.to_bare() {
-            identity
-        } else {
-            let identity = data.identity(&bound, None)?;
-            crate::identity::report(output, bound.as_str(), &identity)?;
-            identity
-        };
+        let identity =
+            if bound == account.jid.to_bare() { identity } else { crate::identity::own(output, data, &bound, None)? };
         let own =
             Own { jid: bound.clone(), fingerprint: identity.fingerprint_sha256(), has_password: rules.has_password() };
         let mut local = Local::new(connection.jid().clone(), identity);

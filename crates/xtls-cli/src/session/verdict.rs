@@ -179,6 +179,7 @@ pub(crate) fn authentication_advice(
              other means: xtls trust add {bare} {fingerprint}"
         )),
         Fault::StartTls(StartTlsFault::Refused) => own.refused_by(kind, full, STARTTLS_FAILURE),
+        Fault::AnotherAnswered { address } => crate::reach::another(full, address),
         Fault::Tls(error) => tls_advice(error.kind(), kind, full, own),
         fault if fault.is_security() => insecure(kind, full, fault, true),
         _ => return None,

@@ -83,6 +83,13 @@ fn a_certificate_that_does_not_work_is_told_from_one_that_may_be_anothers() {
 }
 
 #[test]
+fn whoever_answers_in_the_place_of_the_peer_is_named_with_what_to_do() {
+    let words = advice(&Fault::AnotherAnswered { address: "romeo@strasse.example/x".parse().unwrap() }, false);
+    assert!(words.starts_with("romeo@strasse.example/x answers what is sent to romeo@montague.lit/x"), "{words}");
+    assert!(words.ends_with("give that address") && !words.contains("intercepted"), "{words}");
+}
+
+#[test]
 fn a_server_that_ours_cannot_find_is_named_with_what_to_check() {
     let peer = "romeo@montague.lit/x".parse().unwrap();
     assert!(unreachable_server(&peer, &StanzaError::new(Condition::ServiceUnavailable)).is_none());
