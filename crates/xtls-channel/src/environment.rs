@@ -154,15 +154,26 @@ impl Environment {
     ///
     /// When the store cannot read it.
     pub fn standing(&self, peer: &BareJid, initiator: &BareJid, said: Said) -> Result<Standing, StoreError> {
+        self.standing_and_hash(peer, initiator, said).map(|(standing, _)| standing)
+    }
+
+    /// The same, and whether the peer has shown the negotiation hash before.
+    pub(crate) fn standing_and_hash(
+        &self,
+        peer: &BareJid,
+        initiator: &BareJid,
+        said: Said,
+    ) -> Result<(Standing, bool), StoreError> {
         let record = self.store.record(peer)?;
-        Ok(Standing {
+        let standing = Standing {
             pins: record.fingerprints(),
             locked_until: self.store.locked_until(&self.own, peer, &self.guess())?,
             secured_by: record.secured_by,
             has_user_name: is_user_name(initiator),
             has_authorities: self.authorities.is_some(),
             said,
-        })
+        };
+        Ok((standing, record.negotiation_hash))
     }
 
     /// A guess that would be made now.

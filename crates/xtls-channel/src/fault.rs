@@ -31,6 +31,12 @@ pub enum Fault {
         /// What is missing.
         missing: Missing,
     },
+    /// The peer saw another negotiation than this end: inside of the tunnel, the hashes of it differ. Somebody between the two has
+    /// changed what they offered or answered.
+    NegotiationDiffers,
+    /// The peer does not show what it saw of the negotiation, although it did before, or although
+    /// `Config::require_negotiation_hash` is on.
+    NegotiationMissing,
     /// The policy wants a certificate that is trusted, and the peer has none.
     NotTrusted {
         /// The certificate it announced or presented, if any.
@@ -233,6 +239,8 @@ impl Fault {
             Self::PeerLacksXtls => "peer-lacks-xtls",
             Self::NoCommonMethod { .. } => "no-common-method",
             Self::Downgraded { .. } => "downgraded",
+            Self::NegotiationDiffers => "negotiation-differs",
+            Self::NegotiationMissing => "negotiation-missing",
             Self::NotTrusted { .. } => "not-trusted",
             Self::CertificateChanged { .. } => "certificate-changed",
             Self::OutOfDate { .. } => "out-of-date",
@@ -298,6 +306,10 @@ impl Fault {
             }
             // Draft § 8.3: what was left out on the way must not lead to less than there was before.
             Self::Downgraded { .. } => row(Misbehaved, Some(SecurityError), Policy, true, false),
+            // What the two said to one another inside still goes, so that the peer sees for itself.
+            Self::NegotiationDiffers | Self::NegotiationMissing => {
+                row(Misbehaved, Some(SecurityError), Policy, true, true)
+            }
             Self::NotTrusted { .. } | Self::OutOfDate { .. } | Self::TrustRefused | Self::PasswordLocked { .. } => {
                 row(Nobody, Some(SecurityError), Policy, true, false)
             }
@@ -384,6 +396,8 @@ mod tests {
             Fault::PeerLacksXtls,
             Fault::NoCommonMethod { offered: Vec::new() },
             Fault::Downgraded { missing: Missing::Proof },
+            Fault::NegotiationDiffers,
+            Fault::NegotiationMissing,
             Fault::NotTrusted { fingerprint: None },
             Fault::CertificateChanged { presented: None, pinned: Vec::new() },
             Fault::OutOfDate { fingerprint },

@@ -47,6 +47,9 @@ pub struct TrustRecord {
     /// By which methods it was secured and confirmed before, none of them twice. From then on it is expected to speak one of
     /// them, or to hold a pinned certificate: see [`Fault::Downgraded`](crate::Fault::Downgraded).
     pub secured_by: Vec<Method>,
+    /// It has shown the negotiation hash before: inside of a tunnel, what it saw of the negotiation outside. From then on it has
+    /// to: see [`Fault::NegotiationMissing`](crate::Fault::NegotiationMissing).
+    pub negotiation_hash: bool,
     /// Guesses at the password that were not right, by either side.
     pub attempts: Attempts,
 }
@@ -59,6 +62,7 @@ pub struct Confirmed {
     /// The pins that the judgement was made by; `None` where none was, with a password.
     judged_by: Option<Vec<Fingerprint>>,
     learn: Option<Learn>,
+    negotiation_hash: bool,
 }
 
 /// What became of a [`Confirmed`].
@@ -182,6 +186,7 @@ impl TrustRecord {
             return Confirmation::PinsChanged;
         }
         self.note_secured(confirmed.method);
+        self.negotiation_hash |= confirmed.negotiation_hash;
         if let Some(Learn { pin, replaces }) = &confirmed.learn {
             self.pins.retain(|known| !replaces.contains(&known.fingerprint));
             self.add(*pin);
@@ -232,7 +237,12 @@ impl TrustRecord {
 
 impl Confirmed {
     pub(crate) fn new(method: Method, judged_by: Option<Vec<Fingerprint>>, learn: Option<Learn>) -> Self {
-        Self { method, judged_by, learn }
+        Self { method, judged_by, learn, negotiation_hash: false }
+    }
+
+    /// The same of a peer that has shown the negotiation hash, or has not.
+    pub(crate) fn with_negotiation_hash(self, negotiation_hash: bool) -> Self {
+        Self { negotiation_hash, ..self }
     }
 
     /// The method that secured it.
@@ -252,6 +262,12 @@ impl Confirmed {
     #[must_use]
     pub fn replaces(&self) -> &[Fingerprint] {
         self.learn.as_ref().map_or(&[], |learn| &learn.replaces)
+    }
+
+    /// Whether the peer has shown the negotiation hash in this tunnel by now.
+    #[must_use]
+    pub fn negotiation_hash(&self) -> bool {
+        self.negotiation_hash
     }
 
     /// The digests that were pinned when the certificate was judged; `None` with a password, where none is.

@@ -64,7 +64,8 @@ pub trait TrustStore: fmt::Debug + Send + Sync {
     fn guess_was_right(&mut self, local: &BareJid, peer: &BareJid) -> Result<(), StoreError>;
 
     /// Both ends have authenticated one another: remember that, and the pin if there is a new one, best by
-    /// [`TrustRecord::confirm`]. Refused where the pins are not those any more that the judgement was made by.
+    /// [`TrustRecord::confirm`]. It is called once more when a peer shows the negotiation hash for the first time after that.
+    /// Refused where the pins are not those any more that the judgement was made by.
     ///
     /// # Errors
     ///
@@ -127,7 +128,7 @@ impl MemoryTrustStore {
 
     /// Forgets a peer, but for the guesses: without them there would be more. Tells whether anything was known of it.
     pub fn remove(&mut self, peer: &BareJid) -> bool {
-        let Some(TrustRecord { attempts, pins, secured_by }) = self.peers.remove(peer) else { return false };
+        let Some(TrustRecord { attempts, pins, secured_by, .. }) = self.peers.remove(peer) else { return false };
         if attempts != Attempts::default() {
             self.of(peer).attempts = attempts;
         }

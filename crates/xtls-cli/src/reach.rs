@@ -5,7 +5,7 @@ use xtls::{
     Application, Event, Incoming, TunnelId,
     config::SecurityLimits,
     error::{InitiateError, TermsError},
-    jingle::{BYTES_NS, Description, Reason, ReasonCondition},
+    jingle::{BYTES_0_NS, BYTES_NS, Description, Reason, ReasonCondition},
     trust::{Guess, TrustRecord, TrustStore},
 };
 use xtls_stanza::jid::{BareJid, FullJid, Jid};
@@ -25,7 +25,7 @@ pub(crate) struct Reached {
 
 /// Whether what an offer is for is this application.
 pub(crate) fn is_for(incoming: &Incoming, application: &Application) -> bool {
-    let is_bytes = |description: &Description| description.ns() == BYTES_NS;
+    let is_bytes = |description: &Description| matches!(description.ns(), BYTES_NS | BYTES_0_NS);
     match (&incoming.application, application) {
         (Application::Bytes(offered), Application::Bytes(ours)) => is_bytes(offered) && is_bytes(ours),
         (offered, ours) => offered == ours,
@@ -99,8 +99,8 @@ pub(crate) async fn reach(
         }
     };
     let mut options = rules.options(application.clone());
-    // A search has asked already.
-    options.check_support = !is_known;
+    // A search has asked already. Raw bytes have two versions, and the engine looks itself which of them the peer has.
+    options.check_support = !is_known || matches!(application, Application::Bytes(_));
     let id = session
         .engine
         .initiate(clock::now(), peer.clone(), options)

@@ -69,6 +69,8 @@ pub const JINGLE_IBB: &str = "urn:xmpp:jingle:transports:ibb:1";
 pub const JINGLE_IBB_0: &str = "urn:xmpp:jingle:transports:ibb:0";
 /// XEP-0261 before its namespace was issued.
 pub const JINGLE_IBB_TMP: &str = "urn:xmpp:tmp:jingle:transports:ibb";
+/// The negotiation hash of XTLS, version 1: docs/wire.md § 5.
+pub const NEGOTIATION_1: &str = "urn:xtls:negotiation:1";
 /// XEP-0047: in-band bytestreams.
 pub const IBB: &str = "http://jabber.org/protocol/ibb";
 

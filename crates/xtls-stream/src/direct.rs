@@ -330,6 +330,7 @@ impl DirectStream {
             version: !self.legacy,
             lang: self.language(id.is_some()),
             announces_tls: self.legacy && if self.initiating { self.may_offer_tls() } else { self.offered },
+            announces_hash: false,
         }
         .write(out);
     }

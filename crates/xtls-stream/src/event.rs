@@ -25,6 +25,8 @@ pub enum StreamEvent {
         /// The address that the stanza bore.
         claimed: String,
     },
+    /// The peer has shown the same negotiation hash as ours: see [`TunnelStream::with_hash`](crate::TunnelStream::with_hash).
+    NegotiationMatches,
     /// The stream is closed in both directions; another may be opened.
     Closed,
     /// The stream broke down and is of no further use. What the peer has to be told was written; nothing more will be
@@ -50,6 +52,10 @@ pub enum StreamFault {
     To,
     /// A first-level child that is neither a stanza nor anything else that may come (RFC 6120 § 4.9.3.24).
     UnsupportedStanza,
+    /// The peer's negotiation hash is not ours: what the two ends said to one another was changed on the way.
+    NegotiationDiffers,
+    /// The peer has no negotiation hash, and one was due.
+    NegotiationMissing,
     /// The peer reported a stream error (RFC 6120 § 4.9.1).
     Reported {
         /// Name of the condition, `undefined-condition` if there was none that RFC 6120 knows.
@@ -76,6 +82,7 @@ impl StreamFault {
             Self::From => Some(StreamCondition::InvalidFrom),
             Self::To => Some(StreamCondition::HostUnknown),
             Self::UnsupportedStanza => Some(StreamCondition::UnsupportedStanzaType),
+            Self::NegotiationDiffers | Self::NegotiationMissing => Some(StreamCondition::PolicyViolation),
             Self::Reported { .. } => None,
         }
     }
@@ -83,7 +90,7 @@ impl StreamFault {
     /// Whether the peer contradicts what the tunnel authenticated, so that the tunnel itself has to end.
     #[must_use]
     pub fn is_security(&self) -> bool {
-        matches!(self, Self::From | Self::To)
+        matches!(self, Self::From | Self::To | Self::NegotiationDiffers | Self::NegotiationMissing)
     }
 }
 
@@ -96,6 +103,8 @@ impl fmt::Display for StreamFault {
             Self::From => f.write_str("a stream of somebody other than the authenticated peer"),
             Self::To => f.write_str("a stream for somebody other than this end"),
             Self::UnsupportedStanza => f.write_str("a child of the stream that is no stanza"),
+            Self::NegotiationDiffers => f.write_str("the peer saw another negotiation than this end"),
+            Self::NegotiationMissing => f.write_str("the peer does not show what it saw of the negotiation"),
             Self::Reported { condition, .. } => write!(f, "the peer reports the stream error {condition}"),
         }
     }

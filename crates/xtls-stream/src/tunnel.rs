@@ -1,5 +1,7 @@
 //! One end of the stream.
 
+mod hash;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::as_conversions)]
 mod tests;
@@ -7,6 +9,7 @@ mod tests;
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Element, Id, Ids, Limits, StreamHeader, StreamItem, StreamReader, ns};
 
+use self::hash::Hash;
 use crate::{
     CloseError, OpenError, StreamError, StreamEvent, StreamFault, StreamSendError,
     address::{End, Named},
@@ -75,6 +78,7 @@ pub struct TunnelStream {
     /// A stream has been closed: the next may be opened from either end.
     reused: bool,
     failed: bool,
+    hash: Option<Hash>,
     events: Queue<StreamEvent>,
 }
 
@@ -104,8 +108,20 @@ impl TunnelStream {
             answered: false,
             reused: false,
             failed: false,
+            hash: None,
             events: Queue::new(limits.stanza_bytes),
         }
+    }
+
+    /// The same with the hash of what the ends said to one another outside of the tunnel, as this end saw it.
+    ///
+    /// Each stream begins with a comparison: the end that answers has its hash among its features, and the other sends its own
+    /// as the first element when it has checked that. Nothing that follows is given out before. A peer that has none is taken,
+    /// unless a hash `is_required`.
+    #[must_use]
+    pub fn with_hash(mut self, hash: [u8; 32], is_required: bool) -> Self {
+        self.hash = Some(Hash::new(hash, is_required));
+        self
     }
 
     /// The local end.
@@ -120,16 +136,16 @@ impl TunnelStream {
         self.peer.jid()
     }
 
-    /// Whether stanzas can be sent: both headers are there, and no end is.
+    /// Whether stanzas can be sent: both headers are there, and no end is; and the hash, where the peer's comes first.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.incoming && self.outgoing == Outgoing::Open
+        self.incoming && self.outgoing == Outgoing::Open && !self.awaits_hash()
     }
 
-    /// Whether our header was sent and the peer's has not come.
+    /// Whether our header was sent and the peer's has not come, or not the hash that has to follow it.
     #[must_use]
     pub fn awaits_header(&self) -> bool {
-        !self.incoming && self.outgoing == Outgoing::Open
+        self.outgoing == Outgoing::Open && (!self.incoming || self.awaits_hash())
     }
 
     /// Whether there is no stream in either direction, nor the beginning of one: the tunnel can end here without cutting
@@ -247,11 +263,8 @@ impl TunnelStream {
     fn item(&mut self, item: StreamItem, ids: &mut Ids, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         match item {
             StreamItem::Header(header) => self.header(&header, ids, out),
-            StreamItem::Stanza(stanza) => self.child(stanza),
-            StreamItem::Close => {
-                self.peer_closed(out);
-                Ok(())
-            }
+            StreamItem::Stanza(stanza) => self.child(stanza, out),
+            StreamItem::Close => self.peer_closed(out),
             // The stream reader knows no other items.
             _ => Err(StreamFault::UnsupportedStanza),
         }
@@ -262,12 +275,19 @@ impl TunnelStream {
         self.incoming = true;
         if self.outgoing == Outgoing::Idle {
             self.answer_header(ids, out);
-            write::no_features(out);
+            write::features(self.hash.as_ref().map(Hash::own), out);
         }
-        if self.outgoing == Outgoing::Open {
+        if let Some(hash) = &mut self.hash {
+            hash.expect(self.answered || header.scope().binds(ns::NEGOTIATION_1));
+        }
+        self.tell_opened();
+        Ok(())
+    }
+
+    fn tell_opened(&mut self) {
+        if self.is_open() {
             self.events.push(StreamEvent::Opened, 0);
         }
-        Ok(())
     }
 
     fn check_header(&self, header: &StreamHeader) -> Result<(), StreamFault> {
@@ -290,7 +310,9 @@ impl TunnelStream {
     /// XEP-0246 § 2, with full JIDs (XEP-0247 § 2).
     fn write_header(&self, id: Option<Id>, out: &mut Vec<u8>) {
         let (from, to) = (Some(self.local.full()), Some(self.peer.full()));
-        write::Header { from, id: id.as_ref().map(Id::as_str), to, version: true, ..Default::default() }.write(out);
+        let announces_hash = id.is_some() && self.hash.is_some();
+        let id = id.as_ref().map(Id::as_str);
+        write::Header { from, id, to, version: true, announces_hash, ..Default::default() }.write(out);
     }
 
     fn answer_header(&mut self, ids: &mut Ids, out: &mut Vec<u8>) {
@@ -300,9 +322,12 @@ impl TunnelStream {
     }
 
     /// A first-level child of the stream.
-    fn child(&mut self, mut stanza: Element) -> Result<(), StreamFault> {
+    fn child(&mut self, mut stanza: Element, out: &mut Vec<u8>) -> Result<(), StreamFault> {
         if let Some(error) = StreamError::parse(stanza.root()) {
             return Err(reported(error));
+        }
+        if self.check_hash(&stanza, out)? {
+            return Ok(());
         }
         // Nothing is negotiated inside the tunnel, so features are never waited for and whatever they offer is left
         // alone. They come from the side that answers (RFC 6120 § 4.3.2).
@@ -327,7 +352,13 @@ impl TunnelStream {
     }
 
     /// The end of the peer's stream is answered at once, and then there is room for another stream (draft-meyer § 4).
-    fn peer_closed(&mut self, out: &mut Vec<u8>) {
+    fn peer_closed(&mut self, out: &mut Vec<u8>) -> Result<(), StreamFault> {
+        if self.awaits_hash() {
+            return Err(StreamFault::NegotiationMissing);
+        }
+        if let Some(hash) = &mut self.hash {
+            hash.expect_no_more();
+        }
         if self.outgoing == Outgoing::Open {
             write::end(out);
         }
@@ -337,6 +368,7 @@ impl TunnelStream {
         self.reused = true;
         self.reader.reset();
         self.events.push(StreamEvent::Closed, 0);
+        Ok(())
     }
 
     /// RFC 6120 § 4.9.1: a stream error stands inside a stream, so a header goes before it if need be, and the stream is

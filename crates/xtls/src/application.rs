@@ -4,8 +4,12 @@ use xtls_channel::{Password, Terms, TrustPolicy};
 use xtls_jingle::Description;
 use xtls_stanza::Element;
 
-/// The description of a tunnel that carries raw bytes and says nothing more about them.
-pub const BYTES_NS: &str = "urn:xtls:apps:bytes:0";
+/// The description of a tunnel that carries raw bytes and says nothing more about them. The first 32 bytes that each end sends
+/// are the negotiation hash, which is no business of the application's (docs/wire.md § 5).
+pub const BYTES_NS: &str = "urn:xtls:apps:bytes:1";
+
+/// The same as it was before that: without the hash.
+pub const BYTES_0_NS: &str = "urn:xtls:apps:bytes:0";
 
 /// What runs inside a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +35,21 @@ pub struct TunnelOptions {
 }
 
 impl Application {
-    /// Raw bytes under the description [`BYTES_NS`].
+    /// Raw bytes under the description [`BYTES_NS`]. A peer whose features do not tell of that version is offered the one before
+    /// it, [`BYTES_0_NS`], which has no negotiation hash; unless a hash is required, or the peer has shown one before.
     #[must_use]
     pub fn bytes() -> Self {
-        let element = Element::builder("description", BYTES_NS).build();
+        Self::bytes_of(BYTES_NS)
+    }
+
+    /// Raw bytes under the description of the version before: for a peer that has no newer one.
+    #[must_use]
+    pub(crate) fn bytes_0() -> Self {
+        Self::bytes_of(BYTES_0_NS)
+    }
+
+    fn bytes_of(ns: &str) -> Self {
+        let element = Element::builder("description", ns).build();
         let description = element.ok().and_then(|element| Description::new(&element).ok());
         // A constant: it can be built, or no test passes.
         Self::Bytes(description.expect("the description of raw bytes is sound"))
@@ -57,10 +72,15 @@ impl Application {
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::XmlStream, Self::XmlStream) => true,
-            (Self::Bytes(one), Self::Bytes(other)) => one.is_same_application(other),
+            (Self::Bytes(one), Self::Bytes(other)) => one.is_same_application(other) || (is_own(one) && is_own(other)),
             (Self::XmlStream, Self::Bytes(_)) | (Self::Bytes(_), Self::XmlStream) => false,
         }
     }
+}
+
+/// Whether it is our own description of raw bytes, in either version.
+fn is_own(description: &Description) -> bool {
+    matches!(description.ns(), BYTES_NS | BYTES_0_NS)
 }
 
 impl TunnelOptions {

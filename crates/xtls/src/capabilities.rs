@@ -7,12 +7,30 @@ use std::collections::BTreeMap;
 
 use xtls_stanza::{Caps, DiscoInfo, HashAlgo, jid::FullJid, ns};
 
+use crate::application::BYTES_NS;
+
 /// What peers announced, and which of it stands for XTLS. Both tables forget what was not used for longest.
 #[derive(Debug)]
 pub(crate) struct Capabilities {
     announced: Recent<FullJid, Caps>,
     /// Verification strings that were held against the features they stand for, and that have XTLS among them.
-    verified: Recent<(HashAlgo, String), ()>,
+    verified: Recent<(HashAlgo, String), Supports>,
+}
+
+/// What a peer with XTLS can do besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Supports {
+    /// Raw bytes under the description that is offered first.
+    pub(crate) bytes: bool,
+}
+
+impl Supports {
+    /// What features say. draft-meyer-xmpp-e2e-encryption-02 § 7 spells that of XTLS `xtls:1`, its examples `xtls:0`: either one
+    /// is support; `None` without.
+    pub(crate) fn of(info: &DiscoInfo) -> Option<Self> {
+        let has_xtls = [ns::XTLS_0, ns::XTLS_1].iter().any(|feature| info.supports(feature));
+        has_xtls.then(|| Self { bytes: info.supports(BYTES_NS) })
+    }
 }
 
 impl Capabilities {
@@ -46,16 +64,18 @@ impl Capabilities {
         self.announced.take_up(peer).cloned()
     }
 
-    /// Whether it is known that this stands for XTLS.
-    pub(crate) fn has_xtls(&mut self, caps: &Caps) -> bool {
-        key(caps).is_some_and(|key| self.verified.take_up(&key).is_some())
+    /// What this stands for, if it is known that it stands for XTLS.
+    pub(crate) fn supports(&mut self, caps: &Caps) -> Option<Supports> {
+        key(caps).and_then(|key| self.verified.take_up(&key).copied())
     }
 
     /// A peer that announced `caps` answered with `info`. It is remembered for everybody if it is what was announced, and
     /// for nobody if not (XEP-0115 § 5.4, 3.9).
     pub(crate) fn learn(&mut self, caps: &Caps, info: &DiscoInfo) {
-        if let Some(key) = key(caps).filter(|_| supports_xtls(info) && caps.verify(info).is_ok()) {
-            self.verified.insert(key, ());
+        if let (Some(key), Some(supports)) = (key(caps), Supports::of(info))
+            && caps.verify(info).is_ok()
+        {
+            self.verified.insert(key, supports);
         }
     }
 }
@@ -64,11 +84,6 @@ impl Default for Capabilities {
     fn default() -> Self {
         Self { announced: Recent::new(Self::PEERS), verified: Recent::new(Self::VERIFIED) }
     }
-}
-
-/// draft-meyer-xmpp-e2e-encryption-02 § 7 spells the feature `xtls:1`, its examples `xtls:0`: either one is support.
-pub(crate) fn supports_xtls(info: &DiscoInfo) -> bool {
-    [ns::XTLS_0, ns::XTLS_1].iter().any(|feature| info.supports(feature))
 }
 
 fn key(caps: &Caps) -> Option<(HashAlgo, String)> {
@@ -125,6 +140,12 @@ mod tests {
     use xtls_stanza::DiscoIdentity;
 
     use super::*;
+
+    impl Capabilities {
+        fn has_xtls(&mut self, caps: &Caps) -> bool {
+            self.supports(caps).is_some()
+        }
+    }
 
     fn peer(number: usize) -> FullJid {
         format!("romeo@montague.lit/{number}").parse().unwrap()

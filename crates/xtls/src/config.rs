@@ -50,6 +50,10 @@ pub struct Config {
     pub offers_password: bool,
     /// Say in such an answer that a certificate is taken that cannot be verified yet (`<insecure/>`). Default off.
     pub offers_insecure: bool,
+    /// Refuse a peer that does not show the negotiation hash inside of the tunnel: what it saw of the negotiation outside. Older
+    /// peers have none, and neither has raw data under a description that is not the library's own. Off, a peer needs none until
+    /// it has shown one. Default off.
+    pub require_negotiation_hash: bool,
     /// Write your address into `from`: for components, whose server stamps nothing. Default off.
     pub stamp_from: bool,
 }
@@ -98,6 +102,7 @@ impl Default for Config {
             answer_offers: AnswerOffers::default(),
             offers_password: false,
             offers_insecure: false,
+            require_negotiation_hash: false,
             stamp_from: false,
         }
     }

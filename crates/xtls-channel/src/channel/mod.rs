@@ -247,6 +247,25 @@ impl Channel {
         self.trust.as_ref().map_or(&[], |trust| &trust.standing.secured_by)
     }
 
+    /// Whether the peer has shown the negotiation hash in an earlier tunnel, as the store had it when it was asked last, and is
+    /// held to that. [`Terms::allow_downgrade`] lets it off.
+    #[must_use]
+    pub fn has_to_show_negotiation(&self) -> bool {
+        self.trust.as_ref().is_some_and(|trust| trust.hash.before && !trust.policy.allow_downgrade)
+    }
+
+    /// The peer has shown the negotiation hash, and it is ours: that is remembered as soon as the peer has accepted us. What the
+    /// store could not write.
+    pub fn negotiation_shown(&mut self, env: &mut Environment) -> Option<StoreError> {
+        let trust = self.trust.as_mut()?;
+        trust.hash.now = true;
+        match &self.state {
+            State::Secured { security, unconfirmed: None, .. } => trust.remember_hash(security.method, env),
+            State::Choosing { .. } | State::Handshake(_) | State::Judging(_) | State::Confirming { .. } => None,
+            State::Encrypted(_) | State::Secured { .. } | State::Closed { .. } => None,
+        }
+    }
+
     /// Whether the initiator's address can be the user name of TLS-SRP.
     #[must_use]
     pub fn has_user_name(&self) -> bool {

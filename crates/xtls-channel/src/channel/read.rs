@@ -172,7 +172,7 @@ impl Channel {
         // RFC 8446 § 4.4: the client of TLS 1.3 is done before its certificate is judged. A server hears of the client's
         // judgement in its Finished, and so does the client in TLS 1.2. A server that asked for no certificate judges none.
         if self.side == Side::Responder || is_tls12(&tls) || !tls.certificate_requested() {
-            remember(self.trust.as_deref(), &tls, method, &mut verified, io.env, progress)?;
+            remember(self.trust.as_deref_mut(), &tls, method, &mut verified, io.env, progress)?;
             self.secure(tls, method, Ok(verified), io.env, progress)?;
         } else {
             let unconfirmed = Unconfirmed { verified, tickets: None, early: !early.is_empty() };
@@ -218,13 +218,13 @@ impl Channel {
             && let State::Confirming { tls, method, unconfirmed } = self.take_state()
         {
             let mut verified = unconfirmed.verified;
-            remember(self.trust.as_deref(), &tls, method, &mut verified, env, progress)?;
+            remember(self.trust.as_deref_mut(), &tls, method, &mut verified, env, progress)?;
             return self.secure(tls, method, Ok(verified), env, progress);
         }
         if let State::Secured { tls, security, unconfirmed } = &mut self.state
             && let Some(Unconfirmed { mut verified, .. }) = unconfirmed.take()
         {
-            remember(self.trust.as_deref(), tls, security.method, &mut verified, env, progress)?;
+            remember(self.trust.as_deref_mut(), tls, security.method, &mut verified, env, progress)?;
             (security.confirmed, progress.confirmed) = (true, true);
             security.authenticated_by = verified.by;
         }
@@ -318,7 +318,7 @@ pub(super) fn security_of(
 
 /// Remembers that both ends have accepted one another, before anything rests on it.
 fn remember(
-    trust: Option<&Trust>,
+    trust: Option<&mut Trust>,
     tls: &TlsSession,
     method: Method,
     verified: &mut Verified,

@@ -24,8 +24,21 @@ pub(super) struct Trust {
     /// Fingerprints that the peer announced.
     pub(super) announced: Vec<Fingerprint>,
     rule: Announcements,
+    /// What is known of its negotiation hash.
+    pub(super) hash: HashShown,
     /// Whether the provider can do the TLS that the policy needs.
     has_tls: bool,
+}
+
+/// Whether the peer shows the negotiation hash.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct HashShown {
+    /// It did before.
+    pub(super) before: bool,
+    /// It has in this tunnel.
+    pub(super) now: bool,
+    /// Nothing of this tunnel could be remembered, which was told.
+    pub(super) unsaved: bool,
 }
 
 impl Trust {
@@ -41,14 +54,26 @@ impl Trust {
             Side::Initiator => env.own().clone(),
             Side::Responder => peer.clone(),
         };
-        let standing = env.standing(&peer, &initiator, said)?;
+        let (standing, before) = env.standing_and_hash(&peer, &initiator, said)?;
         let has_tls = env.has_tls_for(side, &policy);
-        Ok(Self { peer, initiator, policy, standing, announced: Vec::new(), rule, has_tls })
+        let hash = HashShown { before, ..HashShown::default() };
+        Ok(Self { peer, initiator, policy, standing, announced: Vec::new(), rule, hash, has_tls })
     }
 
     pub(super) fn refresh(&mut self, env: &Environment) -> Result<(), Box<Fault>> {
-        self.standing = env.standing(&self.peer, &self.initiator, self.standing.said)?;
+        (self.standing, self.hash.before) = env.standing_and_hash(&self.peer, &self.initiator, self.standing.said)?;
         Ok(())
+    }
+
+    /// A peer that has accepted us has shown the negotiation hash: it is held to that from now on.
+    pub(super) fn remember_hash(&mut self, method: Method, env: &mut Environment) -> Option<StoreError> {
+        if self.hash.before || self.hash.unsaved {
+            return None;
+        }
+        let confirmed = Confirmed::new(method, None, None).with_negotiation_hash(true);
+        let unsaved = env.confirm(&self.peer, &confirmed).err();
+        self.hash.before = unsaved.is_none();
+        unsaved
     }
 
     pub(super) fn offerable(&self) -> Result<Vec<Method>, Unofferable> {
@@ -102,7 +127,7 @@ impl Trust {
     ///
     /// When the certificate is not the peer's any more. What the store could not write ends nothing, and is told.
     pub(super) fn remember(
-        &self,
+        &mut self,
         tls: &TlsSession,
         method: Method,
         verified: &mut Verified,
@@ -111,13 +136,18 @@ impl Trust {
         /// Each turn needs another engine to have written meanwhile.
         const TURNS: usize = 4;
         for _ in 0..TURNS {
-            let confirmed = Confirmed::new(method, verified.judged_by.clone(), verified.learn.clone());
+            let confirmed = Confirmed::new(method, verified.judged_by.clone(), verified.learn.clone())
+                .with_negotiation_hash(self.hash.now);
             match env.confirm(&self.peer, &confirmed) {
                 Ok(Confirmation::Remembered) => {
                     verified.learn = None;
+                    self.hash.before |= self.hash.now;
                     return Ok(None);
                 }
-                Err(error) => return Ok(Some(error)),
+                Err(error) => {
+                    self.hash.unsaved = true;
+                    return Ok(Some(error));
+                }
                 Ok(Confirmation::PinsChanged) => {}
             }
             let record = env.record(&self.peer)?;

@@ -16,6 +16,8 @@ impl fmt::Display for Fault {
                 offered.iter().try_for_each(|method| write!(f, " {method}"))
             }
             Self::Downgraded { missing } => write!(f, "the peer was secured before, and now {missing}"),
+            Self::NegotiationDiffers => f.write_str("what the two ends said to one another was changed on the way"),
+            Self::NegotiationMissing => f.write_str("the peer does not show what it saw of the negotiation"),
             Self::OutOfDate { fingerprint } => {
                 write!(f, "the peer's certificate is outside its dates: {fingerprint}")
             }

@@ -21,7 +21,7 @@ use super::lock::{self, Lock, PATIENCE};
 use crate::exit::Failure;
 
 /// The version of the format that is written. Those before it are understood.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The trust file as it was read last; changes are written at once.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ struct StoredPeer {
     /// By which methods; without it, as files were written once, what the pins leave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     secured_by: Vec<Word<Method>>,
+    /// Whether it has shown the negotiation hash; files up to version 2 do not say.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    negotiation_hash: bool,
     /// Passwords that were tried in vain, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wrong_passwords: Option<StoredAttempts>,
@@ -326,6 +329,7 @@ fn read(path: &Path) -> Result<(MemoryTrustStore, BTreeMap<String, StoredPeer>),
         // Files from before addresses were those of RFC 7622 may have one peer twice: by A-labels and by U-labels.
         record.pins.iter().for_each(|pin| known.add(*pin));
         record.secured_by.iter().for_each(|method| known.note_secured(*method));
+        known.negotiation_hash |= record.negotiation_hash;
         if known.attempts.failed <= record.attempts.failed {
             known.attempts = record.attempts;
         }
@@ -339,6 +343,7 @@ fn read(path: &Path) -> Result<(MemoryTrustStore, BTreeMap<String, StoredPeer>),
 impl StoredPeer {
     fn record(&self) -> Result<TrustRecord, String> {
         let mut record = TrustRecord::default();
+        record.negotiation_hash = self.negotiation_hash;
         for Word(method) in &self.secured_by {
             record.note_secured(*method);
         }
@@ -369,6 +374,7 @@ impl From<&TrustRecord> for StoredPeer {
             pins: record.pins.iter().map(stored).collect(),
             secured: record.secured_before(),
             secured_by: record.secured_by.iter().copied().map(Word).collect(),
+            negotiation_hash: record.negotiation_hash,
             wrong_passwords: (attempts != Attempts::default()).then(|| StoredAttempts {
                 count: attempts.failed,
                 last: attempts.last.as_secs(),

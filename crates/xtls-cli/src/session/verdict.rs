@@ -166,6 +166,14 @@ pub(crate) fn authentication_advice(
             "{fault}: somebody may have taken that out on the way, so nothing else was tried with {full}. If its owner says \
              by other means that this is meant, forget what is known of it: xtls trust remove {bare}"
         )),
+        Fault::NegotiationDiffers => Failure::security(format!(
+            "{fault}: {full} saw another offer or answer than this end, and a server on the way may have altered it; nothing that \
+             came was taken"
+        )),
+        Fault::NegotiationMissing => Failure::security(format!(
+            "{fault}, and did before: it may run an older xtls, or somebody may have taken that out on the way. If its owner says \
+             by other means that this is meant, forget what is known of it: xtls trust remove {bare}"
+        )),
         Fault::PeerLacksXtls => Failure::security(format!(
             "{full} has no XTLS, or a server hides that it has: nothing was sent; its owner can run: xtls listen"
         )),

@@ -3,6 +3,7 @@
 mod answer;
 mod change;
 mod error;
+mod hash;
 mod request;
 
 use std::collections::VecDeque;
@@ -13,8 +14,8 @@ pub use answer::{Refused, Verdict};
 pub use error::{AcceptError, ChooseError, InitiateError, PingError};
 
 use crate::{
-    Acceptance, Action, Content, Dialect, IbbTransport, IbbVersion, Jingle, JingleVersion, Offer, OfferRefusal, Reason,
-    Security, Sent, sid,
+    Acceptance, Action, Content, Creator, Dialect, IbbTransport, IbbVersion, Jingle, JingleVersion, Offer,
+    OfferRefusal, Reason, Security, Sent, sid,
 };
 
 /// The state machine of one Jingle session with one content, an in-band bytestream and XTLS.
@@ -43,6 +44,10 @@ pub struct Session {
     offer: Offer,
     /// The responder's `<security/>`, once the session is accepted.
     answer: Option<SecurityOffer>,
+    /// Whom the session-accept named as the content's creator.
+    answer_creator: Creator,
+    /// The namespace of the application as the session-accept spelt it, if otherwise than the offer.
+    answer_application: Option<String>,
     ibb_version: IbbVersion,
     block_size: u16,
     method: Option<Method>,
@@ -141,6 +146,8 @@ impl Session {
             version,
             sid: sid.to_owned(),
             answer: None,
+            answer_creator: Creator::Initiator,
+            answer_application: None,
             ibb_version: offer.ibb_version,
             block_size: offer.block_size,
             offer,

@@ -70,6 +70,9 @@ impl Session {
         self.ibb_version = ibb.version;
         self.block_size = block_size;
         self.answer = content.xtls().cloned();
+        self.answer_creator = content.creator;
+        self.answer_application =
+            (description.ns() != self.offer.description.ns()).then(|| description.ns().to_owned());
         self.state = SessionState::Active;
         Ok(SessionEvent::Accepted { security: self.answer.clone() })
     }

@@ -8,6 +8,7 @@ mod draft;
 mod elements;
 mod ibb_versions;
 mod legacy;
+mod negotiation_hash;
 mod never_panics;
 mod security_info;
 mod session;

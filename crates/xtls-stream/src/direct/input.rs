@@ -164,6 +164,7 @@ impl DirectStream {
             version: !self.legacy,
             lang: self.language(true),
             announces_tls: self.legacy && self.offered,
+            announces_hash: false,
         }
         .write(out);
     }

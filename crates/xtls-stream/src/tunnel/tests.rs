@@ -1,3 +1,4 @@
+mod negotiation;
 mod table;
 
 use proptest::prelude::*;

@@ -58,6 +58,20 @@ impl<'e> Tunnel<'e> {
         self.inner().and_then(|tunnel| tunnel.export_keying_material(length, label, context))
     }
 
+    /// The negotiation hash: what was offered, answered and chosen, as this end saw it. `None` before a method is chosen, and
+    /// after the end. The engine compares it inside of XML streams and of raw bytes under its own description; where another
+    /// description runs in the tunnel, its two ends can compare it themselves.
+    #[must_use]
+    pub fn negotiation_hash(&self) -> Option<[u8; 32]> {
+        self.inner().and_then(tunnel::TunnelCore::negotiation_hash)
+    }
+
+    /// Whether the peer has shown, inside of the tunnel, that it saw the same.
+    #[must_use]
+    pub fn negotiation_matches(&self) -> bool {
+        self.inner().is_some_and(tunnel::TunnelCore::negotiation_matches)
+    }
+
     /// Answers [`Event::TrustRequired`](crate::Event::TrustRequired).
     ///
     /// # Errors

@@ -26,6 +26,7 @@ use xtls_stanza::{DiscoIdentity, DiscoInfo, jid::FullJid, ns};
 pub use self::handle::Tunnel;
 use self::{answers::Answers, probing::Probing, tunnels::Tunnels};
 use crate::{
+    application::BYTES_NS,
     config::Config,
     event::{Event, TunnelId},
     shared::Shared,
@@ -94,7 +95,7 @@ impl Engine {
     /// every version of the transport that is supported (XEP-0261 § 4).
     #[must_use]
     pub fn features(&self) -> Vec<&'static str> {
-        let mut features = vec![ns::IBB, ns::PUBKEY_0];
+        let mut features = vec![ns::IBB, ns::PUBKEY_0, BYTES_NS];
         features.extend_from_slice(self.shared.dialect.features());
         features.sort_unstable();
         features

@@ -3,9 +3,9 @@
 use xtls_jingle::Role;
 use xtls_tls::TlsVersion;
 
-use xtls_channel::EndedBy;
+use xtls_channel::{EndedBy, Fault};
 
-use super::{Inside, NotUsable, TunnelCore};
+use super::{Inside, NotUsable, TunnelCore, agreement::Hashes};
 use crate::{
     error::{FinishError, WriteError},
     event::Event,
@@ -15,7 +15,9 @@ use crate::{
 /// The state of a tunnel that carries raw bytes.
 #[derive(Default)]
 pub(super) struct RawBytes {
-    inbox: Vec<u8>,
+    pub(super) inbox: Vec<u8>,
+    /// The negotiation hashes, where the description has them.
+    pub(super) hashes: Option<Hashes>,
     /// `Readable` was told and nothing was read since.
     readable_told: bool,
     /// We have ended our direction.
@@ -25,9 +27,23 @@ pub(super) struct RawBytes {
 }
 
 impl RawBytes {
-    /// Bytes that were received and not read.
+    pub(super) fn new(hashes: Option<Hashes>) -> Self {
+        Self { hashes, ..Self::default() }
+    }
+
+    /// Whether nothing of the application's can go yet.
+    fn holds_back(&self) -> bool {
+        self.hashes.as_ref().is_some_and(Hashes::hold_back)
+    }
+
+    /// Bytes that were received and not read. What has to be a hash first is none of the application's.
     pub(super) fn unread(&self) -> usize {
-        self.inbox.len()
+        if self.awaits_hash() { 0 } else { self.inbox.len() }
+    }
+
+    /// Whether the peer's hash is due.
+    pub(super) fn awaits_hash(&self) -> bool {
+        self.hashes.as_ref().is_some_and(Hashes::is_due)
     }
 }
 
@@ -43,10 +59,10 @@ impl Inside {
 
 impl TunnelCore {
     pub(crate) fn write(&mut self, bytes: &[u8], _: &mut Shared) -> Result<usize, WriteError> {
-        let finished = match &self.inside {
+        let (finished, holds_back) = match &self.inside {
             _ if self.is_xml() => return Err(WriteError::NotRaw),
-            Some(Inside::Bytes(raw)) => raw.finished,
-            Some(Inside::Stream(_)) | None => false,
+            Some(Inside::Bytes(raw)) => (raw.finished, raw.holds_back()),
+            Some(Inside::Stream(_)) | None => (false, false),
         };
         match self.check_usable() {
             Err(NotUsable::NotSecured) => return Err(WriteError::NotSecured),
@@ -54,7 +70,8 @@ impl TunnelCore {
             Ok(()) if finished => return Err(WriteError::Closing),
             Ok(()) => {}
         }
-        let taken = bytes.len().min(self.room());
+        let room = if holds_back { 0 } else { self.room() };
+        let taken = bytes.len().min(room);
         if taken < bytes.len() {
             self.want_room();
         }
@@ -68,6 +85,9 @@ impl TunnelCore {
         // What came early may be there before it is anybody's.
         let is_secured = self.security().is_some();
         let Some(Inside::Bytes(raw)) = self.inside.as_mut().filter(|_| is_secured) else { return 0 };
+        if raw.awaits_hash() {
+            return 0;
+        }
         let bytes = raw.inbox.len();
         raw.readable_told = false;
         if out.is_empty() && out.capacity() < bytes {
@@ -97,9 +117,15 @@ impl TunnelCore {
         if self.security().is_some_and(|security| security.tls.version < TlsVersion::Tls13) {
             return Err(FinishError::NotInThisTls);
         }
-        self.seal_end();
         let Some(Inside::Bytes(raw)) = &mut self.inside else { return Ok(()) };
         raw.finished = true;
+        if let Some(hashes) = raw.hashes.as_mut().filter(|hashes| hashes.hold_back()) {
+            // Our end follows our hash.
+            hashes.finish = true;
+            return Ok(());
+        }
+        self.seal_end();
+        let Some(Inside::Bytes(raw)) = &self.inside else { return Ok(()) };
         if raw.peer_finished {
             // Both are through, and we know it first: we end the other layers.
             self.begin_close(EndedBy::Local, shared);
@@ -109,6 +135,9 @@ impl TunnelCore {
 
     /// Tells of bytes that can be read; those that came before the peer was judged are among them.
     pub(super) fn deliver_bytes(&mut self, shared: &mut Shared) {
+        if !self.take_hash(shared) {
+            return;
+        }
         let Some(Inside::Bytes(raw)) = &mut self.inside else { return };
         if !raw.inbox.is_empty() && !raw.readable_told {
             raw.readable_told = true;
@@ -118,6 +147,9 @@ impl TunnelCore {
 
     /// The peer has ended its direction.
     pub(super) fn peer_has_closed(&mut self, shared: &mut Shared) {
+        if self.awaits_hash() {
+            return self.closed_without_hash(shared);
+        }
         let half_close = self.security().is_some_and(|security| security.tls.version >= TlsVersion::Tls13);
         let Some(Inside::Bytes(raw)) = &mut self.inside else { return self.stream_peer_closed(shared) };
         if raw.peer_finished {
@@ -135,6 +167,14 @@ impl TunnelCore {
         }
     }
 
+    /// The peer has ended its direction before its hash came. Nothing of it was read, and nothing more goes to it.
+    fn closed_without_hash(&mut self, shared: &Shared) {
+        if self.inside.as_mut().is_some_and(|inside| !inside.inbox().is_empty()) {
+            return self.fail(Fault::NegotiationMissing, shared);
+        }
+        self.begin_close(EndedBy::Remote, shared);
+    }
+
     /// Whether the peer may not have seen all that we sent when it sent what came last.
     fn unsent_or_unacked(&self) -> bool {
         self.transport.as_ref().is_some_and(|transport| transport.bytestream.unacked() > 0)
@@ -142,7 +182,8 @@ impl TunnelCore {
 
     /// Tells of room for writing, once, to an application that found none.
     pub(super) fn tell_writable(&mut self, shared: &mut Shared) {
-        let usable = self.check_usable().is_ok();
+        let holds_back = matches!(&self.inside, Some(Inside::Bytes(raw)) if raw.holds_back());
+        let usable = !holds_back && self.check_usable().is_ok();
         if let Some(transport) = &mut self.transport
             && transport.wants_room
             && usable

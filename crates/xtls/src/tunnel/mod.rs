@@ -9,11 +9,13 @@
 //! - `transport`: the bytestream, and which of the plaintext in it has arrived;
 //! - `secure`: what comes of the secure channel (`xtls-channel`);
 //! - `stream` and `bytes`: the two applications;
+//! - `agreement`: whether both ends saw the same negotiation;
 //! - `liveness`: is the peer there;
 //! - `certificates`: those asked for and given inside the stream;
 //! - `timers`: what is waited for;
 //! - `ending`: the ways a tunnel ends.
 
+mod agreement;
 mod bytes;
 mod certificates;
 mod ending;

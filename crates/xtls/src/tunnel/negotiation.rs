@@ -12,6 +12,7 @@ use super::{Phase, Place, TunnelCore, question::Question};
 use crate::{
     answer::Answer,
     application::Application,
+    capabilities::Supports,
     event::{Event, Incoming, TunnelId},
     shared::Shared,
 };
@@ -30,6 +31,8 @@ pub(super) struct Negotiation {
     pub(super) redirected: bool,
     /// It is to be redirected, once.
     pub(super) elsewhere: Option<Box<super::redirect::Elsewhere>>,
+    /// The peer has shown the same negotiation hash as ours.
+    pub(super) matches: bool,
     /// Ids of requests that nobody waits for any more and that may still be answered.
     late: Vec<Id>,
 }
@@ -71,7 +74,7 @@ impl TunnelCore {
         if self.negotiation.check_support {
             self.check_support(shared);
         } else {
-            self.offer(shared);
+            self.offer(None, shared);
         }
     }
 
@@ -119,6 +122,9 @@ impl TunnelCore {
                 channel
                     .announce(session.map(|session| session.offer().security.fingerprints.clone()).unwrap_or_default());
                 self.channel = Some(channel);
+                if self.lacks_hash(shared) {
+                    return self.fail(Fault::NegotiationMissing, shared);
+                }
                 self.answer_offer(shared);
             }
             Err(fault) => self.fail(fault, shared),
@@ -224,16 +230,20 @@ impl TunnelCore {
         session.poll(&mut shared.ids, &self.addresses.to, from, out).is_some()
     }
 
-    /// Sends the offer.
-    pub(super) fn offer(&mut self, shared: &mut Shared) {
+    /// Sends the offer. `supports` is what the peer's features said, if it was asked.
+    pub(super) fn offer(&mut self, supports: Option<Supports>, shared: &mut Shared) {
         self.phase = Phase::Offered;
+        if self.lacks_hash(shared) {
+            return self.fail(Fault::NegotiationMissing, shared);
+        }
         let security = match self.own_offer(shared) {
             Ok(security) => security,
             Err(fault) => return self.fail(fault, shared),
         };
         let ibb_sid = shared.ids.next_id();
         let block_size = shared.config.block_size;
-        let mut offer = Offer::new(self.application.description(), ibb_sid.as_str(), block_size, security);
+        let description = self.offered_application(supports, shared).description();
+        let mut offer = Offer::new(description, ibb_sid.as_str(), block_size, security);
         offer.ibb_version = shared.dialect.offered_ibb;
         let question = shared.config.timers.question;
         // The responder may have to ask the user for a password after the user has decided on the offer.

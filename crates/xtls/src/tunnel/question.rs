@@ -5,7 +5,7 @@ use xtls_stanza::{Caps, DiscoInfo, ElementRef, Id, StanzaError};
 use xtls_channel::{Fault, Missing, Timer};
 
 use super::{Phase, TunnelCore};
-use crate::{capabilities::supports_xtls, shared::Shared};
+use crate::{capabilities::Supports, shared::Shared};
 
 /// What the peer is asked before it is offered anything.
 #[derive(Debug, Default)]
@@ -32,8 +32,8 @@ impl TunnelCore {
     /// asked; who lies about it gets an offer it cannot take.
     pub(super) fn check_support(&mut self, shared: &mut Shared) {
         let announced = shared.capabilities.announced(&self.peer);
-        if announced.as_ref().is_some_and(|caps| shared.capabilities.has_xtls(caps)) {
-            return self.offer(shared);
+        if let Some(supports) = announced.as_ref().and_then(|caps| shared.capabilities.supports(caps)) {
+            return self.offer(Some(supports), shared);
         }
         self.ask(announced, shared);
     }
@@ -79,12 +79,12 @@ impl TunnelCore {
             // An answer that is none does not say that something is missing.
             return self.fail(Fault::PeerLacksXtls, shared);
         };
-        if !supports_xtls(&info) {
+        let Some(supports) = Supports::of(&info) else {
             return self.fail(self.lacks_xtls(Missing::Support), shared);
-        }
+        };
         if let Some(announced) = announced {
             shared.capabilities.learn(&announced, &info);
         }
-        self.offer(shared);
+        self.offer(Some(supports), shared);
     }
 }

@@ -205,10 +205,14 @@ impl TunnelCore {
     /// The peer is accepted: what runs inside begins.
     fn begin_application(&mut self, shared: &Shared) {
         self.inside = Some(match self.application {
-            Application::XmlStream => Inside::Stream(Box::new(XmlStream::new(self.role, &self.peer, shared))),
-            Application::Bytes(_) => Inside::Bytes(RawBytes::default()),
+            Application::XmlStream => {
+                let hash = self.negotiation_hash().map(|hash| (hash, self.requires_hash(shared)));
+                Inside::Stream(Box::new(XmlStream::new(self.role, &self.peer, hash, shared)))
+            }
+            Application::Bytes(_) => Inside::Bytes(RawBytes::new(self.hashes())),
         });
         self.begin_stream(shared);
+        self.begin_bytes();
     }
 
     /// Hands authenticated plaintext on, as soon as the peer has accepted us. What may show that it has is a stream's header.

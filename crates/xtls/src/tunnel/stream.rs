@@ -3,7 +3,7 @@
 use xtls_channel::{EndedBy, Fault, SendError, Sign, Timer};
 use xtls_jingle::Role;
 use xtls_stanza::{Element, jid::FullJid};
-use xtls_stream::{OpenError, StreamEvent, StreamRole, StreamSendError, TunnelStream};
+use xtls_stream::{OpenError, StreamEvent, StreamFault, StreamRole, StreamSendError, TunnelStream};
 
 use super::{
     Inside, NotUsable, Phase, TunnelCore,
@@ -31,12 +31,16 @@ pub(super) struct XmlStream {
 }
 
 impl XmlStream {
-    pub(super) fn new(role: Role, peer: &FullJid, shared: &Shared) -> Self {
+    /// `hash` is the negotiation hash, and whether the peer has to show it.
+    pub(super) fn new(role: Role, peer: &FullJid, hash: Option<([u8; 32], bool)>, shared: &Shared) -> Self {
         let role = match role {
             Role::Responder => StreamRole::Responder,
             Role::Initiator | _ => StreamRole::Initiator,
         };
-        let stream = TunnelStream::new(role, shared.jid.clone(), peer.clone(), shared.config.tunnel_limits);
+        let mut stream = TunnelStream::new(role, shared.jid.clone(), peer.clone(), shared.config.tunnel_limits);
+        if let Some((hash, is_required)) = hash {
+            stream = stream.with_hash(hash, is_required);
+        }
         Self { stream, inbox: Vec::new(), waiting: 0, asked_certificates: None, given_up: GivenUp::default() }
     }
 }
@@ -113,13 +117,15 @@ impl TunnelCore {
         self.timers.set_if_unset(Timer::Stream, shared.after(wait));
     }
 
-    /// Whether the peer has to open the stream next.
+    /// Whether the peer has to open the stream next, or to show its hash where raw bytes begin with it.
     pub(super) fn awaits_header(&self) -> bool {
         let awaits = |stream: &TunnelStream| stream.awaits_header() || stream.is_idle();
-        self.is_secured()
-            && self.unseen() == 0
-            && !self.timers.is_set(Timer::Reuse)
-            && matches!(&self.inside, Some(Inside::Stream(xml)) if awaits(&xml.stream))
+        let is_due = match &self.inside {
+            Some(Inside::Stream(xml)) => self.unseen() == 0 && !self.timers.is_set(Timer::Reuse) && awaits(&xml.stream),
+            Some(Inside::Bytes(_)) => self.awaits_hash(),
+            None => false,
+        };
+        self.is_secured() && is_due
     }
 
     /// Whether no stream is open: an end of the tunnel cuts nothing off.
@@ -212,6 +218,10 @@ impl TunnelCore {
                     events.extend(unanswered.map(|event| (event, 0)));
                     (Event::StreamClosed { id }, 0)
                 }
+                StreamEvent::NegotiationMatches => {
+                    self.hash_matches(shared);
+                    continue;
+                }
                 StreamEvent::Failed(failed) => {
                     fault = Some(failed);
                     continue;
@@ -234,7 +244,7 @@ impl TunnelCore {
             shared.events.push_weighing(event, weight);
         }
         if let Some(fault) = fault {
-            self.fail(Fault::Stream(fault), shared);
+            self.fail(fault_of(fault), shared);
         }
         any
     }
@@ -280,6 +290,22 @@ impl TunnelCore {
             Some(Inside::Stream(xml)) => Some(xml),
             Some(Inside::Bytes(_)) | None => None,
         }
+    }
+}
+
+/// What the negotiation came to is no matter of the stream that showed it.
+fn fault_of(fault: StreamFault) -> Fault {
+    match fault {
+        StreamFault::NegotiationDiffers => Fault::NegotiationDiffers,
+        StreamFault::NegotiationMissing => Fault::NegotiationMissing,
+        other @ (StreamFault::Xml(_)
+        | StreamFault::Namespace
+        | StreamFault::Version
+        | StreamFault::From
+        | StreamFault::To
+        | StreamFault::UnsupportedStanza
+        | StreamFault::Reported { .. }
+        | _) => Fault::Stream(other),
     }
 }
 

@@ -3,7 +3,10 @@
 pub mod stage;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use xtls::{CloseReason, Closed, EndedBy, Event, Fault, jingle::ReasonCondition};
+use xtls::{
+    Application, CloseReason, Closed, EndedBy, Event, Fault,
+    jingle::{BYTES_0_NS, Description, ReasonCondition},
+};
 use xtls_stanza::{Condition, Element, ElementRef, ErrorType, Limits, StanzaError, ns};
 use xtls_testkit::Passed;
 
@@ -48,6 +51,12 @@ pub fn compact(xml: &str) -> Element {
 }
 
 /// A message with a body.
+/// Raw bytes under the description of the version before, as of a peer that shows no negotiation hash.
+pub fn bytes_without_hash() -> Application {
+    let element = Element::builder("description", BYTES_0_NS).build().unwrap();
+    Application::Bytes(Description::new(&element).unwrap())
+}
+
 pub fn message(body: &str) -> Element {
     Element::builder("message", ns::CLIENT).open("body", ns::CLIENT).text(body).build().unwrap()
 }

@@ -122,13 +122,13 @@ fn no_handshake_flight_takes_more_blocks_than_its_size_needs() {
     for real in [false, true] {
         for block_size in [4096, 256] {
             let (mut world, romeo, juliet) = pair(real, block_size, [ROMEO, JULIET]);
-            // Nothing but the handshake: no stream header goes with it.
+            // Nothing but the handshake and the hashes of the negotiation: no stream header goes with it.
             let options = TunnelOptions::new(Application::bytes(), TrustPolicy::Pinned);
             world.connect_with(romeo, juliet, options);
             let flights = flights(world.relay.log());
             let senders: Vec<_> = flights.iter().map(|(from, _)| from.as_str()).collect();
-            // ClientHello; server's flight; client's Finished; ticket.
-            assert_eq!(senders, [ROMEO, JULIET, ROMEO, JULIET]);
+            // ClientHello; server's flight; client's Finished; ticket with the server's hash; the client's hash.
+            assert_eq!(senders, [ROMEO, JULIET, ROMEO, JULIET, ROMEO]);
             for (from, blocks) in flights {
                 let block_size = usize::from(block_size);
                 let bytes = blocks.concat();
@@ -174,10 +174,11 @@ fn a_whole_session_takes_exactly_so_many_stanzas() {
             let asked = part.iter().filter(|passed| is_request(&element(&passed.stanza))).count();
             assert_eq!(part.len(), 2 * asked);
         }
-        // ClientHello; server's flight; Finished with the stream header; ticket with the response header and features.
+        // ClientHello; server's flight; Finished with the stream header; ticket with the response header and features, in which
+        // the hash of the negotiation is; the initiator's hash, unless a stanza is there to go with it.
         assert_eq!([requests(start, "query"), requests(start, "jingle"), requests(start, "open")], [1, 3, 1]);
-        assert_eq!(requests(start, "data"), 4);
-        assert_eq!(start.len(), 18);
+        assert_eq!(requests(start, "data"), 5);
+        assert_eq!(start.len(), 20);
         assert_eq!((requests(middle, "data"), middle.len()), (2, 4));
         assert_eq!([requests(end, "data"), requests(end, "close"), requests(end, "jingle")], [4, 1, 1]);
         assert_eq!(end.len(), 12);

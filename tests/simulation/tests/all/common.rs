@@ -9,6 +9,7 @@ use std::time::Duration;
 use xtls::{
     Application, CloseReason, Closed, Deadline, Element, EndedBy, Event, Fault, Timer, TrustPolicy, TunnelId,
     TunnelOptions,
+    jingle::{BYTES_0_NS, Description},
 };
 use xtls_stanza::{Limits, ns};
 use xtls_testkit::{EntityId, World};
@@ -26,6 +27,12 @@ pub fn xml(trust: TrustPolicy) -> TunnelOptions {
 
 pub fn raw(trust: TrustPolicy) -> TunnelOptions {
     TunnelOptions::new(Application::bytes(), trust)
+}
+
+/// Raw bytes under the description of the version before, as of a peer that shows no negotiation hash.
+pub fn raw_without_hash(trust: TrustPolicy) -> TunnelOptions {
+    let element = Element::builder("description", BYTES_0_NS).build().unwrap();
+    TunnelOptions::new(Application::Bytes(Description::new(&element).unwrap()), trust)
 }
 
 /// Two entities with an open XML stream between them, and both ends' ids.

@@ -28,6 +28,7 @@ mod malformed;
 mod middle;
 mod middle_data;
 mod misuse;
+mod negotiation_hash;
 mod offers;
 mod password;
 mod password_choice;

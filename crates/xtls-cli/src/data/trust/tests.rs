@@ -261,7 +261,7 @@ fn the_file_is_written_as_it_always_was() {
     let fingerprints = ["ab", "cd"].map(|byte| byte.repeat(32));
     let text = format!(
         r#"{{
-  "version": 2,
+  "version": 3,
   "peers": {{
     "a@b": {{
       "pins": [
@@ -279,6 +279,7 @@ fn the_file_is_written_as_it_always_was() {
         "x509",
         "srp"
       ],
+      "negotiation_hash": true,
       "wrong_passwords": {{
         "count": 1,
         "last": 7,
@@ -315,10 +316,10 @@ fn the_file_is_written_as_it_always_was() {
 fn a_later_version_is_refused_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    fs::write(&path, "{\"version\":3,\"anything\":[]}").unwrap();
+    fs::write(&path, "{\"version\":4,\"anything\":[]}").unwrap();
     let failure = TrustFile::load(path.clone()).unwrap_err();
-    assert!(failure.message.contains("version 3"), "{failure}");
-    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":3,\"anything\":[]}");
+    assert!(failure.message.contains("version 4"), "{failure}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":4,\"anything\":[]}");
 }
 
 #[test]

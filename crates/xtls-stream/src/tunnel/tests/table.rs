@@ -118,6 +118,7 @@ fn outcome(mut side: Side, name: &str, input: &str, role: StreamRole) -> String 
             StreamEvent::Stanza(_) => "stanza".to_owned(),
             StreamEvent::Impersonation { .. } => "impersonation".to_owned(),
             StreamEvent::Misaddressed { .. } => "misaddressed".to_owned(),
+            StreamEvent::NegotiationMatches => "matches".to_owned(),
             StreamEvent::Closed => "closed".to_owned(),
             StreamEvent::Failed(_) => "failed".to_owned(),
         });

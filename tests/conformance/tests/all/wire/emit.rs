@@ -90,7 +90,7 @@ fn wire_1_session_initiate_of_raw_bytes_exactly() {
     let (_, initiate) = stage.engine_offers_with(options);
     let expected = format!(
         "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' initiator='{ROMEO}' sid='{}'>\
-         <content creator='initiator' name='data'><description xmlns='urn:xtls:apps:bytes:0'/>\
+         <content creator='initiator' name='data'><description xmlns='urn:xtls:apps:bytes:1'/>\
          <transport xmlns='urn:xmpp:jingle:transports:ibb:1' block-size='4096' sid='{}'/>{}</content></jingle>",
         stage.sid,
         stage.ibb_sid,
@@ -185,7 +185,12 @@ fn wire_1_stream_headers_exactly() {
     stage.play();
     let told = stage.told();
     let id = told.split("id='").nth(1).unwrap().split('\'').next().unwrap();
-    assert_eq!(told, HEADER_JULIET.replace("hs91gh1836d8s717", id) + "<stream:features/>");
+    let header = HEADER_JULIET.replace("hs91gh1836d8s717", id);
+    let header = header.replace(" from=", " xmlns:n='urn:xtls:negotiation:1' from=");
+    let hash = told.split("<hash xmlns='urn:xtls:negotiation:1'>").nth(1).unwrap().split('<').next().unwrap();
+    assert!(hash.len() == 64 && hash.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c)), "{hash}");
+    let features = format!("<stream:features><hash xmlns='urn:xtls:negotiation:1'>{hash}</hash></stream:features>");
+    assert_eq!(told, header + &features);
 }
 
 /// Sorted as XEP-0115 § 5.1 wants them, with every version of the transport that is supported (XEP-0261 § 4).
@@ -201,6 +206,7 @@ fn wire_1_features_exactly() {
         "urn:xmpp:jingle:transports:ibb:0",
         "urn:xmpp:jingle:transports:ibb:1",
         "urn:xmpp:pubkey:0",
+        "urn:xtls:apps:bytes:1",
     ];
     assert!(expected.is_sorted());
     for profile in Profile::ALL {

@@ -1,20 +1,20 @@
 //! Decision 2.28: how many blocks are on their way, and what acknowledges them.
 
-use xtls::{Application, Disposition, Fault, TrustPolicy, TunnelId, TunnelOptions, config::Window};
+use xtls::{Disposition, Fault, TrustPolicy, TunnelId, TunnelOptions, config::Window};
 use xtls_stanza::ns;
 use xtls_testkit::EntityOptions;
 
-use crate::common::{JULIET, ROMEO, Stage, closed, fault, id, is_data, kinds, payload, terminate};
+use crate::common::{JULIET, ROMEO, Stage, bytes_without_hash, closed, fault, id, is_data, kinds, payload, terminate};
 
 /// A raw-bytes tunnel that the engine began, secured.
 fn raw_bytes(options: EntityOptions) -> (Stage, TunnelId) {
     let mut stage = Stage::new(ROMEO, JULIET, options);
-    let mut tunnel_options = TunnelOptions::new(Application::bytes(), TrustPolicy::Pinned);
+    let mut tunnel_options = TunnelOptions::new(bytes_without_hash(), TrustPolicy::Pinned);
     tunnel_options.check_support = false;
     let (tunnel, _) = stage.engine_offers_with(tunnel_options);
     stage.start_server(&stage.tls_config());
     let accept = stage.accept_with(&stage.peer_security());
-    let accept = accept.replace("name='xmlstream'", "name='data'").replace(ns::XMLSTREAM_0, xtls::jingle::BYTES_NS);
+    let accept = accept.replace("name='xmlstream'", "name='data'").replace(ns::XMLSTREAM_0, xtls::jingle::BYTES_0_NS);
     let requests = stage.ask_fine(&accept);
     requests.iter().for_each(|request| stage.ack(request));
     assert_eq!(stage.play(), []);

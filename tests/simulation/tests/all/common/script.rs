@@ -159,7 +159,7 @@ impl Script {
         let header = self.seal(HEADER.as_bytes());
         assert_eq!(self.block(&header).as_deref(), Some("result"));
         let (answer, _) = self.tls_read();
-        assert!(String::from_utf8(answer).unwrap().contains("<stream:features/>"));
+        assert!(String::from_utf8(answer).unwrap().contains("<stream:features>"));
         assert!(self.world.take_events(self.juliet).iter().any(|event| matches!(event, Event::StreamOpened { .. })));
         tunnel
     }
