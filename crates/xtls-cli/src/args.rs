@@ -132,6 +132,10 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
+    /// Draw who sends what when into a new SVG file, without message content
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ladder: Option<PathBuf>,
+
     /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant
     #[arg(long, value_name = "PROFILE", default_value = "tolerant", value_parser = profile)]
     pub(crate) profile: Profile,

@@ -280,7 +280,7 @@ impl Read {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
 
     use proptest::option::of;
@@ -415,20 +415,22 @@ mod tests {
         ]
     }
 
-    proptest! {
-        #[test]
-        fn what_is_written_reads_back(
-            ms in any::<u64>(),
-            own in text(),
-            peer in of(text()),
-            what in what(),
-            words in proptest::collection::btree_map(text(), text(), 0..3),
-            numbers in proptest::collection::btree_map(text(), any::<u64>(), 0..3),
-        ) {
+    /// Any line.
+    pub(crate) fn line() -> impl Strategy<Value = Line> {
+        let words = proptest::collection::btree_map(text(), text(), 0..3);
+        let numbers = proptest::collection::btree_map(text(), any::<u64>(), 0..3);
+        (any::<u64>(), text(), of(text()), what(), words, numbers).prop_map(|(ms, own, peer, what, words, numbers)| {
             let mut line = Line::new(ms, &own, what);
             line.peer = peer;
             line.parameters.extend(words.into_iter().map(|(name, word)| (name, word.into())));
             line.parameters.extend(numbers.into_iter().map(|(name, number)| (name, number.into())));
+            line
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(line in line()) {
             let json = line.to_json();
             prop_assert!(!json.contains('\n'), "one line: {json}");
             prop_assert_eq!(Line::parse(&json), Ok(line));

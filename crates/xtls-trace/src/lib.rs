@@ -7,6 +7,8 @@
 //! has text, blocks, certificates, passwords, or attribute values of payloads besides those words and numbers: a trace can
 //! be shown to others. (What a caller itself gives as a fault, an operation or a failure is written as it is.)
 //!
+//! [`ladder`] makes a picture of them.
+//!
 //! Nothing here does I/O: lines are made of what the caller has, at the caller's time, and written into what it gives.
 //!
 //! ```
@@ -23,6 +25,7 @@
 
 mod event;
 mod json;
+pub mod ladder;
 mod line;
 mod stanza;
 

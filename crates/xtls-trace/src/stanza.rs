@@ -36,7 +36,7 @@ impl Stanza {
         let payload = stanza.children().next();
         let owned = |text: &str| text.to_owned();
         let data = payload.filter(|payload| payload.is("data", ns::IBB));
-        let jingle = payload.filter(|payload| payload.is("jingle", ns::JINGLE));
+        let jingle = payload.filter(|payload| payload.name() == "jingle" && is_jingle(payload.ns()));
         let query = payload.filter(|payload| payload.is("query", ns::DISCO_INFO));
         let kind = stanza.attribute("type");
         Self {
@@ -64,7 +64,7 @@ impl Stanza {
             return format!("{} {kind}", self.name).trim_end().to_owned();
         };
         match self.namespace.as_deref() {
-            Some(ns::JINGLE) => format!("jingle {}", self.action.as_deref().unwrap_or("?")),
+            Some(namespace) if is_jingle(namespace) => format!("jingle {}", self.action.as_deref().unwrap_or("?")),
             Some(ns::IBB) if payload == "data" => {
                 let seq = self.seq.map_or_else(|| "?".to_owned(), |seq| seq.to_string());
                 format!("ibb data {seq}, {} bytes", self.block.unwrap_or_default())
@@ -77,6 +77,11 @@ impl Stanza {
             _ => format!("{} {kind} {payload}", self.name),
         }
     }
+}
+
+/// Of any time.
+fn is_jingle(namespace: &str) -> bool {
+    [ns::JINGLE, ns::JINGLE_0, ns::JINGLE_TMP].contains(&namespace)
 }
 
 /// Only a word that is known: others could be anything.
@@ -110,6 +115,10 @@ mod tests {
                 "jingle session-accept",
             ),
             ("<iq type='set'><jingle xmlns='urn:xmpp:jingle:1' action='swordfish'/></iq>", "jingle ?"),
+            (
+                "<iq type='set'><jingle xmlns='urn:xmpp:tmp:jingle' action='session-initiate'/></iq>",
+                "jingle session-initiate",
+            ),
             (
                 "<iq type='set'><data xmlns='http://jabber.org/protocol/ibb' seq='7'>AAAABBBB</data></iq>",
                 "ibb data 7, 6 bytes",

@@ -24,28 +24,37 @@ const LINES: [(Side, &str); 2] = [
 
 pub(crate) fn run(output: Output, args: &DemoArgs) -> Result<(), Failure> {
     let source = Source::new(args)?;
-    let mut pair = Pair::new(output, Trace::create(args.trace.as_deref(), output)?, args.profile)?;
+    let trace = Trace::create(args.trace.as_deref(), output)?.with_ladder(args.ladder.as_deref())?;
+    let mut pair = Pair::new(output, trace, args.profile)?;
+    let shown = show(&mut pair, output, source);
+    // What went wrong is worth a picture too.
+    let drawn = pair.draw();
+    shown.and(drawn)
+}
+
+/// Everything that there is to see.
+fn show(pair: &mut Pair, output: Output, source: Source) -> Result<(), Failure> {
     pair.report_identities()?;
 
     note(output, "\nRomeo offers Juliet a tunnel; every line is a stanza that the server between them sees:\n")?;
     let tunnels = pair.open(TunnelOptions::xml_stream(TrustPolicy::Pinned))?;
     note(output, "")?;
     for (side, id) in tunnels {
-        report_secured(&mut pair, output, side, id)?;
+        report_secured(pair, output, side, id)?;
     }
-    talk(&mut pair, output, tunnels)?;
+    talk(pair, output, tunnels)?;
     note(output, "\nRomeo closes the tunnel, every layer in order:\n")?;
     pair.with(Side::Romeo, |engine, now| engine.tunnel(tunnels[0].1).map(|mut tunnel| tunnel.close(now)));
     pair.run()?;
-    report_closed(&mut pair, output)?;
+    report_closed(pair, output)?;
 
     note(output, "\nA second tunnel, for raw bytes:\n")?;
     let tunnels = pair.open(TunnelOptions::new(Application::bytes(), TrustPolicy::Pinned))?;
     pair.hush();
-    let figures = transfer::run(&mut pair, output, tunnels, source)?;
+    let figures = transfer::run(pair, output, tunnels, source)?;
     note(output, "")?;
     tell(output, &figures.report())?;
-    report_closed(&mut pair, output)?;
+    report_closed(pair, output)?;
     if figures.equal { Ok(()) } else { Err(Failure::other("the bytes that arrived are not those that were sent")) }
 }
 

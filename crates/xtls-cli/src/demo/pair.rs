@@ -169,9 +169,15 @@ impl Pair {
                 self.deliver(side, &delivery.stanza)?;
             }
             if quiet {
+                self.trace.settle();
                 return Ok(());
             }
         }
+    }
+
+    /// Draws the picture of what has passed, if one is wanted.
+    pub(super) fn draw(&mut self) -> Result<(), Failure> {
+        self.trace.draw("xtls demo")
     }
 
     /// Takes everything out of an engine; tells whether there was anything.

@@ -112,3 +112,51 @@ fn the_trace_of_the_demonstration_has_each_stanza_at_both_ends() {
         assert!(!text.contains(message["body"].as_str().expect("a body")));
     }
 }
+
+/// How many elements of a picture have a tag that begins so.
+fn tags(picture: &str, tag: &str) -> usize {
+    picture.matches(tag).count()
+}
+
+#[test]
+fn the_picture_of_the_demonstration_has_each_stanza_of_its_trace() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let [trace, ladder] = ["trace", "ladder.svg"].map(|name| dir.path().join(name).display().to_string());
+    let args = ["demo", "--bytes", "100000", "--trace", &trace, "--ladder", &ladder];
+    let ended = Xtls::run(dir.path(), None, &args);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let picture = fs::read_to_string(&ladder).expect("the picture is there");
+    assert_eq!(fs::metadata(&ladder).expect("it is there").permissions().mode() & 0o777, 0o600);
+
+    let lines = lines(&trace);
+    let sent = lines.iter().filter(|line| line["direction"] == "out").count();
+    let told = lines.iter().filter(|line| line["event"].is_string()).count();
+    // The blocks of the transfer are one arrow, which says how many it stands for.
+    let run = picture.split_once("<g class='run'><title>").expect("the blocks are folded").1;
+    let run = run.split_once(": ").expect("a time, and the rest").1;
+    let numbers: Vec<usize> = run
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|digits| !digits.is_empty())
+        .take(2)
+        .map(|digits| digits.parse().expect("a number"))
+        .collect();
+    assert_eq!(tags(&picture, "<g class='run'>"), 1);
+    assert_eq!(tags(&picture, "<g class='arrow") + numbers[0], sent);
+    assert_eq!(tags(&picture, "<g class='mark event'>") + numbers[1], told);
+    // The server is honest, and everything arrives.
+    for none in [" lost", " forged", "<g class='mark fault", "<g class='cut"] {
+        assert_eq!(tags(&picture, &format!("<g class='arrow{none}")) + tags(&picture, none), 0, "{none}");
+    }
+    for phase in ["negotiation", "handshake", "secured", "stream", "closing"] {
+        let lines = tags(&picture, &format!("<line class='{phase}'")) + tags(&picture, &format!("'bar {phase}'"));
+        assert!(lines > 1, "nothing is in the phase {phase}");
+    }
+    for message in ended.named("message") {
+        assert!(!picture.contains(message["body"].as_str().expect("a body")));
+    }
+
+    let again = Xtls::run(dir.path(), None, &["demo", "--bytes", "1", "--ladder", &ladder]);
+    assert_eq!(again.code, Some(1));
+    assert!(again.stderr.contains(&ladder) && again.stderr.lines().count() == 1, "{}", again.stderr);
+    assert_eq!(fs::read_to_string(&ladder).expect("it is there"), picture);
+}
