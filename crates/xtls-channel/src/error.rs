@@ -23,7 +23,8 @@ pub struct NotAsked;
 pub enum TermsError {
     /// They allow no TLS method.
     NoMethod,
-    /// The initiator's bare address cannot be the user name of TLS-SRP: it has more than 255 bytes, or SASLprep refuses it.
+    /// There is a password, or nothing else would do, and the initiator's bare address cannot be the user name of TLS-SRP: it
+    /// has more than 255 bytes, or characters that SASLprep (RFC 4013) refuses, such as those newer than Unicode 3.2.
     UserName,
     /// A password is all there is, and too many wrong ones were tried with the peer
     /// ([`GuessLimits`](crate::GuessLimits)).
@@ -108,7 +109,7 @@ impl fmt::Display for TermsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoMethod => "the terms allow no TLS method",
-            Self::UserName => "the initiator's address cannot be used with a password",
+            Self::UserName => crate::password::NO_USER_NAME,
             Self::PasswordLocked => "too many wrong passwords were tried with the peer; wait",
             Self::NoAuthorities => "no certificate of the peer is trusted, and no authorities are given",
             Self::Downgraded => "the peer was secured before, and by something better than a leap of faith",

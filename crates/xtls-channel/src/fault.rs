@@ -69,6 +69,9 @@ pub enum Fault {
         /// Until when.
         until: UnixTime,
     },
+    /// There is a password, and nothing else to go by, and the initiator's address cannot be the user name that goes with it:
+    /// it has more than 255 bytes, or characters that SASLprep (RFC 4013) refuses, such as those newer than Unicode 3.2.
+    UserName,
     /// The user said no to the certificate, or did not say anything in time.
     TrustRefused,
     /// TLS failed.
@@ -247,6 +250,7 @@ impl Fault {
             Self::FingerprintMismatch { .. } => "fingerprint-mismatch",
             Self::WrongPassword => "wrong-password",
             Self::PasswordLocked { .. } => "password-locked",
+            Self::UserName => "user-name",
             Self::TrustRefused => "trust-refused",
             Self::Tls(_) => "tls",
             Self::Stream(_) => "stream",
@@ -301,7 +305,7 @@ impl Fault {
         match self {
             // draft-meyer-xmpp-e2e-encryption-02 § 6: whoever cannot verify the peer, or gets an invalid TLS message,
             // MUST terminate the session at once with security-error.
-            Self::PeerLacksXtls | Self::NoCommonMethod { .. } => {
+            Self::PeerLacksXtls | Self::NoCommonMethod { .. } | Self::UserName => {
                 row(Incompatible, Some(SecurityError), Policy, true, false)
             }
             // Draft § 8.3: what was left out on the way must not lead to less than there was before.
@@ -404,6 +408,7 @@ mod tests {
             Fault::FingerprintMismatch { announced: fingerprint, presented: fingerprint },
             Fault::WrongPassword,
             Fault::PasswordLocked { until: UnixTime::since_unix_epoch(core::time::Duration::ZERO) },
+            Fault::UserName,
             Fault::TrustRefused,
             Fault::Tls(tls_error()),
             Fault::Stream(StreamFault::Version),

@@ -59,6 +59,10 @@ impl Password {
     }
 }
 
+/// Why there is no user name for TLS-SRP, in words.
+pub(crate) const NO_USER_NAME: &str = "the address of whoever begins cannot go with a password: it has more than 255 bytes, or a \
+     character newer than Unicode 3.2";
+
 /// Whether an initiator's bare JID can be the user name of TLS-SRP.
 pub(crate) fn is_user_name(initiator: &BareJid) -> bool {
     SrpCredentials::new(initiator.canonical(), "any").is_ok()

@@ -176,6 +176,7 @@ pub fn choose(peer: Offered<'_>, policy: &Policy, standing: &Standing) -> Choice
     Choice::Refuse(match locked {
         Some(until) => Fault::PasswordLocked { until },
         None if unknown == Unknown::RefuseLess => Fault::Downgraded { missing: Missing::Proof },
+        None if lacks_user_name(policy, standing) && peer.methods.contains(&Method::Srp) => Fault::UserName,
         None if x509 || srp => Fault::NotTrusted { fingerprint: peer.announced.iter().max().copied() },
         None => Fault::NoCommonMethod { offered: peer.methods.to_vec() },
     })
@@ -206,6 +207,11 @@ fn stripped(theirs: &[Method], policy: &Policy, standing: &Standing) -> Option<V
 /// Whether a password can be used: the method is allowed, and the initiator's address can be the user name.
 fn may_share_password(policy: &Policy, standing: &Standing) -> bool {
     policy.methods.contains(&Method::Srp) && standing.has_user_name
+}
+
+/// Whether there is a password, and the initiator's address cannot be the user name that goes with it.
+pub(crate) fn lacks_user_name(policy: &Policy, standing: &Standing) -> bool {
+    policy.methods.contains(&Method::Srp) && standing.said == Said::Password && !standing.has_user_name
 }
 
 /// Whether the peer was secured before, and never by a certificate.
@@ -243,6 +249,8 @@ fn unknown_certificate(policy: &Policy, standing: &Standing) -> Unknown {
                 return Unknown::RefuseLess;
             }
             match standing.said {
+                // Whoever has a password gets no leap, not even where the initiator's address does not go with it.
+                _ if lacks_user_name(policy, standing) => Unknown::Refuse,
                 _ if !may_share_password => Unknown::Accept,
                 Said::NoPassword => Unknown::Accept,
                 Said::Nothing => Unknown::AcceptWithoutPassword,

@@ -219,8 +219,8 @@ fn cannot_initiate(e: InitiateError, own: &BareJid, peer: &FullJid, trust: &Trus
             until.map_or_else(without, |until| password_locked(&bare, until))
         }
         InitiateError::Terms(TermsError::Store) => unreadable(trust, &bare),
-        InitiateError::Terms(TermsError::UserName) => {
-            Failure::usage(format!("{e}: it has more than 255 bytes, or unusual characters"))
+        InitiateError::Terms(e @ TermsError::UserName) => {
+            Failure::usage(format!("{e}: go without the password, with the fingerprint of {bare}"))
         }
         InitiateError::Terms(TermsError::NotPinned) => {
             Failure::security(format!("no certificate of {peer} is trusted: xtls trust add"))

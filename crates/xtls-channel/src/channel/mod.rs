@@ -209,7 +209,12 @@ impl Channel {
     ///
     /// Why there is nothing.
     pub fn offerable(&self) -> Result<Vec<Method>, Unofferable> {
-        self.trust.as_ref().map_or(Err(Unofferable::NoMethod), |trust| trust.offerable())
+        let Some(trust) = &self.trust else { return Err(Unofferable::NoMethod) };
+        // A password that can never be used with this end's own address is the caller's slip, whatever else would do.
+        if self.side == Side::Initiator && trust.lacks_user_name() {
+            return Err(Unofferable::UserName);
+        }
+        trust.offerable()
     }
 
     /// Whether a certificate that could not be verified may be named: see [`takes_unknown`](crate::rules::takes_unknown).
@@ -264,12 +269,6 @@ impl Channel {
             State::Choosing { .. } | State::Handshake(_) | State::Judging(_) | State::Confirming { .. } => None,
             State::Encrypted(_) | State::Secured { .. } | State::Closed { .. } => None,
         }
-    }
-
-    /// Whether the initiator's address can be the user name of TLS-SRP.
-    #[must_use]
-    pub fn has_user_name(&self) -> bool {
-        self.trust.as_ref().is_some_and(|trust| trust.standing.has_user_name)
     }
 
     /// The announcement that a certificate contradicts.

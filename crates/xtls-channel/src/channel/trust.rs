@@ -83,6 +83,10 @@ impl Trust {
         rules::offerable(&self.policy, &self.standing)
     }
 
+    pub(super) fn lacks_user_name(&self) -> bool {
+        rules::lacks_user_name(&self.policy, &self.standing)
+    }
+
     pub(super) fn takes_unknown(&self) -> bool {
         rules::takes_unknown(&self.policy, &self.standing)
     }

@@ -38,6 +38,7 @@ impl fmt::Display for Fault {
             }
             Self::WrongPassword => f.write_str("the password is wrong, or the connection is intercepted"),
             Self::PasswordLocked { .. } => f.write_str("too many wrong passwords were tried with the peer"),
+            Self::UserName => f.write_str(crate::password::NO_USER_NAME),
             Self::TrustRefused => f.write_str("the peer's certificate was not accepted"),
             Self::Tls(error) => write!(f, "TLS: {error}"),
             Self::Stream(fault) => write!(f, "the stream in the tunnel: {fault}"),

@@ -78,8 +78,8 @@ fn cannot_begin(e: LinkError, end: &End, args: &LinkConnectArgs) -> Failure {
             args.peer
         )),
         LinkError::Terms(TermsError::Store) => reach::unreadable(&end.trust(), &args.peer),
-        LinkError::Terms(TermsError::UserName) => {
-            Failure::usage(format!("{e}: it has more than 255 bytes, or unusual characters"))
+        LinkError::Terms(e @ TermsError::UserName) => {
+            Failure::usage(format!("{e}: give another --jid, or go without the password"))
         }
         LinkError::Terms(e) => Failure::security(format!("no link with {} can be made: {e}", args.peer)),
         e => Failure::other(format!("no link with {} can be made: {e}", args.peer)),

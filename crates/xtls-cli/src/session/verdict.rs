@@ -162,6 +162,10 @@ pub(crate) fn authentication_advice(
         Fault::NoCommonMethod { offered } if offered.contains(&Method::Srp) => Failure::security(format!(
             "{full} only takes a password: agree on one with its owner by other means, then: --srp-password-file FILE"
         )),
+        Fault::UserName => Failure::security(format!(
+            "{fault}, so that {full} cannot be verified by one: get the fingerprint of its certificate from its owner, then: xtls \
+             trust add {bare} FINGERPRINT"
+        )),
         Fault::Downgraded { .. } => Failure::security(format!(
             "{fault}: somebody may have taken that out on the way, so nothing else was tried with {full}. If its owner says \
              by other means that this is meant, forget what is known of it: xtls trust remove {bare}"

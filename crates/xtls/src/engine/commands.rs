@@ -113,12 +113,8 @@ impl Engine {
 
     /// The channel of a tunnel to this peer, if one of the allowed methods has a chance.
     fn channel_to(&self, peer: &FullJid, terms: Terms) -> Result<Channel, InitiateError> {
-        let has_password = terms.password.is_some();
         let channel = Channel::new(Side::Initiator, peer.to_bare(), terms, Announcements::Every, &self.shared.env)
             .map_err(|_| TermsError::Store)?;
-        if has_password && !channel.has_user_name() {
-            return Err(TermsError::UserName.into());
-        }
         channel.offerable().map_err(TermsError::from)?;
         Ok(channel)
     }

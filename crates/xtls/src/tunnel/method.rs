@@ -20,11 +20,10 @@ impl TunnelCore {
         let methods = channel.offerable().map_err(|why| match why {
             Unofferable::PasswordLocked { until } => Fault::PasswordLocked { until },
             Unofferable::Downgraded => Fault::Downgraded { missing: Missing::Proof },
-            Unofferable::NoMethod
-            | Unofferable::UserName
-            | Unofferable::NoAuthorities
-            | Unofferable::NotPinned
-            | Unofferable::NoTls13 => Fault::NotTrusted { fingerprint: None },
+            Unofferable::UserName => Fault::UserName,
+            Unofferable::NoMethod | Unofferable::NoAuthorities | Unofferable::NotPinned | Unofferable::NoTls13 => {
+                Fault::NotTrusted { fingerprint: None }
+            }
         })?;
         Ok(own_security(methods, shared))
     }

@@ -363,7 +363,50 @@ fn an_address_that_rfc_5054_cannot_carry_is_refused_before_anything_is_sent() {
     assert!(world.relay.log().is_empty());
     // Where nobody needs the name, it is not in the way: neither ours nor the peer's.
     let ends = [romeo, juliet];
-    meet(&mut world, ends, asking(TrustPolicy::LeapOfFaith), raw(TrustPolicy::LeapOfFaith).with_password(word()));
+    meet(&mut world, ends, asking(TrustPolicy::LeapOfFaith), asking(TrustPolicy::LeapOfFaith));
+    assert_eq!(outcome(&mut world, ends), BY_FAITH);
+}
+
+/// Characters of Unicode 5.0, of which RFC 7622 allows addresses and SASLprep (Unicode 3.2) knows nothing.
+const NEW: &str = "rome\u{242}@montague.lit/orchard";
+
+#[test]
+fn wire_2_12_an_own_address_newer_than_saslprep_and_a_password_are_a_slip_that_names_the_reason() {
+    let mut world = World::default();
+    world.relay.keep_log();
+    let romeo = world.add(NEW, EntityOptions::seeded(40));
+    let juliet = world.add(JULIET, EntityOptions::seeded(41));
+    world.introduce(romeo, juliet);
+    let peer = world.jid(juliet).clone();
+    // A certificate would do, but a password was given.
+    let slip = world.with(romeo, |engine, now| engine.initiate(now, peer, by_word()));
+    assert_eq!(slip, Err(InitiateError::Terms(TermsError::UserName)));
+    assert!(slip.unwrap_err().to_string().contains("newer than Unicode 3.2"));
+    world.run();
+    assert!(world.relay.log().is_empty());
+    // Without one it is an address like any other, and so it is for a responder, whose name is not in use.
+    let ends = [romeo, juliet];
+    meet(&mut world, ends, asking(TrustPolicy::Pinned), by_word());
+    assert_eq!(outcome(&mut world, ends).1, Authentication::Pinned);
+    let mut world = World::default();
+    let [romeo, juliet] = [(NEW, 40), (JULIET, 41)].map(|(jid, seed)| world.add(jid, EntityOptions::seeded(seed)));
+    meet(&mut world, [juliet, romeo], by_word(), by_word());
+    assert_eq!(outcome(&mut world, [juliet, romeo]), BY_PASSWORD);
+}
+
+#[test]
+fn wire_2_12_who_has_a_password_takes_no_leap_to_a_peer_whose_address_is_newer_than_saslprep() {
+    let mut world = World::default();
+    let romeo = world.add(NEW, EntityOptions::seeded(42));
+    let juliet = world.add(JULIET, EntityOptions::seeded(43));
+    let ends = [romeo, juliet];
+    let leap = raw(TrustPolicy::LeapOfFaith);
+    meet(&mut world, ends, leap.clone(), leap.clone().with_password(word()));
+    let end = closed(&mut world, juliet);
+    assert!(matches!(end.fault, Some(Fault::NotTrusted { .. })) && end.security, "{end:?}");
+    let _ = closed(&mut world, romeo);
+    // Without a password she has nothing to insist on.
+    meet(&mut world, ends, leap.clone(), asking(TrustPolicy::LeapOfFaith));
     assert_eq!(outcome(&mut world, ends), BY_FAITH);
 }
 

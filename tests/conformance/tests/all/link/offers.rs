@@ -1,5 +1,9 @@
 //! XEP-0250: which method and which keys.
 
+use std::time::Instant;
+
+use xtls::error::TermsError;
+use xtls::link::{LinkError, PeerLink};
 use xtls::{Fault, Password, Terms, TrustPolicy, event::Side};
 use xtls_stanza::HashAlgo;
 use xtls_stanza::Method;
@@ -49,6 +53,39 @@ fn xep_0250_2_3_the_user_name_is_the_bare_jid_of_the_initiator() {
     let name = b"\x0bromeo@forza";
     assert!(pair.sent(I).windows(name.len()).any(|window| window == name));
     assert!(pair.link(R).security().is_some_and(|security| security.method == Method::Srp));
+}
+
+/// RFC 5054 § 2.3: it is prepared by SASLprep, which knows no characters newer than Unicode 3.2. RFC 7622 does.
+#[test]
+fn xep_0250_2_3_an_address_that_saslprep_refuses_and_a_password_are_told_with_the_reason() {
+    let new = "rome\u{242}@forza";
+    let named = || {
+        let mut pair = LinkPair::new(9);
+        pair.name(I, new);
+        pair
+    };
+    let slip = |terms: Terms| {
+        let pair = named();
+        #[allow(clippy::disallowed_methods, reason = "any moment will do")]
+        PeerLink::connect(pair.setup(I), pair.jid(R).clone(), terms, Instant::now()).err()
+    };
+    let leap = Terms::new(TrustPolicy::LeapOfFaith);
+    for terms in [srp_alone(), password(), leap.clone().with_password(Password::new("a rose").unwrap())] {
+        assert_eq!(slip(terms), Some(LinkError::Terms(TermsError::UserName)));
+    }
+    assert_eq!(slip(leap.clone()), None);
+
+    // The receiving end, where the peer asks for the password all the same.
+    let mut link = Scripted::between(
+        named(),
+        R,
+        Terms::new(TrustPolicy::LeapOfFaith),
+        leap.with_password(Password::new("a rose").unwrap()),
+    );
+    link.say(&FROM_ROMEO.replace("romeo@forza", new));
+    let answer = link.say(&starttls(&offer("<srp/>")));
+    assert!(answer.starts_with("<failure"), "{answer}");
+    assert!(matches!(link.fault(), Fault::UserName));
 }
 
 #[test]

@@ -41,11 +41,16 @@ impl Scripted {
     }
 
     /// The same among ends that are prepared already.
-    pub(crate) fn of(mut pair: LinkPair, side: Side, terms: Terms) -> Self {
+    pub(crate) fn of(pair: LinkPair, side: Side, terms: Terms) -> Self {
+        Self::between(pair, side, terms.clone(), terms)
+    }
+
+    /// The same with terms for each end.
+    pub(crate) fn between(mut pair: LinkPair, side: Side, initiating: Terms, receiving: Terms) -> Self {
         for end in [I, R] {
             pair.tamper(end, Vec::clear);
         }
-        pair.start(terms.clone(), Some(terms));
+        pair.start(initiating, Some(receiving));
         pair.run();
         Self::idle(pair, side)
     }

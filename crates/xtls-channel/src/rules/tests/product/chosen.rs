@@ -33,6 +33,7 @@ fn the_choice_is_allowed_and_spoken_and_can_succeed() {
         "password-locked",
         "srp",
         "srp x509",
+        "user-name",
         "x509",
         "x509 srp",
     ];
@@ -60,6 +61,8 @@ fn no_leap_of_faith_is_taken_where_a_password_may_be_shared() {
         if case.leaps() {
             let said = case.known.standing.said;
             assert!(!case.known.may_share() || said == Said::NoPassword, "{case:?}");
+            // Not even where the one that there is cannot be used.
+            assert!(!(case.known.allows(Method::Srp) && said == Said::Password), "{case:?}");
             leaps += 1;
         }
     });
@@ -132,10 +135,15 @@ fn a_fault_tells_the_truth() {
         let in_common =
             |method: &&Method| known.allows(**method) && (**method != Method::Srp || known.standing.has_user_name);
         let Choice::Refuse(fault) = case.choice() else { return };
-        #[allow(clippy::wildcard_enum_match_arm, reason = "the rules know four faults")]
+        #[allow(clippy::wildcard_enum_match_arm, reason = "the rules know five faults")]
         match fault {
             Fault::PasswordLocked { until } => {
                 assert!(known.standing.locked_until == Some(until) && known.may_share(), "{case:?}");
+            }
+            Fault::UserName => {
+                let Standing { has_user_name, said, .. } = known.standing;
+                assert!(!has_user_name && said == Said::Password, "{case:?}");
+                assert!(known.allows(Method::Srp) && case.speaks(Method::Srp), "{case:?}");
             }
             Fault::NoCommonMethod { offered } => {
                 assert!(offered == case.theirs && !case.theirs.iter().any(|one| in_common(&one)), "{case:?}");
