@@ -14,8 +14,7 @@ pub struct Limits {
     pub depth: usize,
     /// Attributes of one element, namespace declarations included. Default 64.
     pub attributes: usize,
-    /// Namespace declarations of a stanza that are in force at one place, those of its surroundings not counted. Each name
-    /// is looked up among them, so this bounds the work for a stanza of a given length. Default 128.
+    /// Namespace declarations of a stanza that are in force at one place, those of its surroundings not counted. Default 128.
     pub declarations: usize,
     /// Bytes of one name, prefix and colon included. Default 1024.
     pub name_bytes: usize,

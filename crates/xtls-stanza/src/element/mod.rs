@@ -1,5 +1,6 @@
 //! A piece of XML in memory: one string and one table of nodes.
 
+mod bindings;
 mod build;
 mod chars;
 mod edit;
@@ -56,6 +57,12 @@ enum Entry {
 struct Span {
     start: u32,
     end: u32,
+}
+
+impl Span {
+    fn of(self, text: &str) -> &str {
+        &text[index(self.start)..index(self.end)]
+    }
 }
 
 /// An element inside an [`Element`], borrowed: cheap to copy.

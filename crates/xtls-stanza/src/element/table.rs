@@ -1,8 +1,9 @@
 //! The string and the table of an element that is being read: names, attributes, namespace declarations, text.
 
 use core::mem;
+use std::collections::BTreeSet;
 
-use super::{Element, Entry, Scope, Span, chars, index, scope, stored};
+use super::{Element, Entry, Scope, Span, bindings::Bindings, chars, scope, stored};
 use crate::{Limits, ParseErrorKind, ns};
 
 /// An element whose end has not been seen.
@@ -12,13 +13,6 @@ struct Open {
     bindings: usize,
     /// Where its name begins among those kept as they were written.
     word: usize,
-}
-
-/// Declared in the text itself: where the prefix and the namespace were kept.
-#[derive(Clone, Copy)]
-struct Binding {
-    prefix: Span,
-    namespace: Span,
 }
 
 /// What a start tag has said so far, kept until its end. Declarations apply to the tag that they stand in, wherever they
@@ -41,7 +35,7 @@ pub(super) struct Table {
     limits: Limits,
     text: String,
     nodes: Vec<Entry>,
-    bindings: Vec<Binding>,
+    bindings: Bindings,
     /// How many of the declarations are those of the surroundings.
     surrounding: usize,
     /// Where the namespace of the prefix `xml` was kept, once it has been used.
@@ -60,13 +54,13 @@ impl Table {
             // The declarations of the surroundings come on top of the text itself.
             text: String::with_capacity(bytes + 64),
             nodes: Vec::with_capacity(16),
-            bindings: Vec::with_capacity(8),
+            bindings: Bindings::with_capacity(8),
             open: Vec::with_capacity(8),
             ..Self::default()
         };
         for (prefix, namespace) in scope.bindings() {
-            let binding = Binding { prefix: table.push_str(prefix), namespace: table.push_str(namespace) };
-            table.bindings.push(binding);
+            let (prefix, namespace) = (table.push_str(prefix), table.push_str(namespace));
+            table.bindings.push(prefix, namespace, &table.text);
         }
         table.surrounding = table.bindings.len();
         table
@@ -158,6 +152,9 @@ impl Table {
             };
             self.resolve(&tag, at, prefix)?;
         }
+        if self.has_twice(&tag) {
+            return Err(TWICE);
+        }
         self.tag = tag;
         Ok(())
     }
@@ -167,7 +164,7 @@ impl Table {
         self.in_text = false;
         let after = stored(self.nodes.len());
         let Some(open) = self.open.pop() else { return 0 };
-        self.bindings.truncate(open.bindings);
+        self.bindings.truncate(open.bindings, &self.text);
         if let Some(Entry::Element { end, .. }) = self.nodes.get_mut(open.at) {
             *end = after;
         }
@@ -217,7 +214,7 @@ impl Table {
     /// For a start tag whose end comes much later: the element, and the declarations in force inside it.
     pub(super) fn finish_header(mut self) -> Result<(Element, Scope), ParseErrorKind> {
         let mut scope = Scope::default();
-        for binding in &self.bindings {
+        for binding in self.bindings.iter() {
             scope.declare(self.str(binding.prefix), self.str(binding.namespace))?;
         }
         self.end();
@@ -241,52 +238,57 @@ impl Table {
         }
     }
 
-    /// Gives the element or attribute at `at` its namespace, and refuses a second attribute of the same name (XML 1.0 § 3.1,
-    /// Namespaces in XML § 6.3).
+    /// Gives the element or attribute at `at` its namespace.
     fn resolve(&mut self, tag: &Tag, at: usize, prefix: &str) -> Result<(), ParseErrorKind> {
         let is_element = at == tag.element;
         // Namespaces in XML § 6.2: the default namespace does not apply to attributes.
         let resolved = if prefix.is_empty() && !is_element { Span::default() } else { self.lookup(prefix)? };
         match &mut self.nodes[at] {
-            Entry::Element { ns, attributes, .. } => {
-                (*ns, *attributes) = (resolved, stored(tag.attributes));
-                return Ok(());
-            }
+            Entry::Element { ns, attributes, .. } => (*ns, *attributes) = (resolved, stored(tag.attributes)),
             Entry::Attribute { ns, .. } => *ns = resolved,
             Entry::Text(_) => {}
         }
-        let text = |span| self.str(span);
-        let Entry::Attribute { name, .. } = self.nodes[at] else { return Ok(()) };
-        let twice = self.nodes[tag.element + 1..at].iter().any(|before| {
-            matches!(before, Entry::Attribute { ns, name: other, .. }
-                if text(*other) == text(name) && text(*ns) == text(resolved))
-        });
-        if twice { Err(TWICE) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Whether two attributes of a start tag have one name (XML 1.0 § 3.1, Namespaces in XML § 6.3). Few are compared with one
+    /// another; many are sorted, so that the work follows their number.
+    fn has_twice(&self, tag: &Tag) -> bool {
+        let attributes = &self.nodes[tag.element + 1..][..tag.attributes];
+        let name = |entry: &Entry| match entry {
+            Entry::Attribute { ns, name, .. } => (self.str(*name), self.str(*ns)),
+            Entry::Element { .. } | Entry::Text(_) => Default::default(),
+        };
+        if attributes.len() <= FEW_ATTRIBUTES {
+            return (1..attributes.len())
+                .any(|at| attributes[..at].iter().any(|one| name(one) == name(&attributes[at])));
+        }
+        let mut seen = BTreeSet::new();
+        !attributes.iter().all(|one| seen.insert(name(one)))
     }
 
     /// Puts a declaration in force.
     fn declare(&mut self, prefix: &str, namespace: Span) -> Result<(), ParseErrorKind> {
         let text = |span| self.str(span);
         scope::check_declaration(prefix, text(namespace))?;
-        let same_tag = self.bindings.iter().rev().take(self.tag.declarations);
-        if same_tag.into_iter().any(|binding| text(binding.prefix) == prefix) {
+        let outside = self.bindings.len() - self.tag.declarations;
+        if self.bindings.find(prefix, &self.text).is_some_and(|(at, _)| at >= outside) {
             return Err(TWICE);
         }
         if self.bindings.len() - self.surrounding >= self.limits.declarations {
             return Err(ParseErrorKind::Limit("declarations"));
         }
         let prefix = self.push_str(prefix);
-        self.bindings.push(Binding { prefix, namespace });
+        self.bindings.push(prefix, namespace, &self.text);
         Ok(())
     }
 
     /// The namespace that a prefix stands for, the innermost declaration first.
     fn lookup(&mut self, prefix: &str) -> Result<Span, ParseErrorKind> {
-        let text = |span| self.str(span);
         if prefix == "xmlns" {
             return Err(ParseErrorKind::NotWellFormed("the prefix `xmlns` on an element"));
         }
-        if let Some(binding) = self.bindings.iter().rev().find(|binding| text(binding.prefix) == prefix) {
+        if let Some((_, binding)) = self.bindings.find(prefix, &self.text) {
             return Ok(binding.namespace);
         }
         match prefix {
@@ -316,7 +318,7 @@ impl Table {
     }
 
     fn str(&self, span: Span) -> &str {
-        &self.text[index(span.start)..index(span.end)]
+        span.of(&self.text)
     }
 }
 
@@ -333,5 +335,8 @@ fn split_name(name: &str) -> Result<(&str, &str), ParseErrorKind> {
 
 /// Bytes of the addresses that most stanzas are stamped with.
 const STAMPS: usize = 128;
+
+/// Attributes of one element that are compared with one another.
+const FEW_ATTRIBUTES: usize = 16;
 
 const TWICE: ParseErrorKind = ParseErrorKind::NotWellFormed("an attribute given twice");

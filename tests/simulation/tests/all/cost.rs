@@ -13,19 +13,19 @@ use xtls::{
 use xtls_testkit::{EntityId, EntityOptions, World};
 
 /// Juliet, who has a stream and a pipe with Romeo, and idle tunnels with as many others.
-struct Crowd {
-    world: World,
-    romeo: EntityId,
-    juliet: EntityId,
+pub struct Crowd {
+    pub world: World,
+    pub romeo: EntityId,
+    pub juliet: EntityId,
     /// Romeo's ends of the stream and of the pipe.
-    here: [TunnelId; 2],
+    pub here: [TunnelId; 2],
     /// Juliet's.
-    there: [TunnelId; 2],
+    pub there: [TunnelId; 2],
 }
 
 impl Crowd {
     /// Half of the idle tunnels are offers that nobody decides on, half are Juliet's own that nobody answers.
-    fn new(idle: usize) -> Self {
+    pub fn new(idle: usize) -> Self {
         let mut world = World::default();
         world.relay.keep_log();
         let romeo = world.add(ROMEO, EntityOptions::seeded(1));

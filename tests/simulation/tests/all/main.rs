@@ -38,6 +38,7 @@ mod places;
 mod redirect;
 mod room;
 mod stale;
+mod steps;
 mod store;
 mod stream;
 mod suspended_clocks;
