@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use xtls_stanza::write;
 
-use super::layout::{Layout, TOP};
+use super::layout::{HALF, Layout, TOP};
 use super::phase::Phase;
 use super::story::{Fate, Item, Lifeline, Run, Shape, Sort, Story};
 use super::words::{describe, is_answer, said, seconds, shortened};
@@ -51,8 +51,8 @@ pub(super) fn draw(title: &str, story: &Story<'_>, layout: &Layout) -> String {
                 let _ = write!(words, ", {count} {what} among them");
             }
         }
-        let (y, wide) = (cut.y - 14, width);
-        let _ = write!(picture.out, "<g class='cut'><rect x='0' y='{y}' width='{wide}' height='28'/>");
+        let (y, height) = (cut.y - HALF, 2 * HALF);
+        let _ = write!(picture.out, "<g class='cut'><rect x='0' y='{y}' width='{width}' height='{height}'/>");
         picture.text("middle", width / 2, cut.y + 4, &words);
         picture.out.push_str("</g>\n");
     }
@@ -62,7 +62,7 @@ pub(super) fn draw(title: &str, story: &Story<'_>, layout: &Layout) -> String {
     }
     for (item, place) in story.items.iter().zip(&layout.places) {
         if let Some((from, to)) = place {
-            picture.item(story, item, *from, *to);
+            picture.item(story, item, *from, *to, layout.cut.as_ref().is_some_and(|cut| *from == cut.y + HALF));
         }
     }
     picture.out + &picture.labels + "</svg>\n"
@@ -137,11 +137,12 @@ impl Picture {
             ("event", "the engine told"),
             ("connection", "connection to the server"),
         ];
+        x = 20;
         for (class, words) in marks {
             let _ = write!(self.out, "<g class='{class}'>");
-            self.sign(Phase::Outside, class, x + 9, 77);
+            self.sign(Phase::Outside, class, x + 9, 96);
             self.out.push_str("</g>");
-            self.text("note", x + 24, 81, words);
+            self.text("note", x + 24, 100, words);
             x += 24 + width_of(words) + 18;
         }
         self.out.push_str("</g>\n");
@@ -199,25 +200,27 @@ impl Picture {
         self.out.push('\n');
     }
 
-    fn item(&mut self, story: &Story<'_>, item: &Item, y: u32, end: u32) {
+    fn item(&mut self, story: &Story<'_>, item: &Item, y: u32, end: u32, begun: bool) {
         let Some(line) = story.lines.get(item.start) else { return };
         match &item.shape {
-            Shape::Arrow { from, to, fate } => self.arrow(story, item, line, (*from, *to), *fate, (y, end)),
+            Shape::Arrow { from, to, fate } => self.arrow(story, item, (*from, *to), *fate, (y, end), begun),
             Shape::Mark { at, sort } => self.mark(item, line, *at, *sort, y),
             Shape::Run(run) => self.run(story, item, line, run, y),
         }
         self.out.push_str("</g>\n");
     }
 
+    /// An arrow; `begun` in what is left out.
     fn arrow(
         &mut self,
         story: &Story<'_>,
         item: &Item,
-        line: &Line,
         (from, to): (usize, usize),
         fate: Fate,
         (y, end): (u32, u32),
+        begun: bool,
     ) {
+        let Some(line) = story.lines.get(item.start) else { return };
         let fate_class = match fate {
             Fate::Arrived | Fate::Unknown => "",
             Fate::Lost => " lost",
@@ -241,14 +244,15 @@ impl Picture {
             let _ = write!(self.out, "<path class='cross' transform='translate({x2} {y})' d='M-6 -6L6 6M6 -6L-6 6'/>");
         }
         let words = shortened(&line.label(), ARROW_CHARS * from.abs_diff(to));
-        // What falls deep has its words where it begins, where nothing else is.
+        // What falls deep has its words where it begins, where nothing else is; if that is left out, where it arrives.
         let steep = end.saturating_sub(y) > 12;
-        let (place, x) = match (fate, steep, right) {
-            (Fate::Lost, _, true) | (Fate::Arrived | Fate::Unknown, true, true) => ("", x1 + 8),
-            (Fate::Lost, _, false) | (Fate::Arrived | Fate::Unknown, true, false) => (" left", x1 - 8),
-            (Fate::Forged, _, true) => (" left", x2 - 8),
-            (Fate::Forged, _, false) => ("", x2 + 8),
-            (_, false, _) => (" middle", middle),
+        let (y, at_end) = if begun { (end, true) } else { (y, fate == Fate::Forged) };
+        let (place, x) = match (at_end, steep || fate == Fate::Lost, right) {
+            (true, _, true) => (" left", x2 - 8),
+            (true, _, false) => ("", x2 + 8),
+            (false, true, true) => ("", x1 + 8),
+            (false, true, false) => (" left", x1 - 8),
+            (false, false, _) => (" middle", middle),
         };
         let soft = if fate == Fate::Lost { " red" } else { answer };
         self.label(&format!("{place}{soft}"), x, y - 5, &words);

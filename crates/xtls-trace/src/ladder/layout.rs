@@ -4,7 +4,7 @@ use super::MAX_STEPS;
 use super::story::{Fate, Shape, Sort, Story};
 
 /// Where things begin.
-pub(super) const TOP: u32 = 112;
+pub(super) const TOP: u32 = 130;
 
 /// From what begins to what begins next.
 const ROW: u32 = 26;
@@ -19,8 +19,12 @@ const SLOPE: u32 = 10;
 const QUIET: u32 = 20;
 const QUIET_FROM: u64 = 1000;
 
-/// The room for what is left out.
-const CUT: u32 = 44;
+/// The room for what is left out, and half of the band that says so.
+const CUT: u32 = 52;
+pub(super) const HALF: u32 = 14;
+
+/// What a run needs more, for its thick arrows.
+const RUN: u32 = 8;
 
 /// What of a long history stays: so much of its beginning, and the rest of its end.
 const HEAD: usize = MAX_STEPS * 2 / 5;
@@ -93,6 +97,7 @@ impl Layout {
                 (true, _) if passed == 0 => 0,
                 (true, _) => SLOPE,
                 (false, true) => ARRIVAL,
+                (false, false) if is_run(story, step.item) => ROW + RUN,
                 (false, false) => ROW,
             };
             layout.put(*step, moment, joined);
@@ -116,7 +121,7 @@ impl Layout {
                 (true, Some((begins, _)), _) => begins,
                 (true, None, Some(cut)) => {
                     cut.items -= 1;
-                    cut.y
+                    cut.y + HALF
                 }
                 (false, _, _) | (true, None, None) => y,
             };
@@ -132,14 +137,14 @@ impl Layout {
         if self.cut.is_none() {
             self.bottom += CUT;
         }
-        let y = self.bottom - CUT / 2 + ROW / 4;
+        let y = self.bottom + 4 - CUT / 2;
         let cut = self.cut.get_or_insert(Cut { y, items: 0, faults: 0, lost: 0, from: moment, to: moment });
         cut.to = moment;
         self.steps.push((step.line, cut.y));
         if step.arrives {
             // What began before goes into it.
             if let Some(Some((_, arrives))) = self.places.get_mut(step.item) {
-                *arrives = cut.y;
+                *arrives = cut.y - HALF;
             }
             return;
         }
@@ -150,6 +155,10 @@ impl Layout {
             _ => {}
         }
     }
+}
+
+fn is_run(story: &Story<'_>, item: usize) -> bool {
+    story.items.get(item).is_some_and(|item| matches!(item.shape, Shape::Run(_)))
 }
 
 /// Every beginning and every arrival, in the order of the lines.
