@@ -354,3 +354,5 @@ fn a_byte_order_mark_hides_no_authority() {
         assert_eq!(authorities.subjects().collect::<Vec<_>>(), ["CN=One", "CN=Other"]);
     }
 }
+
+mod rfc_5280;
