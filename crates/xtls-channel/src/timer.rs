@@ -238,14 +238,35 @@ mod tests {
 
     #[test]
     fn no_timer_may_be_zero() {
+        type Field = fn(&mut Timers) -> &mut Duration;
         let fault = |change: fn(&mut Timers)| {
             let mut timers = Timers::default();
             change(&mut timers);
             timers.fault()
         };
         assert_eq!(fault(|_| {}), None);
-        assert_eq!(fault(|timers| timers.gone = Duration::ZERO), Some("timers.gone"));
-        assert_eq!(fault(|timers| timers.answer = Duration::ZERO), Some("timers.answer"));
+        let each: [(&str, Field); 13] = [
+            ("timers.question", |timers| &mut timers.question),
+            ("timers.handshake", |timers| &mut timers.handshake),
+            ("timers.answer", |timers| &mut timers.answer),
+            ("timers.confirm", |timers| &mut timers.confirm),
+            ("timers.close", |timers| &mut timers.close),
+            ("timers.stall", |timers| &mut timers.stall),
+            ("timers.retry", |timers| &mut timers.retry),
+            ("timers.liveness_idle", |timers| &mut timers.liveness_idle),
+            ("timers.gone", |timers| &mut timers.gone),
+            ("timers.end", |timers| &mut timers.end),
+            ("timers.drain", |timers| &mut timers.drain),
+            ("timers.reuse", |timers| &mut timers.reuse),
+            ("timers.suspended", |timers| &mut timers.suspended),
+        ];
+        for (name, field) in each {
+            for (wait, expected) in [(Duration::ZERO, Some(name)), (Duration::from_nanos(1), None)] {
+                let mut timers = Timers::default();
+                *field(&mut timers) = wait;
+                assert_eq!(timers.fault(), expected);
+            }
+        }
         assert_eq!(fault(|timers| timers.keep_alive = None), None);
         assert_eq!(fault(|timers| timers.keep_alive = Some(Duration::ZERO)), Some("timers.keep_alive"));
         assert_eq!(fault(|timers| timers.silence = Some(Duration::ZERO)), Some("timers.silence"));

@@ -420,15 +420,19 @@ mod tests {
 
     use super::*;
 
-    /// What the peer is owed stops the reading at its bound, what the caller has sent never does.
-    #[test]
     #[allow(clippy::disallowed_methods, reason = "an arbitrary starting point")]
-    fn reading_stops_for_what_is_owed_at_the_limit_and_for_nothing_else_that_waits_to_be_sent() {
+    fn core() -> Core {
         let jid: Jid = "romeo@forza".parse().unwrap();
         let time = UnixTime::since_unix_epoch(Duration::from_secs(1_767_225_600));
         let identity = Identity::generate(&jid.to_bare(), KeyAlgorithm::Ed25519, time).unwrap();
         let setup = LinkSetup::new(Local::new(jid, identity), Box::new(MemoryTrustStore::default()), [1; 32], time);
-        let mut core = Core::new(setup, Side::Initiator, None, Instant::now(), |_| {}).unwrap();
+        Core::new(setup, Side::Initiator, None, Instant::now(), |_| {}).unwrap()
+    }
+
+    /// What the peer is owed stops the reading at its bound, what the caller has sent never does.
+    #[test]
+    fn reading_stops_for_what_is_owed_at_the_limit_and_for_nothing_else_that_waits_to_be_sent() {
+        let mut core = core();
         core.out = vec![0; 10 * core.config.send_buffer];
         assert!(core.takes_bytes());
         let before = core.out.len();
@@ -440,6 +444,17 @@ mod tests {
         core.owe_since(before);
         assert!(!core.takes_bytes());
         assert!(core.transmit(&mut Vec::new()));
+        assert!(core.takes_bytes());
+    }
+
+    #[test]
+    fn reading_stops_for_plaintext_that_the_stream_has_not_taken_at_the_limit_and_not_before() {
+        let mut core = core();
+        core.plain = vec![b' '; MAX_EARLY - 1];
+        assert!(core.takes_bytes());
+        core.plain.push(b' ');
+        assert!(!core.takes_bytes());
+        core.plain.pop();
         assert!(core.takes_bytes());
     }
 }

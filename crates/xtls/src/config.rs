@@ -160,6 +160,7 @@ mod tests {
             assert_eq!(refused(|config| config.block_size = block_size), Some("block_size"), "{block_size}");
         }
         assert_eq!(refused(|config| config.tunnels_per_peer = 0), Some("tunnels_per_peer"));
+        assert_eq!(refused(|config| config.tunnels_per_peer = 1), None);
         assert_eq!(refused(|config| config.tunnels_per_peer = 1024), None);
         assert_eq!(refused(|config| config.tunnels_per_peer = 1025), Some("tunnels_per_peer"));
         assert_eq!(refused(|config| config.tunnels = 0), Some("tunnels"));
@@ -167,10 +168,13 @@ mod tests {
         assert_eq!(refused(|config| config.tunnels = 100_000), None);
         assert_eq!(refused(|config| config.tunnels = 100_001), Some("tunnels"));
         assert_eq!(refused(|config| config.window = Window::Fixed(0)), Some("window"));
+        assert_eq!(refused(|config| config.window = Window::Fixed(1)), None);
         assert_eq!(refused(|config| config.window = Window::Fixed(32)), None);
         assert_eq!(refused(|config| config.window = Window::Fixed(33)), Some("window"));
         assert_eq!(refused(|config| config.receive_buffer = 0), Some("receive_buffer"));
+        assert_eq!(refused(|config| config.receive_buffer = 1), None);
         assert_eq!(refused(|config| config.send_buffer = 1023), Some("send_buffer"));
+        assert_eq!(refused(|config| config.send_buffer = 1024), None);
         assert_eq!(refused(|config| config.timers.gone = Duration::ZERO), Some("timers.gone"));
         assert_eq!(refused(|config| config.security.guesses.in_a_row = 0), Some("security.guesses.in_a_row"));
         let field = refused(|config| config.security.guesses.cooldown = Duration::ZERO);

@@ -2,6 +2,7 @@
 //!
 //! The tests themselves are in this package's folder `tests`.
 
+mod bounds;
 mod documents;
 mod obligations;
 mod page;
@@ -9,6 +10,7 @@ mod tests_found;
 
 use std::path::{Path, PathBuf};
 
+pub use bounds::bounds;
 pub use page::page;
 
 /// The root of the repository.

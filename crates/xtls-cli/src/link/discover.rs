@@ -145,9 +145,7 @@ pub(super) fn list(output: Output, args: &LinkListArgs) -> Result<(), Failure> {
     let mut found = BTreeMap::new();
     while let Ok(event) = events.recv_deadline(until) {
         match event {
-            ServiceEvent::ServiceResolved(service)
-                if found.len() < MAX_FOUND || found.contains_key(&service.fullname) =>
-            {
+            ServiceEvent::ServiceResolved(service) if has_room(&found, &service.fullname) => {
                 found.insert(service.fullname.clone(), Found::new(&service));
             }
             ServiceEvent::ServiceRemoved(_, whole) => drop(found.remove(&whole)),
@@ -168,6 +166,11 @@ pub(super) fn list(output: Output, args: &LinkListArgs) -> Result<(), Failure> {
 
 fn unusable(e: mdns_sd::Error) -> Failure {
     Failure::other(format!("multicast DNS cannot be used: {e}"))
+}
+
+/// Whether an entry of this name is kept.
+fn has_room<V>(found: &BTreeMap<String, V>, name: &str) -> bool {
+    found.len() < MAX_FOUND || found.contains_key(name)
 }
 
 #[cfg(test)]
@@ -229,5 +232,16 @@ mod tests {
         for odd in ["", r"\", "elsewhere._other._udp.local."] {
             assert_eq!(instance(odd), odd);
         }
+    }
+
+    #[test]
+    fn two_hundred_and_fifty_six_entries_are_kept_and_not_one_more() {
+        let mut found = BTreeMap::new();
+        for number in 0..MAX_FOUND {
+            assert!(has_room(&found, &number.to_string()), "{number}");
+            found.insert(number.to_string(), ());
+        }
+        // One that is told of again is kept as it is told.
+        assert!(!has_room(&found, "another") && has_room(&found, "7"));
     }
 }

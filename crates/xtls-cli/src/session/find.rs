@@ -220,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn thirty_two_resources_are_asked_and_not_one_more() {
+        let now = Instant::now();
+        let mut search = search(now);
+        let mut online =
+            |number: usize| search.handle(&stanza(&format!("<presence from='romeo@montague.lit/{number}'/>")), now);
+        for number in 0..MAX_RESOURCES {
+            assert!(matches!(online(number), Progress::Ask(_)), "{number}");
+        }
+        assert_eq!(online(MAX_RESOURCES), Progress::Searching);
+    }
+
+    #[test]
     fn strangers_and_answers_that_were_not_asked_for_count_for_nothing() {
         let now = Instant::now();
         let mut search = search(now);

@@ -145,4 +145,18 @@ mod tests {
         large.clear();
         assert_eq!((large.bytes, large.waiting.len()), (0, 0));
     }
+
+    #[test]
+    fn answers_that_are_expected_are_bounded_and_the_oldest_is_forgotten_first() {
+        let mut ids = xtls_stanza::Ids::new([1; 32]);
+        let from: Arc<str> = Arc::from("romeo@montague.lit/orchard");
+        let sent: Vec<_> = (0..=Answers::EXPECTED).map(|_| ids.next_id()).collect();
+        let mut answers = Answers::default();
+        sent[..Answers::EXPECTED].iter().for_each(|id| answers.expect(*id, &from));
+        assert_eq!(answers.expected.len(), Answers::EXPECTED);
+        answers.expect(sent[Answers::EXPECTED], &from);
+        assert_eq!(answers.expected.len(), Answers::EXPECTED);
+        let known: Vec<_> = sent.iter().map(|id| answers.take_expected(id.as_str(), &from)).collect();
+        assert!(!known[0] && known[1..].iter().all(|known| *known));
+    }
 }
