@@ -259,7 +259,8 @@ impl X509Session {
     /// RFC 5246 § 7.2.2, RFC 8446 § 6.2: whoever detects an error sends an alert. For records that come in the middle of a
     /// handshake message, for too many empty ones and for what is too long rustls has none. The only alert that it makes
     /// when it is asked to is close_notify: in clear it becomes the one that is due, and where it is encrypted it says at
-    /// least that nothing more comes.
+    /// least that nothing more comes. Not so while the handshake goes on: there, whoever is on the way can bring this about,
+    /// and that our data has ended in order is not theirs to say.
     fn last_alert(&mut self, kind: &TlsErrorKind, records_out: &mut Vec<u8>) {
         let due = match kind {
             TlsErrorKind::PeerMisbehaved(_) => Alert::UNEXPECTED_MESSAGE,
@@ -272,10 +273,13 @@ impl X509Session {
             | TlsErrorKind::AuthenticationFailed
             | TlsErrorKind::Internal(_) => return,
         };
+        let start = records_out.len();
         self.connection.send_close_notify();
         self.flush(records_out);
-        if let [.., 21, 3, _, 0, 2, level, code] = &mut records_out[..] {
-            (*level, *code) = (2, due.code());
+        match records_out.get_mut(start..) {
+            Some([21, 3, _, 0, 2, level, code]) => (*level, *code) = (2, due.code()),
+            _ if self.connection.is_handshaking() => records_out.truncate(start),
+            _ => {}
         }
     }
 

@@ -163,13 +163,13 @@ fn p04_change_cipher_specs_have_their_place_and_no_other() {
     let mut server = TlsSession::server(&juliet_config()).unwrap();
     let (count, error, out) = takes(&mut server, ccs);
     assert_eq!((count, error.kind(), out.len()), (0, &TlsErrorKind::NotTls, 0));
-    // In the middle of a handshake of TLS 1.3, in which the server has its keys.
+    // In the middle of a handshake of TLS 1.3, in which the server has its keys, and no alert to encrypt but an end in order.
     let mut server = TlsSession::server(&juliet_config()).unwrap();
     server.read(&first_flight(&romeo_config()), &mut Vec::new(), &mut Vec::new()).unwrap();
     let (count, error, out) = takes(&mut server, ccs);
     assert_eq!(count, 2);
     assert!(matches!(error.kind(), TlsErrorKind::PeerMisbehaved(_)), "{error:?}");
-    assert!(is_one_alert(&out, true), "{out:?}");
+    assert!(out.is_empty() && error.alert_sent().is_none(), "{out:?}");
     // Early in TLS 1.2 (CVE-2014-0224), where nothing is encrypted yet.
     let (client, server) = tls12_pair();
     let mut server = TlsSession::server(&server).unwrap();
@@ -239,4 +239,43 @@ fn p26_tls_compression_is_never_offered_and_refused() {
         );
         assert!(matches!(out[..], [ALERT, 3, _, 0, 2, 2, 40 | 47]), "{out:?}");
     }
+}
+
+/// Row M15: whoever is on the way can make a handshake fail, and nothing that the session says then is an end in order. The other
+/// side may be through with its handshake, and would take it for all that there was to say.
+#[test]
+fn m15_a_handshake_that_fails_by_another_hand_says_nothing_of_an_end() {
+    let tls13 = (romeo_config(), juliet_config());
+    let mut completed = 0;
+    for (which, (client, server)) in [("TLS 1.3", tls13), ("TLS 1.2", tls12_pair())] {
+        for injected in [
+            &[CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1][..],
+            &[HANDSHAKE, 3, 3, 0, 4, 20, 0, 0, 12],
+            &[ALERT, 3, 3, 0, 2, 1, 90],
+            &[ALERT, 3, 3, 0, 2, 1, 0],
+            &[DATA, 3, 3, 0, 1, 7],
+            &[DATA, 3, 3, 0xff, 0xff],
+        ] {
+            // After every number of flights, to either side, until it fails.
+            for (flights, to_server) in (0..4).flat_map(|flights| [(flights, false), (flights, true)]) {
+                let mut pair = Pair::new(&client, &server);
+                for _ in 0..flights {
+                    let (to_server, to_client) = (&mut pair.to_server, &mut pair.to_client);
+                    pair.server.read(&std::mem::take(to_server), &mut Vec::new(), to_client).unwrap();
+                    pair.client.read(&std::mem::take(to_client), &mut Vec::new(), to_server).unwrap();
+                }
+                let (hit, other, mut out) = if to_server {
+                    (&mut pair.server, &mut pair.client, std::mem::take(&mut pair.to_client))
+                } else {
+                    (&mut pair.client, &mut pair.server, std::mem::take(&mut pair.to_server))
+                };
+                let failed = (0..40).any(|_| hit.read(injected, &mut Vec::new(), &mut out).is_err());
+                let _ = other.read(&out, &mut Vec::new(), &mut Vec::new());
+                completed += u32::from(failed && other.handshake_complete());
+                let place = format!("{which}, {injected:?} after {flights} to the server: {to_server}");
+                assert!(!failed || !other.peer_closed(), "{place}");
+            }
+        }
+    }
+    assert!(completed > 10, "the other side is through in {completed}");
 }
