@@ -1,27 +1,22 @@
 //! The trust file: which certificates peers are known by.
 
+mod text;
+
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use xtls::tls::UnixTime;
 use xtls::trust::{
-    Attempts, Confirmation, Confirmed, Fingerprint, Guess, GuessCount, Learned, MemoryTrustStore, Method, Permit, Pin,
-    StoreError, TrustRecord, TrustStore,
+    Confirmation, Confirmed, Fingerprint, Guess, MemoryTrustStore, Permit, Pin, StoreError, TrustRecord, TrustStore,
 };
 use xtls_stanza::jid::BareJid;
 
+use self::text::{Unread, Unreadable, VERSION};
 use super::file;
 use super::lock::{self, Lock, PATIENCE};
 use crate::exit::Failure;
-
-/// The version of the format that is written. Those before it are understood.
-const VERSION: u32 = 3;
 
 /// The trust file as it was read last; changes are written at once.
 #[derive(Debug)]
@@ -34,85 +29,6 @@ pub(crate) struct TrustFile {
     given: BTreeMap<BareJid, Vec<Pin>>,
 }
 
-/// The file's own words.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stored {
-    version: u32,
-    peers: BTreeMap<String, StoredPeer>,
-    /// Wrong passwords by local address, from strangers.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    guessed_at: BTreeMap<String, StoredCount>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredPeer {
-    pins: Vec<StoredPin>,
-    /// Whether a tunnel with this peer was secured and confirmed before.
-    secured: bool,
-    /// By which methods; without it, as files were written once, what the pins leave.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    secured_by: Vec<Word<Method>>,
-    /// Whether it has shown the negotiation hash; files up to version 2 do not say.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    negotiation_hash: bool,
-    /// Passwords that were tried in vain, if there were any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    wrong_passwords: Option<StoredAttempts>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredAttempts {
-    /// How many since the last right one.
-    count: u32,
-    /// When the last one was, in seconds of Unix time.
-    last: u64,
-    /// How many in all that are not forgiven; without it, as files were written once, those since the last right one.
-    #[serde(default)]
-    total: Option<StoredCount>,
-}
-
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredCount {
-    count: u32,
-    /// Since when time counts towards the next that is forgiven, in seconds of Unix time.
-    since: u64,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoredPin {
-    /// `sha-256:` and hex.
-    fingerprint: String,
-    learned: Word<Learned>,
-}
-
-/// What is stored by its own name.
-#[derive(Clone, Copy, Debug)]
-struct Word<T>(T);
-
-impl<T: Display> Serialize for Word<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Word<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        name.parse().map(Self).map_err(|e| D::Error::custom(format_args!("{name:?}: {e}")))
-    }
-}
-
-/// Only the version, for a file of another one.
-#[derive(Deserialize)]
-struct Versioned {
-    version: u32,
-}
-
 impl TrustFile {
     /// Reads the file; one that does not exist is empty.
     ///
@@ -121,7 +37,7 @@ impl TrustFile {
     /// When it is damaged, of another version, or cannot be read. It stays as it is.
     pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
         let (known, unread) = read(&path)?;
-        Ok(Self { path, known, unread: unread.into_keys().collect(), given: BTreeMap::new() })
+        Ok(Self { path, known, unread: unread.into_names(), given: BTreeMap::new() })
     }
 
     /// All that is known, as it was read last.
@@ -223,14 +139,9 @@ impl TrustFile {
         self.change(call).map_err(StoreError::new)?
     }
 
-    fn write(&self, known: &MemoryTrustStore, unread: BTreeMap<String, StoredPeer>) -> Result<(), Failure> {
-        let name = |jid: &BareJid| jid.canonical().to_owned();
-        let peers = known.iter().map(|(peer, record)| (name(peer), StoredPeer::from(record))).chain(unread).collect();
-        let guessed_at = known.listeners().map(|(own, count)| (name(own), StoredCount::from(count))).collect();
+    fn write(&self, known: &MemoryTrustStore, unread: Unread) -> Result<(), Failure> {
         let unwritable = |e: io::Error| self.unwritable(&format!("{e}; check the permissions of its directory"));
-        let mut text = serde_json::to_vec_pretty(&Stored { version: VERSION, peers, guessed_at })
-            .map_err(|e| unwritable(e.into()))?;
-        text.push(b'\n');
+        let text = text::write(known, unread).map_err(|e| unwritable(e.into()))?;
         file::write_private(&self.path, &text).map_err(unwritable)
     }
 
@@ -292,7 +203,7 @@ fn with_given(known: &mut MemoryTrustStore, given: &BTreeMap<BareJid, Vec<Pin>>,
 }
 
 /// What the file says, and what it has under names that are no addresses.
-fn read(path: &Path) -> Result<(MemoryTrustStore, BTreeMap<String, StoredPeer>), Failure> {
+fn read(path: &Path) -> Result<(MemoryTrustStore, Unread), Failure> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
@@ -303,101 +214,16 @@ fn read(path: &Path) -> Result<(MemoryTrustStore, BTreeMap<String, StoredPeer>),
             )));
         }
     };
-    let damaged = |why: &str| {
-        Failure::other(format!(
+    text::read(&text).map_err(|unreadable| match unreadable {
+        Unreadable::Damaged(why) => Failure::other(format!(
             "the trust file {} is damaged: {why}; it was left as it is: repair it, or move it away to start without trust",
             path.display()
-        ))
-    };
-    let Versioned { version } = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
-    if !(1..=VERSION).contains(&version) {
-        return Err(Failure::other(format!(
+        )),
+        Unreadable::Version(version) => Failure::other(format!(
             "the trust file {} has version {version} and this xtls knows versions up to {VERSION} only; it was left as it is: use the xtls that wrote it",
             path.display()
-        )));
-    }
-    let stored: Stored = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
-    let bare = |jid: &str| jid.parse::<BareJid>().map_err(|e| damaged(&format!("{jid:?} is no bare address: {e}")));
-    let (mut known, mut unread) = (MemoryTrustStore::default(), BTreeMap::new());
-    for (peer, stored) in stored.peers {
-        let record = stored.record().map_err(|e| damaged(&e))?;
-        let Ok(jid) = peer.parse::<BareJid>() else {
-            unread.insert(peer, stored);
-            continue;
-        };
-        let known = known.of(&jid);
-        // Files from before addresses were those of RFC 7622 may have one peer twice: by A-labels and by U-labels.
-        record.pins.iter().for_each(|pin| known.add(*pin));
-        record.secured_by.iter().for_each(|method| known.note_secured(*method));
-        known.negotiation_hash |= record.negotiation_hash;
-        if known.attempts.failed <= record.attempts.failed {
-            known.attempts = record.attempts;
-        }
-    }
-    for (own, stored) in stored.guessed_at {
-        *known.at(&bare(&own)?) = stored.into();
-    }
-    Ok((known, unread))
-}
-
-impl StoredPeer {
-    fn record(&self) -> Result<TrustRecord, String> {
-        let mut record = TrustRecord::default();
-        record.negotiation_hash = self.negotiation_hash;
-        for Word(method) in &self.secured_by {
-            record.note_secured(*method);
-        }
-        if self.secured && self.secured_by.is_empty() {
-            // Nothing but a password has ever secured a peer without a pin, before methods were written down.
-            record.note_secured(if self.pins.is_empty() { Method::Srp } else { Method::X509 });
-        }
-        for pin in &self.pins {
-            let fingerprint: Fingerprint =
-                pin.fingerprint.parse().map_err(|e| format!("{:?} is no fingerprint: {e}", pin.fingerprint))?;
-            record.add(Pin::new(fingerprint, pin.learned.0));
-        }
-        if let Some(wrong) = self.wrong_passwords {
-            let total = wrong.total.unwrap_or(StoredCount { count: wrong.count, since: wrong.last });
-            record.attempts.failed = wrong.count;
-            record.attempts.last = unix(wrong.last);
-            record.attempts.total = total.into();
-        }
-        Ok(record)
-    }
-}
-
-impl From<&TrustRecord> for StoredPeer {
-    fn from(record: &TrustRecord) -> Self {
-        let stored = |pin: &Pin| StoredPin { fingerprint: pin.fingerprint.to_string(), learned: Word(pin.learned) };
-        let attempts = record.attempts;
-        Self {
-            pins: record.pins.iter().map(stored).collect(),
-            secured: record.secured_before(),
-            secured_by: record.secured_by.iter().copied().map(Word).collect(),
-            negotiation_hash: record.negotiation_hash,
-            wrong_passwords: (attempts != Attempts::default()).then(|| StoredAttempts {
-                count: attempts.failed,
-                last: attempts.last.as_secs(),
-                total: Some((&attempts.total).into()),
-            }),
-        }
-    }
-}
-
-impl From<StoredCount> for GuessCount {
-    fn from(stored: StoredCount) -> Self {
-        Self::new(stored.count, unix(stored.since))
-    }
-}
-
-impl From<&GuessCount> for StoredCount {
-    fn from(count: &GuessCount) -> Self {
-        Self { count: count.count, since: count.since.as_secs() }
-    }
-}
-
-fn unix(seconds: u64) -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+        )),
+    })
 }
 
 #[cfg(test)]

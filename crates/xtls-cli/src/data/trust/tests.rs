@@ -3,8 +3,9 @@
 mod links;
 
 use std::thread;
+use std::time::Duration;
 
-use xtls::trust::GuessLimits;
+use xtls::trust::{Attempts, GuessCount, GuessLimits, Learned, Method};
 
 use super::*;
 
