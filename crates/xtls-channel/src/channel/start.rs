@@ -15,7 +15,8 @@ use crate::{environment::Environment, fault::Fault, judgement::only_pins, passwo
 pub struct Start {
     /// The longest record, in bytes on the wire.
     pub max_record: usize,
-    /// Tell the client by a session ticket that it was accepted (TLS 1.3).
+    /// Tell the client by a session ticket that it was accepted (TLS 1.3). Tunnels and links always do; without one, this end is
+    /// what other software may be, which a client has to get along with.
     pub ticket: bool,
 }
 

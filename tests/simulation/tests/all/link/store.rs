@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use xtls::link::{ClientLink, LinkAcceptError, LinkError, LinkEvent, PeerLink, ServerTerms};
+use xtls::link::{ClientLink, ClientTerms, Features, LinkAcceptError, LinkError, LinkEvent, PeerLink, ServerTerms};
 use xtls::{
     CloseReason, Fault, Terms, TrustDecision, TrustPolicy,
     error::{Blame, TermsError},
@@ -218,4 +218,51 @@ fn nothing_is_handed_on_from_a_peer_whose_certificate_turned_out_to_be_another_o
     // Nothing more is said to that end, which learns of it when the connection goes.
     pair.cut_off(R);
     assert!(matches!(fault(&mut pair, R), Fault::EndedEarly { truncated: true, .. }));
+}
+
+/// A client and its server, which know one another's certificates, of which this one's store can be told to fail.
+fn failing_accounts(side: Side) -> (LinkPair, FailingStore) {
+    let mut pair = LinkPair::new(1);
+    pair.name(I, "romeo@montague.lit");
+    pair.name(R, "montague.lit");
+    SIDES.into_iter().for_each(|side| pair.trust(side));
+    let store = FailingStore::new(pair.store(side));
+    pair.use_store(side, store.clone());
+    (pair, store)
+}
+
+/// The client shows its certificate.
+fn client_and_server(pair: &mut LinkPair) {
+    let mut terms = ServerTerms::new(TrustPolicy::Pinned);
+    terms.present_certificate = true;
+    pair.start_client_and_server(&terms, &ClientTerms::new());
+    pair.run();
+}
+
+#[test]
+fn a_client_whose_store_fails_before_the_server_is_judged_says_nothing_more() {
+    let (mut pair, store) = failing_accounts(I);
+    let sent = fail_at(&mut pair, I, (store, StoreCall::Record), |bytes| bytes.starts_with(&[22]));
+    client_and_server(&mut pair);
+    ended_by_the_store(&mut pair, I);
+    assert_eq!(pair.sent(I).len(), sent.get(), "not even the end of its handshake");
+    let told = pair.take_events(R);
+    assert!(!told.iter().any(|event| matches!(event, LinkEvent::ClientAuthenticated { .. })), "{told:?}");
+}
+
+#[test]
+fn a_server_whose_store_fails_when_a_client_shows_who_it_is_authenticates_nobody() {
+    let (mut pair, store) = failing_accounts(R);
+    client_and_server(&mut pair);
+    pair.with_server(|link, now| link.send_features(now, &Features::default())).unwrap();
+    pair.run();
+    store.fail(StoreCall::Record);
+    pair.with_client(|link, now| link.authenticate_external(now, None)).unwrap();
+    pair.run();
+    let told = pair.take_events(R);
+    assert!(!told.iter().any(|event| matches!(event, LinkEvent::ClientAuthenticated { .. })), "{told:?}");
+    assert!(!pair.take_events(I).iter().any(|event| matches!(event, LinkEvent::Authenticated)));
+    let Some(LinkEvent::Closed(closed)) = told.last() else { panic!("{told:?}") };
+    let CloseReason::Fault(fault) = &closed.reason else { panic!("{closed:?}") };
+    assert!(matches!(&**fault, Fault::Store(_)) && !fault.is_security(), "{fault:?}");
 }
