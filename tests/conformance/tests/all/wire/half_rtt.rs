@@ -274,7 +274,7 @@ impl Tunnel {
         let (id, _) = stage.engine_offers_with(options);
         let mut accept = stage.accept_with(&stage.peer_security());
         if *application != Application::XmlStream {
-            accept = accept.replace("urn:xmpp:jingle:apps:xmlstream:0", "urn:xtls:apps:bytes:0");
+            accept = accept.replace(xtls_stanza::ns::XMLSTREAM_0, xtls::jingle::BYTES_NS);
             accept = accept.replace("name='xmlstream'", "name='data'");
         }
         let requests = stage.ask_fine(&accept);
