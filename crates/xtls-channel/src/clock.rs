@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "an arbitrary starting point")]
-    fn l4_time_never_goes_backwards() {
+    fn l04_time_never_goes_backwards() {
         let start = Instant::now();
         let mut clock = Clock::new(start, UnixTime::since_unix_epoch(Duration::from_secs(1000)));
         clock.advance(start + Duration::from_secs(5));

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn l6_a_password_does_not_show() {
+    fn l06_a_password_does_not_show() {
         let password = Password::new("wherefore").expect("a password");
         assert_eq!(format!("{password:?}"), "Password(..)");
     }

@@ -260,7 +260,7 @@ mod tests {
     use crate::record::{Learn, Learned};
 
     #[test]
-    fn l7_only_a_confirmation_pins_from_the_network() {
+    fn l07_only_a_confirmation_pins_from_the_network() {
         let peer: BareJid = "juliet@capulet.lit".parse().expect("a JID");
         let mut store = MemoryTrustStore::default();
         assert_eq!(store.record(&peer), Ok(TrustRecord::default()));

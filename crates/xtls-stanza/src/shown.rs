@@ -53,21 +53,21 @@ mod tests {
     }
 
     #[test]
-    fn escape_sequences_cannot_reach_the_terminal() {
+    fn p28_escape_sequences_cannot_reach_the_terminal() {
         assert_eq!(Shown("\u{1b}[2Jx\u{9b}31m").to_string(), "\\u{1b}[2Jx\\u{9b}31m");
         assert_eq!(Shown("a\r\nbob: fake\u{7f}\0").to_string(), "a\\r\\nbob: fake\\u{7f}\\u{0}");
     }
 
     proptest::proptest! {
         #[test]
-        fn nothing_that_misleads_is_left_whatever_the_text(text: String) {
+        fn p28_nothing_that_misleads_is_left_whatever_the_text(text: String) {
             let shown = Shown(&text).to_string();
             proptest::prop_assert!(!shown.contains(misleads), "{shown:?}");
         }
     }
 
     #[test]
-    fn bidi_overrides_are_written_out() {
+    fn p28_bidi_overrides_are_written_out() {
         assert_eq!(Shown("a\u{202e}b\u{2066}c\u{200f}\u{2028}").to_string(), "a\\u{202e}b\\u{2066}c\\u{200f}\\u{2028}");
     }
 }

@@ -2,7 +2,7 @@
 
 use core::{mem, time::Duration};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex},
     time::Instant,
 };
@@ -59,6 +59,8 @@ pub struct EngineClient {
     /// What it sends besides what the engine does.
     says: VecDeque<String>,
     events: Vec<Event>,
+    /// The tunnels whose end was told. Nothing may be told of them after that, whatever a test is about.
+    closed: BTreeSet<TunnelId>,
     /// Stanzas that the engine did not take, with what it said of them.
     others: Vec<(Disposition, String)>,
 }
@@ -117,6 +119,7 @@ impl EngineClient {
             ignores_events: false,
             says: VecDeque::new(),
             events: Vec::new(),
+            closed: BTreeSet::new(),
             others: Vec::new(),
         }
     }
@@ -141,6 +144,16 @@ impl EngineClient {
     /// Takes the events that it has had so far.
     pub fn take_events(&mut self) -> Vec<Event> {
         mem::take(&mut self.events)
+    }
+
+    fn keep(&mut self, event: Event) {
+        if let Some(tunnel) = event.tunnel() {
+            assert!(!self.closed.contains(&tunnel), "nothing comes after the end of a tunnel: {event:?}");
+        }
+        if let Event::Closed(end) = &event {
+            self.closed.insert(end.id);
+        }
+        self.events.push(event);
     }
 
     /// Sends a stanza that is not the engine's.
@@ -204,7 +217,7 @@ impl Client for EngineClient {
             return false;
         }
         while let Some(event) = self.engine.poll_event() {
-            self.events.push(event);
+            self.keep(event);
         }
         // Taking events can let acknowledgements go.
         self.engine.poll_transmit(now, out).is_some()

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn l6_debug_shows_nothing_of_a_secret() {
+    fn l06_debug_shows_nothing_of_a_secret() {
         let secret = Secret::from("canary".to_owned());
         assert_eq!(secret.expose(), "canary");
         assert_eq!(format!("{secret:?} {:#?}", Some(&secret)), "Secret(..) Some(\n    Secret(..),\n)");

@@ -2,6 +2,7 @@
 //!
 //! The tests themselves are in this package's folder `tests`.
 
+mod attacks;
 mod bounds;
 mod documents;
 mod obligations;
@@ -10,6 +11,7 @@ mod tests_found;
 
 use std::path::{Path, PathBuf};
 
+pub use attacks::attack_table;
 pub use bounds::bounds;
 pub use page::page;
 

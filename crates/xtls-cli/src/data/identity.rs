@@ -211,11 +211,20 @@ mod tests {
     }
 
     #[test]
-    fn file_names_cannot_leave_the_directory() {
+    fn p28_file_names_cannot_leave_the_directory() {
         assert_eq!(file_name(&jid("juliet@capulet.lit")), Path::new("juliet@capulet.lit.pem"));
         assert_eq!(file_name(&jid("a#b+c@d.lit")), Path::new("a%23b%2Bc@d.lit.pem"));
         let long = file_name(&jid(&format!("{}@capulet.lit", "ü".repeat(200))));
         assert_eq!(long.as_os_str().len(), 64 + 4);
+        // Whatever an address may hold, its file is one name in the directory.
+        let localparts = ["..", ".", "a\\..\\b", "%2f..%2fb", "\u{2024}\u{2024}", "con", "-rf", "*"];
+        for jid in localparts.into_iter().filter_map(|local| format!("{local}@d.lit").parse::<BareJid>().ok()) {
+            let name = file_name(&jid);
+            let parts: Vec<_> = name.components().collect();
+            assert!(matches!(parts[..], [std::path::Component::Normal(_)]), "{name:?}");
+            let text = name.to_str().unwrap();
+            assert!(text.ends_with("@d.lit.pem") && !text.contains(['/', '\\', '*', '\0', '\u{2024}']), "{text}");
+        }
     }
 
     #[test]

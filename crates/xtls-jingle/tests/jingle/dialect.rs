@@ -179,7 +179,7 @@ fn xep_0047_6_white_space_in_base64_is_refused_by_the_strict_profile_alone() {
 }
 
 #[test]
-fn m7_no_dialect_makes_a_method_possible_that_not_both_offered() {
+fn m07_no_dialect_makes_a_method_possible_that_not_both_offered() {
     for dialect in DIALECTS {
         let mut responder = super::active_with(&[Method::X509]).1.with_dialect(dialect);
         let name = "creator='initiator' name='xmlstream'";

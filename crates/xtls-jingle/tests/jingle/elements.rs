@@ -158,7 +158,7 @@ fn what_breaks_a_rule_is_named_and_answered() {
 }
 
 #[test]
-fn p7_a_sid_that_is_no_nmtoken_is_not_acceptable_unless_it_is_tolerated() {
+fn p07_a_sid_that_is_no_nmtoken_is_not_acceptable_unless_it_is_tolerated() {
     let read = |sid: &str, dialect: &Dialect| {
         let sid = sid.replace('&', "&amp;").replace('<', "&lt;");
         let xml = format!("<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' sid='{sid}'/>");

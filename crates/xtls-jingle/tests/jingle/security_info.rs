@@ -76,7 +76,7 @@ fn a_method_is_chosen_once_and_only_from_both_offers() {
 }
 
 #[test]
-fn m7_security_info_from_the_responder_is_out_of_order() {
+fn m07_security_info_from_the_responder_is_out_of_order() {
     for (mut initiator, _) in [pending(offer()), active()] {
         assert!(matches!(fault(&mut initiator, &info(&["x509"])), JingleFault::OutOfOrder(_)));
         assert_eq!(initiator.method(), None);
@@ -84,7 +84,7 @@ fn m7_security_info_from_the_responder_is_out_of_order() {
 }
 
 #[test]
-fn m7_a_method_that_not_both_offered_is_out_of_order() {
+fn m07_a_method_that_not_both_offered_is_out_of_order() {
     let (_, mut responder) = active_with(&[Method::X509]);
     assert!(
         matches!(fault(&mut responder, &info(&["srp"])), JingleFault::OutOfOrder(_)),
@@ -101,7 +101,7 @@ fn m7_a_method_that_not_both_offered_is_out_of_order() {
 }
 
 #[test]
-fn m7_a_second_choice_changes_nothing() {
+fn m07_a_second_choice_changes_nothing() {
     let (_, mut responder) = active();
     responder.handle_request(&info(&["x509"])).unwrap();
     assert!(matches!(fault(&mut responder, &info(&["srp"])), JingleFault::OutOfOrder(_)));
@@ -110,7 +110,7 @@ fn m7_a_second_choice_changes_nothing() {
 }
 
 #[test]
-fn m7_after_the_start_of_tls_the_method_stands() {
+fn m07_after_the_start_of_tls_the_method_stands() {
     let (_, mut responder) = active();
     responder.tls_started(Method::X509);
     assert!(matches!(fault(&mut responder, &info(&["srp"])), JingleFault::OutOfOrder(_)));
@@ -119,7 +119,7 @@ fn m7_after_the_start_of_tls_the_method_stands() {
 }
 
 #[test]
-fn m7_security_info_without_one_clear_method_is_malformed() {
+fn m07_security_info_without_one_clear_method_is_malformed() {
     let no_security = jingle(Action::SecurityInfo, "<content creator='initiator' name='xmlstream'/>");
     let stub = "<content name='xmlstream'><security xmlns='urn:xmpp:jingle:security:stub:0'/></content>";
     let not_in_content = "<security xmlns='urn:xmpp:jingle:security:xtls:0'><method name='x509'/></security>";

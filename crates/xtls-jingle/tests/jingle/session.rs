@@ -147,7 +147,7 @@ fn a_block_size_of_less_than_64_cannot_be_answered() {
 }
 
 #[test]
-fn m2_an_accept_without_security_tells_so() {
+fn m02_an_accept_without_security_tells_so() {
     let (mut initiator, mut responder) = pending(offer());
     responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let (_, mut accept) = next(&mut responder);
@@ -159,7 +159,7 @@ fn m2_an_accept_without_security_tells_so() {
 }
 
 #[test]
-fn m2_the_precondition_of_another_specification_is_not_ours() {
+fn m02_the_precondition_of_another_specification_is_not_ours() {
     let (mut initiator, mut responder) = pending(offer());
     responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let accept = write(&next(&mut responder).1).replace("security:xtls:0", "security:stub:0");
@@ -167,7 +167,7 @@ fn m2_the_precondition_of_another_specification_is_not_ours() {
 }
 
 #[test]
-fn m3_a_stripped_method_cannot_be_chosen() {
+fn m03_a_stripped_method_cannot_be_chosen() {
     let (mut initiator, mut responder) = pending(offer());
     responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let accept = write(&next(&mut responder).1).replace("<method name='x509'/>", "");
@@ -176,7 +176,7 @@ fn m3_a_stripped_method_cannot_be_chosen() {
 }
 
 #[test]
-fn m1_an_offer_without_our_security_is_for_others() {
+fn m01_an_offer_without_our_security_is_for_others() {
     let xml = write(&next(&mut Session::initiate(SID, &jid(ROMEO), offer()).unwrap()).1);
     let (start, end) = (xml.find("<security").unwrap(), xml.find("</content>").unwrap());
     let stripped = format!("{}{}", &xml[..start], &xml[end..]);

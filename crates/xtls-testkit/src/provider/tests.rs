@@ -154,7 +154,7 @@ fn identities_depend_on_jid_seed_and_date_alone() {
 }
 
 #[test]
-fn l3_outside_of_an_entity_there_are_no_random_numbers() {
+fn l03_outside_of_an_entity_there_are_no_random_numbers() {
     let config = config(&romeo(), &juliet(), TlsVersion::Tls13);
     let error = TlsSession::client(&config, &mut Vec::new()).unwrap_err();
     assert_eq!(error, xtls_tls::TlsConfigError::NoRandom);

@@ -220,7 +220,7 @@ fn fingerprints_are_announced_sha1_first() {
 }
 
 #[test]
-fn l6_debug_shows_nothing_of_the_key() {
+fn l06_debug_shows_nothing_of_the_key() {
     let identity = Identity::from_key(&jid(), ED25519_KEY, [1; 16], at(NOW)).unwrap();
     let text =
         format!("{identity:?} {identity:#?} {:?} {:?}", identity.to_pem(), config(&identity, Verification::Deferred));

@@ -98,7 +98,7 @@ fn the_hellos_of_both_engines_are_told_apart_at_their_last_byte() {
 }
 
 #[test]
-fn m8_the_method_is_told_by_cipher_suites_and_extension_together() {
+fn m08_the_method_is_told_by_cipher_suites_and_extension_together() {
     let name = extension(12, b"\x05romeo");
     let other = extension(23, b"");
     for suite in 0xC01A..=0xC022 {
@@ -169,7 +169,7 @@ fn malformed_hellos_have_no_method() {
 }
 
 #[test]
-fn p3_no_more_than_64_kib_are_looked_at() {
+fn p03_no_more_than_64_kib_are_looked_at() {
     let empty = message(&body(&[0x1301], Some(&[extension(21, &[])]))).len();
     let padded = |total: usize| {
         let padding = total - 4 * HEADER - empty;
@@ -188,7 +188,7 @@ fn p3_no_more_than_64_kib_are_looked_at() {
 
 proptest! {
     #[test]
-    fn l8_any_bytes_have_an_answer_that_is_final(
+    fn l08_any_bytes_have_an_answer_that_is_final(
         engine in any::<bool>(),
         altered in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
         noise in proptest::collection::vec(any::<u8>(), 0..100),
@@ -210,7 +210,7 @@ proptest! {
     }
 
     #[test]
-    fn l8_no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn l08_no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let hello = records(&message(&bytes), 50);
         prop_assert_ne!(client_hello_method(&hello), NeedMore);
         let _ = client_hello_method(&bytes);

@@ -66,7 +66,7 @@ fn refused(meeting: &Meeting) -> (Option<Fingerprint>, CertificateFault) {
 }
 
 #[test]
-fn m6_the_genuine_certificate_without_its_key_is_refused_in_both_directions() {
+fn m06_the_genuine_certificate_without_its_key_is_refused_in_both_directions() {
     for versions in Presents::versions() {
         let attacker = Presents::chain(vec![juliet().certificate().clone()], &mallory());
         let meeting = meet(&romeo_config(), &attacker, true, versions);
@@ -80,7 +80,7 @@ fn m6_the_genuine_certificate_without_its_key_is_refused_in_both_directions() {
 }
 
 #[test]
-fn m6_deferred_verification_proves_the_key_all_the_same() {
+fn m06_deferred_verification_proves_the_key_all_the_same() {
     for versions in Presents::versions() {
         let attacker = Presents::chain(vec![juliet().certificate().clone()], &mallory());
         let meeting = meet(&config(&romeo(), Verification::Deferred), &attacker, true, versions);
@@ -91,7 +91,7 @@ fn m6_deferred_verification_proves_the_key_all_the_same() {
 }
 
 #[test]
-fn m5_certificates_of_a_man_in_the_middle_fail_both_pins() {
+fn m05_certificates_of_a_man_in_the_middle_fail_both_pins() {
     for versions in Presents::versions() {
         let attacker = Presents::chain(vec![mallory().certificate().clone()], &mallory());
         for (ours, as_client) in [(romeo_config(), true), (juliet_config(), false)] {
@@ -285,7 +285,7 @@ fn p18_keys_of_other_kinds_are_accepted() {
 }
 
 #[test]
-fn m6_the_wrong_kind_of_key_proves_nothing_either() {
+fn m06_the_wrong_kind_of_key_proves_nothing_either() {
     let key = PrivateKeyDer::try_from(KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_der()).unwrap();
     let attacker = Presents::key(juliet().certificate().clone(), &key);
     let meeting = meet(&romeo_config(), &attacker, true, &[&rustls::version::TLS13]);
@@ -344,7 +344,7 @@ fn ed25519_and_ecdsa_identities_meet() {
 }
 
 #[test]
-fn p4_key_updates_are_followed_and_a_flood_of_them_ends_the_session() {
+fn p04_key_updates_are_followed_and_a_flood_of_them_ends_the_session() {
     let peer = Presents::chain(vec![romeo().certificate().clone()], &romeo());
     let mut meeting = meet(&juliet_config(), &peer, false, &[&rustls::version::TLS13]);
     assert!(meeting.session.handshake_complete());

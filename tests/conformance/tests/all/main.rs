@@ -7,6 +7,7 @@
     unreachable_pub
 )]
 
+mod attacks;
 mod common;
 mod counts;
 mod determinism;

@@ -1,12 +1,12 @@
 //! Certificates asked for inside of a tunnel, between two engines (draft-meyer-xmpp-e2e-encryption-02 § 5.1).
 use crate::common::{
-    ROMEO, base64,
+    JULIET, ROMEO, base64, errors,
     password::{WORD, meet, secured, strangers, word},
     script::{self, Script},
     xml,
 };
 use xtls::{
-    Event, TrustPolicy, TunnelId,
+    Disposition, Event, TrustPolicy, TunnelId,
     event::{CertificatesFault, ReceivedCertificate},
     trust::Fingerprint,
 };
@@ -125,6 +125,38 @@ fn wire_2_13_where_nothing_was_announced_the_tunnel_vouches_for_what_comes() {
         let received = asked_by_word(47, announced).unwrap();
         assert_eq!(received.len(), 1);
         assert_eq!(received[0].certificate.fingerprint_sha256(), presented);
+    }
+}
+
+/// Over the server's stream nobody is given a certificate, and none that comes there is taken; and what comes inside is pinned by
+/// nobody but the user.
+#[test]
+fn p27_certificates_come_inside_of_the_tunnel_alone_and_are_stored_by_the_user_alone() {
+    let (mut world, [romeo, juliet], [here, _]) = by_word(51, |_| Fate::Pass);
+    let ask = format!("<iq type='get' id='q' from='{ROMEO}' to='{JULIET}'><pubkeys xmlns='urn:xmpp:pubkey:0'/></iq>");
+    let Disposition::Unclaimed(refusal) = world.deliver(juliet, &ask) else { panic!("it is nobody's") };
+    world.with(juliet, |engine, now| engine.refuse(now, refusal));
+    world.run();
+    assert_eq!(errors(&world, JULIET, ROMEO), ["service-unavailable"]);
+    // Romeo asks inside. The server answers outside, with a certificate of its own and under any id.
+    world.with(romeo, |engine, now| engine.tunnel(here).unwrap().request_certificates(now)).unwrap();
+    let own = provider::identity(&"juliet@capulet.lit".parse().unwrap(), [66; 32], 1_767_225_600);
+    let forged = format!(
+        "<pubkeys xmlns='urn:xmpp:pubkey:0'><keyinfo><x509cert>{}</x509cert></keyinfo></pubkeys>",
+        base64(own.certificate())
+    );
+    for id in ["q", "x1", ""] {
+        let answer = format!("<iq type='result' id='{id}' from='{JULIET}' to='{ROMEO}'>{forged}</iq>");
+        assert!(!matches!(world.deliver(romeo, &answer), Disposition::Consumed), "{id}");
+    }
+    world.run();
+    let events = world.take_events(romeo);
+    let [Event::CertificatesReceived { result: Ok(received), .. }] = &*events else { panic!("one answer: {events:?}") };
+    assert!(is_of(&world, received, juliet), "the one from inside");
+    for (id, peer) in [(romeo, juliet), (juliet, romeo)] {
+        let peer = world.jid(peer).to_bare();
+        let pins = world.with_store(id, |store| store.of(&peer).pins.clone());
+        assert!(pins.is_empty(), "a password pins nothing");
     }
 }
 

@@ -1,10 +1,14 @@
-//! A TLS client that is not ours: it shows no certificate, or the wrong one (attack table, row P17).
+//! A TLS client that is not ours: it shows no certificate, the wrong one, or the right one without its key (attack table, rows
+//! M6 and P17).
 use crate::common::{JULIET, MALLORY, script::Script, terminations};
-use xtls::{Event, Fault};
+use xtls::{
+    Event, Fault,
+    tls::{CertificateFault, TlsErrorKind},
+};
 use xtls_testkit::EntityOptions;
 
-/// A TLS client that shows no certificate, or one of somebody else.
-fn handshake(script: &mut Script, identity: Option<&xtls::Identity>) -> xtls::Closed {
+/// A TLS client that shows no certificate, or this one, whose key it has or not.
+fn handshake(script: &mut Script, shown: Option<[&xtls::Identity; 2]>) -> xtls::Closed {
     use std::{io::Write as _, sync::Arc};
     script.opened();
     let _ = script.world.take_events(script.juliet);
@@ -14,12 +18,14 @@ fn handshake(script: &mut Script, identity: Option<&xtls::Identity>) -> xtls::Cl
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let config = match identity {
+    let config = match shown {
         None => config.with_no_client_auth(),
-        Some(identity) => {
-            let pem = identity.to_pem();
+        Some([certificate, key]) => {
+            let pem = key.to_pem();
             let key = rustls::pki_types::pem::PemObject::from_pem_slice(pem.key.expose().as_bytes()).unwrap();
-            config.with_client_auth_cert(vec![identity.certificate().clone()], key).unwrap()
+            let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+            let held = rustls::sign::CertifiedKey::new(vec![certificate.certificate().clone()], key);
+            config.with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(held)))
         }
     };
     let mut tls = rustls::ClientConnection::new(Arc::new(config), "xtls.invalid".try_into().unwrap()).unwrap();
@@ -60,12 +66,30 @@ fn p17_no_client_certificate_or_the_wrong_one_is_refused() {
 
     let mut script = Script::with_options(real(27));
     let other = xtls_testkit::provider::identity(&"mallory@verona.lit".parse().unwrap(), [9; 32], 1_767_225_600);
-    let end = handshake(&mut script, Some(&other));
+    let end = handshake(&mut script, Some([&other, &other]));
     let xtls::CloseReason::Fault(fault) = &end.reason else { panic!("{}", end.reason) };
     assert!(
         matches!(&**fault, Fault::CertificateChanged { presented: Some(f), .. } if *f == other.fingerprint_sha256())
     );
     assert_eq!(terminations(&script.world, JULIET, MALLORY), ["security-error"]);
+}
+
+#[test]
+fn m06_the_certificate_of_the_peer_without_its_key_ends_in_security_error() {
+    let mut script = Script::with_options(real(29));
+    let genuine = script.identity.clone();
+    let own = xtls_testkit::provider::identity(&"mallory@verona.lit".parse().unwrap(), [9; 32], 1_767_225_600);
+    let end = handshake(&mut script, Some([&genuine, &own]));
+    let xtls::CloseReason::Fault(fault) = &end.reason else { panic!("{}", end.reason) };
+    let Fault::Tls(error) = &**fault else { panic!("{fault}") };
+    let is_bad_signature = matches!(
+        error.kind(),
+        TlsErrorKind::BadCertificate { presented: Some(shown), fault: CertificateFault::BadSignature }
+            if *shown == genuine.fingerprint_sha256()
+    );
+    assert!(is_bad_signature && end.reason.is_security(), "{error:?}");
+    assert_eq!(terminations(&script.world, JULIET, MALLORY), ["security-error"]);
+    assert!(script.world.take_events(script.juliet).is_empty());
 }
 
 fn real(seed: u8) -> EntityOptions {

@@ -95,7 +95,7 @@ fn a_peer_that_cannot_be_asked_is_unreachable_and_nothing_else() {
 }
 
 #[test]
-fn m2_an_answer_without_security_is_a_downgrade_and_ends_in_security_error() {
+fn m02_an_answer_without_security_is_a_downgrade_and_ends_in_security_error() {
     let (mut world, ends) = acquaintances(5, &[Method::X509]);
     world.relay.meddle(|sent| {
         if !action(&sent.stanza, "session-accept") {
@@ -114,7 +114,7 @@ fn m2_an_answer_without_security_is_a_downgrade_and_ends_in_security_error() {
 }
 
 #[test]
-fn m3_the_method_that_has_secured_a_peer_is_missed_in_its_offer_and_its_answer() {
+fn m03_the_method_that_has_secured_a_peer_is_missed_in_its_offer_and_its_answer() {
     for (method, stripped) in [(Method::Srp, "<method name='srp'/>"), (Method::X509, "<method name='x509'/>")] {
         // A pin that was given up leaves the memory of the method alone.
         let options = raw(TrustPolicy::Ask).with_password(word());

@@ -214,7 +214,7 @@ fn session_of(world: &World) -> String {
 }
 
 #[test]
-fn m15_m16_a_session_terminated_in_mid_stream_is_truncated_whatever_it_says() {
+fn m16_a_session_terminated_in_mid_stream_is_truncated_whatever_it_says() {
     for reason in ["success", "gone", "cancel", "security-error"] {
         let (mut world, [_, juliet], _) = streaming(19);
         let terminate = crate::common::script::terminate(&session_of(&world), reason);

@@ -1,4 +1,4 @@
-//! The embedder's slips (attack table, rows L1, L4, L6 and L8).
+//! The embedder's slips (attack table, rows L1, L4, L5, L6 and L8).
 use std::collections::BTreeMap;
 
 use crate::common::{
@@ -15,7 +15,7 @@ use xtls::{
 use xtls_testkit::{EntityId, Fate, World};
 
 #[test]
-fn l1_nothing_can_be_sent_before_the_tunnel_is_secured() {
+fn l01_nothing_can_be_sent_before_the_tunnel_is_secured() {
     let (mut world, romeo, juliet) = World::pair(1);
     let peer = world.jid(juliet).clone();
     for raw_bytes in [false, true] {
@@ -60,7 +60,7 @@ fn l1_nothing_can_be_sent_before_the_tunnel_is_secured() {
 }
 
 #[test]
-fn l4_a_clock_that_jumps_or_goes_backwards_only_moves_deadlines() {
+fn l04_a_clock_that_jumps_or_goes_backwards_only_moves_deadlines() {
     let (mut world, [romeo, juliet], [tunnel, _]) = streaming(3);
     let past = world.now().checked_sub(5 * SECOND).unwrap();
     world.with(romeo, |engine, _| {
@@ -79,7 +79,7 @@ fn l4_a_clock_that_jumps_or_goes_backwards_only_moves_deadlines() {
 }
 
 #[test]
-fn l6_plaintext_and_keys_stay_out_of_debug() {
+fn l06_plaintext_and_keys_stay_out_of_debug() {
     let (mut world, [romeo, juliet], [tunnel, _]) = streaming(5);
     world.ignore_events(juliet, true);
     crate::common::send(&mut world, romeo, tunnel, "CANARY").unwrap();
@@ -102,6 +102,40 @@ fn l6_plaintext_and_keys_stay_out_of_debug() {
     let shown = world.with(juliet, |engine, _| format!("{engine:?}"));
     assert!(!shown.contains("67, 65, 78, 65, 82, 89") && !shown.contains("CANARY"));
     assert!(!crate::common::read(&mut world, juliet, there).is_empty());
+}
+
+/// Who drops an engine has told it nothing to send. The peer, which hears no end of TLS, is told at once by the engine that comes
+/// after it, or else by the silence; and it never takes a part for the whole.
+#[test]
+fn l05_an_engine_that_is_dropped_while_it_writes_leaves_no_whole_looking_part() {
+    for comes_back in [true, false] {
+        let (mut world, [romeo, juliet], [here, there]) = crate::common::piping(9);
+        let bytes = crate::common::noise(200_000, 9);
+        assert!(crate::common::write(&mut world, romeo, here, &bytes) > 100_000);
+        // Some of it is on its way.
+        world.run_for(3 * SECOND / 10);
+        let (jid, identity) = (world.jid(romeo).clone(), world.identity(romeo).clone());
+        world.with(romeo, |engine, now| {
+            let mut local = xtls::Local::new(jid.clone(), identity);
+            local.provider = xtls_testkit::provider::deterministic();
+            let store = Box::new(xtls::trust::MemoryTrustStore::default());
+            let mut config = xtls::Config::default();
+            config.sole_handler = true;
+            let setup = xtls::Setup::new(local, store, [77; 32], xtls_testkit::unix(1_767_225_600)).with_config(config);
+            *engine = xtls::Engine::new(setup, now).unwrap();
+        });
+        if !comes_back {
+            world.relay.set_online(ROMEO, false);
+        }
+        let mut got = crate::common::read(&mut world, juliet, there);
+        world.run_for(700 * SECOND);
+        got.extend(crate::common::read(&mut world, juliet, there));
+        world.run();
+        assert!(bytes.starts_with(&got) && got.len() < bytes.len(), "{}", got.len());
+        let end = crate::common::closed(&mut world, juliet);
+        assert!(end.truncated && !end.done, "{end:?}");
+        assert_eq!(world.with(juliet, |engine, _| (engine.tunnels().count(), engine.poll_timeout())), (0, None));
+    }
 }
 
 /// Something that an embedder, a peer or a server can do.
@@ -333,7 +367,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn l8_any_calls_and_stanzas_in_any_order_panic_nowhere_and_end_each_tunnel_at_most_once(
+    fn l08_any_calls_and_stanzas_in_any_order_panic_nowhere_and_end_each_tunnel_at_most_once(
         start in 0..3_u8,
         steps in prop::collection::vec(step(), 1..60)
     ) {

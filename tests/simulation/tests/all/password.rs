@@ -291,7 +291,7 @@ fn a_stream_whose_password_is_being_asked_for_is_in_the_way_of_another_one() {
 }
 
 #[test]
-fn l6_the_password_is_in_no_debug_output_and_in_no_stanza() {
+fn l06_the_password_is_in_no_debug_output_and_in_no_stanza() {
     let (mut world, ends) = strangers(25);
     let options = by_word();
     let mut said = format!("{options:?}");

@@ -43,6 +43,28 @@ fn m07_a_responder_does_not_choose() {
 }
 
 #[test]
+fn m27_both_names_of_the_precondition_are_taken_and_answered_in_kind_and_no_other_is() {
+    for (name, taken) in [("xtls:0", true), ("xtls:1", true), ("xtls:2", false), ("xtls", false), ("XTLS:0", false)] {
+        let mut script = Script::new(4);
+        let security = script.security().replace("xtls:0", name);
+        let answer = script.set(&offer("s1", "b1", 4096, &security));
+        assert_eq!(answer.as_deref(), taken.then_some("result"), "{name}: others may want it");
+        let accepted = script.world.accept(script.juliet, crate::common::xml(xtls::TrustPolicy::Pinned));
+        assert_eq!(accepted.is_some(), taken, "{name}");
+        script.settle();
+        let accept: String = script.take_requests().concat();
+        assert_eq!(accept.contains(&format!("<security xmlns='urn:xmpp:jingle:security:{name}'>")), taken, "{accept}");
+    }
+    // Both are told of, and the first is offered.
+    let (mut world, [romeo, juliet], _) = crate::common::streaming(6);
+    let told = world.with(romeo, |engine, _| engine.features());
+    assert!(["0", "1"].iter().all(|at| told.contains(&format!("urn:xmpp:jingle:security:xtls:{at}").as_str())));
+    let offered = sent(&world, crate::common::ROMEO, JULIET).into_iter().find(|it| it.contains("session-initiate"));
+    assert!(offered.unwrap().contains("<security xmlns='urn:xmpp:jingle:security:xtls:0'>"));
+    assert!(world.take_events(juliet).is_empty());
+}
+
+#[test]
 fn m25_the_block_size_of_an_open_is_checked() {
     let mut script = Script::new(5);
     script.accepted();

@@ -250,7 +250,7 @@ fn in_tls_1_2_the_initiator_waits_for_the_responders_person() {
 }
 
 #[test]
-fn l7_a_leap_of_faith_is_not_pinned_without_the_confirmation() {
+fn l07_a_leap_of_faith_is_not_pinned_without_the_confirmation() {
     let (mut world, romeo, juliet) = strangers(23);
     let full = world.jid(juliet).clone();
     world.with(romeo, |engine, now| engine.initiate(now, full, raw(TrustPolicy::LeapOfFaith))).unwrap();
@@ -279,7 +279,7 @@ fn a_sha_1_pin_works_once_and_gives_way_to_sha_256() {
 }
 
 #[test]
-fn l2_an_own_certificate_is_nobody_elses() {
+fn l02_an_own_certificate_is_nobody_elses() {
     let mut world = World::default();
     let romeo = world.add(ROMEO, EntityOptions::seeded(27));
     let mut options = EntityOptions::seeded(28);

@@ -194,7 +194,7 @@ fn m28_a_forged_alert_fails_the_attempt_and_spends_no_guess() {
 }
 
 #[test]
-fn m8_a_client_with_a_password_is_refused_where_certificates_were_agreed_on() {
+fn m08_a_client_with_a_password_is_refused_where_certificates_were_agreed_on() {
     let mut to_server = Vec::new();
     let client = TlsSession::srp_client(&srp_config(WORD), &mut to_server).unwrap();
     let mut pair = Pair::of(client, TlsSession::server(&juliet_config()).unwrap(), to_server);
@@ -207,7 +207,7 @@ fn m8_a_client_with_a_password_is_refused_where_certificates_were_agreed_on() {
 }
 
 #[test]
-fn m8_a_client_with_a_certificate_is_refused_where_a_password_was_agreed_on() {
+fn m08_a_client_with_a_certificate_is_refused_where_a_password_was_agreed_on() {
     let mut tls12 = romeo_config();
     let mut provider = (*default_provider()).clone();
     provider.cipher_suites.retain(|suite| matches!(suite, SupportedCipherSuite::Tls12(_)));
@@ -243,7 +243,7 @@ fn bytes_that_are_not_tls_are_told_apart_at_once() {
 }
 
 #[test]
-fn p3_the_handshake_is_bounded_to_64_kib() {
+fn p03_the_handshake_is_bounded_to_64_kib() {
     // A ClientHello that never ends, a byte in each record.
     let message = [&[1, 0, 0x3f, 0xff][..], &[0; 0x3fff]].concat();
     let records: Vec<u8> = message.iter().flat_map(|byte| [22, 3, 1, 0, 1, *byte]).collect();
@@ -335,7 +335,7 @@ fn records_have_at_most_the_size_that_was_asked_for() {
 }
 
 #[test]
-fn l1_nothing_is_written_before_the_handshake_is_complete() {
+fn l01_nothing_is_written_before_the_handshake_is_complete() {
     let mut pair = pair();
     let mut out = Vec::new();
     let flight = std::mem::take(&mut pair.to_server);
@@ -484,7 +484,7 @@ fn the_same_random_numbers_make_the_same_bytes() {
 }
 
 #[test]
-fn l3_without_random_numbers_there_is_no_session() {
+fn l03_without_random_numbers_there_is_no_session() {
     let mut out = Vec::new();
     let client = TlsSession::srp_client(&seeded(WORD, 1, 0), &mut out);
     assert_eq!(client.unwrap_err(), TlsConfigError::NoRandom);
@@ -497,7 +497,7 @@ fn l3_without_random_numbers_there_is_no_session() {
 }
 
 #[test]
-fn l3_random_numbers_that_run_out_are_an_error_wherever_they_do() {
+fn l03_random_numbers_that_run_out_are_an_error_wherever_they_do() {
     let mut faults = BTreeSet::new();
     for fills in 1..12 {
         for (client, server) in [(fills, usize::MAX), (usize::MAX, fills)] {
@@ -537,7 +537,7 @@ fn l3_random_numbers_that_run_out_are_an_error_wherever_they_do() {
 }
 
 #[test]
-fn l6_debug_shows_no_secret() {
+fn l06_debug_shows_no_secret() {
     let config = srp_config("canary-in-a-coal-mine");
     let mut pair = Pair::srp(&config, &config);
     let before = format!("{config:?} {config:#?} {:?} {:#?}", pair.client, pair.server);
@@ -592,7 +592,7 @@ proptest! {
     }
 
     #[test]
-    fn l8_no_bytes_and_no_order_of_calls_make_a_session_panic(
+    fn l08_no_bytes_and_no_order_of_calls_make_a_session_panic(
         flight in 0_usize..4,
         kept in any::<proptest::sample::Index>(),
         noise in proptest::collection::vec(any::<u8>(), 1..600),

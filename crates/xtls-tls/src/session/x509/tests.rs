@@ -137,7 +137,7 @@ fn talkative_client(certificates: usize, server: &mut TlsSession) -> (Vec<u8>, V
 }
 
 #[test]
-fn p3_the_handshake_is_bounded_to_64_kib() {
+fn p03_the_handshake_is_bounded_to_64_kib() {
     for step in [1, 999, MAX_HANDSHAKE] {
         let mut server = TlsSession::server(&juliet_config()).unwrap();
         let (hello, flight) = talkative_client(65, &mut server);
@@ -165,7 +165,7 @@ fn p3_the_handshake_is_bounded_to_64_kib() {
 }
 
 #[test]
-fn p3_a_single_message_that_is_too_long_is_refused() {
+fn p03_a_single_message_that_is_too_long_is_refused() {
     // RFC 8446 § 4: the length of a handshake message has 24 bits.
     let hello = |length: [u8; 3]| [&[22, 3, 1, 64, 0, 1][..], &length, &[3, 3], &[0; 16384 - 6]].concat();
     let mut server = TlsSession::server(&juliet_config()).unwrap();
@@ -248,7 +248,7 @@ fn writes_of_any_size_are_taken_whole() {
 }
 
 #[test]
-fn l1_nothing_is_written_before_the_handshake_is_complete() {
+fn l01_nothing_is_written_before_the_handshake_is_complete() {
     let mut pair = Pair::new(&romeo_config(), &juliet_config());
     let mut out = Vec::new();
     assert_eq!(pair.client.write(b"early", &mut out), Err(WriteError::NotSecured));
@@ -564,7 +564,7 @@ impl SecureRandom for NoRandom {
 }
 
 #[test]
-fn l3_without_random_numbers_there_is_no_handshake() {
+fn l03_without_random_numbers_there_is_no_handshake() {
     let provider = Arc::new(CryptoProvider { secure_random: &NoRandom, ..(*default_provider()).clone() });
     let (mut client, mut server) = (romeo_config(), juliet_config());
     server.provider = provider.clone();
@@ -653,7 +653,7 @@ fn keys_that_are_used_up_in_tls12_are_not_used_further() {
 }
 
 #[test]
-fn l6_debug_shows_no_key_material() {
+fn l06_debug_shows_no_key_material() {
     let pair = Pair::connected(&romeo_config(), &juliet_config());
     let text = format!("{:?} {:#?} {:?}", pair.client, pair.server, romeo_config());
     let mut secret = [0; 32];
@@ -672,7 +672,7 @@ fn sessions_can_be_moved_between_threads() {
 }
 
 #[test]
-fn l2_a_session_with_ourselves_is_refused_unless_it_is_allowed() {
+fn l02_a_session_with_ourselves_is_refused_unless_it_is_allowed() {
     let own = config(&romeo(), pin(&romeo()));
     let mut pair = Pair::new(&own, &own);
     let error = pair.settle().unwrap_err();
@@ -700,7 +700,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn l8_no_bytes_make_a_session_panic(prefix in proptest::option::of(0_usize..2000), noise in proptest::collection::vec(any::<u8>(), 0..600)) {
+    fn l08_no_bytes_make_a_session_panic(prefix in proptest::option::of(0_usize..2000), noise in proptest::collection::vec(any::<u8>(), 0..600)) {
         let mut hello = Vec::new();
         let mut client = TlsSession::client(&romeo_config(), &mut hello).unwrap();
         let mut server = TlsSession::server(&juliet_config()).unwrap();

@@ -4,7 +4,7 @@ use xtls::{Application, Event, Incoming, TrustPolicy, TunnelId, TunnelOptions};
 use xtls_stanza::{Element, ns};
 use xtls_tls::TlsSession;
 
-use crate::common::{HEADER_JULIET, HEADER_ROMEO, Stage, is_data, is_request, payload};
+use crate::common::{HEADER_JULIET, HEADER_ROMEO, Stage, bytes_without_hash, is_data, is_request, payload};
 
 /// A tunnel in a situation, and the peer that led it there.
 pub struct Scene {
@@ -45,7 +45,7 @@ impl Scene {
 
     /// The peer has accepted; security-info and `<open/>` are out. Under [`TrustPolicy::Ask`] it is a stranger.
     pub fn agreed(policy: TrustPolicy, raw: bool) -> Self {
-        let application = if raw { Application::bytes() } else { Application::XmlStream };
+        let application = if raw { bytes_without_hash() } else { Application::XmlStream };
         let options = TunnelOptions::new(application, policy);
         let mut scene = Self::offered(options).acked();
         if policy == TrustPolicy::Ask {
@@ -148,7 +148,7 @@ impl Scene {
     /// With the content that is negotiated.
     pub fn described(&self, text: &str) -> String {
         let text = text.replace("name='xmlstream'", &format!("name='{}'", self.content));
-        if self.raw { text.replace("urn:xmpp:jingle:apps:xmlstream:0", xtls::jingle::BYTES_NS) } else { text }
+        if self.raw { text.replace("urn:xmpp:jingle:apps:xmlstream:0", xtls::jingle::BYTES_0_NS) } else { text }
     }
 
     /// Does something with the tunnel, and takes what it asks.
