@@ -75,6 +75,12 @@ impl MasterSecret {
         Self { secret, client_random, server_random }
     }
 
+    /// For tests of what is shown.
+    #[cfg(test)]
+    pub(crate) fn expose(&self) -> &[u8] {
+        self.secret.as_slice()
+    }
+
     /// RFC 5246 § 6.3: MAC keys and encryption keys of both sides. These suites take no IV from here.
     pub(crate) fn keys(&self, suite: CipherSuite) -> (WriteKeys, WriteKeys) {
         let key = suite.key_length();

@@ -25,6 +25,103 @@ fn l06_the_password_is_nowhere_to_be_seen() {
     assert!(!seen.contains("99, 97, 110, 97"));
 }
 
+/// Keeps what was drawn.
+#[derive(Clone)]
+struct Noting(std::sync::Arc<std::sync::Mutex<(Seeded, Vec<Vec<u8>>)>>);
+
+impl Noting {
+    fn new(seed: u64) -> Self {
+        Self(std::sync::Arc::new(std::sync::Mutex::new((Seeded::new(seed), Vec::new()))))
+    }
+
+    fn drawn(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().1.clone()
+    }
+}
+
+impl Random for Noting {
+    fn fill(&mut self, out: &mut [u8]) -> Result<(), RandomFailed> {
+        let (seeded, drawn) = &mut *self.0.lock().map_err(|_| RandomFailed)?;
+        seeded.fill(out)?;
+        drawn.push(out.to_vec());
+        Ok(())
+    }
+}
+
+/// How any part of a secret may be written, white space left out.
+fn forms(secret: &[u8]) -> impl Iterator<Item = String> {
+    let hex = |part: &[u8]| part.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let list = |part: &[u8]| part.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
+    secret.windows(6).flat_map(move |part| [hex(part), hex(part).to_uppercase(), list(part)])
+}
+
+/// Row L6: a, b, x, S, the master secret and what is exported show in nothing, at no step and after the end.
+#[test]
+fn l06_nothing_that_the_session_is_made_of_is_seen() {
+    use crate::srp::{PrivateKey, PublicValue, ServerExchange};
+    use sha1::{Digest as _, Sha1};
+
+    let (of_client, of_server) = (Noting::new(1), Noting::new(2));
+    let mut client = ClientSession::new(client_config(), Box::new(of_client.clone())).unwrap();
+    let mut server = ServerSession::new(server_config(), Box::new(of_server.clone())).unwrap();
+    let mut seen = String::new();
+    let mut look = |client: &ClientSession, server: &ServerSession, what: &dyn core::fmt::Debug| {
+        seen += &format!("{client:?} {client:#?} {server:?} {server:#?} {what:?}");
+    };
+    // What goes over the wire is nobody's secret.
+    let hello = client.take(&[]).quiet();
+    look(&client, &server, &());
+    let flight = server.take(&hello).quiet();
+    look(&client, &server, &());
+    let answer = client.take(&flight).quiet();
+    look(&client, &server, &());
+    let finished = server.take(&answer).quiet();
+    look(&client, &server, &());
+    assert!(client.take(&finished).quiet().is_empty());
+    look(&client, &server, &());
+
+    let (client_drew, server_drew) = (of_client.drawn(), of_server.drawn());
+    // The hello randoms and the salt are sent, a and b are not.
+    let ([_, a, ..], [_, salt, b, ..]) = (&client_drew[..], &server_drew[..]) else { panic!("two and three") };
+    let sent =
+        |what: &[u8]| [&hello, &flight, &answer].iter().any(|sent| sent.windows(what.len()).any(|at| at == what));
+    assert!(sent(salt) && !sent(a) && !sent(b) && (a.len(), b.len()) == (32, 32));
+    let credentials = credentials("wherefore");
+    let x = Sha1::digest([&salt[..], &Sha1::digest(format!("{NAME}:wherefore"))].concat());
+    let parameters = Group::Rfc5054N1024.parameters();
+    let mut private = crate::wipe::wiped();
+    private.copy_from_slice(b);
+    let exchange = ServerExchange::new(parameters, PrivateKey::new(salt, &credentials), private).unwrap();
+    let public = messages(&records(&answer)[0]).remove(0);
+    let premaster = exchange.premaster(&PublicValue::parse(&public[6..], parameters).unwrap()).unwrap();
+    let master = client.inner().parts().0.master.as_ref().unwrap().expose().to_vec();
+    assert_eq!(master, server.inner().parts().0.master.as_ref().unwrap().expose());
+    let mut exported = [0; 32];
+    client.export_keying_material(&mut exported, b"EXPORTER-canary", None).unwrap();
+
+    let data = sealed!(client, ContentType::ApplicationData, b"but soft what light");
+    assert_eq!(server.take(&data).plaintext, b"but soft what light");
+    look(&client, &server, &());
+    let error = server.take(&[99; 5]).result.unwrap_err();
+    look(&client, &server, &(error, error.to_string()));
+    let tight: String = seen.split_whitespace().collect();
+    assert!(tight.len() > 500);
+    let secrets: [(&str, &[u8]); 8] = [
+        ("a", a),
+        ("b", b),
+        ("x", &x),
+        ("S", &premaster),
+        ("the master secret", &master),
+        ("what is exported", &exported),
+        ("the password", b"wherefore"),
+        ("plaintext", b"but soft what light"),
+    ];
+    for (name, secret) in secrets {
+        assert!(forms(secret).all(|form| !tight.contains(&form)), "{name}");
+    }
+    assert!(!seen.contains("wherefore") && !seen.contains("but soft"));
+}
+
 /// Whoever is wrong, the words are the same.
 #[test]
 fn a_wrong_password_and_an_attacker_read_the_same() {

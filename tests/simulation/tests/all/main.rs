@@ -12,6 +12,7 @@ mod addresses;
 mod amplification;
 mod authorities;
 mod bytes;
+mod canaries;
 mod certificates;
 mod client;
 mod common;
