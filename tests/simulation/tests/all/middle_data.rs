@@ -34,11 +34,16 @@ fn attacked(seed: u8, meddle: impl FnMut(usize, &Passed) -> Fate + 'static) -> A
     let (mut world, [romeo, juliet], [tunnel, theirs]) = piping(seed);
     meddle_with_data(&mut world, meddle);
     let sent = noise(64 * 1024, 7);
-    assert_eq!(write(&mut world, romeo, tunnel, &sent), sent.len());
-    world.run();
-    let mut got = read(&mut world, juliet, theirs);
-    world.run_for(700 * SECOND);
-    got.extend(read(&mut world, juliet, theirs));
+    let mut got = Vec::new();
+    let memory = allocation_counter::measure(|| {
+        assert_eq!(write(&mut world, romeo, tunnel, &sent), sent.len());
+        world.run();
+        got = read(&mut world, juliet, theirs);
+        world.run_for(700 * SECOND);
+        got.extend(read(&mut world, juliet, theirs));
+    });
+    // Both ends, what is on the way, and what the relay's log keeps of it.
+    assert!(memory.bytes_max <= MEMORY, "{} bytes", memory.bytes_max);
     let here = closed(&mut world, romeo);
     let there = closed(&mut world, juliet);
     for id in [romeo, juliet] {
@@ -50,6 +55,9 @@ fn attacked(seed: u8, meddle: impl FnMut(usize, &Passed) -> Fate + 'static) -> A
     assert!(here.unacked > 0, "{here:?}");
     Attacked { world, romeo, sent, read: got, here, there }
 }
+
+/// Bytes of memory that an attack on 64 KiB of data may come to.
+const MEMORY: u64 = 16 * 64 * 1024;
 
 /// One record a block: 4096 bytes less the header, the content type and the tag.
 const IN_A_BLOCK: usize = 4096 - 22;

@@ -1,6 +1,6 @@
 //! A tunnel, and the peer that leads it to where it is to be.
 
-use xtls::{Application, Event, Incoming, TrustPolicy, TunnelId, TunnelOptions};
+use xtls::{Application, Event, Incoming, TrustPolicy, TunnelId, TunnelOptions, jingle::BYTES_0_NS};
 use xtls_stanza::{Element, ns};
 use xtls_tls::TlsSession;
 
@@ -15,13 +15,24 @@ pub struct Scene {
     /// What the engine asked and was not answered, the oldest first.
     pub unanswered: Vec<Element>,
     pub raw: bool,
+    /// The namespace of its description.
+    pub description: String,
     /// The name of the session's content.
     pub content: String,
 }
 
 impl Scene {
     pub fn new(stage: Stage, raw: bool) -> Self {
-        Self { stage, tunnel: None, incoming: None, unanswered: Vec::new(), raw, content: "xmlstream".to_owned() }
+        let description = if raw { BYTES_0_NS } else { ns::XMLSTREAM_0 };
+        Self {
+            stage,
+            tunnel: None,
+            incoming: None,
+            unanswered: Vec::new(),
+            raw,
+            description: description.to_owned(),
+            content: "xmlstream".to_owned(),
+        }
     }
 
     pub fn initiate(&mut self, options: TunnelOptions) {
@@ -38,6 +49,8 @@ impl Scene {
         scene.stage.sid = jingle.attribute("sid").unwrap().to_owned();
         let content = jingle.child("content", ns::JINGLE).unwrap();
         scene.content = content.attribute("name").unwrap().to_owned();
+        let description = content.children().find(|child| child.name() == "description").unwrap();
+        scene.description = description.ns().to_owned();
         let transport = content.children().find(|child| child.name() == "transport").unwrap();
         scene.stage.ibb_sid = transport.attribute("sid").unwrap().to_owned();
         scene
@@ -45,7 +58,10 @@ impl Scene {
 
     /// The peer has accepted; security-info and `<open/>` are out. Under [`TrustPolicy::Ask`] it is a stranger.
     pub fn agreed(policy: TrustPolicy, raw: bool) -> Self {
-        let application = if raw { bytes_without_hash() } else { Application::XmlStream };
+        Self::agreed_on(if raw { bytes_without_hash() } else { Application::XmlStream }, policy)
+    }
+
+    fn agreed_on(application: Application, policy: TrustPolicy) -> Self {
         let options = TunnelOptions::new(application, policy);
         let mut scene = Self::offered(options).acked();
         if policy == TrustPolicy::Ask {
@@ -73,6 +89,20 @@ impl Scene {
         let mut scene = Self::agreed(TrustPolicy::Pinned, raw).acked();
         scene.play(|_| true);
         scene.expect(&["Secured"])
+    }
+
+    /// Raw bytes that begin with the hashes, of which none has come.
+    pub fn secured_without_hash() -> Self {
+        let mut scene = Self::agreed_on(Application::bytes(), TrustPolicy::Pinned).acked();
+        scene.play(|_| true);
+        scene.expect(&["Secured"])
+    }
+
+    /// The peer has answered the header and announced its hash, which has not come.
+    pub fn announced() -> Self {
+        let mut scene = Self::secured(false);
+        scene.stage.write(&HEADER_JULIET.replace(" from=", " xmlns:n='urn:xtls:negotiation:1' from="));
+        scene.expect(&[]).acked()
     }
 
     pub fn streaming() -> Self {
@@ -148,7 +178,7 @@ impl Scene {
     /// With the content that is negotiated.
     pub fn described(&self, text: &str) -> String {
         let text = text.replace("name='xmlstream'", &format!("name='{}'", self.content));
-        if self.raw { text.replace("urn:xmpp:jingle:apps:xmlstream:0", xtls::jingle::BYTES_0_NS) } else { text }
+        if self.raw { text.replace(ns::XMLSTREAM_0, &self.description) } else { text }
     }
 
     /// Does something with the tunnel, and takes what it asks.

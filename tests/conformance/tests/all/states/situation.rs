@@ -23,6 +23,8 @@ listed! {
         Confirming = "Confirming",
         Unconfirmed = "Unconfirmed",
         AwaitsHeader = "AwaitsHeader",
+        AwaitsHash = "AwaitsHash",
+        BytesAwaitHash = "BytesAwaitHash",
         // Of a responder.
         Ringing = "Ringing",
         AnswersPassword = "AnswersPassword",
@@ -64,6 +66,7 @@ impl Situation {
             Greeting | Handshaking => ("Running", "handshake"),
             Judging | JudgingClient => ("Running", "judging"),
             Confirming => ("Running", "confirming"),
+            AwaitsHash | BytesAwaitHash => ("Running", "secured"),
             Unconfirmed | AwaitsHeader | AwaitsFirstHeader | Streaming | StreamClosing | StreamClosed | Bytes => {
                 ("Running", "secured")
             }
@@ -127,6 +130,8 @@ impl Situation {
                 scene.expect(&["Secured"])
             }
             AwaitsHeader => Scene::secured(false),
+            AwaitsHash => Scene::announced(),
+            BytesAwaitHash => Scene::secured_without_hash(),
             Streaming => Scene::streaming(),
             StreamClosing => {
                 let mut scene = Scene::streaming();
