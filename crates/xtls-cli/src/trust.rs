@@ -54,6 +54,7 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
                 jid: jid.as_str(),
                 pins: record.pins.iter().map(pinned).collect(),
                 secured_by: record.secured_by.iter().map(|method| method.as_str()).collect(),
+                negotiation_hash: record.negotiation_hash,
                 wrong_passwords: record.attempts.failed,
                 wrong_in_all: total.count,
                 last_wrong: (record.attempts.failed > 0).then(|| date(record.attempts.last)),

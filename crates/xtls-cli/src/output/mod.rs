@@ -119,6 +119,8 @@ pub(crate) struct Peer<'a> {
     pub(crate) pins: Vec<Pinned>,
     /// The methods by which a tunnel with it was secured and confirmed.
     pub(crate) secured_by: Vec<&'static str>,
+    /// It has shown inside of a tunnel what it saw of the negotiation, and has to from then on.
+    pub(crate) negotiation_hash: bool,
     /// Since the last right one.
     pub(crate) wrong_passwords: u32,
     /// Whatever was right between them, but for those forgiven.
@@ -382,6 +384,9 @@ fn human_peer(out: &mut dyn Write, peer: &Peer<'_>) -> io::Result<()> {
         writeln!(out, "    secured     never before")?;
     } else {
         writeln!(out, "    secured     before, by {}", peer.secured_by.join(" and "))?;
+    }
+    if peer.negotiation_hash {
+        writeln!(out, "    negotiation has to be compared inside, as it was before")?;
     }
     if let Some(last) = &peer.last_wrong {
         writeln!(out, "    passwords   {} wrong since the last right one, the last at {last}", peer.wrong_passwords)?;

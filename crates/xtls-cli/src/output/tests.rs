@@ -140,6 +140,7 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
         jid: "a@b",
         pins: vec![Pinned { fingerprint: "sha-256:00".to_owned(), learned: "manual" }],
         secured_by: vec!["x509"],
+        negotiation_hash: false,
         wrong_passwords: 0,
         last_wrong: None,
         locked_until: None,
@@ -157,9 +158,11 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
     (peer.wrong_passwords, peer.last_wrong) = (3, Some("T1".to_owned()));
     peer.locked_until = Some("T2".to_owned());
     (peer.wrong_in_all, peer.wrong_by_strangers) = (5, 7);
+    peer.negotiation_hash = true;
     assert_eq!(
         shown(&peer),
         "* a@b\n    trusted     no certificate\n    secured     before, by x509 and srp\n    \
+         negotiation has to be compared inside, as it was before\n    \
          passwords   3 wrong since the last right one, the last at T1\n    \
          passwords   5 wrong in the last days\n    \
          locked      no password is tried until T2\n    \
@@ -167,7 +170,7 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
     );
     assert_eq!(
         json(&Report::Peer(peer)),
-        r#"{"event":"peer","jid":"a@b","pins":[],"secured_by":["x509","srp"],"wrong_passwords":3,"wrong_in_all":5,"last_wrong":"T1","locked_until":"T2","wrong_by_strangers":7}"#
+        r#"{"event":"peer","jid":"a@b","pins":[],"secured_by":["x509","srp"],"negotiation_hash":true,"wrong_passwords":3,"wrong_in_all":5,"last_wrong":"T1","locked_until":"T2","wrong_by_strangers":7}"#
     );
 }
 

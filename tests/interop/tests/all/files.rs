@@ -163,7 +163,7 @@ fn trust_show_tells_what_is_known_of_one_peer() {
     let shown = run(dir.path(), &["trust", "show", "bob@localhost"]);
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
     let expected = serde_json::json!({
-        "event": "peer", "jid": "bob@localhost", "secured_by": [], "wrong_passwords": 0, "wrong_in_all": 0, "last_wrong": null,
+        "event": "peer", "jid": "bob@localhost", "secured_by": [], "negotiation_hash": false, "wrong_passwords": 0, "wrong_in_all": 0, "last_wrong": null,
         "wrong_by_strangers": 0,
         "locked_until": null, "pins": [{ "fingerprint": format!("sha-256:{fingerprint}"), "learned": "manual" }],
     });
