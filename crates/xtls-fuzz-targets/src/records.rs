@@ -41,20 +41,14 @@ pub fn run(data: &[u8]) {
 }
 
 fn check_bytes(bytes: &[u8], limit: usize) {
-    // By the book: one header after the other.
-    let mut whole = 0;
-    for record in records(bytes) {
-        let complete = record.len() >= 5 && record.len() == 5 + usize::from(u16::from_be_bytes([record[3], record[4]]));
-        if !complete || whole + record.len() > limit {
-            break;
-        }
-        whole += record.len();
+    let ends = records(bytes).into_iter().scan(0, |end, record| {
+        *end += record.len();
+        Some(*end)
+    });
+    // At the limit, one less and one more.
+    for limit in ends.take(16).flat_map(|end| [end - 1, end, end + 1]).chain([limit]) {
+        assert_eq!(whole_records(bytes, limit), by_the_book(bytes, limit), "limit {limit}");
     }
-    // One that is longer than the limit has to be split.
-    let first = bytes.get(..5).map_or(0, |header| 5 + usize::from(u16::from_be_bytes([header[3], header[4]])));
-    let expected = if first > limit { limit.min(bytes.len()) } else { whole };
-    assert_eq!(whole_records(bytes, limit), expected);
-
     // The answer is final: with more bytes after it, it stays the same.
     let answer = client_hello_method(bytes);
     let mut seen = ClientHelloMethod::NeedMore;
@@ -66,6 +60,21 @@ fn check_bytes(bytes: &[u8], limit: usize) {
     assert_eq!(seen, answer);
     let longer = [bytes, b"\x16\x03\x03"].concat();
     assert!(answer == ClientHelloMethod::NeedMore || client_hello_method(&longer) == answer);
+}
+
+/// The whole records that fit: one header after the other.
+fn by_the_book(bytes: &[u8], limit: usize) -> usize {
+    let length =
+        |record: &[u8]| record.get(3..5).map(|length| 5 + usize::from(u16::from_be_bytes([length[0], length[1]])));
+    let mut whole = 0;
+    for record in records(bytes) {
+        if length(&record) != Some(record.len()) || whole + record.len() > limit {
+            break;
+        }
+        whole += record.len();
+    }
+    // One that is longer than the limit has to be split.
+    if length(bytes).is_some_and(|first| first > limit) { limit.min(bytes.len()) } else { whole }
 }
 
 /// What an end says to a stranger.
