@@ -124,7 +124,7 @@ pub use rustls::pki_types::UnixTime;
 pub use secret::Secret;
 pub use session::{MAX_HANDSHAKE, TlsParameters, TlsSession};
 pub use session_cache::{MAX_TICKETS, SessionCache};
-pub use sniff::{ClientHelloMethod, client_hello_method};
+pub use sniff::{ClientHelloMethod, ClientHelloWatch, client_hello_method};
 pub use srp::SrpConfig;
 pub use tls_srp::{Credentials as SrpCredentials, CredentialsError as SrpCredentialsError, MAX_PASSWORD, MAX_USERNAME};
 pub use towards::{ClientVerification, ServerVerification, TowardsClient, TowardsServer};

@@ -52,6 +52,59 @@ pub fn client_hello_method(bytes: &[u8]) -> ClientHelloMethod {
     }
 }
 
+/// The same for a stream that comes in pieces: what was looked at is not looked at again before the answer is final, so that a
+/// client which sends byte by byte costs no more than one that sends all at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientHelloWatch {
+    /// How many bytes were looked at.
+    at: usize,
+    /// What is missing of the record's content.
+    left: usize,
+    /// How much of the message has come, and how it begins.
+    held: usize,
+    begin: [u8; MESSAGE_HEADER],
+    /// No more has to come.
+    settled: bool,
+}
+
+impl ClientHelloWatch {
+    /// The answer of [`client_hello_method`] to these bytes, which are all that came so far.
+    pub fn look(&mut self, bytes: &[u8]) -> ClientHelloMethod {
+        let seen = bytes.get(..MAX_HANDSHAKE).unwrap_or(bytes);
+        self.settled = self.settled || seen.len() == MAX_HANDSHAKE || !self.is_well_begun(seen);
+        if self.settled { client_hello_method(bytes) } else { ClientHelloMethod::NeedMore }
+    }
+
+    /// Whether it may still become a ClientHello and is none yet.
+    fn is_well_begun(&mut self, seen: &[u8]) -> bool {
+        while let Some(rest) = seen.get(self.at..).filter(|rest| !rest.is_empty()) {
+            if self.left == 0 {
+                let Some(&[kind, major, _, high, low]) = rest.first_chunk() else {
+                    return matches!(rest, [HANDSHAKE] | [HANDSHAKE, 3, ..]);
+                };
+                self.at += HEADER;
+                self.left = usize::from(u16::from_be_bytes([high, low]));
+                if kind != HANDSHAKE || major != 3 || self.left == 0 || self.left > MAX_FRAGMENT {
+                    return false;
+                }
+                continue;
+            }
+            let fragment = &rest[..self.left.min(rest.len())];
+            self.begin.iter_mut().skip(self.held).zip(fragment).for_each(|(slot, byte)| *slot = *byte);
+            self.held += fragment.len();
+            self.at += fragment.len();
+            self.left -= fragment.len();
+            let [kind, high, middle, low] = self.begin;
+            let length = usize::try_from(u32::from_be_bytes([0, high, middle, low])).unwrap_or(usize::MAX);
+            let has_length = self.held >= MESSAGE_HEADER;
+            if kind != CLIENT_HELLO || has_length && (length > MAX_HANDSHAKE || self.held - MESSAGE_HEADER >= length) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
 use NoMessage::{Incomplete, NotOne};
 
 enum NoMessage {

@@ -17,7 +17,7 @@ mod tests;
 use core::fmt;
 
 use xtls_stanza::{Fingerprint, Method};
-use xtls_tls::{PeerCertificate, TlsParameters, TlsSession, WriteError};
+use xtls_tls::{ClientHelloWatch, PeerCertificate, TlsParameters, TlsSession, WriteError};
 
 pub use self::start::{Listen, Start, TowardsServerTerms};
 use self::trust::Trust;
@@ -58,6 +58,7 @@ enum State {
         secret: Option<Password>,
         /// Responder: the first bytes of a handshake whose method is not known yet.
         hello: Vec<u8>,
+        watch: ClientHelloWatch,
     },
     /// The handshake runs.
     Handshake(Running),
@@ -199,7 +200,7 @@ impl Channel {
     ) -> Result<Self, Box<Fault>> {
         let (policy, said) = (Policy::of(&terms), Said::by(&terms));
         let trust = Trust::new(side, peer, policy, said, rule, env)?;
-        let state = State::Choosing { secret: terms.password, hello: Vec::new() };
+        let state = State::Choosing { secret: terms.password, hello: Vec::new(), watch: ClientHelloWatch::default() };
         Ok(Self { side, trust: Some(Box::new(trust)), state })
     }
 

@@ -3,7 +3,7 @@
 use xtls_stanza::{Method, jid::DomainPart};
 use xtls_tls::{
     ClientHelloMethod, ClientVerification, MAX_RECORD, ServerVerification, SessionCache, SrpConfig, TlsConfig,
-    TlsSession, TowardsClient, TowardsServer, Verification, client_hello_method,
+    TlsSession, TowardsClient, TowardsServer, Verification,
 };
 
 use super::{Channel, Io, Progress, Running, Side, State, trust::Trust};
@@ -79,11 +79,11 @@ impl Channel {
         Listen { agreed, answered, start }: Listen<'_>,
         io: &mut Io<'_>,
     ) -> Progress {
-        let State::Choosing { hello, .. } = &mut self.state else { return Progress::default() };
+        let State::Choosing { hello, watch, .. } = &mut self.state else { return Progress::default() };
         hello.extend_from_slice(block);
         let method = match agreed {
             Some(method) => method,
-            None => match client_hello_method(hello) {
+            None => match watch.look(hello) {
                 ClientHelloMethod::NeedMore => return Progress::default(),
                 ClientHelloMethod::Srp => Method::Srp,
                 // One method is agreed on before TLS begins; we do not choose in the initiator's stead.

@@ -216,3 +216,48 @@ proptest! {
         let _ = client_hello_method(&bytes);
     }
 }
+
+proptest! {
+    /// Whatever comes, and however it is cut: the watch says what looking at all of it says.
+    #[test]
+    fn p02_a_watch_answers_as_a_look_at_everything_does(
+        srp in any::<bool>(),
+        size in 1..600_usize,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        cuts in prop::collection::vec(1..200_usize, 1..20),
+        noise in prop::collection::vec(any::<u8>(), 0..40),
+        is_noise in prop::bool::weighted(0.1),
+    ) {
+        let hello = if srp { srp_hello(1 << 14) } else { x509_hello(1 << 14) };
+        let mut stream = if is_noise { Vec::new() } else { records(&joined(&hello), size) };
+        stream.extend(noise);
+        for (at, byte) in changes {
+            if !stream.is_empty() {
+                let at = at.index(stream.len());
+                stream[at] = byte;
+            }
+        }
+        let mut watch = ClientHelloWatch::default();
+        let mut end = 0;
+        for cut in cuts.iter().cycle().take(3000) {
+            end = stream.len().min(end + cut);
+            prop_assert_eq!(watch.look(&stream[..end]), client_hello_method(&stream[..end]), "at {}", end);
+            if end == stream.len() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn p03_a_watch_looks_at_no_more_than_64_kib() {
+    // One message that would go on, in records of one byte.
+    let mut message = vec![1, 0, 255, 255];
+    message.resize(20_000, 0);
+    let stream = records(&message, 1);
+    for (length, expected) in [(MAX_HANDSHAKE - 1, NeedMore), (MAX_HANDSHAKE, NotClientHello)] {
+        let mut watch = ClientHelloWatch::default();
+        assert_eq!(watch.look(&stream[..length]), expected);
+        assert_eq!(client_hello_method(&stream[..length]), expected);
+    }
+}

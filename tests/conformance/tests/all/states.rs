@@ -27,13 +27,15 @@ mod situation;
 
 use core::fmt::Write as _;
 
+use xtls::event::Side;
+
 use self::{inputs::Input, situation::Situation};
 
 /// One line for each outcome, with the inputs that lead to it.
-fn cells(situation: Situation) -> String {
+fn cells(situation: Situation, side: Side) -> String {
     let mut outcomes: Vec<(String, Vec<&str>)> = Vec::new();
     for input in Input::ALL.iter().copied() {
-        let outcome = input.outcome(situation);
+        let outcome = input.outcome(situation, side);
         match outcomes.iter_mut().find(|(seen, _)| *seen == outcome) {
             Some((_, inputs)) => inputs.push(input.name()),
             None => outcomes.push((outcome, vec![input.name()])),
@@ -46,11 +48,16 @@ fn cells(situation: Situation) -> String {
     out
 }
 
+/// Each situation of each end that may be there.
+fn ends_of_tunnels() -> impl Iterator<Item = (Situation, Side)> {
+    Situation::ALL.iter().flat_map(|situation| situation.sides().iter().map(|side| (*situation, *side)))
+}
+
 #[test]
 fn every_input_in_every_situation_of_a_tunnel() {
     let mut table = String::new();
-    for situation in Situation::ALL.iter().copied() {
-        write!(table, "{}\n{}", situation.name(), cells(situation)).unwrap();
+    for (situation, side) in ends_of_tunnels() {
+        write!(table, "{} {}\n{}", side.as_str(), situation.name(), cells(situation, side)).unwrap();
     }
     assert!(table == include_str!("states/cells.txt"), "another table than states/cells.txt:\n{table}");
 }
@@ -58,8 +65,8 @@ fn every_input_in_every_situation_of_a_tunnel() {
 #[test]
 fn every_situation_but_the_lasting_ones_ends_by_itself_and_close_ends_each() {
     let mut table = String::new();
-    for situation in Situation::ALL.iter().copied() {
-        writeln!(table, "{}: {}", situation.name(), ends::row(situation)).unwrap();
+    for (situation, side) in ends_of_tunnels() {
+        writeln!(table, "{} {}: {}", side.as_str(), situation.name(), ends::row(situation, side)).unwrap();
     }
     assert!(table == include_str!("states/ends.txt"), "another table than states/ends.txt:\n{table}");
 }

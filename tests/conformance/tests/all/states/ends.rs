@@ -5,6 +5,7 @@ use core::time::Duration;
 use xtls::{
     Event,
     config::Timers,
+    event::Side,
     jingle::{Reason, ReasonCondition},
 };
 
@@ -23,8 +24,8 @@ enum Peer {
 const LONG: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// The next deadline, and when and how the tunnel ends: beside a silent and beside an idle peer, by itself and closed.
-pub fn row(situation: Situation) -> String {
-    let mut scene = situation.scene();
+pub fn row(situation: Situation, side: Side) -> String {
+    let mut scene = situation.scene(side);
     let now = scene.stage.world.now();
     let next = scene.stage.with(|engine, _| engine.poll_timeout());
     let timer =
@@ -32,7 +33,7 @@ pub fn row(situation: Situation) -> String {
     let mut row = format!("next {timer}");
     for peer in [Peer::Silent, Peer::Idle] {
         for closes in [false, true] {
-            let mut scene = situation.scene();
+            let mut scene = situation.scene(side);
             if closes {
                 close(&mut scene);
             }

@@ -2,6 +2,7 @@
 
 use xtls::{
     CloseReason, Disposition, Engine, Event, Password, TrustDecision, TrustPolicy, Tunnel, TunnelOptions,
+    event::Side,
     jingle::{Reason, ReasonCondition},
 };
 use xtls_stanza::{Element, ns};
@@ -61,8 +62,8 @@ listed! {
 
 impl Input {
     /// What comes of it: the answer or the command's result, what the engine then sends, its events.
-    pub fn outcome(self, situation: Situation) -> String {
-        let mut scene = situation.scene();
+    pub fn outcome(self, situation: Situation, side: Side) -> String {
+        let mut scene = situation.scene(side);
         // What was out before is no part of the outcome.
         scene.collect();
         let mut words = vec![self.happens(&mut scene)];

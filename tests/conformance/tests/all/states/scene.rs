@@ -1,6 +1,6 @@
 //! A tunnel, and the peer that leads it to where it is to be.
 
-use xtls::{Application, Event, Incoming, TrustPolicy, TunnelId, TunnelOptions, jingle::BYTES_0_NS};
+use xtls::{Application, Event, Incoming, TrustPolicy, TunnelId, TunnelOptions, event::Side, jingle::BYTES_0_NS};
 use xtls_stanza::{Element, ns};
 use xtls_tls::TlsSession;
 
@@ -85,8 +85,11 @@ impl Scene {
         scene
     }
 
-    pub fn secured(raw: bool) -> Self {
-        let mut scene = Self::agreed(TrustPolicy::Pinned, raw).acked();
+    pub fn secured(side: Side, raw: bool) -> Self {
+        let mut scene = match side {
+            Side::Responder => Self::handshaking(TrustPolicy::Pinned, raw),
+            _ => Self::agreed(TrustPolicy::Pinned, raw).acked(),
+        };
         scene.play(|_| true);
         scene.expect(&["Secured"])
     }
@@ -100,14 +103,16 @@ impl Scene {
 
     /// The peer has answered the header and announced its hash, which has not come.
     pub fn announced() -> Self {
-        let mut scene = Self::secured(false);
+        let mut scene = Self::secured(Side::Initiator, false);
         scene.stage.write(&HEADER_JULIET.replace(" from=", " xmlns:n='urn:xtls:negotiation:1' from="));
         scene.expect(&[]).acked()
     }
 
-    pub fn streaming() -> Self {
-        let mut scene = Self::secured(false);
-        scene.stage.write(&format!("{HEADER_JULIET}<stream:features/>"));
+    pub fn streaming(side: Side) -> Self {
+        let mut scene = Self::secured(side, false);
+        let features = if side == Side::Initiator { "<stream:features/>" } else { "" };
+        let header = scene.header();
+        scene.stage.write(&format!("{header}{features}"));
         scene.expect(&["StreamOpened"]).acked()
     }
 
@@ -130,24 +135,26 @@ impl Scene {
         self.collect();
     }
 
-    pub fn accepted(policy: TrustPolicy) -> Self {
-        let mut scene = Self::ringing(false);
+    /// Under [`TrustPolicy::Ask`] the peer is a stranger.
+    pub fn accepted(policy: TrustPolicy, raw: bool) -> Self {
+        let mut scene = Self::ringing(raw);
         if policy == TrustPolicy::Ask {
             scene.forget_peer();
         }
-        scene.accept(TunnelOptions::xml_stream(policy));
+        let application = scene.incoming.as_ref().unwrap().application.clone();
+        scene.accept(TunnelOptions::new(application, policy));
         scene.acked()
     }
 
-    pub fn opened(policy: TrustPolicy) -> Self {
-        let mut scene = Self::accepted(policy);
+    pub fn opened(policy: TrustPolicy, raw: bool) -> Self {
+        let mut scene = Self::accepted(policy, raw);
         scene.stage.choose_and_open();
         scene
     }
 
     /// The ClientHello is in, and the server's flight is out.
-    pub fn handshaking(policy: TrustPolicy) -> Self {
-        let mut scene = Self::opened(policy);
+    pub fn handshaking(policy: TrustPolicy, raw: bool) -> Self {
+        let mut scene = Self::opened(policy, raw);
         let config = scene.stage.tls_config();
         scene.stage.start_client(&config);
         scene.collect();

@@ -2,6 +2,7 @@
 
 use xtls::{
     TrustPolicy, TunnelOptions,
+    event::Side,
     jingle::{Reason, ReasonCondition},
 };
 
@@ -33,7 +34,7 @@ listed! {
         Handshaking = "Handshaking",
         JudgingClient = "JudgingClient",
         AwaitsFirstHeader = "AwaitsFirstHeader",
-        // Of either; the engine is the initiator.
+        // Of either.
         Streaming = "Streaming",
         StreamClosing = "StreamClosing",
         StreamClosed = "StreamClosed",
@@ -79,8 +80,20 @@ impl Situation {
         })
     }
 
-    pub fn scene(self) -> Scene {
-        let mut scene = self.reach();
+    /// The ends that may be here.
+    pub fn sides(self) -> &'static [Side] {
+        match self {
+            Asking | Offered | OfferedAcked | OpenedEarly | ChoosesPassword | Opening | Greeting | Judging
+            | Confirming | Unconfirmed | AwaitsHeader | AwaitsHash | BytesAwaitHash => &[Side::Initiator],
+            Ringing | AnswersPassword | Accepted | Opened | Handshaking | JudgingClient | AwaitsFirstHeader => {
+                &[Side::Responder]
+            }
+            _ => &[Side::Initiator, Side::Responder],
+        }
+    }
+
+    pub fn scene(self, side: Side) -> Scene {
+        let mut scene = self.reach(side);
         let shown = scene.stage.with(|engine, _| format!("{engine:?}"));
         match self.parts() {
             None => assert!(!shown.contains("phase"), "{self:?}: {shown}"),
@@ -94,7 +107,7 @@ impl Situation {
         scene
     }
 
-    fn reach(self) -> Scene {
+    fn reach(self, side: Side) -> Scene {
         match self {
             Asking => {
                 let mut scene = Scene::new(Stage::romeo(), false);
@@ -105,7 +118,7 @@ impl Situation {
             OfferedAcked => Scene::offered(TunnelOptions::xml_stream(TrustPolicy::Pinned)).acked(),
             // The responder has opened the bytestream, and has not accepted.
             OpenedEarly => {
-                let mut scene = OfferedAcked.reach();
+                let mut scene = OfferedAcked.reach(side);
                 let open = scene.stage.open();
                 assert!(scene.stage.ask_fine(&open).is_empty());
                 scene
@@ -129,57 +142,60 @@ impl Situation {
                 scene.stage.world.run_for(core::time::Duration::from_secs(4));
                 scene.expect(&["Secured"])
             }
-            AwaitsHeader => Scene::secured(false),
+            AwaitsHeader => Scene::secured(side, false),
             AwaitsHash => Scene::announced(),
             BytesAwaitHash => Scene::secured_without_hash(),
-            Streaming => Scene::streaming(),
+            Streaming => Scene::streaming(side),
             StreamClosing => {
-                let mut scene = Scene::streaming();
+                let mut scene = Scene::streaming(side);
                 scene.act(|tunnel, now| tunnel.close_stream(now).unwrap());
                 scene.acked()
             }
             StreamClosed => {
-                let mut scene = StreamClosing.reach();
+                let mut scene = StreamClosing.reach(side);
                 scene.stage.write("</stream:stream>");
                 scene.expect(&["StreamClosed"])
             }
-            Bytes => Scene::secured(true),
+            Bytes => Scene::secured(side, true),
             BytesFinished => {
-                let mut scene = Scene::secured(true);
+                let mut scene = Scene::secured(side, true);
                 scene.act(|tunnel, now| tunnel.finish(now).unwrap());
                 scene.acked()
             }
             Closing => {
-                let mut scene = Scene::streaming();
+                let mut scene = Scene::streaming(side);
                 scene.act(|tunnel, now| tunnel.close(now));
                 scene.acked()
             }
             ClosingByPeer => {
-                let mut scene = Scene::streaming();
+                let mut scene = Scene::streaming(side);
                 scene.stage.write("</stream:stream>");
                 scene.stage.write_close_notify();
                 scene.expect(&["StreamClosed"]).acked()
             }
             // The peer has closed the bytestream, between two streams.
             ClosingIdle => {
-                let mut scene = StreamClosed.reach();
+                let mut scene = StreamClosed.reach(side);
                 let close = format!("<close xmlns='http://jabber.org/protocol/ibb' sid='{}'/>", scene.stage.ibb_sid);
                 assert!(scene.stage.ask_fine(&close).is_empty());
                 scene
             }
             Unread => {
-                let mut scene = Scene::secured(true);
+                let mut scene = Scene::secured(side, true);
                 scene.stage.write("bytes that nobody reads");
                 scene.act(|tunnel, now| tunnel.abort(now, Reason::new(ReasonCondition::Cancel)));
                 scene.play(|_| false);
                 scene.expect(&["Readable"])
             }
             Farewell => {
-                let mut scene = Scene::offered(TunnelOptions::xml_stream(TrustPolicy::Pinned)).acked();
+                let mut scene = match side {
+                    Side::Responder => Scene::accepted(TrustPolicy::Pinned, false),
+                    _ => Scene::offered(TunnelOptions::xml_stream(TrustPolicy::Pinned)).acked(),
+                };
                 scene.act(|tunnel, now| tunnel.abort(now, Reason::new(ReasonCondition::Cancel)));
                 scene.expect(&["Closed"])
             }
-            Forgotten => Farewell.reach().acked(),
+            Forgotten => Farewell.reach(side).acked(),
             Ringing => Scene::ringing(false),
             AnswersPassword => {
                 let options = TunnelOptions::xml_stream(TrustPolicy::Pinned).asking_password();
@@ -190,19 +206,15 @@ impl Situation {
                 scene.accept(options);
                 scene.expect(&["PasswordRequired"])
             }
-            Accepted => Scene::accepted(TrustPolicy::Pinned),
-            Opened => Scene::opened(TrustPolicy::Pinned),
-            Handshaking => Scene::handshaking(TrustPolicy::Pinned),
+            Accepted => Scene::accepted(TrustPolicy::Pinned, false),
+            Opened => Scene::opened(TrustPolicy::Pinned, false),
+            Handshaking => Scene::handshaking(TrustPolicy::Pinned, false),
             JudgingClient => {
-                let mut scene = Scene::handshaking(TrustPolicy::Ask);
+                let mut scene = Scene::handshaking(TrustPolicy::Ask, false);
                 scene.play(|_| true);
                 scene.expect(&["TrustRequired"])
             }
-            AwaitsFirstHeader => {
-                let mut scene = Scene::handshaking(TrustPolicy::Pinned);
-                scene.play(|_| true);
-                scene.expect(&["Secured"])
-            }
+            AwaitsFirstHeader => Scene::secured(side, false),
         }
     }
 }

@@ -3,7 +3,7 @@
 use xtls_stanza::{
     Caps, DiscoInfo, Element, Fingerprint, HashAlgo, Iq, Limits, Pubkeys, StreamReader, TlsOffer, jid::Jid,
 };
-use xtls_tls::{PeerCertificate, client_hello_method};
+use xtls_tls::{ClientHelloWatch, PeerCertificate};
 
 use super::measured;
 use crate::common::{
@@ -260,8 +260,25 @@ pub const PARSERS: &[Case] = &[
             hello.extend((fragment - 4 + 1).to_be_bytes());
             hello.extend(vec![3; n - 4]);
             measured(&mut || {
+                let mut watch = ClientHelloWatch::default();
                 for end in 1..=hello.len() {
-                    let _ = client_hello_method(&hello[..end]);
+                    let _ = watch.look(&hello[..end]);
+                }
+            });
+        },
+    },
+    Case {
+        name: "a ClientHello in records of one byte, record by record",
+        size: 500,
+        run: |n| {
+            let length = u16::try_from(n - 4).unwrap().to_be_bytes();
+            let mut message = vec![1, 0, length[0], length[1]];
+            message.extend(vec![3; n - 4]);
+            let records: Vec<u8> = message.iter().flat_map(|byte| [22, 3, 1, 0, 1, *byte]).collect();
+            measured(&mut || {
+                let mut watch = ClientHelloWatch::default();
+                for end in (6..=records.len()).step_by(6) {
+                    let _ = watch.look(&records[..end]);
                 }
             });
         },

@@ -1,15 +1,15 @@
 //! Every handler of what a peer sends, with an input of any size.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use xtls::TrustPolicy;
+use xtls::{Terms, TrustPolicy, event::Side};
 use xtls_stanza::{Ids, Limits, jid::FullJid};
 use xtls_stream::{DirectStream, StreamOptions, StreamRole, TunnelStream};
-use xtls_testkit::{EntityId, EntityOptions, World};
+use xtls_testkit::{EntityId, EntityOptions, LinkPair, World};
 
 use super::{cases::Case, measured};
 use crate::common::{
-    JULIET, MALLORY, ROMEO, noise, piping,
+    JULIET, MALLORY, ROMEO, message, noise, password, piping,
     script::{HEADER, Script, data, offer, security},
     streaming,
 };
@@ -53,10 +53,14 @@ fn stranger(stanza: &str) {
 
 /// What an engine does with what the peer says inside of an open tunnel, block by block.
 fn inside(text: &str) {
+    inside_cut(text, 4096);
+}
+
+fn inside_cut(text: &str, block: usize) {
     let mut script = Script::new(1);
     script.streaming();
     let records = script.seal(text.as_bytes());
-    let blocks: Vec<_> = records.chunks(4096).map(crate::common::base64).collect();
+    let blocks: Vec<_> = records.chunks(block).map(crate::common::base64).collect();
     let stanzas: Vec<_> = blocks
         .iter()
         .map(|block| {
@@ -196,6 +200,33 @@ pub const HANDLERS: &[Case] = &[
             measured(&mut || world.with(juliet, |engine, now| engine.handle_disconnect(now)));
         },
     },
+    Case { name: "engine: blocks of one byte", size: 60, run: |n| inside_cut(&" ".repeat(n), 1) },
+    Case {
+        name: "engine: timers that run out together",
+        size: 20,
+        run: |n| {
+            let (mut world, juliet) = same_peer(n);
+            let later = world.now() + Duration::from_secs(3600);
+            measured(&mut || world.with(juliet, |engine, _| engine.handle_timeout(later)));
+        },
+    },
+    Case {
+        name: "engine: bytes by password",
+        size: 20_000,
+        run: |n| {
+            let (mut world, ends) = password::strangers(1);
+            let [here, there] = password::meet(&mut world, ends, password::by_word(), password::by_word());
+            let bytes = noise(n, 1);
+            measured(&mut || {
+                crate::common::write(&mut world, ends[0], here, &bytes);
+                world.run();
+                assert!(!crate::common::read(&mut world, ends[1], there).is_empty());
+                world.run();
+            });
+        },
+    },
+    Case { name: "link: stanzas", size: 50, run: |n| link(n, 0) },
+    Case { name: "link: byte by byte", size: 20, run: |n| link(n, 1) },
 ];
 
 /// So many tunnels that Juliet has offered to Romeo.
@@ -214,4 +245,17 @@ fn same_peer(tunnels: usize) -> (World, EntityId) {
     }
     world.run();
     (world, juliet)
+}
+
+/// So many stanzas over a link, handed over so many bytes at a time.
+fn link(stanzas: usize, cut: usize) {
+    let mut pair = LinkPair::new(1);
+    pair.trust(Side::Initiator);
+    pair.trust(Side::Responder);
+    pair.connect(Terms::new(TrustPolicy::Pinned));
+    for _ in 0..stanzas {
+        pair.send(Side::Initiator, &message("Hi")).unwrap();
+    }
+    pair.cut = cut;
+    measured(&mut || pair.run());
 }
