@@ -39,6 +39,8 @@ pub enum Timer {
     KeepAlive,
     /// Any sign of life, after which the peer is taken for gone.
     Silence,
+    /// The rest of a TLS record that has begun.
+    Rest,
     /// The return of the outer stream, which is away and is to be resumed (XEP-0198).
     Suspended,
 }
@@ -79,8 +81,8 @@ pub struct Timers {
     /// Tunnels: an orderly end in all, from its beginning. A peer that takes what was written before it a block now and then does
     /// not draw it out for longer. Default 600 s.
     pub end: Duration,
-    /// Tunnels: data without an acknowledgement, and silence of the peer altogether: for so long a server may be holding the
-    /// stanzas of a peer that will be back (XEP-0198). Default 600 s.
+    /// Tunnels: data without an acknowledgement, a TLS record that has begun and does not go on, and silence of the peer
+    /// altogether: for so long a server may be holding the stanzas of a peer that will be back (XEP-0198). Default 600 s.
     pub stall: Duration,
     /// Tunnels: the wait before blocks that came back with a temporary delivery error are sent again (XEP-0047 § 2.2). It
     /// doubles as long as none gets through, and `stall` ends it. Default 2 s.
@@ -89,7 +91,8 @@ pub struct Timers {
     pub liveness_idle: Duration,
     /// Tunnels: silence after the peer's unavailable presence (XEP-0166 § 6.7), although it is asked at once. Default 8 s.
     pub gone: Duration,
-    /// Tunnels: received data that nobody reads after the end. Default 60 s.
+    /// Tunnels: received data that nobody reads after the end. Then it is thrown away, and the end says that it is truncated.
+    /// Default 60 s.
     pub drain: Duration,
     /// Tunnels: the time without a stream after one was closed. Default 30 s.
     pub reuse: Duration,
@@ -98,7 +101,7 @@ pub struct Timers {
     /// Links: nothing was sent on an open link for so long, so white space is (RFC 6120 § 4.6.1). `None` sends none. Default
     /// 60 s.
     pub keep_alive: Option<Duration>,
-    /// Links: nothing came over an open link for so long, so the peer is taken for gone (RFC 6120 § 4.6). Only for peers that
+    /// Links: no record came over an open link for so long, so the peer is taken for gone (RFC 6120 § 4.6). Only for peers that
     /// are known to send white space, as this library does. Default `None`: as long as the connection stands.
     pub silence: Option<Duration>,
 }
@@ -124,6 +127,7 @@ impl Timer {
             Self::Certificates => "certificates",
             Self::KeepAlive => "keep-alive",
             Self::Silence => "silence",
+            Self::Rest => "rest",
             Self::Suspended => "suspended",
         }
     }
@@ -193,6 +197,7 @@ impl fmt::Display for Timer {
             Self::Answer => "answer",
             Self::Stall | Self::Retry => "acknowledgement of data",
             Self::LivenessIdle | Self::Gone | Self::KeepAlive | Self::Silence => "sign of life",
+            Self::Rest => "rest of a TLS record",
             Self::Suspended => "return of the connection",
             Self::Confirm => "confirmation",
             Self::Close => "answer to the end",
@@ -230,6 +235,7 @@ mod tests {
             Timer::Certificates,
             Timer::KeepAlive,
             Timer::Silence,
+            Timer::Rest,
             Timer::Suspended,
         ];
         let names: BTreeSet<_> = timers.into_iter().map(Timer::as_str).collect();

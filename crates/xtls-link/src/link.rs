@@ -203,9 +203,14 @@ impl<K: Kind> Link<K> {
 
     /// Takes bytes from the connection, a piece at a time where they are TLS's. How many.
     fn take(&mut self, bytes: &[u8]) -> usize {
-        self.core.heard_at = self.core.env.clock().now();
+        let records = |core: &Core| core.channel.as_ref().map(|channel| channel.records().ended);
         let before = self.core.out.len();
+        let ended = records(&self.core);
         let used = if self.core.in_tls() { self.tls_bytes(bytes) } else { self.clear_bytes(bytes) };
+        // Inside TLS only a whole record is heard: bytes that fill one up whose end was lost say nothing.
+        if !self.core.in_tls() || records(&self.core) != ended {
+            self.core.heard_at = self.core.env.clock().now();
+        }
         self.core.owe_since(before);
         used
     }

@@ -118,7 +118,7 @@ pub use config::{MAX_RECORD, MIN_RECORD};
 pub use config::{TlsConfig, TlsConfigError, TlsVersion, can_do, default_provider, record_size_for_block};
 pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};
 pub use identity::{Identity, IdentityError, IdentityPem, KeyAlgorithm, MAX_CHAIN_BYTES};
-pub use records::whole_records;
+pub use records::{Records, whole_records};
 /// Time of day: seconds since 1970-01-01 UTC.
 pub use rustls::pki_types::UnixTime;
 pub use secret::Secret;

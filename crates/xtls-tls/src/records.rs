@@ -45,12 +45,24 @@ pub(crate) fn ends_with_alert(mut records: &[u8]) -> bool {
     last == Some(&21)
 }
 
+/// How many records have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Records {
+    /// Whole ones, since the beginning.
+    pub ended: u64,
+    /// Whether another one has begun: more has to come, or something was lost.
+    pub awaits_rest: bool,
+}
+
 /// Cuts incoming bytes at the ends of records, so that a session does the same however its input was cut.
 #[derive(Debug, Default)]
 pub(crate) struct Framing {
     header: [u8; HEADER],
     header_len: usize,
     body_left: usize,
+    /// How many records have ended.
+    ended: u64,
 }
 
 impl Framing {
@@ -78,8 +90,23 @@ impl Framing {
         let end = self.header_len == HEADER && self.body_left == 0;
         if end {
             self.header_len = 0;
+            self.ended += 1;
         }
         end
+    }
+
+    /// How far it has come.
+    pub(crate) fn progress(&self) -> Records {
+        Records { ended: self.ended, awaits_rest: self.header_len > 0 }
+    }
+
+    /// Takes records that are looked at elsewhere.
+    pub(crate) fn follow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let taken = self.take(bytes);
+            self.end_of_record();
+            bytes = bytes.get(taken..).unwrap_or_default();
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use x509::X509Session;
 use crate::certificate::PeerCertificate;
 use crate::config::{TlsConfig, TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, WriteError};
+use crate::records::Records;
 use crate::srp::SrpConfig;
 use crate::towards::{TowardsClient, TowardsServer};
 
@@ -189,6 +190,12 @@ impl TlsSession {
     #[must_use]
     pub fn peer_closed(&self) -> bool {
         either!(self.peer_closed())
+    }
+
+    /// How many records of the peer have come. It says nothing of what is in them.
+    #[must_use]
+    pub fn records(&self) -> Records {
+        either!(self.records())
     }
 
     /// Whether the server has asked for a certificate, whether or not one was presented (RFC 8446 § 4.3.2). Always false for a

@@ -260,7 +260,8 @@ pub struct Closed {
     pub by: EndedBy,
     /// Why.
     pub reason: CloseReason,
-    /// The peer's data broke off without an authenticated end: what came may be a part of what was sent.
+    /// What was read may be a part of what was sent: the peer's data broke off without an authenticated end, or what came was
+    /// not read within [`Timers::drain`](crate::config::Timers::drain).
     pub truncated: bool,
     /// Plaintext bytes that were written and not acknowledged. Acknowledgements come from servers and prove nothing.
     pub unacked: u64,

@@ -27,8 +27,8 @@ pub(crate) struct Shared {
     pub(crate) suspended_since: Option<Instant>,
     pub(crate) events: Events,
     pub(crate) capabilities: Capabilities,
-    /// Scratch for what a block decodes to, kept for its capacity.
-    pub(crate) scratch: Vec<u8>,
+    /// Scratch for what a block decodes to, kept for its capacity: see [`Shared::take_scratch`].
+    scratch: Vec<u8>,
 }
 
 /// A moment ahead, by each of two clocks: the caller's, and the one that stands still while the outer stream is away.
@@ -81,6 +81,20 @@ impl Shared {
             capabilities: Capabilities::default(),
             scratch: Vec::new(),
         })
+    }
+
+    /// Scratch for a moment, empty.
+    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        scratch
+    }
+
+    /// Keeps scratch for the next time, unless it is larger than blocks make it: an engine holds nothing of what is over.
+    pub(crate) fn return_scratch(&mut self, scratch: Vec<u8>) {
+        if scratch.capacity() <= usize::from(self.config.block_size) {
+            self.scratch = scratch;
+        }
     }
 
     /// The moment that lies `wait` ahead.

@@ -17,7 +17,7 @@ mod tests;
 use core::fmt;
 
 use xtls_stanza::{Fingerprint, Method};
-use xtls_tls::{ClientHelloWatch, PeerCertificate, TlsParameters, TlsSession, WriteError};
+use xtls_tls::{ClientHelloWatch, PeerCertificate, Records, TlsParameters, TlsSession, WriteError};
 
 pub use self::start::{Listen, Start, TowardsServerTerms};
 use self::trust::Trust;
@@ -381,6 +381,12 @@ impl Channel {
     #[must_use]
     pub fn parameters(&self) -> Option<TlsParameters> {
         self.tls().and_then(TlsSession::parameters)
+    }
+
+    /// How many records of the peer have come.
+    #[must_use]
+    pub fn records(&self) -> Records {
+        self.tls().map(TlsSession::records).unwrap_or_default()
     }
 
     /// Whether the peer has ended its direction with a close_notify.

@@ -321,6 +321,12 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a ping is queued or not answered yet.
+    #[must_use]
+    pub fn is_pinging(&self) -> bool {
+        self.is_open(Action::SessionInfo)
+    }
+
     /// Ends the session: queues a session-terminate, instead of what else was queued. The state is
     /// [`SessionState::Ended`] at once (XEP-0166 § 6.7).
     ///

@@ -7,7 +7,7 @@ use tls_srp::{ClientConfig, ClientSession, Error, Group, ServerConfig, ServerSes
 use crate::alert::Alert;
 use crate::config::{TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, TlsErrorKind, WriteError};
-use crate::records::{Framing, Opening, ends_with_alert};
+use crate::records::{Framing, Opening, Records, ends_with_alert};
 use crate::session::{MAX_HANDSHAKE, TlsParameters};
 use crate::srp::SrpConfig;
 
@@ -105,7 +105,15 @@ impl SrpSession {
             self.framing.end_of_record();
             rest = more;
         }
-        if rest.is_empty() { Ok(()) } else { self.feed(rest, plaintext, records_out) }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        self.framing.follow(rest);
+        self.feed(rest, plaintext, records_out)
+    }
+
+    pub(super) fn records(&self) -> Records {
+        self.framing.progress()
     }
 
     fn feed(&mut self, bytes: &[u8], plaintext: &mut Vec<u8>, records_out: &mut Vec<u8>) -> Result<(), TlsError> {

@@ -14,7 +14,7 @@ use crate::alert::Alert;
 use crate::certificate::PeerCertificate;
 use crate::config::{Basics, OwnCertificate, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, TlsErrorKind, WriteError};
-use crate::records::{Framing, HEADER, Opening};
+use crate::records::{Framing, HEADER, Opening, Records};
 use crate::session::{MAX_HANDSHAKE, TlsParameters};
 use crate::session_cache::Lease;
 use crate::towards::{TowardsClient, TowardsServer};
@@ -137,6 +137,10 @@ impl X509Session {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn records(&self) -> Records {
+        self.framing.progress()
     }
 
     /// What rustls would not tell as plainly: bytes that are no TLS at all, and clients of a time before

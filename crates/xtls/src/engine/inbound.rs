@@ -157,7 +157,11 @@ impl Engine {
                 if error.is_none() {
                     tunnel.heard(shared);
                 }
-                tunnel.handle_answer(iq.id, iq.payload, error.as_ref(), shared)
+                let taken = tunnel.handle_answer(iq.id, iq.payload, error.as_ref(), shared);
+                if taken && error.is_none() {
+                    tunnel.heard_of_session(shared);
+                }
+                taken
             });
             if taken == Some(true) {
                 if error.is_some() {
@@ -208,7 +212,7 @@ impl Engine {
         let answer = match Request::parse(payload) {
             Some(Ok(request)) => self
                 .with_tunnel(number, |tunnel, shared| {
-                    tunnel.heard(shared);
+                    tunnel.heard_of_session(shared);
                     tunnel.handle_ibb(id, &request, shared)
                 })
                 .flatten(),
@@ -238,7 +242,7 @@ impl Engine {
         let own = own.filter(|number| !self.tunnels.get(*number).is_some_and(crosses));
         if let Some(number) = own {
             let answer = self.with_tunnel(number, |tunnel, shared| {
-                tunnel.heard(shared);
+                tunnel.heard_of_session(shared);
                 tunnel.handle_jingle(&jingle, shared)
             });
             if let Some(answer) = answer {

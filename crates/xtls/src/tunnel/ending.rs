@@ -171,6 +171,15 @@ impl TunnelCore {
         }
     }
 
+    /// Nobody has read what came before the end. It is thrown away, and told.
+    pub(super) fn drain_timed_out(&mut self) {
+        let lost = self.inside.as_mut().is_some_and(|inside| !inside.inbox().is_empty());
+        self.discard_unread();
+        if let Some(ended) = &mut self.ended {
+            ended.truncated |= lost;
+        }
+    }
+
     /// Whether the peer's data broke off without an authenticated end.
     fn is_truncated(&self, by: EndedBy) -> bool {
         let complete = self.peer_closed() || self.is_idle_stream();

@@ -6,6 +6,7 @@
 //! do in time counts against it only once it has answered a later question without having done it.
 
 use xtls_channel::{Fault, Timer};
+use xtls_jingle::Session;
 
 use super::{Phase, TunnelCore};
 use crate::shared::Shared;
@@ -19,10 +20,16 @@ pub(super) struct Overdue {
 }
 
 impl TunnelCore {
-    /// A stanza came from the peer: it is alive.
+    /// A stanza came from the peer: it is alive, and may have forgotten this session.
     pub(crate) fn heard(&mut self, shared: &mut Shared) {
         self.timers.clear(Timer::Gone);
         self.expect_life(shared);
+    }
+
+    /// A stanza came that belongs to this session: the peer has not forgotten it.
+    pub(crate) fn heard_of_session(&mut self, shared: &mut Shared) {
+        self.heard(shared);
+        self.not_silent(shared);
     }
 
     /// The peer went offline, says its server (XEP-0166 § 6.7). It is asked at once, since that may be one presence of
@@ -38,6 +45,15 @@ impl TunnelCore {
     pub(super) fn expect_life(&mut self, shared: &Shared) {
         if (Phase::Running..Phase::Ended).contains(&self.phase) {
             self.ask_later(shared);
+            // A question has to be answered: what else the peer says shows nothing of a session that it may have forgotten.
+            if !self.negotiation.session.as_ref().is_some_and(Session::is_pinging) {
+                self.not_silent(shared);
+            }
+        }
+    }
+
+    fn not_silent(&mut self, shared: &Shared) {
+        if (Phase::Running..Phase::Ended).contains(&self.phase) {
             self.set(Timer::Silence, shared.config.timers.stall, shared);
         }
     }
@@ -55,6 +71,7 @@ impl TunnelCore {
     /// The peer answered a question for a sign of life. Stanzas keep their order, so it had everything before that and has
     /// not done what is overdue.
     pub(super) fn life_shown(&mut self, shared: &Shared) {
+        self.expect_life(shared);
         let Some(Overdue { timer, asked }) = self.overdue.take() else { return };
         let waits = if timer == Timer::Stream { self.awaits_header() } else { self.waits_for_answer() };
         match asked {

@@ -42,6 +42,7 @@ impl TunnelCore {
         // Once something runs inside, plaintext goes straight where it is read from.
         let mut plaintext = self.inside.as_mut().map(|inside| mem::take(inside.inbox())).unwrap_or_default();
         let has_arrived = transport.flight_arrived();
+        let before = channel.records();
         let answer = self.negotiation.session.as_ref().and_then(Session::local_security);
         let answered = answer.map_or(&[][..], |answer| &answer.methods);
         let progress = transport.queue(|out| {
@@ -56,6 +57,15 @@ impl TunnelCore {
             transport.release_all_acks();
         } else {
             transport.received(progress.received);
+        }
+        // A block whose end was cut off is acknowledged, and nobody sends what is missing: a record has its time from its
+        // beginning.
+        let after = channel.records();
+        if after.ended > before.ended || !after.awaits_rest {
+            self.timers.clear(Timer::Rest);
+        }
+        if after.awaits_rest {
+            self.timers.set_if_unset(Timer::Rest, shared.after(shared.config.timers.stall));
         }
         let has_data = progress.received > 0;
         self.heed(progress, plaintext, shared);

@@ -65,13 +65,12 @@ impl TunnelCore {
             self.want_room();
             return Err(SendError::Full);
         }
-        let mut text = core::mem::take(&mut shared.scratch);
-        text.clear();
+        let mut text = shared.take_scratch();
         let sent = xml.stream.send(stanza, &mut text);
         if sent.is_ok() {
             self.seal(&text);
         }
-        shared.scratch = text;
+        shared.return_scratch(text);
         sent.map_err(|slip| match slip {
             StreamSendError::NotOpen => SendError::NoStream,
             StreamSendError::From | StreamSendError::To => SendError::ForeignAddress,

@@ -17,7 +17,7 @@ pub(crate) struct Table {
     asks_user: bool,
 }
 
-const TIMERS: [Timer; 15] = [
+const TIMERS: [Timer; 16] = [
     Timer::Question,
     Timer::Handshake,
     Timer::Answer,
@@ -33,6 +33,7 @@ const TIMERS: [Timer; 15] = [
     Timer::Stream,
     Timer::Reuse,
     Timer::Certificates,
+    Timer::Rest,
 ];
 
 impl TunnelCore {
@@ -54,7 +55,7 @@ impl TunnelCore {
             Timer::Answer | Timer::Stream if self.phase >= Phase::Closing || self.is_secured() => {
                 self.becomes_overdue(timer);
             }
-            Timer::Question | Timer::Handshake | Timer::Answer | Timer::Stall | Timer::Stream => {
+            Timer::Question | Timer::Handshake | Timer::Answer | Timer::Stall | Timer::Stream | Timer::Rest => {
                 self.fail(Fault::timeout(timer), shared);
             }
             Timer::Retry => {
@@ -70,7 +71,7 @@ impl TunnelCore {
             Timer::Confirm => self.confirm_timed_out(shared),
             Timer::Close => self.close_timed_out(shared),
             Timer::End => self.fail(Fault::timeout(Timer::End), shared),
-            Timer::Drain => self.discard_unread(),
+            Timer::Drain => self.drain_timed_out(),
             Timer::Reuse => self.begin_close(EndedBy::Engine, shared),
             // Those of links and of the engine.
             Timer::KeepAlive | Timer::Suspended | _ => {}

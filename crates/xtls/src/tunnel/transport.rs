@@ -219,8 +219,7 @@ impl TunnelCore {
             // XEP-0047 § 2.2: there is no such bytestream before the session is accepted.
             return Some(Answer::Error(BytestreamFault::UnknownSid.to_stanza_error()));
         };
-        let mut block = core::mem::take(&mut shared.scratch);
-        block.clear();
+        let mut block = shared.take_scratch();
         let handled = transport.bytestream.handle_request(id, request, &mut block);
         let answer = match handled {
             Ok(Handled::Opened) => {
@@ -246,7 +245,7 @@ impl TunnelCore {
                 Some(Answer::Error(fault.to_stanza_error()))
             }
         };
-        shared.scratch = block;
+        shared.return_scratch(block);
         answer
     }
 

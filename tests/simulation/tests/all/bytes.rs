@@ -228,6 +228,22 @@ fn what_came_can_be_read_after_the_end_until_the_drain_time() {
 }
 
 #[test]
+fn an_end_in_order_whose_data_is_not_read_in_time_is_truncated() {
+    for waits in [59, 61] {
+        let (mut world, [romeo, juliet], [here, there]) = piping(18);
+        write(&mut world, romeo, here, b"a legacy");
+        close(&mut world, romeo, here);
+        world.run_for(waits * SECOND);
+        let part = read(&mut world, juliet, there);
+        assert_eq!(part, if waits < 60 { &b"a legacy"[..] } else { b"" });
+        world.run();
+        let end = closed(&mut world, juliet);
+        assert!(end.done && end.by == EndedBy::Remote && end.truncated == (waits > 60), "{end:?}");
+        assert!(closed(&mut world, romeo).is_clean(EndedBy::Local));
+    }
+}
+
+#[test]
 fn unacked_counts_plaintext_record_by_record() {
     let (mut world, [romeo, juliet], [here, there]) = piping(19);
     let bytes = noise(50_000, 2);

@@ -68,6 +68,30 @@ fn wire_2_38_a_silent_peer_is_asked_once_and_has_600_seconds() {
 }
 
 #[test]
+fn wire_2_38_a_question_that_is_lost_ends_the_tunnel_whatever_else_is_heard_of_the_peer() {
+    let (mut world, [romeo, _], _) = streaming(2);
+    // From now on they hear nothing of their session.
+    world.relay.meddle(|_| Fate::Replace(Vec::new()));
+    let chatter = format!("<message from='{JULIET}' to='{ROMEO}'><body>good morrow</body></message>");
+    for _ in 0..23 {
+        world.run_for(SECOND * 25);
+        let _ = world.deliver(romeo, &chatter);
+    }
+    // Whoever speaks now and then is not asked.
+    assert_eq!(pings(&world), 0);
+    world.run_for(SECOND * 31);
+    assert_eq!(pings(&world), 1);
+    for _ in 0..22 {
+        let _ = world.deliver(romeo, &chatter);
+        world.run_for(SECOND * 25);
+    }
+    assert!(world.take_events(romeo).is_empty());
+    world.run_for(SECOND * 25);
+    let end = closed(&mut world, romeo);
+    assert!(matches!(end.fault, Some(Fault::Gone)) && end.by == EndedBy::Engine, "{end:?}");
+}
+
+#[test]
 fn wire_2_38_a_question_that_comes_back_ends_the_tunnel_and_one_that_cannot_be_delivered_now_is_asked_again() {
     for (condition, error_type, ends) in [
         (Condition::ServiceUnavailable, ErrorType::Cancel, true),
