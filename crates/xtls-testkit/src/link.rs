@@ -379,6 +379,12 @@ impl LinkPair {
         self.with_any(side, |link, now| link.send(now, stanza))
     }
 
+    /// Whether an end has a link, ended or not.
+    #[must_use]
+    pub fn is_started(&self, side: Side) -> bool {
+        self.ends[at(side)].link.is_some()
+    }
+
     /// An end's link.
     ///
     /// # Panics

@@ -87,6 +87,7 @@ struct Seat<C> {
     key: String,
     client: C,
     random: provider::Entity,
+    state: Connection,
 }
 
 /// Turns after which a run is taken for an endless loop.
@@ -117,7 +118,7 @@ impl<C: Client> Network<C> {
 
     pub(crate) fn join_with(&mut self, connection: &str, random: provider::Entity, client: C) -> EntityId {
         self.relay.set_online(connection, true);
-        self.seats.push(Seat { key: connection.to_owned(), client, random });
+        self.seats.push(Seat { key: connection.to_owned(), client, random, state: Connection::Online });
         EntityId(self.seats.len() - 1)
     }
 
@@ -161,6 +162,17 @@ impl<C: Client> Network<C> {
         &mut self.seats[id.0].client
     }
 
+    /// All clients, in the order in which they came.
+    pub fn ids(&self) -> impl Iterator<Item = EntityId> + use<C> {
+        (0..self.seats.len()).map(EntityId)
+    }
+
+    /// What happened to a client's stream last.
+    #[must_use]
+    pub fn state(&self, id: EntityId) -> Connection {
+        self.seats[id.0].state
+    }
+
     /// The name of a client's connection.
     #[must_use]
     pub fn connection(&self, id: EntityId) -> &str {
@@ -199,6 +211,7 @@ impl<C: Client> Network<C> {
             client.handle_connection(now, Connection::Resumed);
             client.handle_timeout(now);
         });
+        self.seats[id.0].state = Connection::Resumed;
         self.tell(id, &Happening::Stream(Connection::Resumed));
         self.collect();
         self.release(id);
@@ -218,8 +231,7 @@ impl<C: Client> Network<C> {
 
     /// The server stops and starts again: all that was on its way is lost, and every client that was online is offline.
     pub fn restart(&mut self) {
-        let online: Vec<_> =
-            (0..self.seats.len()).map(EntityId).filter(|id| self.relay.is_online(&self.seats[id.0].key)).collect();
+        let online: Vec<_> = self.ids().filter(|id| self.state(*id) != Connection::Offline).collect();
         self.relay.restart();
         for id in online {
             self.change(id, Connection::Offline);
@@ -261,6 +273,7 @@ impl<C: Client> Network<C> {
 
     fn change(&mut self, id: EntityId, change: Connection) {
         self.act(id, |client, now| client.handle_connection(now, change));
+        self.seats[id.0].state = change;
         self.tell(id, &Happening::Stream(change));
         self.collect();
     }

@@ -146,6 +146,25 @@ impl EngineClient {
         mem::take(&mut self.events)
     }
 
+    /// Takes the stanzas that its engine did not consume, with what it said of each.
+    pub fn take_others(&mut self) -> Vec<(Disposition, String)> {
+        mem::take(&mut self.others)
+    }
+
+    /// Leaves its events in its engine, like an application that does not look at them, or takes them again.
+    pub fn ignore_events(&mut self, ignore: bool) {
+        self.ignores_events = ignore;
+    }
+
+    /// Looks into or changes what it knows of its peers.
+    ///
+    /// # Panics
+    ///
+    /// When an earlier call panicked.
+    pub fn with_store<R>(&self, action: impl FnOnce(&mut MemoryTrustStore) -> R) -> R {
+        action(&mut self.store.lock().expect("nothing panicked before"))
+    }
+
     fn keep(&mut self, event: Event) {
         if let Some(tunnel) = event.tunnel() {
             assert!(!self.closed.contains(&tunnel), "nothing comes after the end of a tunnel: {event:?}");
@@ -317,7 +336,7 @@ impl Network<EngineClient> {
     ///
     /// When an earlier call panicked.
     pub fn with_store<R>(&self, id: EntityId, action: impl FnOnce(&mut MemoryTrustStore) -> R) -> R {
-        action(&mut self.client(id).store.lock().expect("nothing panicked before"))
+        self.client(id).with_store(action)
     }
 
     /// Does something with an entity's engine; what follows happens in [`World::run`](Self::run).
@@ -332,12 +351,12 @@ impl Network<EngineClient> {
 
     /// Leaves an entity's events in its engine, like an application that does not look at them, or takes them again.
     pub fn ignore_events(&mut self, id: EntityId, ignore: bool) {
-        self.client_mut(id).ignores_events = ignore;
+        self.client_mut(id).ignore_events(ignore);
     }
 
     /// Takes the stanzas that an entity's engine did not consume, with what it said of each.
     pub fn take_others(&mut self, id: EntityId) -> Vec<(Disposition, String)> {
-        mem::take(&mut self.client_mut(id).others)
+        self.client_mut(id).take_others()
     }
 
     /// Hands a stanza to an entity now, as if its server had delivered it.

@@ -20,6 +20,7 @@ mod cost;
 mod delivery;
 mod downgrade;
 mod events;
+mod histories;
 mod inside;
 mod leaps;
 mod link;

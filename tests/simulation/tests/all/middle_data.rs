@@ -4,9 +4,9 @@ use std::{cell::RefCell, rc::Rc};
 use crate::common::{
     Ended, JULIET, ROMEO, SECOND, closed, errors, noise, piping, read, sent, sent_data, streaming, terminations, write,
 };
-use xtls::{EndedBy, Event, Fault};
+use xtls::{EndedBy, Event, Fault, Timer};
 use xtls_stanza::{Condition, ErrorType, StanzaError};
-use xtls_testkit::{EntityId, Fate, Passed, World};
+use xtls_testkit::{EntityId, Fate, Misdeed, Passed, World};
 
 /// What Romeo's server does with the n-th data stanza that he sends from now on.
 fn meddle_with_data(world: &mut World, mut meddle: impl FnMut(usize, &Passed) -> Fate + 'static) {
@@ -77,7 +77,7 @@ fn m09_the_last_block_lost_is_noticed_by_the_stall() {
     let last = 64 * 1024 / IN_A_BLOCK;
     let it = attacked(3, move |at, _| if at == last { Fate::Replace(Vec::new()) } else { Fate::Pass });
     assert_eq!(it.read.len(), last * IN_A_BLOCK);
-    assert!(matches!(it.here.fault, Some(Fault::Timeout { timer: xtls::Timer::Stall, .. })), "{:?}", it.here);
+    assert!(matches!(it.here.fault, Some(Fault::Timeout { timer: Timer::Stall, .. })), "{:?}", it.here);
     assert_eq!(it.here.unacked, (it.sent.len() - last * IN_A_BLOCK) as u64);
     assert_eq!(terminations(&it.world, ROMEO, JULIET), ["timeout"]);
 }
@@ -272,7 +272,7 @@ fn m24_data_that_bounces_for_now_suspends_the_tunnel_first_and_ends_it_if_that_l
             if lasts {
                 world.run_for(700 * SECOND);
                 let end = closed(&mut world, romeo);
-                assert!(matches!(end.fault, Some(Fault::Timeout { timer: xtls::Timer::Stall, .. })), "{end:?}");
+                assert!(matches!(end.fault, Some(Fault::Timeout { timer: Timer::Stall, .. })), "{end:?}");
                 assert!(end.unacked == bytes.len() as u64 && end.truncated);
                 continue;
             }
@@ -337,4 +337,20 @@ fn other_tunnels_do_not_notice() {
     assert_eq!(crate::common::bodies(&world.take_events(benvolio)).len(), 10);
     world.run_for(1000 * SECOND);
     assert!(world.take_events(benvolio).is_empty());
+}
+
+#[test]
+fn a_record_whose_end_is_cut_off_ends_the_tunnel_in_the_time_that_data_has() {
+    let (mut world, [romeo, juliet], [here, _]) = piping(41);
+    world.relay.plan(Misdeed::Cut(3));
+    write(&mut world, romeo, here, b"a pound of flesh");
+    world.run_for(599 * SECOND);
+    // The block was acknowledged, and nobody knows better.
+    assert_eq!(world.with(romeo, |engine, _| engine.tunnel(here).unwrap().unacked()), 0);
+    assert!(world.take_events(juliet).is_empty());
+    world.run_for(2 * SECOND);
+    let end = closed(&mut world, juliet);
+    assert!(matches!(&end.fault, Some(Fault::Timeout { timer: Timer::Rest, .. })), "{end:?}");
+    assert!(end.truncated && end.by == EndedBy::Engine, "{end:?}");
+    assert_eq!(closed(&mut world, romeo).by, EndedBy::Remote);
 }
