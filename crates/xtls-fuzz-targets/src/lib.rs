@@ -12,6 +12,7 @@ pub mod certificate;
 pub mod direct;
 pub mod disco;
 pub mod element;
+pub mod engine;
 pub mod fingerprint;
 mod flights;
 pub mod ibb;
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("direct", direct::run),
     ("disco", disco::run),
     ("element", element::run),
+    ("engine", engine::run),
     ("fingerprint", fingerprint::run),
     ("ibb", ibb::run),
     ("inside", inside::run),
