@@ -1,4 +1,4 @@
-//! What the names of the tests say about conformance: [`page`] makes docs/conformance.md of them.
+//! What is asked for and the tests that show it: [`page`] makes docs/conformance.md, [`listing`] has all tests by their names.
 //!
 //! The tests themselves are in this package's folder `tests`.
 
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use attacks::attack_table;
 pub use bounds::bounds;
-pub use page::page;
+pub use page::{listing, page};
 
 /// The root of the repository.
 #[must_use]

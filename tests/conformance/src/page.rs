@@ -12,13 +12,28 @@ use crate::tests_found::{Tests, tests};
 const ADVERSARIES: [(char, &str); 3] =
     [('m', "M: in the middle"), ('p', "P: the peer"), ('l', "L: the embedder's own slips")];
 
-/// Makes docs/conformance.md of the names of all tests in the repository.
+/// Makes docs/conformance.md: the obligations, and the tests that show each.
 ///
 /// # Errors
 ///
 /// What is wrong, line by line: a test that is named after a place that its document does not have, an obligation that
 /// names no test, a file that cannot be read.
 pub fn page(root: &Path) -> Result<String, Vec<String>> {
+    let (obligations, _) = both(root)?;
+    Ok(format!("{HEAD}{obligations}"))
+}
+
+/// All tests that are named after a place in a document or a row of the attack table, in the order of those.
+///
+/// # Errors
+///
+/// As [`page`].
+pub fn listing(root: &Path) -> Result<String, Vec<String>> {
+    let (_, listing) = both(root)?;
+    Ok(listing)
+}
+
+fn both(root: &Path) -> Result<(String, String), Vec<String>> {
     let read = |name: &str| fs::read_to_string(root.join(name)).map_err(|fault| vec![format!("{name}: {fault}")]);
     let tests = tests(root).map_err(|fault| vec![fault.to_string()])?;
     let mut all = documents(&read("tests/conformance/data/documents.txt")?).map_err(|fault| vec![fault])?;
@@ -36,24 +51,18 @@ pub fn page(root: &Path) -> Result<String, Vec<String>> {
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(format!("{HEAD}{obligations}{REST}{sections}"))
+    Ok((obligations, sections))
 }
 
 const HEAD: &str = "\
 # Conformance
 
-Made from the names of the tests by `cargo run -p xtls-conformance`; not to be edited. A test is named after the section that
-it shows, so each line here is a test that runs (CONTRIBUTING.md has the rules for the names).
-
-## What is asked for
+Made by `cargo run -p xtls-conformance` of what the documents ask for and the tests that show it; not to be edited. A test is named
+after the section that it shows ([CONTRIBUTING.md](../CONTRIBUTING.md) has the rules for the names), and
+`cargo run -p xtls-conformance -- --tests` lists them all in the order of the documents.
 
 The MUST and SHOULD lines of the documents that XTLS is built on. What is not implemented says so, and what holds by design
-says how. [wire.md](wire.md) has the
-decisions where documents contradict each other, and the departures.
-";
-
-const REST: &str = "
-## What is shown
+says how. [wire.md](wire.md) has the decisions where documents contradict each other, and the departures.
 ";
 
 fn section(document: &Document, tests: &Tests, page: &mut String, faults: &mut Vec<String>) {
@@ -73,12 +82,12 @@ fn section(document: &Document, tests: &Tests, page: &mut String, faults: &mut V
     if shown.is_empty() && as_a_whole.is_empty() {
         return;
     }
-    page.push_str(&format!("\n### [{}]({})\n\n", document.title, document.address));
+    page.push_str(&format!("\n# {}\n{}\n\n", document.title, document.address));
     page.push_str(&as_a_whole.concat());
     for (at, items) in shown {
         let (place, title) = &document.places[at];
         let place = if place.starts_with(|c: char| c.is_ascii_digit()) { format!("§ {place}") } else { place.clone() };
-        page.push_str(&format!("**{place} {title}**\n\n{}\n", items.concat()));
+        page.push_str(&format!("{place} {title}\n{}\n", items.concat()));
     }
     if page.ends_with("\n\n") {
         page.pop();
@@ -93,18 +102,14 @@ fn attacks(letter: char, who: &str, tests: &Tests, page: &mut String) {
             rows.entry(number).or_default().push(item(rest, files));
         }
     }
-    page.push_str(&format!("\n### [Attacks by {who}](threat-model.md#who-attacks)\n\n"));
+    page.push_str(&format!("\n# Attacks by {who}\n\n"));
     for (number, items) in rows {
-        page.push_str(&format!("**{}{number}**\n\n{}\n", letter.to_uppercase(), items.concat()));
+        page.push_str(&format!("{}{number}\n{}\n", letter.to_uppercase(), items.concat()));
     }
     page.pop();
 }
 
-/// One test in words, with a link to each file that has it.
+/// One test in words, with each file that has it.
 fn item(words: &str, files: &[String]) -> String {
-    let links = files.iter().map(|file| {
-        let package = file.split('/').nth(1).unwrap_or_default();
-        format!("[{package}](../{file})")
-    });
-    format!("- {} ({})\n", words.replace('_', " "), links.collect::<Vec<_>>().join(", "))
+    format!("- {} ({})\n", words.replace('_', " "), files.join(", "))
 }

@@ -9,6 +9,14 @@ fn the_page_is_what_the_tests_make() {
 }
 
 #[test]
+fn all_tests_are_listed_by_the_places_that_they_are_named_after() {
+    let listing = xtls_conformance::listing(&xtls_conformance::root()).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let this = "\n# Attacks by M: in the middle\n";
+    assert!(listing.contains(this) && listing.contains("\n# XEP-0047: In-Band Bytestreams\n"), "{listing}");
+    assert!(listing.lines().count() > 1000);
+}
+
+#[test]
 fn every_bound_has_tests() {
     let bounds = xtls_conformance::bounds(&xtls_conformance::root());
     let bounds = bounds.unwrap_or_else(|faults| panic!("{}", faults.join("\n")));

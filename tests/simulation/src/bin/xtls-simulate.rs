@@ -59,10 +59,7 @@ fn main() -> ExitCode {
         Ok(totals) => {
             let Totals { seeds, failed, faults, delivered, secured, .. } = totals;
             println!(
-                "{}",
-                serde_json::json!({
-                    "seeds": seeds, "failed": failed, "faults": faults, "delivered_bytes": delivered, "secured": secured
-                })
+                "{{\"seeds\":{seeds},\"failed\":{failed},\"faults\":{faults},\"delivered_bytes\":{delivered},\"secured\":{secured}}}"
             );
             ExitCode::from(u8::from(failed > 0))
         }
