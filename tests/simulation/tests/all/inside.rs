@@ -273,3 +273,22 @@ fn p25_a_peer_that_answers_and_never_opens_the_stream_is_not_waited_for_without_
     assert!(matches!(end.fault, Some(Fault::Timeout { timer: Timer::Stream, .. })) && !end.security, "{end:?}");
     assert_eq!(terminations(&script.world, JULIET, MALLORY), ["timeout"]);
 }
+
+/// RFC 6120 § 8.2.3 asks the application for bad-request: the engine hands it what it does not know itself, and the tunnel lives.
+#[test]
+fn a_request_in_a_tunnel_that_is_malformed_is_the_applications_to_answer() {
+    for malformed in [
+        "<iq type='get' id='1'/>",
+        "<iq type='set' id='1'><a xmlns='n'/><b xmlns='n'/></iq>",
+        "<iq type='jump' id='1'><a xmlns='n'/></iq>",
+        "<iq type='get'><a xmlns='n'/></iq>",
+        "<iq type='result'/>",
+    ] {
+        let mut script = Script::new(9);
+        script.streaming();
+        assert_eq!(script.say(malformed), "");
+        let events = script.world.take_events(script.juliet);
+        let [.., Event::Stanza { stanza, .. }] = &*events else { panic!("{malformed}: {events:?}") };
+        assert_eq!(stanza.name(), "iq");
+    }
+}
