@@ -6,6 +6,8 @@ mod protection;
 use crate::error::{Error, PeerMisbehaved};
 
 pub(crate) use deframer::Deframer;
+#[cfg(test)]
+pub(crate) use protection::tests::forged;
 pub(crate) use protection::{BLOCK, OVERHEAD, Opener, Sealer, WriteKeys, capacity, sealed_length};
 pub use protection::{MAX_BYTES, MAX_RECORDS};
 

@@ -55,7 +55,19 @@ pub struct TrustRecord {
 }
 
 /// The proof that both ends of a tunnel or link have authenticated one another. Only the library makes one, so nothing else
-/// can cause a pin to be learned from the network.
+/// can cause a pin to be learned from the network:
+///
+/// ```compile_fail,E0624
+/// let make = xtls_channel::Confirmed::new; // private
+/// ```
+///
+/// Nor can one be kept for another time:
+///
+/// ```compile_fail,E0277
+/// fn keep(confirmed: &xtls_channel::Confirmed) -> xtls_channel::Confirmed {
+///     Clone::clone(confirmed)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Confirmed {
     method: Method,

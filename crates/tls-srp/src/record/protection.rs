@@ -268,4 +268,4 @@ impl Opener {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

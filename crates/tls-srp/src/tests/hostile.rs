@@ -103,9 +103,14 @@ fn p12_hostile_b_is_refused_before_any_arithmetic() {
             let before = EXCHANGES.get();
             let n = group.parameters().n();
             let hostile = server_key_exchange(n, &[group.generator()], &[7; 16], &b);
-            let output = client.take(&in_records(&hostile));
+            let input = in_records(&hostile);
+            let mut output = None;
+            let memory = allocation_counter::measure(|| output = Some(client.take(&input)));
+            let output = output.unwrap();
+            assert!(memory.bytes_max < 64 * 1024, "{name}: {}", memory.bytes_max);
             let alert = u8::from(error.alert().unwrap());
             died(&output, error, alert);
+            assert_eq!(alert, if matches!(error, Error::Decode(_)) { 50 } else { 47 }, "{name}");
             assert_eq!(EXCHANGES.get(), before, "{name}");
             assert!(!client.password_attempted());
         }

@@ -327,19 +327,37 @@ fn p16_tampered_records_have_one_answer() {
         |record| *record = plain(23, &[0; 256]),                      // nothing of it is right
     ];
     let mut answers = std::collections::BTreeSet::new();
-    for tamper in tampered {
+    let mut answer_to = |make: &dyn Fn(&mut ClientSession) -> Vec<u8>| {
         let (mut client, mut server) = connected(1);
-        let mut record = sealed!(client, DATA, &[b'x'; 40]);
-        tamper(&mut record);
+        let record = make(&mut client);
         let output = server.take(&record);
         assert_eq!(output.result, Err(PeerMisbehaved::BadRecordMac.into()));
         assert!(output.plaintext.is_empty());
+        // There is no second try: what comes after it is not even looked at.
+        let again = server.take(&sealed!(client, DATA, b"genuine"));
+        assert_eq!((again.result, again.plaintext, again.records), (output.result, Vec::new(), Vec::new()));
         // The client, which shares the keys, reads the alert.
         assert_eq!(
             client.take(&output.records).result,
             Err(Error::AlertReceived(crate::AlertDescription::BadRecordMac))
         );
         answers.insert(output.records);
+    };
+    for tamper in tampered {
+        answer_to(&|client| {
+            let mut record = sealed!(client, DATA, &[b'x'; 40]);
+            tamper(&mut record);
+            record
+        });
+    }
+    // Wrong padding under a right MAC, which takes the keys: a byte that differs, and more than there is.
+    let mut uneven = [1; 16];
+    uneven[14] = 0;
+    for padding in [uneven, [16; 16]] {
+        answer_to(&|client| {
+            let sealer = client.inner().parts().0.sealer.as_mut().unwrap();
+            plain(23, &crate::record::forged(sealer, &padding))
+        });
     }
     assert_eq!(answers.len(), 1);
 }

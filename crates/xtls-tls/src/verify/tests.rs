@@ -189,10 +189,37 @@ fn p18_rsa_keys_of_2048_to_8192_bits_are_accepted_and_no_others() {
         assert_eq!(PeerCertificate::from_der(&der).unwrap().key_description(), format!("RSA {bits}"));
         let pinned = Verification::Pinned(vec![Fingerprint::sha256(&der)]);
         let attacker = Presents::chain(vec![der], &mallory());
-        let fault = refused(&meet(&config(&romeo(), pinned), &attacker, true, &[&rustls::version::TLS13])).1;
-        // Nobody holds the key, so a key that is accepted fails next.
-        let expected = if accepted { CertificateFault::BadSignature } else { CertificateFault::UnsupportedKey };
-        assert_eq!(fault, expected, "{bits}");
+        for as_client in [true, false] {
+            let meeting = meet(&config(&romeo(), pinned.clone()), &attacker, as_client, &[&rustls::version::TLS13]);
+            // Nobody holds the key, so a key that is accepted fails next.
+            let expected = if accepted { CertificateFault::BadSignature } else { CertificateFault::UnsupportedKey };
+            assert_eq!(refused(&meeting).1, expected, "{bits}");
+        }
+    }
+}
+
+/// X25519, Ed448 and a kind that nobody has heard of, in certificates that are pinned: no signature is right for such a key.
+#[test]
+fn p18_keys_of_unknown_kinds_are_refused() {
+    const ED25519: [u8; 5] = [6, 3, 0x2b, 0x65, 0x70];
+    let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let sound = CertificateParams::default().self_signed(&pair).unwrap().der().to_vec();
+    let key = PrivateKeyDer::try_from(pair.serialize_der()).unwrap();
+    // The certificate names its algorithm three times; the second names the key's.
+    let at = sound.windows(5).enumerate().filter(|(_, bytes)| *bytes == ED25519).nth(1).unwrap().0;
+    for last in [0x70, 0x6e, 0x71, 0x7f] {
+        let mut der = sound.clone();
+        *der.get_mut(at + 4).unwrap() = last;
+        let pinned = Verification::Pinned(vec![Fingerprint::sha256(&der)]);
+        let peer = Presents::key(der.into(), &key);
+        for as_client in [true, false] {
+            let meeting = meet(&config(&romeo(), pinned.clone()), &peer, as_client, &[&rustls::version::TLS13]);
+            if last == 0x70 {
+                assert!(meeting.session.handshake_complete(), "{:?}", meeting.error);
+                continue;
+            }
+            assert_eq!(refused(&meeting).1, CertificateFault::BadSignature, "{last:x}");
+        }
     }
 }
 
@@ -209,7 +236,7 @@ fn padded(extra: usize) -> (Identity, CertificateDer<'static>) {
 
 #[test]
 fn p18_a_huge_certificate_is_refused() {
-    for (extra, refused_for_size) in [(MAX_CERTIFICATE - 1000, false), (MAX_CERTIFICATE, true), (50_000, true)] {
+    for (extra, refused_for_size) in [(MAX_CERTIFICATE - 1000, false), (MAX_CERTIFICATE, true), (60_000, true)] {
         let (identity, certificate) = padded(extra);
         let bytes = certificate.len();
         let pinned = Verification::Pinned(vec![Fingerprint::sha256(&certificate)]);
@@ -235,8 +262,10 @@ fn p18_version_1_and_garbage_are_refused() {
     {
         let pinned = Verification::Pinned(vec![Fingerprint::sha256(&der)]);
         let attacker = Presents::chain(vec![der.into()], &mallory());
-        let meeting = meet(&config(&romeo(), pinned), &attacker, true, &[&rustls::version::TLS13]);
-        assert_eq!(refused(&meeting).1, expected);
+        for as_client in [true, false] {
+            let meeting = meet(&config(&romeo(), pinned.clone()), &attacker, as_client, &[&rustls::version::TLS13]);
+            assert_eq!(refused(&meeting).1, expected);
+        }
     }
 }
 

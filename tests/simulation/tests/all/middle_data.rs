@@ -91,13 +91,16 @@ fn m10_results_that_are_lost_stall_the_sender_which_sends_nothing_twice() {
     });
     let before = sent_data(&world, ROMEO, JULIET);
     let bytes = noise(64 * 1024, 5);
-    write(&mut world, romeo, tunnel, &bytes);
-    world.run();
-    assert!(read(&mut world, juliet, theirs) == bytes[..4 * IN_A_BLOCK]);
-    // The answers to pings are lost as well.
-    world.run_for(29 * SECOND);
-    assert!(world.take_events(romeo).is_empty());
-    world.run_for(600 * SECOND);
+    let memory = allocation_counter::measure(|| {
+        write(&mut world, romeo, tunnel, &bytes);
+        world.run();
+        assert!(read(&mut world, juliet, theirs) == bytes[..4 * IN_A_BLOCK]);
+        // The answers to pings are lost as well.
+        world.run_for(29 * SECOND);
+        assert!(world.take_events(romeo).is_empty());
+        world.run_for(600 * SECOND);
+    });
+    assert!(memory.bytes_max <= MEMORY, "{} bytes", memory.bytes_max);
     let end = closed(&mut world, romeo);
     assert!(matches!(end.fault, Some(Fault::Gone | Fault::Timeout { .. })) && end.by == EndedBy::Engine, "{end:?}");
     assert_eq!(end.unacked, bytes.len() as u64);

@@ -1,4 +1,4 @@
-//! The embedder's slips (attack table, rows L1, L4, L5, L6 and L8).
+//! The embedder's slips (attack table, rows L1, L3 to L6 and L8).
 use std::collections::BTreeMap;
 
 use crate::common::{
@@ -7,8 +7,9 @@ use crate::common::{
     streaming, xml,
 };
 use proptest::prelude::*;
+use rustls::crypto::CryptoProvider;
 use xtls::{
-    Event, Incoming, TrustDecision, TrustPolicy, TunnelId, TunnelOptions,
+    Event, Incoming, Password, TrustDecision, TrustPolicy, TunnelId, TunnelOptions,
     error::{FinishError, NotAsked, SendError, StreamStateError, WriteError},
     jingle::{Reason, ReasonCondition},
 };
@@ -56,6 +57,41 @@ fn l01_nothing_can_be_sent_before_the_tunnel_is_secured() {
         world.with(romeo, |engine, now| engine.tunnel(here).unwrap().close(now));
         world.run();
         let _ = (world.take_events(romeo), world.take_events(juliet));
+    }
+}
+
+#[test]
+fn l03_an_engine_without_random_numbers_secures_nothing_and_says_so() {
+    for failing in [0, 1] {
+        let mut world = World::default();
+        let ids = [ROMEO, JULIET].map(|jid| {
+            let mut options = xtls_testkit::EntityOptions::seeded(31 + jid.len() as u8);
+            if jid == [ROMEO, JULIET][failing] {
+                let provider = (*xtls_testkit::provider::deterministic()).clone();
+                options.provider = Some(CryptoProvider { secure_random: &NoRandom, ..provider }.into());
+            }
+            world.add(jid, options)
+        });
+        world.introduce(ids[0], ids[1]);
+        world.connect_with(ids[0], ids[1], raw(TrustPolicy::Pinned));
+        world.run_for(10 * SECOND);
+        for (at, id) in ids.into_iter().enumerate() {
+            let end = crate::common::closed(&mut world, id);
+            assert!(!end.secured && !end.done, "{end:?}");
+            let told = matches!(end.fault, Some(xtls::Fault::Internal(_) | xtls::Fault::Tls(_)));
+            assert!(told || at != failing, "{end:?}");
+            assert_eq!(world.with(id, |engine, _| engine.tunnels().count()), 0);
+        }
+    }
+}
+
+/// A source that has nothing.
+#[derive(Debug)]
+struct NoRandom;
+
+impl rustls::crypto::SecureRandom for NoRandom {
+    fn fill(&self, _: &mut [u8]) -> Result<(), rustls::crypto::GetRandomFailed> {
+        Err(rustls::crypto::GetRandomFailed)
     }
 }
 
@@ -160,6 +196,13 @@ enum Step {
     Offline,
     Disconnect,
     IgnoreEvents(bool),
+    RequestCertificates,
+    ProvidePassword(bool),
+    Export(usize),
+    Probe(bool),
+    AllowOffers(bool),
+    Suspend,
+    Resume,
 }
 
 fn step() -> impl Strategy<Value = (bool, usize, Step)> {
@@ -184,6 +227,13 @@ fn step() -> impl Strategy<Value = (bool, usize, Step)> {
         1 => Just(Step::Offline),
         1 => Just(Step::Disconnect),
         1 => any::<bool>().prop_map(Step::IgnoreEvents),
+        1 => Just(Step::RequestCertificates),
+        1 => any::<bool>().prop_map(Step::ProvidePassword),
+        1 => (0..20_000_usize).prop_map(Step::Export),
+        1 => any::<bool>().prop_map(Step::Probe),
+        1 => any::<bool>().prop_map(Step::AllowOffers),
+        1 => Just(Step::Suspend),
+        1 => Just(Step::Resume),
     ];
     (any::<bool>(), 0..6_usize, step)
 }
@@ -220,30 +270,15 @@ impl Play {
     fn look(&mut self) {
         for at in 0..2 {
             for event in self.world.take_events(self.ids[at]) {
-                let id = match event {
-                    Event::Incoming(incoming) => {
-                        self.offers[at].push(incoming);
-                        continue;
-                    }
+                let Some(id) = event.tunnel() else { continue };
+                match event {
+                    Event::Incoming(incoming) => self.offers[at].push(incoming),
                     Event::Closed(closed) => {
                         assert_eq!(self.ended[at].insert(closed.id, 1), None, "ended twice");
-                        assert!(!closed.truncated || closed.unacked < u64::MAX);
                         continue;
                     }
-                    Event::IncomingGone { id }
-                    | Event::TrustRequired { id, .. }
-                    | Event::Secured { id, .. }
-                    | Event::Confirmed { id }
-                    | Event::StreamOpened { id }
-                    | Event::StreamClosed { id }
-                    | Event::Stanza { id, .. }
-                    | Event::Impersonation { id, .. }
-                    | Event::Misaddressed { id, .. }
-                    | Event::Readable { id }
-                    | Event::Writable { id }
-                    | Event::PeerFinished { id } => id,
-                    _ => continue,
-                };
+                    _ => {}
+                }
                 assert!(!self.ended[at].contains_key(&id), "something after the end of {id:?}");
             }
         }
@@ -331,6 +366,26 @@ impl Play {
                 world.relay.set_online(&jid, true);
             }
             Step::IgnoreEvents(ignore) => world.ignore_events(id, ignore),
+            Step::RequestCertificates => on_tunnel(world, &mut |tunnel, now| {
+                let _ = tunnel.request_certificates(now);
+            }),
+            Step::ProvidePassword(known) => on_tunnel(world, &mut |tunnel, now| {
+                let _ = tunnel.provide_password(now, known.then(|| Password::new("a word").unwrap()));
+            }),
+            Step::Export(length) => on_tunnel(world, &mut |tunnel, _| {
+                let exported = tunnel.export_keying_material(length, b"EXPORTER-l08", None);
+                assert!(exported.is_none_or(|bytes| bytes.len() == length && tunnel.security().is_some()));
+            }),
+            Step::Probe(raw) => {
+                let peer = world.jid(other).clone();
+                let _ = world.with(id, |engine, now| engine.probe(now, peer, &options(raw, 0)));
+            }
+            Step::AllowOffers(allow) => {
+                let peer = world.jid(other).to_bare();
+                world.with(id, |engine, _| engine.allow_offers(peer, allow));
+            }
+            Step::Suspend => world.with(id, |engine, now| engine.handle_suspended(now)),
+            Step::Resume => world.with(id, |engine, now| engine.handle_resumed(now)),
         }
     }
 
@@ -380,6 +435,7 @@ proptest! {
         play.world.relay.stop_meddling();
         for id in play.ids {
             play.world.ignore_events(id, false);
+            play.world.with(id, |engine, now| engine.handle_resumed(now));
         }
         play.world.run();
         play.look();

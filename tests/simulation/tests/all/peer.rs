@@ -77,7 +77,11 @@ fn m25_the_block_size_of_an_open_is_checked() {
         ("four", "bad-request"),
         ("", "bad-request"),
     ] {
-        assert_eq!(script.set(&open("b1", size)).as_deref(), Some(answer), "{size}");
+        let mut given = None;
+        let memory = allocation_counter::measure(|| given = script.set(&open("b1", size)));
+        assert_eq!(given.as_deref(), Some(answer), "{size}");
+        // Both ends, the relay and its log: less than one of the blocks that were spoken of.
+        assert!(memory.bytes_max < 32 * 1024, "{size}: {} bytes", memory.bytes_max);
     }
     let without = "<open xmlns='http://jabber.org/protocol/ibb' sid='b1'/>";
     assert_eq!(script.set(without).as_deref(), Some("bad-request"));
