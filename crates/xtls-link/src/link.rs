@@ -292,9 +292,9 @@ impl<K: Kind> Link<K> {
     /// The header inside TLS answers ours, and so shows that the peer has accepted us; one that came too early for that shows
     /// nothing, and the stream goes on without.
     fn see_header(&mut self) {
-        let Core { channel: Some(channel), env, .. } = &mut self.core else { return };
+        let Core { channel: Some(channel), env, plain, out, .. } = &mut self.core else { return };
         let progress = if channel.heeds(Sign::Header) {
-            channel.confirm(Sign::Header, env)
+            channel.confirm(Sign::Header, &mut Io { env, plaintext: plain, out })
         } else {
             channel.go_on_unconfirmed(env)
         };

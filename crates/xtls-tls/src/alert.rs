@@ -7,11 +7,16 @@ use std::fmt;
 pub struct Alert(u8);
 
 impl Alert {
+    /// The certificate is out of date.
+    pub const CERTIFICATE_EXPIRED: Self = Self(45);
+    /// Something else makes the certificate unacceptable.
+    pub const CERTIFICATE_UNKNOWN: Self = Self(46);
+    /// What went wrong is the sender's own affair.
+    pub const INTERNAL_ERROR: Self = Self(80);
+
     pub(crate) const UNEXPECTED_MESSAGE: Self = Self(10);
     pub(crate) const BAD_RECORD_MAC: Self = Self(20);
     pub(crate) const BAD_CERTIFICATE: Self = Self(42);
-    pub(crate) const CERTIFICATE_UNKNOWN: Self = Self(46);
-    pub(crate) const CERTIFICATE_EXPIRED: Self = Self(45);
     pub(crate) const UNKNOWN_CA: Self = Self(48);
     pub(crate) const DECODE_ERROR: Self = Self(50);
     pub(crate) const DECRYPT_ERROR: Self = Self(51);

@@ -113,6 +113,8 @@ impl TlsConfig {
         let mut config = self.basics().client(verifier, own)?;
         // A JID is not a DNS name, and nothing is to be learnt from one.
         config.enable_sni = false;
+        // For the one alert that `TlsSession::refuse` makes, when the session is over; the keys leave this crate in no way.
+        config.enable_secret_extraction = true;
         Ok(config)
     }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use srp::SrpSession;
 use x509::X509Session;
 
+use crate::alert::Alert;
 use crate::certificate::PeerCertificate;
 use crate::config::{TlsConfig, TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, WriteError};
@@ -170,6 +171,18 @@ impl TlsSession {
     /// the session: what comes after that is ignored.
     pub fn close(&mut self, records_out: &mut Vec<u8>) {
         either!(mut self.close(records_out));
+    }
+
+    /// Ends the session of a client of TLS 1.3 that refuses its peer after the handshake: this fatal alert is appended (RFC 8446
+    /// § 6.2), encrypted. Whether it was.
+    ///
+    /// Nothing is appended after a close_notify of ours or after a fault, nor by a server, in TLS 1.2 or with a password: there
+    /// both ends have judged one another before the handshake is complete.
+    pub fn refuse(self, alert: Alert, records_out: &mut Vec<u8>) -> bool {
+        match self.0 {
+            Method::X509(session) => session.refuse(alert, records_out),
+            Method::Srp(_) => false,
+        }
     }
 
     /// Whether the handshake is still going on: it is neither complete nor has it failed.

@@ -425,11 +425,21 @@ impl Channel {
 
     /// Nothing more is to come or go: what is held back is dropped, and so is the password.
     pub fn abandon(&mut self) {
+        self.give_up();
+    }
+
+    /// The same, and the session, if plaintext passed through it.
+    fn give_up(&mut self) -> Option<TlsSession> {
         let peer_closed = self.peer_closed();
         let state = core::mem::replace(&mut self.state, State::Closed { security: None, peer_closed });
-        if let State::Secured { security, .. } | State::Closed { security: Some(security), .. } = state {
-            self.state = State::Closed { security: Some(security), peer_closed };
-        }
+        let (tls, security) = match state {
+            State::Secured { tls, security, .. } => (Some(tls), Some(security)),
+            State::Confirming { tls, .. } | State::Encrypted(tls) => (Some(tls), None),
+            State::Closed { security, .. } => (None, security),
+            State::Choosing { .. } | State::Handshake(_) | State::Judging(_) => (None, None),
+        };
+        self.state = State::Closed { security, peer_closed };
+        tls
     }
 
     /// Keying material that both ends share (RFC 5705, RFC 8446 § 7.5): `None` before the channel is secured (from a client:

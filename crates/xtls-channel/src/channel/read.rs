@@ -3,7 +3,7 @@
 use core::mem;
 
 use xtls_stanza::Method;
-use xtls_tls::{TlsError, TlsSession, TlsVersion};
+use xtls_tls::{Alert, TlsError, TlsSession, TlsVersion};
 
 use super::{
     Channel, Io, Progress, Running, Side, Sign, State, TrustDecision, TrustQuestion, Unconfirmed, trust::Trust,
@@ -65,16 +65,13 @@ impl Channel {
     }
 
     /// The peer has sent this: the transport knows that it did so after our last flight had left. Nothing happens unless it has
-    /// not confirmed us yet.
-    pub fn confirm(&mut self, sign: Sign, env: &mut Environment) -> Progress {
+    /// not confirmed us yet. A peer that is refused after all gets an alert; `plaintext` is left alone.
+    pub fn confirm(&mut self, sign: Sign, io: &mut Io<'_>) -> Progress {
         let mut progress = Progress::default();
         if !self.heeds(sign) {
             return progress;
         }
-        let result = self.confirmed(env, &mut progress);
-        if result.is_err() {
-            self.abandon();
-        }
+        let result = self.confirmed(io, &mut progress);
         progress.and(result)
     }
 
@@ -195,31 +192,43 @@ impl Channel {
         {
             unconfirmed.early |= unconfirmed.tickets.is_none();
         }
-        if let Err(fault) = self.notice_ticket(io.env, progress) {
+        if let Err(fault) = self.notice_ticket(io, progress) {
             // What came from a peer that is refused after all is from nobody.
             io.plaintext.truncate(before);
             progress.received = 0;
-            self.abandon();
             return Err(fault);
         }
         result.map_err(|error| self.fault_of(error))
     }
 
     /// A server that asked for our certificate cannot make a session ticket without our Finished (RFC 8446 § 4.6.1).
-    fn notice_ticket(&mut self, env: &mut Environment, progress: &mut Progress) -> Result<(), Box<Fault>> {
+    fn notice_ticket(&mut self, io: &mut Io<'_>, progress: &mut Progress) -> Result<(), Box<Fault>> {
         let received = self.tls().map_or(0, TlsSession::tickets_received);
         let before = self.unconfirmed().and_then(|unconfirmed| unconfirmed.tickets);
-        if before.is_some_and(|before| received > before) { self.confirmed(env, progress) } else { Ok(()) }
+        if before.is_some_and(|before| received > before) { self.confirmed(io, progress) } else { Ok(()) }
     }
 
-    /// The peer has accepted us: what is learned of it is written.
-    fn confirmed(&mut self, env: &mut Environment, progress: &mut Progress) -> Result<(), Box<Fault>> {
+    /// The peer has accepted us: what is learned of it is written. One that is not the peer any more is told by an alert, and the
+    /// channel is closed.
+    fn confirmed(&mut self, io: &mut Io<'_>, progress: &mut Progress) -> Result<(), Box<Fault>> {
+        let result = self.note_confirmed(io.env, progress);
+        if let Err(fault) = &result
+            && let Some(tls) = self.give_up()
+        {
+            // RFC 8446 § 6.2: an error alert before closing. Our Finished has left, so nobody is told by its absence.
+            tls.refuse(alert_of(fault), io.out);
+        }
+        result
+    }
+
+    fn note_confirmed(&mut self, env: &mut Environment, progress: &mut Progress) -> Result<(), Box<Fault>> {
+        if let State::Confirming { tls, method, unconfirmed } = &mut self.state {
+            remember(self.trust.as_deref_mut(), tls, *method, &mut unconfirmed.verified, env, progress)?;
+        }
         if self.is_confirming()
             && let State::Confirming { tls, method, unconfirmed } = self.take_state()
         {
-            let mut verified = unconfirmed.verified;
-            remember(self.trust.as_deref_mut(), &tls, method, &mut verified, env, progress)?;
-            return self.secure(tls, method, Ok(verified), env, progress);
+            return self.secure(tls, method, Ok(unconfirmed.verified), env, progress);
         }
         if let State::Secured { tls, security, unconfirmed } = &mut self.state
             && let Some(Unconfirmed { mut verified, .. }) = unconfirmed.take()
@@ -331,6 +340,18 @@ fn remember(
     };
     progress.unsaved = unsaved.or_else(|| progress.unsaved.take());
     Ok(())
+}
+
+/// What tells a peer that is refused when it has accepted us (RFC 8446 § 6.2).
+fn alert_of(fault: &Fault) -> Alert {
+    if matches!(fault, Fault::OutOfDate { .. }) {
+        Alert::CERTIFICATE_EXPIRED
+    } else if matches!(fault, Fault::Store(_) | Fault::Internal(_)) {
+        // The store's trouble is not the certificate's.
+        Alert::INTERNAL_ERROR
+    } else {
+        Alert::CERTIFICATE_UNKNOWN
+    }
 }
 
 fn is_tls12(tls: &TlsSession) -> bool {

@@ -283,7 +283,8 @@ impl End {
     }
 
     fn confirm(&mut self, sign: Sign) -> Progress {
-        self.channel.confirm(sign, &mut self.env)
+        let mut io = Io { env: &mut self.env, plaintext: &mut self.plaintext, out: &mut self.out };
+        self.channel.confirm(sign, &mut io)
     }
 
     fn write(&mut self, plaintext: &[u8]) {

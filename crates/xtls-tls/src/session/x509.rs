@@ -6,8 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rustls::client::{ClientConfig, ClientConnection};
+use rustls::crypto::cipher::OutboundPlainMessage;
 use rustls::server::ServerConnection;
-use rustls::{CipherSuite, Connection, Error, HandshakeKind, IoState, NamedGroup, ProtocolVersion};
+use rustls::{
+    CipherSuite, Connection, ConnectionTrafficSecrets, ContentType, Error, HandshakeKind, IoState, NamedGroup,
+    ProtocolVersion,
+};
 use rustls_pki_types::ServerName;
 
 use crate::alert::Alert;
@@ -320,6 +324,39 @@ impl X509Session {
         self.closed = true;
         self.connection.send_close_notify();
         self.flush(records_out);
+    }
+
+    /// rustls makes no alert that it is asked for but close_notify, so it gives up its keys with the session, and one record
+    /// is made with them. Only a client of peers lets it do that ([`TlsConfig::client`]).
+    pub(super) fn refuse(mut self, alert: Alert, records_out: &mut Vec<u8>) -> bool {
+        const FATAL: u8 = 2;
+        if !self.complete || self.closed || self.failed.is_some() {
+            return false;
+        }
+        let Some(suite) = self.connection.negotiated_cipher_suite().and_then(|suite| suite.tls13()) else {
+            return false;
+        };
+        self.flush(records_out);
+        // A provider whose keys cannot be told sends none.
+        let Ok(secrets) = self.connection.dangerous_extract_secrets() else { return false };
+        let (number, secrets) = secrets.tx;
+        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
+        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
+        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
+        else {
+            return false;
+        };
+        let payload = [FATAL, alert.code()];
+        let message = OutboundPlainMessage {
+            typ: ContentType::Alert,
+            version: ProtocolVersion::TLSv1_2,
+            payload: payload[..].into(),
+        };
+        let record = suite.aead_alg.encrypter(key, iv).encrypt(message, number);
+        record.is_ok_and(|record| {
+            records_out.extend(record.encode());
+            true
+        })
     }
 
     pub(super) const fn is_handshaking(&self) -> bool {

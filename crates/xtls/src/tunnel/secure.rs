@@ -78,8 +78,10 @@ impl TunnelCore {
 
     /// The peer has shown this.
     pub(super) fn see(&mut self, sign: Sign, shared: &mut Shared) {
-        let Some(channel) = &mut self.channel else { return };
-        let Progress { secured, confirmed, unsaved, fault, .. } = channel.confirm(sign, &mut shared.env);
+        let (Some(channel), Some(transport)) = (&mut self.channel, &mut self.transport) else { return };
+        let mut plaintext = Vec::new();
+        let Progress { secured, confirmed, unsaved, fault, .. } = transport
+            .queue(|out| channel.confirm(sign, &mut Io { env: &mut shared.env, plaintext: &mut plaintext, out }));
         self.tell_secured(secured, confirmed, unsaved, shared);
         if let Some(fault) = fault {
             self.fail(fault, shared);

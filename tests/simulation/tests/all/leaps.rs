@@ -1,7 +1,8 @@
 //! Leaps of faith side by side: with one account only one certificate can be the first one seen.
-use crate::common::{JULIET, ROMEO, SECOND, closed, raw, raw_without_hash, read, sent_data, write};
+use crate::common::{JULIET, ROMEO, SECOND, closed, raw, raw_without_hash, read, sent_data, terminations, write};
 use xtls::{
     Event, Fault, TrustDecision, TrustPolicy, TunnelId,
+    tls::TlsErrorKind,
     trust::{Authentication, Fingerprint, Learned, Pin, TrustStore as _},
 };
 use xtls_testkit::{EntityId, EntityOptions, World};
@@ -126,7 +127,12 @@ fn nothing_is_read_from_a_peer_whose_certificate_turned_out_to_be_another_one() 
         let end = closed(&mut world, romeo);
         assert!(matches!(end.fault, Some(Fault::CertificateChanged { .. })) && !end.secured, "{end:?}");
         assert_eq!(pins(&world, romeo), [pin]);
-        assert!(closed(&mut world, juliet).security);
+        assert_eq!(terminations(&world, ROMEO, JULIET), ["security-error"]);
+        // RFC 8446 § 6.2: the alert is there before the session ends.
+        let end = closed(&mut world, juliet);
+        let Some(Fault::Tls(error)) = &end.fault else { panic!("{end:?}") };
+        assert!(matches!(error.kind(), TlsErrorKind::AlertReceived(alert) if alert.name() == "certificate_unknown"));
+        assert!(end.security);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Pins that change between the judgement and the confirmation: of two who leap side by side only one counts.
 
+use xtls_tls::TlsErrorKind;
+
 use super::*;
 
 /// When an end remembers its peer.
@@ -96,21 +98,58 @@ fn another_certificate_pinned_meanwhile_makes_it_a_changed_one() {
         let found = fault(pair.end(side).read(&bytes));
         let Fault::CertificateChanged { presented, pinned } = found else { panic!("{moment:?} {found:?}") };
         assert_eq!((presented, pinned), (Some(fingerprint(other(side))), vec![another()]));
-        is_refused(&mut pair, moment);
+        is_refused(&mut pair, moment, "certificate_unknown");
         let record = pair.end(side).record();
         assert_eq!((record.pins, record.secured_by), (vec![Pin::manual(another())], Vec::new()), "nothing was learned");
     }
 }
 
-/// Nothing of what the peer said is handed on, nothing more is said to it, and it is not authenticated now if it was not before.
-fn is_refused(pair: &mut Pair, moment: Moment) {
+#[test]
+fn rfc_8446_6_2_a_peer_that_is_refused_by_a_sign_of_the_transport_gets_an_alert() {
+    for (sign, moment) in [Sign::Header, Sign::Data]
+        .into_iter()
+        .flat_map(|sign| [(sign, Moment::Confirmation), (sign, Moment::LateConfirmation)])
+    {
+        let mut setup = strangers(moment);
+        setup.tickets = false;
+        let (mut pair, bytes) = moment.reached(&setup);
+        assert!(pair.end(I).read(&bytes).fault.is_none());
+        assert_eq!(pair.end(I).plaintext, b"but soft");
+        setup.store(I).with(|store| store.meanwhile = vec![Pin::manual(another())]);
+        let progress = pair.end(I).confirm(sign);
+        assert!(!progress.secured && !progress.confirmed);
+        assert!(matches!(fault(progress), Fault::CertificateChanged { .. }));
+        // What was handed out before is the caller's to drop.
+        pair.end(I).plaintext.clear();
+        is_refused(&mut pair, moment, "certificate_unknown");
+    }
+}
+
+/// Nothing of what the peer said is handed on, nothing more is said to it but why, once it has our Finished, and it is not
+/// authenticated now if it was not before.
+fn is_refused(pair: &mut Pair, moment: Moment, alert: &str) {
     let end = pair.end(moment.side());
-    assert!(end.plaintext.is_empty(), "{moment:?}");
-    assert!(end.out.is_empty() && end.channel.state.name() == "closed", "{moment:?}");
+    assert!(end.plaintext.is_empty() && end.channel.state.name() == "closed", "{moment:?}");
+    let told = end.out.clone();
     assert_eq!(end.channel.write(b"more", &mut end.out), Err(WriteError::Closed));
+    end.channel.close_write(&mut end.out);
+    assert_eq!(end.out, told, "{moment:?}");
     let security = end.channel.security();
     assert_eq!(security.is_some(), moment == Moment::LateConfirmation, "{moment:?}");
     assert!(security.is_none_or(|security| !security.confirmed));
+    if !matches!(moment, Moment::Confirmation | Moment::LateConfirmation) {
+        assert!(told.is_empty(), "{moment:?}");
+        return;
+    }
+    // RFC 8446 § 6.2: one record, which looks like data on the way.
+    assert_eq!(told.get(..5), Some(&[23, 3, 3, 0, 19][..]), "{moment:?}");
+    assert_eq!(told.len(), 24);
+    assert!(pair.end(R).plaintext.is_empty());
+    let found = fault(pair.pass(I));
+    let Fault::Tls(error) = &found else { panic!("{moment:?} {found:?}") };
+    let TlsErrorKind::AlertReceived(received) = error.kind() else { panic!("{moment:?} {error:?}") };
+    assert_eq!(received.name(), alert, "{moment:?}");
+    assert!(pair.end(R).plaintext.is_empty() && found.is_security());
 }
 
 #[test]
@@ -124,7 +163,7 @@ fn pins_that_change_all_the_time_are_a_fault_of_the_store() {
         let pins = others.chain([fingerprint(other(side))]).map(Pin::manual).collect();
         setup.store(side).with(|store| store.meanwhile = pins);
         assert!(matches!(fault(pair.end(side).read(&bytes)), Fault::Store(_)), "{moment:?}");
-        is_refused(&mut pair, moment);
+        is_refused(&mut pair, moment, "internal_error");
         assert!(pair.end(side).record().secured_by.is_empty());
     }
 }
@@ -141,7 +180,7 @@ fn pins_that_have_changed_and_cannot_be_read_are_a_fault_of_the_store() {
             store.fails = Some((Call::Record, 2));
         });
         assert!(matches!(fault(pair.end(side).read(&bytes)), Fault::Store(error) if error == failed()), "{moment:?}");
-        is_refused(&mut pair, moment);
+        is_refused(&mut pair, moment, "internal_error");
     }
 }
 
@@ -172,7 +211,7 @@ fn a_user_who_has_judged_is_not_asked_again() {
                     matches!(&found, Fault::CertificateChanged { pinned, .. } if *pinned == [another()]),
                     "{found:?}"
                 );
-                is_refused(&mut pair, moment);
+                is_refused(&mut pair, moment, "certificate_unknown");
             }
         }
     }

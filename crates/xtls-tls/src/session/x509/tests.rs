@@ -435,6 +435,58 @@ fn the_client_learns_from_a_ticket_that_it_was_accepted() {
 }
 
 #[test]
+fn rfc_8446_6_2_a_client_that_refuses_after_the_handshake_sends_a_fatal_alert() {
+    let suites = default_provider().cipher_suites.iter().filter(|suite| suite.tls13().is_some()).count();
+    for at in 0..suites {
+        let mut config = romeo_config();
+        let mut provider = (*default_provider()).clone();
+        let suite = provider.cipher_suites.iter().copied().filter(|suite| suite.tls13().is_some()).nth(at).unwrap();
+        provider.cipher_suites = vec![suite];
+        config.provider = Arc::new(provider);
+        let mut pair = Pair::connected(&config, &juliet_config());
+        // What was written before arrives before.
+        pair.client.write(b"but soft", &mut pair.to_server).unwrap();
+        let written = pair.to_server.len();
+        assert!(pair.client.refuse(Alert::CERTIFICATE_UNKNOWN, &mut pair.to_server));
+        // Two bytes, their content type and the tag, in a record that looks like data.
+        assert_eq!(record_lengths(&pair.to_server[written..]), [HEADER + 2 + 1 + 16]);
+        assert_eq!(pair.to_server[written], APPLICATION_DATA);
+        let error = pair
+            .server
+            .read(&pair.to_server, &mut pair.server_plaintext, &mut pair.to_client)
+            .expect_err("the alert is fatal");
+        assert_eq!(*error.kind(), TlsErrorKind::AlertReceived(Alert::CERTIFICATE_UNKNOWN), "{suite:?}");
+        assert_eq!(pair.server_plaintext, b"but soft");
+        assert!(!pair.server.peer_closed());
+    }
+    assert_eq!(suites, 3);
+}
+
+#[test]
+fn nobody_else_has_an_alert_to_refuse_with() {
+    let refuses = |session: TlsSession| {
+        let mut out = Vec::new();
+        let refuses = session.refuse(Alert::CERTIFICATE_UNKNOWN, &mut out);
+        assert_eq!(refuses, !out.is_empty());
+        refuses
+    };
+    let connected = || Pair::connected(&romeo_config(), &juliet_config());
+    assert!(refuses(connected().client));
+    assert!(!refuses(connected().server));
+    // RFC 8446 § 6.1: nothing follows a close_notify.
+    let mut closed = connected();
+    closed.client.close(&mut closed.to_server);
+    assert!(!refuses(closed.client));
+    let mut failed = connected();
+    let broken = [&[23, 3, 3, 0, 32][..], &[0; 32]].concat();
+    assert!(failed.client.read(&broken, &mut Vec::new(), &mut Vec::new()).is_err());
+    assert!(!refuses(failed.client));
+    let (client, server) = tls12_pair();
+    assert!(!refuses(Pair::connected(&client, &server).client));
+    assert!(!refuses(Pair::new(&romeo_config(), &juliet_config()).client), "there are no keys yet");
+}
+
+#[test]
 fn p19_no_session_is_ever_resumed() {
     let (client, server) = (romeo_config(), juliet_config());
     let (tls12_client, tls12_server) = tls12_pair();

@@ -8,6 +8,7 @@ use xtls::{
     error::{Blame, TermsError},
     event::Side,
     link::Stage,
+    tls::TlsErrorKind,
     trust::Pin,
 };
 use xtls_stanza::{Fingerprint, Method};
@@ -215,9 +216,11 @@ fn nothing_is_handed_on_from_a_peer_whose_certificate_turned_out_to_be_another_o
     assert!(matches!(&events[..], [LinkEvent::Closed(_)]), "neither secured nor opened, and no stanza: {events:?}");
     assert!(pair.link(I).security().is_none());
     assert_eq!(pair.record(I).pins, [pin]);
-    // Nothing more is said to that end, which learns of it when the connection goes.
-    pair.cut_off(R);
-    assert!(matches!(fault(&mut pair, R), Fault::EndedEarly { truncated: true, .. }));
+    // RFC 8446 § 6.2: that end hears of it by an alert, and by nothing else.
+    let found = fault(&mut pair, R);
+    let Fault::Tls(error) = &found else { panic!("no alert: {found:?}") };
+    let TlsErrorKind::AlertReceived(alert) = error.kind() else { panic!("no alert: {error:?}") };
+    assert_eq!(alert.name(), "certificate_unknown");
 }
 
 /// A client and its server, which know one another's certificates, of which this one's store can be told to fail.
