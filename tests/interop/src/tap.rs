@@ -145,6 +145,7 @@ pub(crate) fn pass(
             break;
         }
     }
-    let _ = to.shutdown(Shutdown::Both);
-    let _ = from.shutdown(Shutdown::Both);
+    // The other direction goes on: a server that takes nothing more may have said why.
+    let _ = to.shutdown(Shutdown::Write);
+    let _ = from.shutdown(Shutdown::Read);
 }
