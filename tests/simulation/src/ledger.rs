@@ -41,6 +41,8 @@ pub(crate) struct End {
     pub(crate) entity: usize,
     /// Bytes written or messages sent.
     pub(crate) sent: u64,
+    /// The most bytes that one of its messages has.
+    pub(crate) size: u64,
     /// Bytes read or messages taken.
     pub(crate) got: u64,
     /// Whether this end has not told that it is over.
@@ -97,7 +99,7 @@ impl Ledger {
         if let Some(other) = end {
             return Err(format!("two tunnels have the same keys and the same side: of {} and {entity}", other.entity));
         }
-        *end = Some(End { entity, sent: 0, got: 0, live: true });
+        *end = Some(End { entity, sent: 0, size: 0, got: 0, live: true });
         Ok(())
     }
 

@@ -87,14 +87,8 @@ impl Sender {
         }
     }
 
-    /// The queue, for appending to. What is done with is cut off once it is at least half of it, so that each byte is moved
-    /// at most once on average.
+    /// The queue, for appending to.
     pub(super) fn queue(&mut self) -> &mut Vec<u8> {
-        if self.acked > self.queue.len() / 2 {
-            self.queue.drain(..self.acked.min(self.queue.len()));
-            self.sent -= self.acked;
-            self.acked = 0;
-        }
         &mut self.queue
     }
 
@@ -275,6 +269,14 @@ impl Sender {
             self.acked = 0;
             self.sent = 0;
             self.blocks.shrink_to(KEPT_BLOCKS);
+        } else if self.acked > self.queue.len() / 3 {
+            // Each byte is moved at most twice on average, and what was long is not kept for what is short.
+            self.queue.drain(..self.acked.min(self.queue.len()));
+            self.sent -= self.acked;
+            self.acked = 0;
+            if self.queue.capacity() / 2 > self.queue.len() {
+                self.queue.shrink_to(KEPT_BYTES);
+            }
         }
     }
 }

@@ -47,6 +47,14 @@ impl RawBytes {
     }
 }
 
+/// Gives back what a burst needed, once little of it is left: 16 KiB are kept.
+pub(super) fn give_back(inbox: &mut Vec<u8>) {
+    const KEPT: usize = 16 * 1024;
+    if inbox.capacity() > KEPT && inbox.len() < inbox.capacity() / 4 {
+        inbox.shrink_to(KEPT);
+    }
+}
+
 impl Inside {
     /// Where received plaintext is appended.
     pub(super) fn inbox(&mut self) -> &mut Vec<u8> {
@@ -96,6 +104,7 @@ impl TunnelCore {
         } else {
             out.append(&mut raw.inbox);
         }
+        give_back(&mut raw.inbox);
         self.taken(bytes, shared);
         bytes
     }

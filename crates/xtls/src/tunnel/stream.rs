@@ -152,6 +152,7 @@ impl TunnelCore {
         // The buffer is kept for its capacity.
         let used = inbox.len() - rest.len();
         inbox.drain(..used);
+        super::bytes::give_back(&mut inbox);
         if let Some(xml) = self.xml() {
             xml.inbox = inbox;
         }

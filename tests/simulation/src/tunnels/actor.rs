@@ -178,9 +178,11 @@ impl Actor {
         for tracked in &self.tunnels {
             let unacked = self.client.engine().tunnel(tracked.id).map_or(0, |tunnel| tunnel.unacked());
             let sent = tracked.keys.and_then(|keys| self.ledger.end(keys, ledger::other(tracked.side)));
-            let unread = sent.map_or(0, |end| end.sent.saturating_sub(tracked.got));
-            let weight = if tracked.xml { 1000 + u64::from(tracked.size) } else { 1 };
-            queued += unacked + unread * weight;
+            let unread = sent.map_or(0, |end| {
+                let weight = if tracked.xml { 1000 + end.size } else { 1 };
+                end.sent.saturating_sub(tracked.got) * weight
+            });
+            queued += unacked + unread;
         }
         queued
     }
