@@ -68,7 +68,7 @@ fn l06_nothing_that_the_session_is_made_of_is_seen() {
     let mut look = |client: &ClientSession, server: &ServerSession, what: &dyn core::fmt::Debug| {
         seen += &format!("{client:?} {client:#?} {server:?} {server:#?} {what:?}");
     };
-    // What goes over the wire is nobody's secret.
+    // What goes over the wire is no secret.
     let hello = client.take(&[]).quiet();
     look(&client, &server, &());
     let flight = server.take(&hello).quiet();

@@ -1,4 +1,4 @@
-//! Somebody in the middle: a connection that speaks in another's name, and gets what is for that one.
+//! An attacker in the middle: a connection that speaks in another's name and gets what was sent to that name.
 
 use super::Relay;
 

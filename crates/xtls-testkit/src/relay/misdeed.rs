@@ -219,7 +219,7 @@ fn split(stanza: &str, at: u32) -> Option<[String; 2]> {
     Some([first, second].map(|part| format!("{}{}{}", &stanza[..start], STANDARD.encode(part), &stanza[end..])))
 }
 
-/// Changes all from `start` to the end of the `end` behind it, in each place.
+/// Changes what is between `start` and the `end` after it, in each place; both are taken out where nothing is left.
 fn replace_between(stanza: &str, start: &str, end: &str, change: impl Fn(&str) -> String) -> Option<String> {
     let mut changed = String::with_capacity(stanza.len());
     let mut rest = stanza;
@@ -237,7 +237,7 @@ fn replace_between(stanza: &str, start: &str, end: &str, change: impl Fn(&str) -
     (changed != stanza).then_some(changed)
 }
 
-/// Changes the first attribute value behind `start`.
+/// Changes the attribute value after the first `start`.
 fn replace_value(stanza: &str, start: &str, change: impl FnOnce(&str) -> String) -> Option<String> {
     let from = stanza.find(start)? + start.len();
     let to = from + stanza[from..].find('\'')?;

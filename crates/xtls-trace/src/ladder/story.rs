@@ -69,7 +69,7 @@ pub(super) enum Sort {
     Op,
     Connection,
     Failure,
-    /// Something was sent to nobody in particular, or came from the own server, or went to itself.
+    /// A stanza without an arrow: it has no addressee, came from your server, or went to its sender.
     Alone(Direction),
 }
 

@@ -176,8 +176,11 @@ impl Actor {
     pub(super) fn queued(&mut self) -> u64 {
         let mut queued = 0;
         for tracked in &self.tunnels {
-            let unacked = self.client.engine().tunnel(tracked.id).map_or(0, |tunnel| tunnel.unacked());
-            let sent = tracked.keys.and_then(|keys| self.ledger.end(keys, ledger::other(tracked.side)));
+            let tunnel = self.client.engine().tunnel(tracked.id);
+            let unacked = tunnel.as_ref().map_or(0, xtls::Tunnel::unacked);
+            // A slow application has not seen yet that it is secured.
+            let keys = tracked.keys.or_else(|| tunnel.as_ref().and_then(data::keys_of));
+            let sent = keys.and_then(|keys| self.ledger.end(keys, ledger::other(tracked.side)));
             let unread = sent.map_or(0, |end| {
                 let weight = if tracked.xml { 1000 + end.size } else { 1 };
                 end.sent.saturating_sub(tracked.got) * weight

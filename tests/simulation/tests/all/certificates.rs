@@ -134,7 +134,7 @@ fn wire_2_13_where_nothing_was_announced_the_tunnel_vouches_for_what_comes() {
 fn p27_certificates_come_inside_of_the_tunnel_alone_and_are_stored_by_the_user_alone() {
     let (mut world, [romeo, juliet], [here, _]) = by_word(51, |_| Fate::Pass);
     let ask = format!("<iq type='get' id='q' from='{ROMEO}' to='{JULIET}'><pubkeys xmlns='urn:xmpp:pubkey:0'/></iq>");
-    let Disposition::Unclaimed(refusal) = world.deliver(juliet, &ask) else { panic!("it is nobody's") };
+    let Disposition::Unclaimed(refusal) = world.deliver(juliet, &ask) else { panic!("it is not left unclaimed") };
     world.with(juliet, |engine, now| engine.refuse(now, refusal));
     world.run();
     assert_eq!(errors(&world, JULIET, ROMEO), ["service-unavailable"]);

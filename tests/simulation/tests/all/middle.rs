@@ -33,7 +33,9 @@ fn m01_security_stripped_from_the_offer_never_becomes_a_plain_stream() {
         world.run();
         if !sole_handler {
             // Somebody else may want it; nobody does.
-            let [(xtls::Disposition::Unclaimed(_), _)] = &*world.take_others(juliet) else { panic!("it is nobody's") };
+            let [(xtls::Disposition::Unclaimed(_), _)] = &*world.take_others(juliet) else {
+                panic!("it is not left unclaimed")
+            };
             continue;
         }
         let end = closed(&mut world, romeo);

@@ -2,11 +2,17 @@
 
 use std::time::Instant;
 
-use xtls::Element;
+use xtls::{Element, Tunnel};
 use xtls_stanza::Fingerprint;
 
 use super::Actor;
 use crate::ledger::{self, Exported};
+
+/// What both ends of a secured tunnel derive, and nobody else; none once it has ended.
+pub(super) fn keys_of(tunnel: &Tunnel<'_>) -> Option<Exported> {
+    let exported = tunnel.export_keying_material(16, b"EXPERIMENTAL-xtls-simulation", None)?;
+    exported.as_slice().try_into().ok()
+}
 
 impl Actor {
     /// Whoever the tunnel is secured with has to be who its address says.
@@ -19,13 +25,11 @@ impl Actor {
             return;
         };
         let peer = tunnel.peer().map(ToString::to_string).unwrap_or_default();
-        let exported = live.measure(|| tunnel.export_keying_material(16, b"EXPERIMENTAL-xtls-simulation", None));
-        let Some(keys) = exported.as_deref().and_then(|keys| Exported::try_from(keys).ok()) else {
+        let Some(keys) = live.measure(|| keys_of(&tunnel)) else {
             // It has broken since, and its keys are gone.
             self.tunnels[at].gone = true;
             return;
         };
-        live.dropped(exported);
         if let Some(shown) = certificate
             && !self.truth.iter().any(|(address, fingerprint)| *address == peer && fingerprint == shown)
         {
