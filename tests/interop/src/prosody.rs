@@ -185,7 +185,30 @@ impl Prosody {
             .collect()
     }
 
+    /// Waits until every request of one client to another has its answer, so that nothing is on its way.
+    ///
+    /// # Panics
+    ///
+    /// When that does not come.
+    pub fn wait_until_quiet(&self) {
+        wait::until("an answer to every request", || {
+            let log = self.log();
+            let iqs = || log.lines().filter_map(|line| line.split_once("Received[c2s]: <iq ")).map(|(_, iq)| iq);
+            let between_clients = |kinds: [&str; 2]| {
+                let of_these = |iq: &&str| kinds.iter().any(|kind| iq.contains(&format!("type='{kind}'")));
+                let full = |iq: &&str| iq.split_once("to='").is_some_and(|(_, to)| to.contains("/"));
+                iqs().filter(of_these).filter(full).count()
+            };
+            let asked = between_clients(["get", "set"]);
+            (asked > 0 && asked == between_clients(["result", "error"])).then_some(())
+        });
+    }
+
     /// Shuts the server down in order.
+    ///
+    /// What reaches a Prosody after it has closed a stream, and before it could write its last words, makes it drop those words
+    /// (its `server_epoll` takes the empty socket for a failed connection). So nothing may be on its way:
+    /// [`Prosody::wait_until_quiet`].
     ///
     /// # Panics
     ///

@@ -27,6 +27,7 @@ fn with_a_tunnel_open(command: &str, act: impl FnOnce(&Stage, &Tap)) -> (Stage, 
     let mut talking = alice.start(&[command, &bob.full()]);
     talking.event(open);
     listening.event(open);
+    stage.server.wait_until_quiet();
     act(&stage, &tap);
     (stage, [talking, listening])
 }
