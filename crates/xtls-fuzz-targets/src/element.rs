@@ -1,17 +1,13 @@
 //! Elements: text to tree and back, beside another parser.
 
-use xtls_stanza::{Element, ElementRef, Limits, ParseErrorKind, Scope, ns};
+use xtls_stanza::{Element, ElementRef, Limits, ParseError, ParseErrorKind, Scope, ns};
 
 use crate::oracle::{COMPARED, is_departure, it_knows_all_characters, other_parser, say_element};
 
 /// Reads the input as one element and holds what was read against what is written of it.
 pub fn run(data: &[u8]) {
     let Ok(xml) = core::str::from_utf8(data) else { return };
-    let parsed = Element::parse_in(xml, &Limits::default(), &Scope::default());
-    if xml.len() <= COMPARED {
-        compare(xml, parsed.as_ref().map_err(|fault| fault.kind));
-    }
-    match parsed {
+    match read(xml) {
         Ok(element) => {
             check_bounds(&element, xml);
             check_written(&element);
@@ -21,7 +17,15 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Both parsers refuse, or both take it and say the same.
+/// What ours makes of it, and both parsers refuse, or both take it and say the same.
+pub(crate) fn read(xml: &str) -> Result<Element, ParseError> {
+    let parsed = Element::parse_in(xml, &Limits::default(), &Scope::default());
+    if xml.len() <= COMPARED {
+        compare(xml, parsed.as_ref().map_err(|fault| fault.kind));
+    }
+    parsed
+}
+
 fn compare(xml: &str, ours: Result<&Element, ParseErrorKind>) {
     let (theirs, heard) = other_parser(xml.as_bytes());
     // A declaration is theirs to take; in a stanza there is none.

@@ -97,3 +97,6 @@ pub(crate) fn other_parser(xml: &[u8]) -> (Vec<Said>, Heard) {
 pub(crate) fn it_knows_all_characters(xml: &[u8]) -> bool {
     !String::from_utf8_lossy(xml).contains(|c| matches!(c, '\u{FDF0}'..='\u{FFFD}'))
 }
+
+#[cfg(test)]
+mod tests;

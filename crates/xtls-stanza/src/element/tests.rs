@@ -1,7 +1,6 @@
 //! What is accepted, what is refused, and what comes back out.
 
 mod bounds;
-pub(crate) mod differential;
 mod round_trip;
 mod well_formed;
 

@@ -1,5 +1,3 @@
-mod differential;
-
 use proptest::prelude::*;
 
 use super::*;
