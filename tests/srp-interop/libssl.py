@@ -6,14 +6,12 @@ headers and no compiler are needed.
 
     libssl.py serve PORT NAME PASSWORD SUITE BITS     one connection: echo until close_notify
     libssl.py connect PORT NAME PASSWORD SUITE TEXT   say TEXT, expect it back, close
-    libssl.py bench                                   work named on standard input, seconds on standard output
 """
 
 import ctypes
 import ctypes.util
 import socket
 import sys
-import time
 
 ssl = ctypes.CDLL("libssl.so.3")
 crypto = ctypes.CDLL("libcrypto.so.3")
@@ -45,9 +43,7 @@ SSL_CTX_set_srp_username_callback = declare(ssl, "SSL_CTX_set_srp_username_callb
 SSL_get_srp_username = declare(ssl, "SSL_get_srp_username", S, P)
 SSL_set_srp_server_param_pw = declare(ssl, "SSL_set_srp_server_param_pw", I, P, S, S, S)
 SSL_new = declare(ssl, "SSL_new", P, P)
-SSL_free = declare(ssl, "SSL_free", None, P)
 SSL_set_fd = declare(ssl, "SSL_set_fd", I, P, I)
-SSL_set_bio = declare(ssl, "SSL_set_bio", None, P, P, P)
 SSL_set_connect_state = declare(ssl, "SSL_set_connect_state", None, P)
 SSL_set_accept_state = declare(ssl, "SSL_set_accept_state", None, P)
 SSL_do_handshake = declare(ssl, "SSL_do_handshake", I, P)
@@ -63,12 +59,6 @@ SSL_CIPHER_get_name = declare(ssl, "SSL_CIPHER_get_name", S, P)
 SSL_export_keying_material = declare(
     ssl, "SSL_export_keying_material", I, P, P, ctypes.c_size_t, S, ctypes.c_size_t, S, ctypes.c_size_t, I
 )
-SSL_set_srp_server_param = declare(ssl, "SSL_set_srp_server_param", I, P, P, P, P, P, S)
-SRP_create_verifier_BN = declare(crypto, "SRP_create_verifier_BN", I, S, S, P, P, P, P)
-BIO_new = declare(crypto, "BIO_new", P, P)
-BIO_s_mem = declare(crypto, "BIO_s_mem", P)
-BIO_read = declare(crypto, "BIO_read", I, P, P, I)
-BIO_write = declare(crypto, "BIO_write", I, P, P, I)
 ERR_get_error = declare(crypto, "ERR_get_error", ctypes.c_ulong)
 ERR_error_string = declare(crypto, "ERR_error_string", S, ctypes.c_ulong, P)
 
@@ -125,35 +115,6 @@ def server_context(name, password, suite, bits, options=0):
             ctypes.cast(alert, ctypes.POINTER(I))[0] = UNKNOWN_PSK_IDENTITY
             return 2  # SSL3_AL_FATAL
         done = SSL_set_srp_server_param_pw(connection, name.encode(), password.encode(), bits.encode())
-        return 0 if done == 1 else 2
-
-    SSL_CTX_set_srp_username_callback(made, on_username)
-    context.keep = getattr(context, "keep", []) + [on_username]
-    return made
-
-
-class Group(ctypes.Structure):
-    """SRP_gN of openssl/srp.h."""
-
-    _fields_ = [("id", S), ("g", P), ("N", P)]
-
-
-SRP_get_default_gN = declare(crypto, "SRP_get_default_gN", ctypes.POINTER(Group), S)
-
-
-def stored_verifier_context(name, password, suite, bits):
-    """A server that computed the verifier beforehand, so that a handshake is all that is measured."""
-    made = context(TLS_server_method(), suite)
-    group = SRP_get_default_gN(bits.encode()).contents
-    salt, verifier = P(), P()
-    if not SRP_create_verifier_BN(
-        name.encode(), password.encode(), ctypes.byref(salt), ctypes.byref(verifier), group.N, group.g
-    ):
-        raise failure()
-
-    @ctypes.CFUNCTYPE(I, P, P, P)
-    def on_username(connection, alert, _):
-        done = SSL_set_srp_server_param(connection, group.N, group.g, salt, verifier, None)
         return 0 if done == 1 else 2
 
     SSL_CTX_set_srp_username_callback(made, on_username)
@@ -231,72 +192,8 @@ def connect(port, name, password, suite, text, options="0"):
     print("closed", flush=True)
 
 
-def move(source, sink, buffer):
-    while (count := BIO_read(source, buffer, len(buffer))) > 0:
-        BIO_write(sink, buffer, count)
-
-
-class Pair:
-    """Both ends of a connection over memory BIOs."""
-
-    def __init__(self, client_made, server_made):
-        self.buffer = ctypes.create_string_buffer(1 << 16)
-        self.client, self.server = SSL_new(client_made), SSL_new(server_made)
-        self.bios = [BIO_new(BIO_s_mem()) for _ in range(4)]
-        SSL_set_bio(self.client, self.bios[0], self.bios[1])
-        SSL_set_bio(self.server, self.bios[2], self.bios[3])
-        SSL_set_connect_state(self.client)
-        SSL_set_accept_state(self.server)
-        for _ in range(10):
-            client = SSL_do_handshake(self.client)
-            move(self.bios[1], self.bios[2], self.buffer)
-            server = SSL_do_handshake(self.server)
-            move(self.bios[3], self.bios[0], self.buffer)
-            if client == 1 and server == 1:
-                return
-        raise failure()
-
-    def send(self, data, heard):
-        SSL_write(self.client, data, len(data))
-        move(self.bios[1], self.bios[2], self.buffer)
-        count = 0
-        while count < len(data):
-            count += SSL_read(self.server, heard, len(heard))
-
-    def free(self):
-        SSL_free(self.client)
-        SSL_free(self.server)
-
-
-def bench():
-    contexts = {}
-
-    def contexts_for(bits):
-        if bits not in contexts:
-            client = client_context("juliet", "correct horse", "128")
-            server = stored_verifier_context("juliet", "correct horse", "128", bits)
-            contexts[bits] = client, server
-        return contexts[bits]
-
-    bulk = Pair(*contexts_for("2048"))
-    for line in sys.stdin:
-        kind, first, second = line.split()
-        if kind == "handshake":
-            made = contexts_for(first)
-            Pair(*made).free()
-            started = time.perf_counter()
-            for _ in range(int(second)):
-                Pair(*made).free()
-        else:
-            data, heard = b"x" * int(first), ctypes.create_string_buffer(1 << 16)
-            started = time.perf_counter()
-            for _ in range(int(second) // int(first)):
-                bulk.send(data, heard)
-        print(time.perf_counter() - started, flush=True)
-
-
 if __name__ == "__main__":
-    command = {"serve": serve, "connect": connect, "bench": bench}[sys.argv[1]]
+    command = {"serve": serve, "connect": connect}[sys.argv[1]]
     try:
         command(*sys.argv[2:])
     except Failed as error:

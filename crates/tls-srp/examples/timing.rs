@@ -285,7 +285,7 @@ fn steps(random: &mut ChaCha8Rng) -> Outcome<Vec<Step>> {
         let exponent = exponents[usize::from(fresh)];
         time(|| leaky_power(&base, &params, &exponent))
     }));
-    // The first handshake makes the table of its group.
+    // The first handshake makes the parameters of its group.
     let _ = Honest::new(PASSWORD_LENGTHS[0], random)?;
     Ok(steps)
 }

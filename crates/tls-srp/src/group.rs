@@ -74,20 +74,19 @@ impl Group {
         static N3072: OnceLock<Parameters> = OnceLock::new();
         static N4096: OnceLock<Parameters> = OnceLock::new();
         static N8192: OnceLock<Parameters> = OnceLock::new();
-        let (cell, hex) = match self {
+        let (cell, hex, comb): (_, _, &[u8]) = match self {
             #[cfg(test)]
-            Self::Rfc5054N1024 => (&N1024, constants::N_1024),
-            Self::Rfc5054N2048 => (&N2048, constants::N_2048),
-            Self::Rfc5054N3072 => (&N3072, constants::N_3072),
-            Self::Rfc5054N4096 => (&N4096, constants::N_4096),
-            Self::Rfc5054N8192 => (&N8192, constants::N_8192),
+            Self::Rfc5054N1024 => (&N1024, constants::N_1024, include_bytes!("group/comb/1024.bin")),
+            Self::Rfc5054N2048 => (&N2048, constants::N_2048, include_bytes!("group/comb/2048.bin")),
+            Self::Rfc5054N3072 => (&N3072, constants::N_3072, include_bytes!("group/comb/3072.bin")),
+            Self::Rfc5054N4096 => (&N4096, constants::N_4096, include_bytes!("group/comb/4096.bin")),
+            Self::Rfc5054N8192 => (&N8192, constants::N_8192, include_bytes!("group/comb/8192.bin")),
         };
-        cell.get_or_init(|| Parameters::new(hex, self.bits(), self.generator()))
+        cell.get_or_init(|| Parameters::new(hex, self.bits(), self.generator(), Comb::new(comb)))
     }
 }
 
 /// N, g and k, ready for arithmetic. Everything in it is public.
-#[derive(Debug)]
 pub(crate) struct Parameters {
     n: Box<[u8]>,
     bits: u32,
@@ -96,12 +95,11 @@ pub(crate) struct Parameters {
     k: BoxedMontyForm,
     /// N - 1: with 0 and 1 what no public value may be.
     n_minus_1: BoxedUint,
-    generator: u8,
-    comb: OnceLock<Comb>,
+    comb: Comb,
 }
 
 impl Parameters {
-    fn new(hex: &str, bits: u32, generator: u8) -> Self {
+    fn new(hex: &str, bits: u32, generator: u8, comb: Comb) -> Self {
         let modulus = BoxedUint::from_be_hex(hex, bits)
             .into_option()
             .expect("the constants are hexadecimal and of the stated size");
@@ -117,15 +115,7 @@ impl Parameters {
         }
         let k = Sha1::new().chain_update(&n).chain_update(&padded).finalize();
         let k = BoxedUint::from_be_slice(&k, bits).expect("160 bits fit any group");
-        Self {
-            k: BoxedMontyForm::new(k, &montgomery),
-            n,
-            bits,
-            montgomery,
-            n_minus_1,
-            generator,
-            comb: OnceLock::new(),
-        }
+        Self { k: BoxedMontyForm::new(k, &montgomery), n, bits, montgomery, n_minus_1, comb }
     }
 
     /// N as big-endian bytes; the top one is not zero.
@@ -151,10 +141,8 @@ impl Parameters {
     }
 
     /// g to the power of `exponent`, big-endian, in constant time for its length.
-    ///
-    /// The table is made on the first call, which takes about three times as long as those after it.
     pub(crate) fn power_of_g(&self, exponent: &[u8]) -> BoxedMontyForm {
-        self.comb.get_or_init(|| Comb::new(self.generator, &self.montgomery)).power(exponent)
+        self.comb.power(exponent, &self.montgomery)
     }
 }
 

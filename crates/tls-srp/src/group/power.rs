@@ -1,69 +1,69 @@
-//! Powers in constant time: of g from a table that is made once, of other numbers from one that is made and wiped.
+//! Powers in constant time: of g from a table that comes with the crate, of other numbers from one that is made and wiped.
 
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
-use crypto_bigint::{BoxedUint, CtAssign, CtEq, MontyForm, MontyMultiplier};
+use crypto_bigint::{BoxedUint, CtAssign, CtEq, MontyForm, MontyMultiplier, Word};
 use zeroize::{Zeroize, Zeroizing};
 
 /// The most bytes an exponent may have: u·x, 320 bits, is the longest one.
-pub(crate) const MAX_EXPONENT: usize = 40;
+pub(super) const MAX_EXPONENT: usize = 40;
 
-/// Bytes of the exponent that one row of the table serves: two bytes are four digits, so four rounds.
-const ROW_BYTES: usize = 2;
-const ROUNDS: usize = 4;
-const ROWS: usize = MAX_EXPONENT / ROW_BYTES;
-/// The exponent is read in digits of four bits.
+/// A row of the table serves ten bytes of the exponent: five teeth of sixteen bits.
+pub(super) const TEETH: usize = 5;
+pub(super) const TOOTH_BITS: usize = 16;
+pub(super) const ROWS: usize = MAX_EXPONENT / ROW_BYTES;
+const ROW_BYTES: usize = TEETH * TOOTH_BYTES;
+const TOOTH_BYTES: usize = TOOTH_BITS / 8;
+pub(super) const ENTRIES: usize = 1 << TEETH;
+
+/// Powers of the other base are read in digits of four bits.
 const DIGITS: usize = 16;
 
-/// A fixed-base comb: `rows[j][d] = g^(d · 2^(16 j))`.
+/// A fixed-base comb (Lim and Lee, CRYPTO '94): entry d of row j is the product of `g^(2^(80 j + 16 k))` over the bits k of d.
 ///
-/// The exponent is a row of hexadecimal digits. Every fourth of them, starting from the third, selects one entry from each
-/// row; their product is raised to the 16th power, the digits one place lower are multiplied in, and so on four times. A
-/// 256-bit power costs 64 multiplications and 12 squarings, where a sliding window over g itself needs some 80 and 256.
+/// A row serves 80 bits of the exponent, cut into five teeth of sixteen. The highest bit of each tooth selects one entry from
+/// each row; the product is squared, the next lower bits are multiplied in, and so on sixteen times. A 256-bit power costs
+/// 64 multiplications and 15 squarings, where a window that slides over g itself needs some 80 and 256.
 ///
-/// Which entry a digit selects is secret, as g^x betrays the password to an offline guess (the PARASITE attack read it
-/// from the cache). So each lookup reads the whole row, digit zero multiplies by one as any other digit does, and only the
-/// length of the exponent shows in the time.
-#[derive(Debug)]
-pub(crate) struct Comb {
-    rows: Vec<[BoxedUint; DIGITS]>,
-    params: BoxedMontyParams,
-}
+/// Which entry is selected is secret, as g^x betrays the password to an offline guess (the PARASITE attack read it from the
+/// cache). So each lookup reads the whole row, entry zero multiplies by one as any other does, and only the length of the
+/// exponent shows in the time.
+///
+/// The tables are part of the crate because the first handshake of a process is often the only one, and making one takes
+/// half as long as a handshake. `comb/make.py` makes them; a test makes them in another way.
+#[derive(Clone, Copy)]
+pub(crate) struct Comb(&'static [u8]);
 
 impl Comb {
-    pub(crate) fn new(generator: u8, params: &BoxedMontyParams) -> Self {
-        let mut multiplier = <BoxedMontyForm as MontyForm>::Multiplier::from(params);
-        let one = BoxedMontyForm::one(params);
-        let generator = BoxedUint::from_be_slice(&[generator], params.bits_precision()).expect("a byte fits any group");
-        let mut base = BoxedMontyForm::new(generator, params);
-        let mut rows = Vec::with_capacity(ROWS);
-        for _ in 0..ROWS {
-            let mut power = one.clone();
-            rows.push(std::array::from_fn(|_| {
-                let entry = power.as_montgomery().clone();
-                multiplier.mul_assign(&mut power, &base);
-                entry
-            }));
-            for _ in 0..8 * ROW_BYTES {
-                multiplier.square_assign(&mut base);
-            }
-        }
-        Self { rows, params: params.clone() }
+    /// `table` has [`ROWS`] times [`ENTRIES`] numbers in Montgomery form, little-endian, each as long as N.
+    pub(crate) const fn new(table: &'static [u8]) -> Self {
+        Self(table)
     }
 
-    /// g to the power of `exponent`: big-endian, an even number of bytes, at most [`MAX_EXPONENT`].
-    pub(crate) fn power(&self, exponent: &[u8]) -> BoxedMontyForm {
-        debug_assert!(exponent.len() <= MAX_EXPONENT && exponent.len().is_multiple_of(ROW_BYTES));
-        let mut multiplier = <BoxedMontyForm as MontyForm>::Multiplier::from(&self.params);
-        let mut result = BoxedMontyForm::one(&self.params);
-        let mut entry = BoxedMontyForm::one(&self.params);
-        for round in (0..ROUNDS).rev() {
-            if round + 1 < ROUNDS {
-                for _ in 0..4 {
-                    multiplier.square_assign(&mut result);
+    #[cfg(test)]
+    pub(super) fn table(self) -> &'static [u8] {
+        self.0
+    }
+
+    /// g to the power of `exponent`, which is big-endian and has at most [`MAX_EXPONENT`] bytes.
+    pub(crate) fn power(self, exponent: &[u8], params: &BoxedMontyParams) -> BoxedMontyForm {
+        let mut padded = Zeroizing::new([0; MAX_EXPONENT]);
+        let (_, low) = padded.split_at_mut(MAX_EXPONENT - exponent.len());
+        low.copy_from_slice(exponent);
+        let rows = exponent.len().div_ceil(ROW_BYTES);
+        let row_size = self.0.len() / ROWS;
+        let mut bytes = Zeroizing::new(vec![0; row_size / ENTRIES]);
+
+        let mut multiplier = <BoxedMontyForm as MontyForm>::Multiplier::from(params);
+        let mut result = BoxedMontyForm::one(params);
+        let mut entry = BoxedMontyForm::one(params);
+        for place in (0..TOOTH_BITS).rev() {
+            multiplier.square_assign(&mut result);
+            for (row, teeth) in self.0.chunks_exact(row_size).zip(padded.rchunks_exact(ROW_BYTES)).take(rows) {
+                read(row, digit(teeth, place), &mut bytes);
+                let (words, _) = bytes.as_chunks();
+                for (limb, word) in entry.as_montgomery_mut().as_mut_words().iter_mut().zip(words) {
+                    *limb = Word::from_le_bytes(*word);
                 }
-            }
-            for (row, bytes) in self.rows.iter().zip(exponent.rchunks_exact(ROW_BYTES)) {
-                select(row, digit(bytes, round), entry.as_montgomery_mut());
                 multiplier.mul_assign(&mut result, &entry);
             }
         }
@@ -80,13 +80,19 @@ pub(crate) fn power(base: &BoxedMontyForm, exponent: &[u8]) -> BoxedMontyForm {
     let params = base.params();
     let mut multiplier = <BoxedMontyForm as MontyForm>::Multiplier::from(params);
     let mut entry = Zeroizing::new(BoxedMontyForm::one(params));
-    let row: Zeroizing<[BoxedUint; DIGITS]> = Zeroizing::new(std::array::from_fn(|_| {
-        let power = entry.as_montgomery().clone();
-        multiplier.mul_assign(&mut entry, base);
-        power
+    let row: Zeroizing<[BoxedUint; DIGITS]> = Zeroizing::new(std::array::from_fn(|digit| {
+        if digit > 0 {
+            multiplier.mul_assign(&mut entry, base);
+        }
+        entry.as_montgomery().clone()
     }));
     let mut result = BoxedMontyForm::one(params);
-    for digit in exponent.iter().flat_map(|byte| [byte >> 4, byte & 0xF]) {
+    let mut digits = exponent.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
+    // There is nothing yet to be squared.
+    if let Some(digit) = digits.next() {
+        select(&row, digit, result.as_montgomery_mut());
+    }
+    for digit in digits {
         for _ in 0..4 {
             multiplier.square_assign(&mut result);
         }
@@ -96,10 +102,17 @@ pub(crate) fn power(base: &BoxedMontyForm, exponent: &[u8]) -> BoxedMontyForm {
     result
 }
 
-/// Digit `place` of two big-endian bytes; place 0 is the lowest.
-fn digit(bytes: &[u8], place: usize) -> u8 {
-    let byte = bytes[ROW_BYTES - 1 - place / 2];
-    if place.is_multiple_of(2) { byte & 0xF } else { byte >> 4 }
+/// The bits at `place` of five big-endian teeth; place 0 and tooth 0 are the lowest.
+fn digit(teeth: &[u8], place: usize) -> u8 {
+    let byte = |tooth: &[u8]| tooth[TOOTH_BYTES - 1 - place / 8];
+    teeth.chunks_exact(TOOTH_BYTES).fold(0, |digit, tooth| digit << 1 | (byte(tooth) >> (place % 8) & 1))
+}
+
+/// Copies entry `digit` of a row of the comb, reading all of them.
+fn read(row: &[u8], digit: u8, out: &mut [u8]) {
+    for (index, entry) in (0u8..).zip(row.chunks_exact(out.len())) {
+        out.ct_assign(entry, index.ct_eq(&digit));
+    }
 }
 
 /// Copies entry `digit` of the row, reading all of them.
