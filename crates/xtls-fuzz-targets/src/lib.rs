@@ -22,6 +22,7 @@ pub mod jingle;
 pub mod link;
 pub mod link_raw;
 mod oracle;
+pub mod plain;
 pub mod records;
 pub mod srp;
 pub mod stanza;
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     ("jingle", jingle::run),
     ("link", link::run),
     ("link_raw", link_raw::run),
+    ("plain", plain::run),
     ("records", records::run),
     ("srp", srp::run),
     ("stanza", stanza::run),

@@ -44,4 +44,4 @@ pub mod wire;
 pub use bytestream::{Acked, Bytestream, BytestreamRole, BytestreamState, ErrorOutcome, Handled, Sent};
 pub use config::{BytestreamConfig, Whitespace};
 pub use fault::BytestreamFault;
-pub use wire::{Payload, Request};
+pub use wire::{Payload, PlainIq, Request};

@@ -1,9 +1,12 @@
 //! The three elements of XEP-0047, read and written.
 
+mod plain;
+
 use core::fmt::{self, Write as _};
 
 use xtls_stanza::{ElementRef, Node, ns, write};
 
+pub use self::plain::PlainIq;
 use crate::{BytestreamFault, codec};
 
 /// A request of XEP-0047, borrowed from the IQ of type set that carries it.

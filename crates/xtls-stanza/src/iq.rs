@@ -58,6 +58,12 @@ impl<'a> Iq<'a> {
         (root.name() == "iq" && ns::is_stanza(root.ns())).then(|| Self::read(root))
     }
 
+    /// An empty result, the answer that acknowledges. Its id is not empty (RFC 6120 § 8.1.3).
+    #[must_use]
+    pub fn empty_result(id: &'a str, from: Option<&'a str>, to: Option<&'a str>) -> Self {
+        Self { iq_type: IqType::Result, id, from, to, payload: None }
+    }
+
     fn read(root: ElementRef<'a>) -> Result<Self, IqError> {
         let id = root.attribute("id").filter(|id| !id.is_empty()).ok_or(IqError::Id)?;
         let iq_type = match root.attribute("type") {

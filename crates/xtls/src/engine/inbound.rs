@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Instant};
 
-use xtls_ibb::Request;
+use xtls_ibb::{BytestreamFault, PlainIq, Request};
 use xtls_jingle::{Action, Jingle, JingleCondition};
 use xtls_stanza::{
     Caps, Condition, Element, ElementRef, ErrorType, Iq, IqType, PubkeysVariant, StanzaError,
@@ -30,6 +30,9 @@ impl Engine {
     ///
     /// The text may stand without any context: a stanza without a namespace of its own is in that of the stream.
     pub fn handle_stanza(&mut self, now: Instant, stanza: &str) -> Disposition {
+        if let Some(plain) = PlainIq::recognise(stanza, &self.shared.config.stanza_limits) {
+            return self.handle_plain(now, plain);
+        }
         match Element::parse(stanza, &self.shared.config.stanza_limits) {
             Ok(element) => self.handle_element(now, &element),
             Err(error) => Disposition::Malformed(error),
@@ -50,6 +53,19 @@ impl Engine {
                 Some(Err(_)) => self.handle_malformed_iq(stanza),
                 None => Disposition::NotOurs,
             },
+            _ => Disposition::NotOurs,
+        }
+    }
+
+    /// What nearly all traffic of a busy tunnel consists of, and was recognised in its text.
+    fn handle_plain(&mut self, now: Instant, plain: PlainIq<'_>) -> Disposition {
+        self.shared.env.advance(now);
+        match plain {
+            PlainIq::Data { id, from, request } => {
+                self.handle_ibb(id, &self.sender(from), ("data", request.sid()), Ok(request))
+            }
+            PlainIq::Result(iq) => self.handle_iq(iq),
+            // It recognises nothing else.
             _ => Disposition::NotOurs,
         }
     }
@@ -125,7 +141,11 @@ impl Engine {
             (IqType::Set, Some(payload)) if self.shared.dialect.jingle_version(payload.ns()).is_some() => {
                 self.handle_jingle(iq.id, from, payload)
             }
-            (IqType::Set, Some(payload)) if payload.ns() == ns::IBB => self.handle_ibb(iq.id, from, payload),
+            (IqType::Set, Some(payload)) if payload.ns() == ns::IBB => {
+                let sid = payload.attribute("sid").unwrap_or_default();
+                let request = Request::parse(payload).unwrap_or(Err(BytestreamFault::UnknownElement));
+                self.handle_ibb(iq.id, from, (payload.name(), sid), request)
+            }
             // draft-meyer-xmpp-e2e-encryption-02 § 5.1: certificates are never given outside a tunnel.
             (IqType::Get | IqType::Set, Some(payload)) if PubkeysVariant::of(payload).is_some() => {
                 self.nobodys(from.stamped, iq.id, Answer::Error(Condition::ServiceUnavailable.into()), false)
@@ -199,25 +219,30 @@ impl Engine {
         true
     }
 
-    fn handle_ibb(&mut self, id: &str, from: &Sender<'_>, payload: ElementRef<'_>) -> Disposition {
-        let sid = payload.attribute("sid").unwrap_or_default();
+    /// Takes a request by the name of its element and its sid, whatever else it is.
+    fn handle_ibb(
+        &mut self,
+        id: &str,
+        from: &Sender<'_>,
+        (name, sid): (&str, &str),
+        request: Result<Request<'_>, BytestreamFault>,
+    ) -> Disposition {
         let Some(number) = self.tunnels.index().with_bytestream(sid, &from.address).next() else {
-            let error = match payload.name() {
+            let error = match name {
                 // XEP-0047 § 2.1: an unexpected bytestream is refused; § 2.2: data and close need an open one.
                 "open" => StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel),
                 _ => StanzaError::new(Condition::ItemNotFound),
             };
             return self.nobodys(from.stamped, id, Answer::Error(error), self.tunnels.index().is_bytestream(sid));
         };
-        let answer = match Request::parse(payload) {
-            Some(Ok(request)) => self
+        let answer = match request {
+            Ok(request) => self
                 .with_tunnel(number, |tunnel, shared| {
                     tunnel.heard_of_session(shared);
                     tunnel.handle_ibb(id, &request, shared)
                 })
                 .flatten(),
-            Some(Err(fault)) => Some(Answer::Error(fault.to_stanza_error())),
-            None => Some(Answer::Error(Condition::BadRequest.into())),
+            Err(fault) => Some(Answer::Error(fault.to_stanza_error())),
         };
         if let Some(answer) = answer {
             self.answers.push(from.stamped, id, answer);
