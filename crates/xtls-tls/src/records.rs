@@ -3,6 +3,9 @@
 /// Content type, version and length.
 pub(crate) const HEADER: usize = 5;
 
+/// The longest body of a record in clear (RFC 8446 § 5.1).
+const MAX_BODY: u16 = 1 << 14;
+
 /// The length of the longest prefix of `bytes` that consists of whole TLS records and is not longer than `limit`.
 ///
 /// `bytes` starts at a record, as what [`TlsSession`](crate::TlsSession) appends does. Use it to fill a block of a
@@ -141,12 +144,14 @@ impl Opening {
         }
     }
 
-    /// The version of a ClientHello that is older than TLS 1.2 (RFC 5246 § 7.4.1.2; TLS 1.3 fills in that of TLS 1.2).
-    pub(crate) fn outdated_hello(&self) -> Option<[u8; 2]> {
+    /// The minor version of a ClientHello that is older than TLS 1.2 (RFC 5246 § 7.4.1.2; TLS 1.3 fills in that of TLS 1.2).
+    ///
+    /// Only in a record that has these bytes and is not too long: else rustls may refuse the record before they have come.
+    pub(crate) fn outdated_hello(&self) -> Option<u8> {
         match self.seen() {
-            [22, _, _, high, low, 1, _, _, _, major, minor] => {
-                let whole = u16::from_be_bytes([*high, *low]) >= 6;
-                (whole && [*major, *minor] < [3, 3]).then_some([*major, *minor])
+            [22, _, _, high, low, 1, _, _, _, 3, minor] => {
+                let whole = (6..=MAX_BODY).contains(&u16::from_be_bytes([*high, *low]));
+                (whole && *minor < 3).then_some(*minor)
             }
             _ => None,
         }
@@ -240,8 +245,12 @@ mod tests {
             opening.see(bytes);
             opening.outdated_hello()
         };
-        assert_eq!(outdated(&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2, 7, 7]), Some([3, 2]));
-        assert_eq!(outdated(&[22, 3, 0, 0, 6, 1, 0, 0, 41, 3, 0]), Some([3, 0]));
+        assert_eq!(outdated(&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2, 7, 7]), Some(2));
+        assert_eq!(outdated(&[22, 3, 0, 0, 6, 1, 0, 0, 41, 3, 0]), Some(0));
+        assert_eq!(outdated(&[22, 3, 1, 64, 0, 1, 0, 0, 41, 3, 1]), Some(1), "as long as a record may be");
+        assert_eq!(outdated(&[22, 3, 1, 64, 1, 1, 0, 0, 41, 3, 1]), None, "longer");
+        assert_eq!(outdated(&[22, 3, 1, 0, 45, 1, 0, 0, 41, 2, 3]), None, "no version of TLS");
+        assert_eq!(outdated(&[22, 3, 1, 0, 45, 1, 0, 0, 41, 0, 0]), None, "no version of TLS");
         assert_eq!(outdated(&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3]), None, "TLS 1.2 and 1.3");
         assert_eq!(outdated(&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 4]), None);
         assert_eq!(outdated(&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3]), None, "not there yet");

@@ -153,15 +153,13 @@ impl X509Session {
         self.opening.see(records);
         let error = if !self.opening.may_be_tls() {
             TlsError::new(TlsErrorKind::NotTls, None)
-        } else if let (Connection::Server(_), Some([major, minor])) = (&self.connection, self.opening.outdated_hello())
-        {
+        } else if let (Connection::Server(_), Some(minor)) = (&self.connection, self.opening.outdated_hello()) {
             let alert = Alert::PROTOCOL_VERSION;
-            records_out.extend([21, major, minor, 0, 2, 2, alert.code()]);
+            records_out.extend([21, 3, minor, 0, 2, 2, alert.code()]);
             // TLS 1.0 is 3.1 on the wire.
-            let newest = match (major, minor) {
-                (3, 0) => "SSL 3".to_owned(),
-                (3, minor) => format!("TLS 1.{}", minor.saturating_sub(1)),
-                (major, minor) => format!("{major}.{minor}"),
+            let newest = match minor.checked_sub(1) {
+                None => "SSL 3".to_owned(),
+                Some(minor) => format!("TLS 1.{minor}"),
             };
             let what = format!("its newest version is {newest}, and TLS 1.2 is the oldest that will do");
             TlsError::new(TlsErrorKind::PeerIncompatible(what), Some(alert))

@@ -100,6 +100,31 @@ fn p10_tls_1_0_and_1_1_are_refused_with_protocol_version() {
     }
 }
 
+/// Whatever a hello says of its length and its version, where reads cut it does not show.
+#[test]
+fn an_outdated_or_broken_hello_is_answered_alike_however_it_is_cut() {
+    for length in [[0, 0], [0, 5], [0, 6], [0x40, 0], [0x40, 1], [0x48, 1], [0xff, 0xff]] {
+        for version in [[0, 0], [2, 3], [3, 0], [3, 1], [3, 2], [3, 3], [9, 9]] {
+            let mut hello = old_client_hello(1);
+            hello[3..5].copy_from_slice(&length);
+            hello[9..11].copy_from_slice(&version);
+            let answer = |first: usize| {
+                let mut server = TlsSession::server(&juliet_config()).unwrap();
+                let (mut plaintext, mut out) = (Vec::new(), Vec::new());
+                let (first, rest) = hello.split_at(first);
+                let result = server.read(first, &mut plaintext, &mut out);
+                (result.and_then(|()| server.read(rest, &mut plaintext, &mut out)), out)
+            };
+            let whole = answer(hello.len());
+            // Whoever reads it knows it for TLS.
+            assert!(matches!(whole.1[..], [] | [21, 3, _, 0, 2, 2, _]), "{whole:?}");
+            for first in 1..hello.len() {
+                assert_eq!(answer(first), whole, "{length:?} {version:?} cut at {first}");
+            }
+        }
+    }
+}
+
 #[test]
 fn bytes_that_are_not_tls_are_told_apart_at_once() {
     for garbage in [&b"<stream:stream "[..], b"<", b"GET / HTTP/1.1\r\n", &[0; 5], &[22, 2, 0], &[23, 3, 3, 0, 1, 0]] {
