@@ -5,6 +5,7 @@ mod names;
 mod report;
 
 use std::fmt;
+use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::pem::PemObject as _;
@@ -53,8 +54,15 @@ const OID_ED448: Oid<'static> = oid!(1.3.101.113);
 /// The certificate of a peer, X.509 version 3, at most [`MAX_CERTIFICATE`] bytes.
 ///
 /// Reading it proves nothing: that the peer holds the key is proven by the handshake, and who the peer is by the pin.
+///
+/// Cheap to clone: what was read is shared.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PeerCertificate {
+    inner: Arc<Inner>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Inner {
     der: CertificateDer<'static>,
     spki_sha256: [u8; 32],
     not_before: i64,
@@ -63,12 +71,6 @@ pub struct PeerCertificate {
     authority: bool,
     /// Its key may be used for signatures.
     signs: bool,
-    details: Box<Details>,
-}
-
-/// What it says, in words.
-#[derive(Clone, PartialEq, Eq)]
-struct Details {
     names: Names,
     key: String,
     subject: String,
@@ -99,7 +101,7 @@ impl PeerCertificate {
             return Err(CertificateFault::NotVersion3);
         }
         let spki = certificate.public_key().raw;
-        let details = Details {
+        let inner = Inner {
             names: Names::of(&certificate),
             key: describe_key(&certificate),
             subject: report::name(certificate.subject()),
@@ -108,8 +110,6 @@ impl PeerCertificate {
             signature_algorithm: report::signature_algorithm(&certificate.signature_algorithm.algorithm),
             subject_id: sha256(certificate.subject().as_raw()),
             issuer_id: sha256(certificate.issuer().as_raw()),
-        };
-        Ok(Self {
             der: CertificateDer::from(der.to_vec()),
             spki_sha256: sha256(spki),
             not_before: certificate.validity().not_before.timestamp(),
@@ -117,8 +117,8 @@ impl PeerCertificate {
             rsa_bits: rsa_bits(&certificate),
             authority: certificate.is_ca(),
             signs: may(&certificate, KeyUsage::digital_signature),
-            details: Box::new(details),
-        })
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Reads the first certificate in a text of PEM sections; byte order marks and white space before a line are skipped.
@@ -133,38 +133,38 @@ impl PeerCertificate {
 
     /// The DER encoding.
     #[must_use]
-    pub const fn der(&self) -> &CertificateDer<'static> {
-        &self.der
+    pub fn der(&self) -> &CertificateDer<'static> {
+        &self.inner.der
     }
 
     /// The fingerprint: the hash of the DER encoding. `None` for MD5, which is never computed.
     #[must_use]
     pub fn fingerprint(&self, algo: HashAlgo) -> Option<Fingerprint> {
-        Fingerprint::of(algo, &self.der)
+        Fingerprint::of(algo, &self.inner.der)
     }
 
     /// The SHA-256 fingerprint: what trust is kept as.
     #[must_use]
     pub fn fingerprint_sha256(&self) -> Fingerprint {
-        Fingerprint::sha256(&self.der)
+        Fingerprint::sha256(&self.inner.der)
     }
 
     /// The SHA-256 of the subject public key info: the same for every certificate of one key.
     #[must_use]
-    pub const fn spki_sha256(&self) -> [u8; 32] {
-        self.spki_sha256
+    pub fn spki_sha256(&self) -> [u8; 32] {
+        self.inner.spki_sha256
     }
 
     /// When it becomes valid, in seconds since 1970-01-01 UTC.
     #[must_use]
-    pub const fn not_before(&self) -> i64 {
-        self.not_before
+    pub fn not_before(&self) -> i64 {
+        self.inner.not_before
     }
 
     /// When it stops being valid, in seconds since 1970-01-01 UTC.
     #[must_use]
-    pub const fn not_after(&self) -> i64 {
-        self.not_after
+    pub fn not_after(&self) -> i64 {
+        self.inner.not_after
     }
 
     /// Whether `now` lies outside the validity. A pin outlives the dates of the
@@ -172,81 +172,81 @@ impl PeerCertificate {
     #[must_use]
     pub fn is_expired(&self, now: UnixTime) -> bool {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        now < self.not_before || now > self.not_after
+        now < self.inner.not_before || now > self.inner.not_after
     }
 
     /// The XMPP addresses that it names (RFC 6120 § 13.7.1.4), at most 16; those that are not bare JIDs are left out.
     #[must_use]
     pub fn xmpp_addrs(&self) -> &[BareJid] {
-        &self.details.names.xmpp
+        &self.inner.names.xmpp
     }
 
     /// The DNS names in it (RFC 5280 § 4.2.1.6), at most 16 of at most 253 bytes; those with characters that are not
     /// printable ASCII are left out.
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
-        &self.details.names.dns
+        &self.inner.names.dns
     }
 
     /// The services in it, such as `_xmpp-client.example.org` (RFC 4985), with the bounds of
     /// [`PeerCertificate::dns_names`].
     #[must_use]
     pub fn srv_names(&self) -> &[String] {
-        &self.details.names.srv
+        &self.inner.names.srv
     }
 
     /// The addresses of mail in it, with the bounds of [`PeerCertificate::dns_names`].
     #[must_use]
     pub fn email_addrs(&self) -> &[String] {
-        &self.details.names.email
+        &self.inner.names.email
     }
 
     /// Whom it is for, as its issuer says: a distinguished name such as `CN=Juliet`, empty if there is none. For showing
     /// alone: it never counts as an identity. Of at most 256 characters, with those that could mislead written out.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.details.subject
+        &self.inner.subject
     }
 
     /// Who issued it, with the bounds of [`PeerCertificate::subject`].
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.details.issuer
+        &self.inner.issuer
     }
 
     /// Its serial number in hexadecimal, the first 32 bytes of it.
     #[must_use]
     pub fn serial(&self) -> &str {
-        &self.details.serial
+        &self.inner.serial
     }
 
     /// By which algorithm its issuer signed it, such as `ECDSA with SHA-256`; `unknown` for a rare one.
     #[must_use]
     pub fn signature_algorithm(&self) -> &'static str {
-        self.details.signature_algorithm
+        self.inner.signature_algorithm
     }
 
     /// Whether it names itself as its issuer, as certificates do that nobody else vouches for.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
-        self.details.subject_id == self.details.issuer_id
+        self.inner.subject_id == self.inner.issuer_id
     }
 
     /// Whether it says that it is an authority's, which may issue others (RFC 5280 § 4.2.1.9).
     #[must_use]
-    pub const fn is_authority(&self) -> bool {
-        self.authority
+    pub fn is_authority(&self) -> bool {
+        self.inner.authority
     }
 
     /// What kind of key it has, for people: `ECDSA P-256`, `Ed25519`, `RSA 3072`, or the identifier of another one.
     #[must_use]
     pub fn key_description(&self) -> &str {
-        &self.details.key
+        &self.inner.key
     }
 
     /// Whether it names `issuer` as the authority that issued it. Whether that one signed it is for peers to verify.
     pub(crate) fn is_issued_in_the_name_of(&self, issuer: &Self) -> bool {
-        issuer.authority && self.details.issuer_id == issuer.details.subject_id
+        issuer.inner.authority && self.inner.issuer_id == issuer.inner.subject_id
     }
 
     /// Whether it names the server of this domain (RFC 6120 § 13.7.2.1), as [`ServerVerification::Authorities`] says. For
@@ -260,7 +260,7 @@ impl PeerCertificate {
 
     /// Whether one of the names of servers in it, however many there are, is the one.
     pub(crate) fn has_server_id(&self, is: impl FnMut(&ServerId<'_>) -> bool) -> bool {
-        let certificate = X509Certificate::from_der(&self.der);
+        let certificate = X509Certificate::from_der(&self.inner.der);
         certificate.is_ok_and(|(_, certificate)| names::any_server_id(&certificate, is))
     }
 
@@ -275,7 +275,7 @@ impl PeerCertificate {
         self.check_extensions()?;
         self.check_key_usage()?;
         let malformed = |_| CertificateFault::Malformed;
-        let certificate = EndEntityCert::try_from(&self.der).map_err(|_| CertificateFault::Malformed)?;
+        let certificate = EndEntityCert::try_from(&self.inner.der).map_err(|_| CertificateFault::Malformed)?;
         let spki = certificate.subject_public_key_info();
         // SubjectPublicKeyInfo is a sequence that begins with the sequence that names the algorithm (§ 4.1).
         let (_, spki) = Any::from_der(&spki).map_err(malformed)?;
@@ -287,10 +287,10 @@ impl PeerCertificate {
 
     /// § 4.2: a critical extension that is not understood means that the certificate must be rejected.
     pub(crate) fn check_extensions(&self) -> Result<(), CertificateFault> {
-        if !matches!(EndEntityCert::try_from(&self.der), Err(webpki::Error::UnsupportedCriticalExtension)) {
+        if !matches!(EndEntityCert::try_from(&self.inner.der), Err(webpki::Error::UnsupportedCriticalExtension)) {
             return Ok(());
         }
-        let (_, certificate) = X509Certificate::from_der(&self.der).map_err(|_| CertificateFault::Malformed)?;
+        let (_, certificate) = X509Certificate::from_der(&self.inner.der).map_err(|_| CertificateFault::Malformed)?;
         let mut extensions = certificate.extensions().iter();
         let unknown = extensions.find(|extension| extension.critical && !UNDERSTOOD.contains(&extension.oid));
         Err(CertificateFault::UnknownExtension { oid: unknown.map(|unknown| short(&unknown.oid)).unwrap_or_default() })
@@ -298,13 +298,13 @@ impl PeerCertificate {
 
     /// RFC 8446 § 4.4.2.2, RFC 5246 § 7.4.2: the end that presents it signs the handshake, so its key has to be for that, if it
     /// says what it is for.
-    pub(crate) const fn check_key_usage(&self) -> Result<(), CertificateFault> {
-        if self.signs { Ok(()) } else { Err(CertificateFault::NotForSignatures) }
+    pub(crate) fn check_key_usage(&self) -> Result<(), CertificateFault> {
+        if self.inner.signs { Ok(()) } else { Err(CertificateFault::NotForSignatures) }
     }
 
     /// RSA keys of 2048 to 8192 bits are accepted; whether another kind of key is, shows when the peer signs with it.
     pub(crate) fn has_usable_key(&self) -> bool {
-        self.rsa_bits.is_none_or(|bits| (2048..=8192).contains(&bits))
+        self.inner.rsa_bits.is_none_or(|bits| (2048..=8192).contains(&bits))
     }
 }
 
@@ -312,10 +312,10 @@ impl fmt::Debug for PeerCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PeerCertificate")
             .field("fingerprint", &self.fingerprint_sha256())
-            .field("key", &self.details.key)
-            .field("not_before", &self.not_before)
-            .field("not_after", &self.not_after)
-            .field("xmpp_addrs", &self.details.names.xmpp)
+            .field("key", &self.inner.key)
+            .field("not_before", &self.inner.not_before)
+            .field("not_after", &self.inner.not_after)
+            .field("xmpp_addrs", &self.inner.names.xmpp)
             .finish_non_exhaustive()
     }
 }

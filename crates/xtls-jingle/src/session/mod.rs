@@ -347,6 +347,10 @@ impl Session {
     #[must_use]
     pub fn poll(&mut self, ids: &mut Ids, to: &str, from: Option<&str>, out: &mut String) -> Option<Sent> {
         let request = self.queue.pop_front()?;
+        if self.queue.is_empty() {
+            // For most of a session nothing waits.
+            self.queue = VecDeque::new();
+        }
         let sent = request.write_iq(ids, to, from, out);
         self.unanswered.push(sent);
         Some(sent)

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Borrow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
     time::Instant,
 };
@@ -57,7 +57,14 @@ struct Sets(BTreeMap<Arc<str>, BTreeSet<u64>>);
 
 /// Numbers by a sid and a peer. Sids are for anybody to choose, so any number of peers may have the same.
 #[derive(Debug, Default)]
-struct Sids(BTreeMap<Arc<str>, Sets>);
+struct Sids(BTreeMap<Arc<str>, Holders>);
+
+/// Who holds a sid: one tunnel with this peer nearly always, for which no maps are made.
+#[derive(Debug)]
+enum Holders {
+    One(Arc<str>, u64),
+    Many(Sets),
+}
 
 impl Index {
     /// The tunnels with the peer of this address, in the order of their creation.
@@ -216,7 +223,12 @@ impl Sets {
 
 impl Sids {
     fn get(&self, sid: &str, peer: &str) -> impl Iterator<Item = u64> {
-        self.0.get(sid).and_then(|peers| peers.0.get(peer)).into_iter().flatten().copied()
+        let (one, many) = match self.0.get(sid) {
+            Some(Holders::One(holder, number)) => (Some(*number).filter(|_| **holder == *peer), None),
+            Some(Holders::Many(sets)) => (None, Some(sets.get(peer))),
+            None => (None, None),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
     }
 
     fn is_held(&self, sid: &str) -> bool {
@@ -224,14 +236,35 @@ impl Sids {
     }
 
     fn insert(&mut self, sid: &Arc<str>, peer: &Arc<str>, number: u64) {
-        self.0.entry(Arc::clone(sid)).or_default().insert(peer, number);
+        match self.0.entry(Arc::clone(sid)) {
+            Entry::Vacant(free) => {
+                free.insert(Holders::One(Arc::clone(peer), number));
+            }
+            Entry::Occupied(held) => held.into_mut().insert(peer, number),
+        }
     }
 
     fn remove(&mut self, sid: &str, peer: &str, number: u64) {
-        remove_from(&mut self.0, sid, |peers| {
-            peers.remove(peer, number);
-            peers.0.is_empty()
+        remove_from(&mut self.0, sid, |holders| match holders {
+            Holders::One(holder, held) => **holder == *peer && *held == number,
+            Holders::Many(sets) => {
+                sets.remove(peer, number);
+                sets.0.is_empty()
+            }
         });
+    }
+}
+
+impl Holders {
+    fn insert(&mut self, peer: &Arc<str>, number: u64) {
+        if let Self::One(holder, held) = self {
+            let mut sets = Sets::default();
+            sets.insert(holder, *held);
+            *self = Self::Many(sets);
+        }
+        if let Self::Many(sets) = self {
+            sets.insert(peer, number);
+        }
     }
 }
 
@@ -261,5 +294,19 @@ mod tests {
         }
         assert!(!sids.is_held("s") && sids.0.is_empty());
         sids.remove("s", &romeo, 3);
+    }
+
+    #[test]
+    fn a_sid_that_one_alone_holds_is_found_by_that_one_alone() {
+        let [sid, romeo] = ["s", "romeo@montague.lit/orchard"].map(Arc::from);
+        let mut sids = Sids::default();
+        sids.insert(&sid, &romeo, 7);
+        assert!(matches!(sids.0.get("s"), Some(Holders::One(..))));
+        assert!(sids.get("s", &romeo).eq([7]) && sids.get("s", "juliet@capulet.lit/balcony").eq([]));
+        sids.remove("s", "juliet@capulet.lit/balcony", 7);
+        sids.remove("s", &romeo, 3);
+        assert!(sids.get("s", &romeo).eq([7]));
+        sids.remove("s", &romeo, 7);
+        assert!(!sids.is_held("s"));
     }
 }

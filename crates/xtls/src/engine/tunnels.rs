@@ -18,7 +18,8 @@ use crate::tunnel::TunnelCore;
 /// grow with tunnels that have no part in it. Every look at a tunnel is counted, so that a test can tell.
 #[derive(Default)]
 pub(super) struct Tunnels {
-    slots: BTreeMap<u64, Slot>,
+    /// Boxed, as a node of the map has room for eleven and is half empty.
+    slots: BTreeMap<u64, Box<Slot>>,
     index: Index,
     /// Those that may have something to send, each at most once.
     ready: VecDeque<u64>,
@@ -66,7 +67,7 @@ impl Tunnels {
 
     pub(super) fn insert(&mut self, tunnel: TunnelCore) {
         let number = tunnel.id.number;
-        self.slots.insert(number, Slot { tunnel, keys: Keys::default(), ready: false });
+        self.slots.insert(number, Box::new(Slot { tunnel, keys: Keys::default(), ready: false }));
         self.act(number, |_| ());
     }
 

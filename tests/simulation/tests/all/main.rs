@@ -27,6 +27,7 @@ mod link;
 mod liveness;
 mod lock_and_strip;
 mod malformed;
+mod memory;
 mod middle;
 mod middle_data;
 mod misuse;
