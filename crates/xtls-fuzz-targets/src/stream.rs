@@ -3,9 +3,7 @@
 use xtls_stanza::{Limits, ParseError, StreamItem, StreamReader};
 
 use crate::input::{Input, pieces};
-use crate::oracle::{
-    COMPARED, Said, is_departure, it_knows_all_characters, other_parser, say_element, say_start, say_text,
-};
+use crate::oracle::{COMPARED, Said, is_departure, it_knows_all_of, other_parser, say_element, say_start, say_text};
 
 /// The first byte says how the rest, a stream, is cut; the second, which limits hold.
 pub fn run(data: &[u8]) {
@@ -75,7 +73,7 @@ fn read(pieces: &[&[u8]], limits: Limits) -> Read {
 /// Whatever we took so far, the other one took too and read the same; what we took as whole is whole, and what we did not is
 /// not.
 fn compare(xml: &[u8], ours: &Read) {
-    if !it_knows_all_characters(xml) {
+    if !it_knows_all_of(xml) {
         // Broken UTF-8 is shown by a character that it does not know.
         assert!(core::str::from_utf8(xml).is_ok() || !ours.closed || ours.used < xml.len(), "broken UTF-8 was taken");
         return;
