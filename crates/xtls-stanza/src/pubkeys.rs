@@ -124,7 +124,11 @@ impl KeyInfo {
 
     fn read(element: ElementRef<'_>, ns: &str) -> Option<Self> {
         let certificate = decode(&element.child("x509cert", ns)?.text())?;
-        let name = element.child("name", ns).map(|name| name.text().trim().chars().take(NAME_CHARS).collect());
+        let name = element.child("name", ns).map(|name| {
+            let kept: String = name.text().trim().chars().take(NAME_CHARS).collect();
+            // What is written is read as the same.
+            kept.trim_end().to_owned()
+        });
         Some(Self { jid: element.attribute("jid").map(str::to_owned), name, certificate })
     }
 }

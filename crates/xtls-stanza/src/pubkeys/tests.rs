@@ -154,6 +154,7 @@ fn a_name_is_kept_and_bounded() {
     assert_eq!(named(" JulietX509CertificateHash\n"), "JulietX509CertificateHash");
     assert_eq!(named(&"a".repeat(128)).len(), 128);
     assert_eq!(named(&"a".repeat(129)).len(), 128);
+    assert_eq!(named(&format!("{}  b", "a".repeat(127))), "a".repeat(127), "no blank is left where it was cut");
 }
 
 #[test]
