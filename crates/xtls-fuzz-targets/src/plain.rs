@@ -322,3 +322,17 @@ impl Scene {
         Parts::of(stanza, self.world.jid(from).to_string(), self.world.jid(to).to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn engines_do_the_same_whichever_way_a_stanza_is_read(data in proptest::collection::vec(any::<u8>(), 0..200)) {
+            super::run(&data);
+        }
+    }
+}
