@@ -18,6 +18,9 @@ struct Ack {
 }
 
 impl Acks {
+    /// Entries that are kept between the windows of a burst: as many as a window has.
+    const KEPT: usize = 32;
+
     /// All that wait.
     pub(crate) fn len(&self) -> usize {
         self.queue.len()
@@ -68,10 +71,15 @@ impl Acks {
         self.released = self.released.checked_sub(1)?;
         let ack = self.queue.pop_front()?;
         if self.queue.is_empty() {
-            // What a burst needed is given back; a few entries stay, so that a quiet exchange does not allocate.
-            self.queue.shrink_to(4);
+            // What a flood needed is given back at once, what a window needs stays while it is used.
+            self.queue.shrink_to(Self::KEPT);
         }
         Some(ack.id)
+    }
+
+    /// Gives back what a burst needed, but for a few entries, so that a quiet exchange does not allocate.
+    pub(crate) fn release_memory(&mut self) {
+        self.queue.shrink_to(4);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -168,6 +176,8 @@ mod tests {
             acks.answer("id");
         }
         while acks.pop().is_some() {}
+        assert!(acks.queue.capacity() <= 2 * Acks::KEPT);
+        acks.release_memory();
         assert!(acks.queue.capacity() <= 8);
     }
 }

@@ -57,12 +57,13 @@ pub(crate) fn is_supported(version: &str, is_answer: bool) -> bool {
     }
 }
 
-/// Leaves out the addresses that name the ends (XEP-0246 § 4); the text, as it stands in a stream.
-pub(crate) fn without_addresses<J: Borrow<Jid>>(
+/// Appends a stanza as it stands in a stream, without the addresses that name the ends (XEP-0246 § 4).
+pub(crate) fn write_without_addresses<J: Borrow<Jid>>(
     stanza: &Element,
     local: &End<J>,
     peer: &End<J>,
-) -> Result<String, StreamSendError> {
+    out: &mut String,
+) -> Result<(), StreamSendError> {
     let from = local.named(stanza.attribute("from"));
     let to = peer.named(stanza.attribute("to"));
     if matches!(from, Named::Other(_)) {
@@ -71,16 +72,14 @@ pub(crate) fn without_addresses<J: Borrow<Jid>>(
     if matches!(to, Named::Other(_)) {
         return Err(StreamSendError::To);
     }
-    if from != Named::Full && to != Named::Full {
-        return Ok(stanza.to_xml(ns::CLIENT));
-    }
-    let mut stanza = stanza.clone();
-    for (name, named) in [("from", from), ("to", to)] {
-        if named == Named::Full {
-            stanza.remove_attribute(name);
-        }
-    }
-    Ok(stanza.to_xml(ns::CLIENT))
+    let left_out: &[&str] = match (from, to) {
+        (Named::Full, Named::Full) => &["from", "to"],
+        (Named::Full, _) => &["from"],
+        (_, Named::Full) => &["to"],
+        (Named::Nothing | Named::Bare | Named::Other(_), Named::Nothing | Named::Bare | Named::Other(_)) => &[],
+    };
+    stanza.root().write_xml_without(out, ns::CLIENT, left_out);
+    Ok(())
 }
 
 /// RFC 6120 § 4.9.2: the fault that the peer reports by a `<stream:error/>`.

@@ -14,7 +14,7 @@ use crate::{
     CloseError, OpenError, StreamError, StreamEvent, StreamFault, StreamSendError,
     address::{End, Named},
     queue::Queue,
-    rules::{check_namespaces, is_stanza, is_supported, reported, stamp, unsupported, without_addresses},
+    rules::{check_namespaces, is_stanza, is_supported, reported, stamp, unsupported, write_without_addresses},
     write,
 };
 
@@ -231,12 +231,10 @@ impl TunnelStream {
         if !is_stanza(stanza) {
             return Err(StreamSendError::NotAStanza);
         }
-        let text = without_addresses(stanza, &self.local, &self.peer)?;
-        if text.len() > self.limits.stanza_bytes {
-            return Err(StreamSendError::TooLarge);
-        }
-        out.extend_from_slice(text.as_bytes());
-        Ok(())
+        write::text(out, |text| {
+            write_without_addresses(stanza, &self.local, &self.peer, text)?;
+            if text.len() > self.limits.stanza_bytes { Err(StreamSendError::TooLarge) } else { Ok(()) }
+        })
     }
 
     /// Ends the stream in the outgoing direction: appends its end to `out`. Stanzas may still come in;

@@ -60,6 +60,7 @@ mod engine;
 pub mod error;
 pub mod event;
 mod shared;
+mod spares;
 mod tunnel;
 
 pub use rustls;

@@ -11,6 +11,7 @@ use crate::{
     capabilities::Capabilities,
     config::Config,
     event::{Event, TunnelId},
+    spares::Spares,
 };
 
 /// What all tunnels of an engine share; each of their methods that changes anything gets it.
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) suspended_since: Option<Instant>,
     pub(crate) events: Events,
     pub(crate) capabilities: Capabilities,
+    pub(crate) spares: Spares,
     /// Scratch for what a block decodes to, kept for its capacity: see [`Shared::take_scratch`].
     scratch: Vec<u8>,
 }
@@ -79,6 +81,7 @@ impl Shared {
             suspended_since: None,
             events: Events::default(),
             capabilities: Capabilities::default(),
+            spares: Spares::default(),
             scratch: Vec::new(),
         })
     }

@@ -75,6 +75,9 @@ enum Close {
 impl Bytestream {
     /// The longest id of a request that is taken, in bytes.
     pub const MAX_REQUEST_ID: usize = 1024;
+    /// Memory that the queue keeps when it has run empty, in bytes. The rest is given back by [`Bytestream::poll`] when there is
+    /// nothing to send; until then the owner may exchange the memory of [`Bytestream::outgoing`].
+    pub const KEPT_BYTES: usize = sender::KEPT_BYTES;
     /// The smallest block size that is tried when the peer wants smaller blocks than were agreed.
     pub const SMALLEST_TRIED: u16 = 1024;
 
@@ -215,7 +218,8 @@ impl Bytestream {
         self.sender.resume();
     }
 
-    /// The queue of bytes to send, for appending to and nothing else: bytes that are in it already must stay.
+    /// The queue of bytes to send, for appending to and nothing else: bytes that are in it already must stay, though they may
+    /// do so in other memory.
     ///
     /// Keeping to [`Bytestream::writable`] is up to the caller. Before the bytestream is open bytes wait here; once its
     /// `<close/>` is sent, or it is over, they go nowhere and [`Bytestream::unacked`] counts them.
@@ -253,6 +257,12 @@ impl Bytestream {
         self.close = Close::No;
         self.acks.clear();
         self.sender.drop_all();
+    }
+
+    /// Gives back the memory that the windows of a burst needed, two or three KiB: for when it was quiet for a while.
+    pub fn release_memory(&mut self) {
+        self.sender.release_memory();
+        self.acks.release_memory();
     }
 
     /// Notes that the newest block of the peer is dealt with once `position` is reached, in a count of the caller's that
@@ -410,7 +420,10 @@ impl Bytestream {
         let after_fault = match self.close {
             Close::WhenAcked if self.sender.is_idle() => false,
             Close::AtOnce => true,
-            Close::No | Close::WhenAcked | Close::Sent { .. } => return None,
+            Close::No | Close::WhenAcked | Close::Sent { .. } => {
+                self.sender.release_queue();
+                return None;
+            }
         };
         let id = ids.next_id();
         self.close = Close::Sent { id, after_fault };

@@ -7,7 +7,9 @@ use xtls_stanza::Id;
 use crate::BytestreamConfig;
 
 /// Memory of the queue that is kept when it has run empty.
-const KEPT_BYTES: usize = 1024;
+pub(super) const KEPT_BYTES: usize = 1024;
+/// Memory that a queue may have beyond twice what is in it.
+const SLACK: usize = 24 * 1024;
 /// Entries of blocks in flight that are kept when none is.
 const KEPT_BLOCKS: usize = 4;
 
@@ -199,7 +201,7 @@ impl Sender {
         // One that was on its way before the others came back says nothing of the way now.
         self.probing &= self.suspended;
         self.window.acked();
-        self.release_memory();
+        self.forget_acked();
         Some(if behind_returned { Taken::BehindReturned(bytes) } else { Taken::InTurn(bytes) })
     }
 
@@ -261,22 +263,32 @@ impl Sender {
         self.blocks.iter().position(|block| block.state == BlockState::Returned)
     }
 
-    /// Gives back what a burst needed, once nothing is left of it.
-    fn release_memory(&mut self) {
+    /// Gives back what the queue of a burst needed: most of it when little is left, and nearly all when nothing is.
+    pub(super) fn release_queue(&mut self) {
+        let length = self.queue.len();
+        let most = if length == 0 { KEPT_BYTES } else { 2 * length + SLACK };
+        if self.queue.capacity() > most {
+            // It is copied and not made smaller, since some allocators give the system pages back at once where it is.
+            self.queue = self.queue.as_slice().to_vec();
+        }
+    }
+
+    /// Gives back what is left of that: it was quiet for a while.
+    pub(super) fn release_memory(&mut self) {
+        self.release_queue();
+        self.blocks.shrink_to(KEPT_BLOCKS);
+    }
+
+    /// Forgets the bytes that nobody needs any more.
+    fn forget_acked(&mut self) {
         if self.is_idle() {
             self.queue.clear();
-            self.queue.shrink_to(KEPT_BYTES);
-            self.acked = 0;
-            self.sent = 0;
-            self.blocks.shrink_to(KEPT_BLOCKS);
-        } else if self.acked > self.queue.len() / 3 {
-            // Each byte is moved at most twice on average, and what was long is not kept for what is short.
+            (self.acked, self.sent) = (0, 0);
+        } else if self.acked >= self.queue.len().div_ceil(2) {
+            // Each byte is moved at most once on average.
             self.queue.drain(..self.acked.min(self.queue.len()));
             self.sent -= self.acked;
             self.acked = 0;
-            if self.queue.capacity() / 2 > self.queue.len() {
-                self.queue.shrink_to(KEPT_BYTES);
-            }
         }
     }
 }

@@ -28,8 +28,11 @@ impl Bindings {
     /// Up to this many are looked through.
     const FEW: usize = 16;
 
-    pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { all: Vec::with_capacity(capacity), index: None }
+    /// Forgets all, and keeps the memory of so many.
+    pub(super) fn clear(&mut self, kept: usize) {
+        self.all.clear();
+        self.all.shrink_to(kept);
+        self.index = None;
     }
 
     pub(super) fn len(&self) -> usize {

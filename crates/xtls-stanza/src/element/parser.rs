@@ -4,8 +4,6 @@
 
 mod grammar;
 
-use core::mem;
-
 use super::{Element, MAX_BYTES, Scope, chars, table::Table};
 use crate::{Limits, ParseError, ParseErrorKind};
 
@@ -39,6 +37,8 @@ pub(crate) struct Parser {
     /// Where the name of the attribute begins whose value is being read.
     attribute: usize,
     cut: Cut,
+    /// Bytes that were there when reading began: as a rule a stanza and not much more.
+    expected: usize,
     /// How many `]` stand directly before, two at most.
     brackets: usize,
     /// A carriage return stands directly before: a line feed after it is the same line end (XML 1.0 § 2.11).
@@ -122,6 +122,7 @@ impl Parser {
             word: 0,
             attribute: 0,
             cut: Cut::default(),
+            expected: 0,
             brackets: 0,
             after_return: false,
             position: 0,
@@ -132,12 +133,14 @@ impl Parser {
 
     /// Expects one element of about so many bytes, where these declarations are in force.
     pub(crate) fn of_one(limits: Limits, scope: &Scope, bytes: usize) -> Self {
-        let table = Table::new(bytes, limits, scope);
+        let mut table = Table::default();
+        table.begin(bytes, limits, scope);
         Self { place: Place::Alone, table, words: String::with_capacity(WORDS), ..Self::new(limits) }
     }
 
     /// Reads on to the end of the next piece and moves `input` past it. `None` when all of `input` was used.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Piece>, ParseError> {
+        self.expected = input.len();
         while let Some(&byte) = input.first() {
             if self.is_between() && chars::is_space(byte) {
                 self.advance(input, 1);
@@ -170,13 +173,12 @@ impl Parser {
 
     /// The first-level child, after [`Piece::Child`].
     pub(crate) fn take_element(&mut self) -> Element {
-        mem::take(&mut self.table).finish()
+        self.table.finish()
     }
 
     /// The header and the declarations that it puts in force, after [`Piece::Header`].
     pub(crate) fn take_header(&mut self) -> Result<(Element, Scope), ParseError> {
-        let (element, scope) =
-            mem::take(&mut self.table).finish_header().map_err(|kind| ParseError { kind, offset: self.token })?;
+        let (element, scope) = self.table.finish_header().map_err(|kind| ParseError { kind, offset: self.token })?;
         self.scope = scope.clone();
         Ok((element, scope))
     }

@@ -47,23 +47,20 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// For an element of about so many bytes, where these declarations are in force.
-    pub(super) fn new(bytes: usize, limits: Limits, scope: &Scope) -> Self {
-        let mut table = Self {
-            limits,
-            // The declarations of the surroundings come on top of the text itself.
-            text: String::with_capacity(bytes + 64),
-            nodes: Vec::with_capacity(16),
-            bindings: Bindings::with_capacity(8),
-            open: Vec::with_capacity(8),
-            ..Self::default()
-        };
+    /// Begins an element of about so many bytes, where these declarations are in force. What the last one needed meanwhile is
+    /// used again.
+    pub(super) fn begin(&mut self, bytes: usize, limits: Limits, scope: &Scope) {
+        self.limits = limits;
+        // The declarations of the surroundings come on top of the text itself, and maybe addresses that it is stamped with.
+        let surroundings: usize = scope.bindings().map(|(prefix, namespace)| prefix.len() + namespace.len()).sum();
+        self.text = String::with_capacity(bytes + surroundings + STAMPS);
+        self.nodes = Vec::with_capacity(16);
+        self.open.reserve(KEPT);
         for (prefix, namespace) in scope.bindings() {
-            let (prefix, namespace) = (table.push_str(prefix), table.push_str(namespace));
-            table.bindings.push(prefix, namespace, &table.text);
+            let (prefix, namespace) = (self.push_str(prefix), self.push_str(namespace));
+            self.bindings.push(prefix, namespace, &self.text);
         }
-        table.surrounding = table.bindings.len();
-        table
+        self.surrounding = self.bindings.len();
     }
 
     /// No element is open.
@@ -203,16 +200,21 @@ impl Table {
     }
 
     /// The element, all of which has been seen.
-    pub(super) fn finish(mut self) -> Element {
+    pub(super) fn finish(&mut self) -> Element {
+        let (mut text, nodes) = (mem::take(&mut self.text), mem::take(&mut self.nodes));
         // What is kept of a peer's is to be about what it sent, and the addresses that it is stamped with.
-        if self.text.capacity() > self.text.len() + self.text.len() / 4 + STAMPS {
-            self.text.shrink_to(self.text.len() + STAMPS);
+        if text.capacity() > text.len() + text.len() / 2 + STAMPS {
+            text.shrink_to(text.len() + STAMPS);
         }
-        Element { text: self.text, nodes: self.nodes }
+        self.bindings.clear(KEPT);
+        self.open.clear();
+        self.open.shrink_to(KEPT);
+        (self.surrounding, self.tag, self.xml, self.in_text) = (0, Tag::default(), None, false);
+        Element { text, nodes }
     }
 
     /// For a start tag whose end comes much later: the element, and the declarations in force inside it.
-    pub(super) fn finish_header(mut self) -> Result<(Element, Scope), ParseErrorKind> {
+    pub(super) fn finish_header(&mut self) -> Result<(Element, Scope), ParseErrorKind> {
         let mut scope = Scope::default();
         for binding in self.bindings.iter() {
             scope.declare(self.str(binding.prefix), self.str(binding.namespace))?;
@@ -332,6 +334,9 @@ fn split_name(name: &str) -> Result<(&str, &str), ParseErrorKind> {
         Err(ParseErrorKind::NotWellFormed("a name that XML does not allow"))
     }
 }
+
+/// Open elements and declarations that most stanzas have at once.
+const KEPT: usize = 8;
 
 /// Bytes of the addresses that most stanzas are stamped with.
 const STAMPS: usize = 128;

@@ -21,7 +21,12 @@ impl ElementRef<'_> {
     /// Namespaces are written as default namespaces, never as prefixes, but for attributes that have one. A prefix bound
     /// around the place does not matter.
     pub fn write_xml(self, out: &mut String, context_ns: &str) {
-        self.write_within(out, context_ns, usize::MAX);
+        self.write_within(out, context_ns, usize::MAX, &[]);
+    }
+
+    /// The same without those of its own attributes that have one of these names and no namespace.
+    pub fn write_xml_without(self, out: &mut String, context_ns: &str, left_out: &[&str]) {
+        self.write_within(out, context_ns, usize::MAX, left_out);
     }
 
     /// Whether it has at most so many bytes as text, to stand where `context_ns` is the default namespace. That may be far
@@ -29,12 +34,12 @@ impl ElementRef<'_> {
     #[must_use]
     pub fn fits(self, context_ns: &str, bytes: usize) -> bool {
         let mut out = String::new();
-        self.write_within(&mut out, context_ns, bytes);
+        self.write_within(&mut out, context_ns, bytes, &[]);
         out.len() <= bytes
     }
 
     /// Stops at the first element that begins after so many bytes.
-    fn write_within(self, out: &mut String, context_ns: &str, bytes: usize) {
+    fn write_within(self, out: &mut String, context_ns: &str, bytes: usize, left_out: &[&str]) {
         if out.len() > bytes {
             return;
         }
@@ -47,6 +52,9 @@ impl ElementRef<'_> {
             write::attribute(out, "xmlns", inside);
         }
         for (number, attribute) in self.attributes().enumerate() {
+            if attribute.ns.is_empty() && left_out.contains(&attribute.name) {
+                continue;
+            }
             if attribute.ns.is_empty() {
                 write::attribute(out, attribute.name, attribute.value);
             } else if attribute.ns == ns::XML {
@@ -68,7 +76,7 @@ impl ElementRef<'_> {
         out.push('>');
         for node in nodes {
             match node {
-                Node::Element(child) => child.write_within(out, inside, bytes),
+                Node::Element(child) => child.write_within(out, inside, bytes, &[]),
                 Node::Text(text) => write::text(out, text),
             }
         }

@@ -5,7 +5,7 @@ use xtls_stanza::{Element, ns};
 use super::{Addressing, CommandError, DirectStage, DirectStream, TlsPolicy};
 use crate::{
     Features, StreamSendError,
-    rules::{is_stanza, without_addresses},
+    rules::{is_stanza, write_without_addresses},
 };
 
 impl DirectStream {
@@ -55,12 +55,13 @@ impl DirectStream {
         if !is_stanza(stanza) {
             return Err(StreamSendError::NotAStanza);
         }
-        let text = match (self.options.addressing, &self.local, &self.peer) {
-            (Addressing::Peers, Some(local), Some(peer)) => without_addresses(stanza, local, peer)?,
+        let mut text = String::with_capacity(stanza.held_bytes());
+        match (self.options.addressing, &self.local, &self.peer) {
+            (Addressing::Peers, Some(local), Some(peer)) => write_without_addresses(stanza, local, peer, &mut text)?,
             // A header that leaves an end unknown is refused.
             (Addressing::Peers, _, _) => return Err(StreamSendError::NotOpen),
-            (Addressing::Server, _, _) => stanza.to_xml(ns::CLIENT),
-        };
+            (Addressing::Server, _, _) => stanza.root().write_xml(&mut text, ns::CLIENT),
+        }
         self.append(&text, out)
     }
 

@@ -75,18 +75,17 @@ impl Engine {
         let kind = stanza.attribute("type");
         let mut observed =
             if self.note_capabilities(from, kind, stanza) { Disposition::Observed } else { Disposition::NotOurs };
-        for number in self.tunnels.with_peer(&self.sender(from).address) {
+        self.with_peer(&self.sender(from).address, |tunnel, shared| {
             observed = Disposition::Observed;
             // XEP-0166 § 6.7: a party that goes offline has left the session, unless it is heard of again.
-            self.with_tunnel(number, |tunnel, shared| {
-                match kind {
-                    Some("unavailable") => tunnel.unavailable(shared),
-                    // A server writes these in the peer's name.
-                    Some("error") => {}
-                    Some(_) | None => tunnel.heard(shared),
-                }
-            });
-        }
+            match kind {
+                Some("unavailable") => tunnel.unavailable(shared),
+                // A server writes these in the peer's name.
+                Some("error") => {}
+                Some(_) | None => tunnel.heard(shared),
+            }
+            None::<()>
+        });
         observed
     }
 
@@ -109,9 +108,7 @@ impl Engine {
     fn handle_message(&mut self, stanza: &Element) -> Disposition {
         let Some(from) = stanza.attribute("from") else { return Disposition::NotOurs };
         if stanza.attribute("type") != Some("error") {
-            for number in self.tunnels.with_peer(&self.sender(from).address) {
-                self.with_tunnel(number, TunnelCore::heard);
-            }
+            self.heard(&self.sender(from));
         }
         let sid = stanza.child("data", ns::IBB).and_then(|data| data.attribute("sid"));
         let ours = sid.is_some_and(|sid| self.tunnels.index().is_bytestream(sid));
@@ -151,9 +148,7 @@ impl Engine {
                 self.nobodys(from.stamped, iq.id, Answer::Error(Condition::ServiceUnavailable.into()), false)
             }
             (IqType::Get | IqType::Set, payload) => {
-                for number in self.tunnels.with_peer(&from.address) {
-                    self.with_tunnel(number, TunnelCore::heard);
-                }
+                self.heard(from);
                 let asked = payload.filter(|payload| iq.iq_type == IqType::Get && is_offer(*payload));
                 match asked.and_then(|offer| self.handle_offer_query(iq.id, from, offer)) {
                     Some(()) => Disposition::Consumed,
@@ -171,29 +166,35 @@ impl Engine {
             return Disposition::Consumed;
         }
         let error = iq.error();
-        for number in self.tunnels.with_peer(&from.address) {
-            let taken = self.with_tunnel(number, |tunnel, shared| {
-                // An error may be a server's, in the name of a peer that is not there.
-                if error.is_none() {
-                    tunnel.heard(shared);
-                }
-                let taken = tunnel.handle_answer(iq.id, iq.payload, error.as_ref(), shared);
-                if taken && error.is_none() {
-                    tunnel.heard_of_session(shared);
-                }
-                taken
-            });
-            if taken == Some(true) {
-                if error.is_some() {
-                    self.follow_redirect(number);
-                }
-                return Disposition::Consumed;
+        let taken = self.with_peer(&from.address, |tunnel, shared| {
+            // An error may be a server's, in the name of a peer that is not there.
+            if error.is_none() {
+                tunnel.heard(shared);
             }
+            let taken = tunnel.handle_answer(iq.id, iq.payload, error.as_ref(), shared);
+            if taken && error.is_none() {
+                tunnel.heard_of_session(shared);
+            }
+            taken.then_some(())
+        });
+        if let Some((number, ())) = taken {
+            if error.is_some() {
+                self.follow_redirect(number);
+            }
+            return Disposition::Consumed;
         }
         if self.ends_confused(iq.id, from) {
             return Disposition::Consumed;
         }
         if self.answers.take_expected(iq.id, &from.address) { Disposition::Consumed } else { Disposition::NotOurs }
+    }
+
+    /// The peer is alive.
+    fn heard(&mut self, from: &Sender<'_>) {
+        self.with_peer(&from.address, |tunnel, shared| {
+            tunnel.heard(shared);
+            None::<()>
+        });
     }
 
     /// A redirected tunnel counts among those of the resource that it goes to, like any other.

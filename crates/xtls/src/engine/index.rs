@@ -1,5 +1,6 @@
 //! What tunnels are found by, in ordered maps: finding one takes no look at any other.
 
+use core::ops::Bound;
 use std::{
     borrow::Borrow,
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -70,6 +71,11 @@ impl Index {
     /// The tunnels with the peer of this address, in the order of their creation.
     pub(super) fn with_peer(&self, address: &str) -> impl Iterator<Item = u64> {
         self.peers.get(address)
+    }
+
+    /// The first of these, or the next one after this number.
+    pub(super) fn next_with_peer(&self, address: &str, after: Option<u64>) -> Option<u64> {
+        self.peers.after(address, after)
     }
 
     /// The tunnels with a peer that a server which prepares by RFC 6122 takes for this one. `older` is what such a server makes
@@ -207,6 +213,11 @@ impl Names {
 impl Sets {
     fn get(&self, key: &str) -> impl Iterator<Item = u64> {
         self.0.get(key).into_iter().flatten().copied()
+    }
+
+    fn after(&self, key: &str, after: Option<u64>) -> Option<u64> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.0.get(key)?.range((from, Bound::Unbounded)).next().copied()
     }
 
     fn insert(&mut self, key: &Arc<str>, number: u64) {

@@ -112,6 +112,7 @@ impl Engine {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.shared.env.advance(now);
         self.expire_questions();
+        self.shared.spares.expire(self.shared.env.clock().now());
         for number in self.tunnels.due(self.shared.env.clock().now()) {
             self.with_tunnel(number, |tunnel, shared| {
                 let suspended = shared.suspended_since.is_some();
@@ -230,6 +231,23 @@ impl Engine {
         Some(result)
     }
 
+    /// Lets the tunnels with the peer of this address do something, in the order of their creation, until one has a result. Gives
+    /// that and its number.
+    fn with_peer<R>(
+        &mut self,
+        address: &str,
+        mut action: impl FnMut(&mut tunnel::TunnelCore, &mut Shared) -> Option<R>,
+    ) -> Option<(u64, R)> {
+        let mut last = None;
+        while let Some(number) = self.tunnels.index().next_with_peer(address, last) {
+            if let Some(result) = self.with_tunnel(number, &mut action).flatten() {
+                return Some((number, result));
+            }
+            last = Some(number);
+        }
+        None
+    }
+
     /// Takes a new tunnel in.
     fn add(&mut self, tunnel: tunnel::TunnelCore) {
         while let Some(oldest) = self.tunnels.index().places.oldest_farewell_over(&self.shared.config) {
@@ -245,6 +263,9 @@ impl Engine {
         if let Some(tunnel) = self.tunnels.remove(number) {
             // What was on its way may still be answered, and belongs to nobody else.
             tunnel.unanswered().for_each(|id| self.answers.expect(id, tunnel.address()));
+        }
+        if self.tunnels.is_empty() {
+            self.shared.spares.clear();
         }
     }
 }

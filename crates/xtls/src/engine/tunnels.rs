@@ -45,6 +45,10 @@ impl Tunnels {
         self.slots.get(&number).map(|slot| &slot.tunnel)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
     /// All of them, in the order of their creation.
     pub(super) fn iter(&self) -> impl Iterator<Item = &TunnelCore> {
         self.slots.values().inspect(|_| self.count_look()).map(|slot| &slot.tunnel)

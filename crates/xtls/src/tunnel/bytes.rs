@@ -47,14 +47,6 @@ impl RawBytes {
     }
 }
 
-/// Gives back what a burst needed, once little of it is left: 16 KiB are kept.
-pub(super) fn give_back(inbox: &mut Vec<u8>) {
-    const KEPT: usize = 16 * 1024;
-    if inbox.capacity() > KEPT && inbox.len() < inbox.capacity() / 4 {
-        inbox.shrink_to(KEPT);
-    }
-}
-
 impl Inside {
     /// Where received plaintext is appended.
     pub(super) fn inbox(&mut self) -> &mut Vec<u8> {
@@ -66,7 +58,7 @@ impl Inside {
 }
 
 impl TunnelCore {
-    pub(crate) fn write(&mut self, bytes: &[u8], _: &mut Shared) -> Result<usize, WriteError> {
+    pub(crate) fn write(&mut self, bytes: &[u8], shared: &mut Shared) -> Result<usize, WriteError> {
         let (finished, holds_back) = match &self.inside {
             _ if self.is_xml() => return Err(WriteError::NotRaw),
             Some(Inside::Bytes(raw)) => (raw.finished, raw.holds_back()),
@@ -84,6 +76,7 @@ impl TunnelCore {
             self.want_room();
         }
         if taken > 0 {
+            self.make_room(taken, shared);
             self.seal(&bytes[..taken]);
         }
         Ok(taken)
@@ -98,13 +91,12 @@ impl TunnelCore {
         }
         let bytes = raw.inbox.len();
         raw.readable_told = false;
-        if out.is_empty() && out.capacity() < bytes {
-            // The caller's empty buffer becomes ours: nothing is copied.
+        if out.is_empty() && out.capacity() <= raw.inbox.capacity() {
+            // The caller's empty buffer becomes ours: nothing is copied, and we hold no more than before.
             core::mem::swap(out, &mut raw.inbox);
         } else {
             out.append(&mut raw.inbox);
         }
-        give_back(&mut raw.inbox);
         self.taken(bytes, shared);
         bytes
     }

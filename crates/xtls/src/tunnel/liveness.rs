@@ -21,13 +21,13 @@ pub(super) struct Overdue {
 
 impl TunnelCore {
     /// A stanza came from the peer: it is alive, and may have forgotten this session.
-    pub(crate) fn heard(&mut self, shared: &mut Shared) {
+    pub(crate) fn heard(&mut self, shared: &Shared) {
         self.timers.clear(Timer::Gone);
         self.expect_life(shared);
     }
 
     /// A stanza came that belongs to this session: the peer has not forgotten it.
-    pub(crate) fn heard_of_session(&mut self, shared: &mut Shared) {
+    pub(crate) fn heard_of_session(&mut self, shared: &Shared) {
         self.heard(shared);
         self.not_silent(shared);
     }

@@ -296,6 +296,7 @@ impl TunnelCore {
         self.tell_writable(shared);
         self.tell_end(shared);
         self.settle_timers(shared);
+        self.trim_memory(shared);
     }
 
     fn is_xml(&self) -> bool {

@@ -319,7 +319,7 @@ impl TunnelCore {
         id: &str,
         payload: Option<ElementRef<'_>>,
         error: Option<&StanzaError>,
-        shared: &mut Shared,
+        shared: &Shared,
     ) -> bool {
         let Some(session) = &mut self.negotiation.session else { return false };
         let Some(error) = error else {

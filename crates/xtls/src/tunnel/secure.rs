@@ -41,6 +41,9 @@ impl TunnelCore {
         }
         // Once something runs inside, plaintext goes straight where it is read from.
         let mut plaintext = self.inside.as_mut().map(|inside| mem::take(inside.inbox())).unwrap_or_default();
+        if self.inside.is_some() {
+            shared.spares.lend(&mut plaintext, block.len());
+        }
         let has_arrived = transport.flight_arrived();
         let before = channel.records();
         let answer = self.negotiation.session.as_ref().and_then(Session::local_security);

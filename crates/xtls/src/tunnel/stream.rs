@@ -68,6 +68,7 @@ impl TunnelCore {
         let mut text = shared.take_scratch();
         let sent = xml.stream.send(stanza, &mut text);
         if sent.is_ok() {
+            self.make_room(text.len(), shared);
             self.seal(&text);
         }
         shared.return_scratch(text);
@@ -152,7 +153,6 @@ impl TunnelCore {
         // The buffer is kept for its capacity.
         let used = inbox.len() - rest.len();
         inbox.drain(..used);
-        super::bytes::give_back(&mut inbox);
         if let Some(xml) = self.xml() {
             xml.inbox = inbox;
         }
@@ -183,7 +183,8 @@ impl TunnelCore {
         let mut any = false;
         let id = self.id;
         let mut fault = None;
-        let mut events = Vec::new();
+        // It is told when it is known whether it is the last one.
+        let mut last = None;
         while let Some(event) = self.xml().and_then(|xml| xml.stream.poll_event()) {
             any = true;
             let (event, held) = match event {
@@ -214,8 +215,9 @@ impl TunnelCore {
                 }
                 StreamEvent::Closed => {
                     self.stream_closed(shared);
-                    let unanswered = self.certificates_fault(CertificatesFault::StreamClosed);
-                    events.extend(unanswered.map(|event| (event, 0)));
+                    if let Some(unanswered) = self.certificates_fault(CertificatesFault::StreamClosed) {
+                        self.tell(last.replace((unanswered, 0)), 0, shared);
+                    }
                     (Event::StreamClosed { id }, 0)
                 }
                 StreamEvent::NegotiationMatches => {
@@ -228,25 +230,26 @@ impl TunnelCore {
                 }
                 _ => continue,
             };
-            events.push((event, held));
+            self.tell(last.replace((event, held)), 0, shared);
         }
-        let mut left = events.len();
-        if left == 0 {
+        if last.is_none() {
             self.taken(bytes, shared);
         }
-        for (event, held) in events {
-            left -= 1;
-            let weight =
-                Weight { tunnel: id, bytes: if left == 0 { bytes } else { 0 }, held: held + Weight::OF_AN_EVENT };
-            if let Some(xml) = self.xml() {
-                xml.waiting += weight.held;
-            }
-            shared.events.push_weighing(event, weight);
-        }
+        self.tell(last, bytes, shared);
         if let Some(fault) = fault {
             self.fail(fault_of(fault), shared);
         }
         any
+    }
+
+    /// Tells an event of the stream's that holds so much; `bytes` of plaintext count as taken when it is.
+    fn tell(&mut self, event: Option<(Event, usize)>, bytes: usize, shared: &mut Shared) {
+        let Some((event, held)) = event else { return };
+        let weight = Weight { tunnel: self.id, bytes, held: held + Weight::OF_AN_EVENT };
+        if let Some(xml) = self.xml() {
+            xml.waiting += weight.held;
+        }
+        shared.events.push_weighing(event, weight);
     }
 
     /// The application has taken an event of the stream's.

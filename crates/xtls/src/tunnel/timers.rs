@@ -64,6 +64,9 @@ impl TunnelCore {
                 }
             }
             Timer::LivenessIdle => {
+                if let Some(transport) = &mut self.transport {
+                    transport.bytestream.release_memory();
+                }
                 self.ask_for_life();
             }
             Timer::Certificates => self.certificates_timed_out(shared),

@@ -290,6 +290,25 @@ impl TunnelCore {
         self.transport.as_mut().map_or(0, Transport::room)
     }
 
+    /// Sees to memory for the records of so many bytes more of plaintext.
+    pub(super) fn make_room(&mut self, bytes: usize, shared: &mut Shared) {
+        if let Some(transport) = &mut self.transport {
+            // What records add is less, but for blocks that are smaller than usual.
+            shared.spares.lend(transport.bytestream.outgoing(), bytes + bytes / 32 + 64);
+        }
+    }
+
+    /// Gives back what the queue and the inbox needed for more than there is now.
+    pub(super) fn trim_memory(&mut self, shared: &mut Shared) {
+        let now = shared.env.clock().now();
+        if let Some(transport) = &mut self.transport {
+            shared.spares.trim(transport.bytestream.outgoing(), now);
+        }
+        if let Some(inside) = &mut self.inside {
+            shared.spares.trim(inside.inbox(), now);
+        }
+    }
+
     /// The application found no room; it is told when there is.
     pub(super) fn want_room(&mut self) {
         if let Some(transport) = &mut self.transport {

@@ -22,9 +22,10 @@ use crate::ledger::{CANARY, Ledger};
 /// After the last fault everything is delivered or ended within this time: a silent peer is asked after 30 s, and has 600 s.
 const LIVENESS: Duration = Duration::from_secs(900);
 
-/// What an engine may hold for itself, and for each tunnel, beside twice what is queued.
-const ENGINE_BYTES: u64 = 256 * 1024;
-const TUNNEL_BYTES: u64 = 32 * 1024;
+/// What an engine may hold for itself, 512 KiB that bursts have left among it, and for each tunnel, 24 KiB beyond the need of its
+/// queue and its inbox each among it, beside twice what is queued.
+const ENGINE_BYTES: u64 = (256 + 512) * 1024;
+const TUNNEL_BYTES: u64 = 64 * 1024;
 
 /// What an engine may hold more at the end than at the beginning, beside a block: what it knows of its peers and of TLS.
 const REMEMBERED_BYTES: i64 = 32 * 1024;

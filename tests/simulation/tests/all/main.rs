@@ -9,6 +9,7 @@
 )]
 
 mod addresses;
+mod allocations;
 mod amplification;
 mod authorities;
 mod bytes;

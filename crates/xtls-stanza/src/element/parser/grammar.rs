@@ -5,7 +5,7 @@ use core::mem;
 use super::{Fault, MISMATCH, Parser, Piece, Place, State, in_name, not_well_formed};
 use crate::{
     ParseErrorKind,
-    element::{chars, header, table::Table},
+    element::{chars, header},
 };
 
 impl Parser {
@@ -120,7 +120,7 @@ impl Parser {
                     return Err(Fault::Here(ParseErrorKind::Limit("depth")));
                 }
                 if self.table.is_empty() && self.place != Place::Alone {
-                    self.table = Table::new(EXPECTED, self.limits, &self.scope);
+                    self.table.begin(self.expected.clamp(EXPECTED, EXPECTED_MOST), self.limits, &self.scope);
                 }
                 self.state = State::TagName;
                 self.begin_word();
@@ -306,6 +306,7 @@ fn restricted(what: &'static str) -> Fault {
 
 const CDATA: &[u8] = b"[CDATA[";
 const XML: &[u8] = b"xml";
-/// Most stanzas have no more bytes.
-const EXPECTED: usize = 256;
+/// Most stanzas have no more bytes than the one, and few more than the other.
+const EXPECTED: usize = 64;
+const EXPECTED_MOST: usize = 1024;
 const INSIDE_MARKUP: Fault = Fault::Here(not_well_formed("`<` inside a tag"));

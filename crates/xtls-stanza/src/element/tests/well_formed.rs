@@ -359,6 +359,8 @@ fn anything_but_one_whole_element_is_refused() {
         " ",
         "text",
         "<a/><b/>",
+        "<a/><b xmlns='n'/>",
+        "<a xmlns:p='n'/><p:b xmlns:p='m' p:c=''/>",
         "<a/><a/>",
         "<a></a><b></b>",
         "x<a/>",
