@@ -178,6 +178,7 @@ proptest! {
     ) {
         let mut text = String::new();
         encode(&bytes, &mut text);
+        prop_assert_eq!(&text, &BASE64.encode(&bytes));
         prop_assert_eq!(reference(&text), Some(bytes));
         if let Some(change) = change && !text.is_empty() {
             let at = at.index(text.len());
