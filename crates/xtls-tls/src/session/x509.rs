@@ -1,24 +1,23 @@
 //! A session of method `x509`: rustls.
 
+mod alerts;
+
 use std::fmt;
 use std::io::{BufRead as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rustls::client::{ClientConfig, ClientConnection};
-use rustls::crypto::cipher::OutboundPlainMessage;
 use rustls::server::ServerConnection;
-use rustls::{
-    CipherSuite, Connection, ConnectionTrafficSecrets, ContentType, Error, HandshakeKind, IoState, NamedGroup,
-    ProtocolVersion,
-};
+use rustls::{CipherSuite, Connection, Error, HandshakeKind, IoState, NamedGroup, ProtocolVersion};
 use rustls_pki_types::ServerName;
 
+use self::alerts::plaintext_alert;
 use crate::alert::Alert;
 use crate::certificate::PeerCertificate;
 use crate::config::{Basics, OwnCertificate, TLS12_OVERHEAD, TLS13_OVERHEAD, TlsConfig, TlsConfigError, TlsVersion};
 use crate::error::{ExportError, TlsError, TlsErrorKind, WriteError};
-use crate::records::{Framing, HEADER, Opening, Records};
+use crate::records::{Framing, Opening, Records};
 use crate::session::{MAX_HANDSHAKE, TlsParameters};
 use crate::session_cache::Lease;
 use crate::towards::{TowardsClient, TowardsServer};
@@ -38,8 +37,8 @@ pub(super) struct X509Session {
     opening: Opening,
     framing: Framing,
     max_record: usize,
-    /// Bytes taken while handshaking.
-    handshake_bytes: usize,
+    /// How many more bytes of handshake are taken.
+    handshake_left: usize,
     complete: bool,
     peer_closed: bool,
     closed: bool,
@@ -112,7 +111,7 @@ impl X509Session {
             opening: Opening::default(),
             framing: Framing::default(),
             max_record: basics.record_size(),
-            handshake_bytes: 0,
+            handshake_left: MAX_HANDSHAKE,
             complete: false,
             peer_closed: false,
             closed: false,
@@ -171,14 +170,23 @@ impl X509Session {
         Err(error)
     }
 
-    /// A record or a piece of one.
-    fn read_record(&mut self, mut bytes: &[u8], plaintext: &mut Vec<u8>) -> Result<(), TlsErrorKind> {
-        if !self.complete {
-            self.handshake_bytes = self.handshake_bytes.saturating_add(bytes.len());
-            if self.handshake_bytes > MAX_HANDSHAKE {
-                return Err(TlsErrorKind::HandshakeTooLong);
-            }
+    /// A record or a piece of one. What lies within the bound of the handshake is judged first, so that where the input was cut
+    /// makes no difference.
+    fn read_record(&mut self, record: &[u8], plaintext: &mut Vec<u8>) -> Result<(), TlsErrorKind> {
+        if self.complete {
+            return self.feed(record, plaintext);
         }
+        let (allowed, beyond) = record.split_at(record.len().min(self.handshake_left));
+        self.handshake_left -= allowed.len();
+        self.feed(allowed, plaintext)?;
+        if !beyond.is_empty() {
+            return Err(TlsErrorKind::HandshakeTooLong);
+        }
+        self.complete = !self.connection.is_handshaking();
+        Ok(())
+    }
+
+    fn feed(&mut self, mut bytes: &[u8], plaintext: &mut Vec<u8>) -> Result<(), TlsErrorKind> {
         // rustls takes at most 4096 bytes at a time, and stops when 16 KiB of plaintext have piled up.
         while !bytes.is_empty() {
             match self.connection.read_tls(&mut bytes) {
@@ -194,7 +202,6 @@ impl X509Session {
             self.drain(plaintext);
             self.peer_closed = processed?.peer_has_closed();
         }
-        self.complete = !self.connection.is_handshaking();
         Ok(())
     }
 
@@ -262,33 +269,6 @@ impl X509Session {
         error
     }
 
-    /// RFC 5246 § 7.2.2, RFC 8446 § 6.2: whoever detects an error sends an alert. For records that come in the middle of a
-    /// handshake message, for too many empty ones and for what is too long rustls has none. The only alert that it makes
-    /// when it is asked to is close_notify: in clear it becomes the one that is due, and where it is encrypted it says at
-    /// least that nothing more comes. Not so while the handshake goes on: there, whoever is on the way can bring this about,
-    /// and that our data has ended in order is not theirs to say.
-    fn last_alert(&mut self, kind: &TlsErrorKind, records_out: &mut Vec<u8>) {
-        let due = match kind {
-            TlsErrorKind::PeerMisbehaved(_) => Alert::UNEXPECTED_MESSAGE,
-            TlsErrorKind::HandshakeTooLong => Alert::DECODE_ERROR,
-            TlsErrorKind::PeerIncompatible(_)
-            | TlsErrorKind::NotTls
-            | TlsErrorKind::BadRecord
-            | TlsErrorKind::AlertReceived(_)
-            | TlsErrorKind::BadCertificate { .. }
-            | TlsErrorKind::AuthenticationFailed
-            | TlsErrorKind::Internal(_) => return,
-        };
-        let start = records_out.len();
-        self.connection.send_close_notify();
-        self.flush(records_out);
-        match records_out.get_mut(start..) {
-            Some([21, 3, _, 0, 2, level, code]) => (*level, *code) = (2, due.code()),
-            _ if self.connection.is_handshaking() => records_out.truncate(start),
-            _ => {}
-        }
-    }
-
     pub(super) fn write(&mut self, plaintext: &[u8], records_out: &mut Vec<u8>) -> Result<(), WriteError> {
         if self.failed.is_some() {
             return Err(WriteError::Failed);
@@ -322,39 +302,6 @@ impl X509Session {
         self.closed = true;
         self.connection.send_close_notify();
         self.flush(records_out);
-    }
-
-    /// rustls makes no alert that it is asked for but close_notify, so it gives up its keys with the session, and one record
-    /// is made with them. Only a client of peers lets it do that ([`TlsConfig::client`]).
-    pub(super) fn refuse(mut self, alert: Alert, records_out: &mut Vec<u8>) -> bool {
-        const FATAL: u8 = 2;
-        if !self.complete || self.closed || self.failed.is_some() {
-            return false;
-        }
-        let Some(suite) = self.connection.negotiated_cipher_suite().and_then(|suite| suite.tls13()) else {
-            return false;
-        };
-        self.flush(records_out);
-        // A provider whose keys cannot be told sends none.
-        let Ok(secrets) = self.connection.dangerous_extract_secrets() else { return false };
-        let (number, secrets) = secrets.tx;
-        let (ConnectionTrafficSecrets::Aes128Gcm { key, iv }
-        | ConnectionTrafficSecrets::Aes256Gcm { key, iv }
-        | ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv }) = secrets
-        else {
-            return false;
-        };
-        let payload = [FATAL, alert.code()];
-        let message = OutboundPlainMessage {
-            typ: ContentType::Alert,
-            version: ProtocolVersion::TLSv1_2,
-            payload: payload[..].into(),
-        };
-        let record = suite.aead_alg.encrypter(key, iv).encrypt(message, number);
-        record.is_ok_and(|record| {
-            records_out.extend(record.encode());
-            true
-        })
     }
 
     pub(super) const fn is_handshaking(&self) -> bool {
@@ -448,15 +395,6 @@ fn config_error(error: Error) -> TlsConfigError {
         return TlsConfigError::NoRandom;
     }
     TlsConfigError::Provider(error.to_string())
-}
-
-/// The alert in the last of `records`, if it is not encrypted (RFC 8446 § 6).
-fn plaintext_alert(records: &[u8]) -> Option<Alert> {
-    let start = records.len().checked_sub(HEADER + 2)?;
-    match records.get(start..)? {
-        [21, 3, _, 0, 2, _, code] => Some(Alert::new(*code)),
-        _ => None,
-    }
 }
 
 /// rustls calls the suites of TLS 1.3 `TLS13_...`; the registry does not.

@@ -5,6 +5,7 @@ use rustls::crypto::{CryptoProvider, GetRandomFailed, SecureRandom, aws_lc_rs};
 use rustls::{HandshakeKind, SupportedCipherSuite, Tls12CipherSuite};
 
 use super::*;
+use crate::records::HEADER;
 use crate::session::{Method, TlsSession};
 use crate::testing::{
     Pair, Presents, config, juliet, juliet_config, mallory, pin, record_lengths, romeo, romeo_config, srp_config,
@@ -187,6 +188,23 @@ fn p03_the_handshake_is_bounded_to_64_kib() {
     let fault = CertificateFault::ChainTooLong { certificates: 61 };
     let presented = Some(romeo().fingerprint_sha256());
     assert_eq!(error.kind(), &TlsErrorKind::BadCertificate { presented, fault });
+}
+
+#[test]
+fn p03_what_lies_within_the_bound_is_judged_however_it_is_cut() {
+    // A header that is none of TLS, with a length that reaches beyond the bound.
+    for size in [MAX_HANDSHAKE - 5, MAX_HANDSHAKE, 3 * MAX_HANDSHAKE] {
+        let record = [&[0xff, 0xff, 0xff, 0xff, 0xff][..], &vec![0; size]].concat();
+        let faults = [1, 7, 4096, record.len()].map(|step| {
+            let mut server = TlsSession::server(&juliet_config()).unwrap();
+            let (mut hello, mut out) = (Vec::new(), Vec::new());
+            let _client = TlsSession::client(&romeo_config(), &mut hello).unwrap();
+            server.read(&hello, &mut Vec::new(), &mut out).unwrap();
+            record.chunks(step).find_map(|piece| server.read(piece, &mut Vec::new(), &mut out).err()).unwrap()
+        });
+        assert!(matches!(faults[0].kind(), TlsErrorKind::PeerMisbehaved(_)), "{:?}", faults[0]);
+        assert!(faults.iter().all(|fault| fault == &faults[0]), "{faults:?}");
+    }
 }
 
 #[test]
