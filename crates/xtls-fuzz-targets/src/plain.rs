@@ -23,11 +23,12 @@ pub fn run(data: &[u8]) {
         let step = input.byte();
         let Some(parts) = twins.next(step, &mut input) else { continue };
         let mut stanza = parts.write(input.byte());
-        assert!(PlainIq::recognise(&stanza, &Limits::default()).is_some(), "{stanza}");
+        assert!(PlainIq::recognise(stanza.as_bytes(), &Limits::default()).is_some(), "{stanza}");
         for _ in 0..input.byte() & 3 {
             change(&mut stanza, &mut input);
         }
         compare(&stanza);
+        break_character(&stanza, usize::from(step));
         twins.hear(&stanza);
         if input.is_empty() && twins.is_over() {
             break;
@@ -149,7 +150,7 @@ fn change(stanza: &mut String, input: &mut Input<'_>) {
 /// What is recognised is what the general way makes of it.
 fn compare(stanza: &str) {
     let limits = Limits::default();
-    let Some(plain) = PlainIq::recognise(stanza, &limits) else { return };
+    let Some(plain) = PlainIq::recognise(stanza.as_bytes(), &limits) else { return };
     let element = Element::parse(stanza, &limits).unwrap_or_else(|fault| panic!("{fault}: {stanza}"));
     let iq = Iq::parse(&element).expect("an IQ").expect("a sound one");
     match plain {
@@ -170,7 +171,18 @@ fn compare(stanza: &str) {
     }
 }
 
-/// Two worlds that are the same. In the first, Juliet's engine is given text, in the second elements.
+/// What is not UTF-8 is not recognised.
+fn break_character(stanza: &str, place: usize) {
+    let mut bytes = stanza.as_bytes().to_vec();
+    if let Some(byte) = bytes.len().checked_mul(place).and_then(|at| bytes.get_mut(at / 256)) {
+        *byte |= 0x80;
+    }
+    if core::str::from_utf8(&bytes).is_err() {
+        assert!(PlainIq::recognise(&bytes, &Limits::default()).is_none(), "{stanza}");
+    }
+}
+
+/// Two worlds that are the same. In the first, Juliet's engine is given bytes, in the second elements.
 struct Twins {
     worlds: [Scene; 2],
     /// The last stanza, which may come once more.
@@ -224,7 +236,7 @@ impl Twins {
     /// Hands the same to both, and compares what they do.
     fn hear(&mut self, stanza: &str) {
         let [text, elements] = &mut self.worlds;
-        let by_text = text.act(|engine, now| engine.handle_stanza(now, stanza));
+        let by_text = text.act(|engine, now| engine.handle_stanza_bytes(now, stanza.as_bytes()));
         let by_element = elements.act(|engine, now| match Element::parse(stanza, &Limits::default()) {
             Ok(element) => engine.handle_element(now, &element),
             Err(fault) => Disposition::Malformed(fault),

@@ -14,9 +14,6 @@ static BASE64: LazyLock<base64::engine::Simd> = LazyLock::new(|| base64::engine:
 static BASE64: LazyLock<base64::engine::GeneralPurpose> =
     LazyLock::new(|| base64::engine::GeneralPurpose::new(&base64::alphabet::STANDARD, PAD));
 
-/// XML 1.0 § 2.3, production S.
-const XML_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
-
 /// Characters that are gathered before they are decoded where white space stands among them: whole groups of four.
 const GATHERED: usize = 1024;
 
@@ -45,8 +42,8 @@ pub(crate) fn decode(
     // Nearly every block is one run without white space inside; only when that does not work out is it looked at closely.
     if let Some(text) = payload.single() {
         let run = match whitespace {
-            Whitespace::Tolerant => text.trim_matches(XML_SPACE).as_bytes(),
-            Whitespace::Strict => text.as_bytes(),
+            Whitespace::Tolerant => trim(text),
+            Whitespace::Strict => text,
         };
         let size = decoded_len(run.len(), padding(run.iter().rev()));
         if let Some(size) = size.filter(|size| *size <= usize::from(block_size))
@@ -76,10 +73,10 @@ fn scan(payload: Payload<'_>, whitespace: Whitespace, block_size: u16) -> Result
     // The last two characters, the last one in front.
     let mut last = [0_u8; 2];
     for piece in payload.pieces() {
-        for byte in piece.ok_or(BytestreamFault::NotBase64)?.bytes() {
-            if !is_space(byte) {
+        for byte in piece.ok_or(BytestreamFault::NotBase64)? {
+            if !is_space(*byte) {
                 characters += 1;
-                last = [byte, last[0]];
+                last = [*byte, last[0]];
             } else if whitespace == Whitespace::Strict {
                 return Err(BytestreamFault::NotBase64);
             }
@@ -98,12 +95,12 @@ fn decode_gathered(payload: Payload<'_>, space: &mut [u8]) -> Option<usize> {
     let mut gathered = [0_u8; GATHERED];
     let mut count = 0;
     let mut size = 0;
-    for byte in payload.pieces().flatten().flat_map(str::bytes).filter(|byte| !is_space(*byte)) {
+    for byte in payload.pieces().flatten().flatten().filter(|byte| !is_space(**byte)) {
         if count == GATHERED {
             size += BASE64.decode_slice(gathered, space.get_mut(size..)?).ok()?;
             count = 0;
         }
-        *gathered.get_mut(count)? = byte;
+        *gathered.get_mut(count)? = *byte;
         count += 1;
     }
     let end = BASE64.decode_slice(gathered.get(..count)?, space.get_mut(size..)?).ok()?;
@@ -120,6 +117,22 @@ fn decoded_len(characters: usize, padding: usize) -> Option<usize> {
     characters.is_multiple_of(4).then(|| (characters / 4 * 3).saturating_sub(padding))
 }
 
+/// Without the white space around it.
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [byte, rest @ ..] = text
+        && is_space(*byte)
+    {
+        text = rest;
+    }
+    while let [rest @ .., byte] = text
+        && is_space(*byte)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// XML 1.0 § 2.3, production S.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }

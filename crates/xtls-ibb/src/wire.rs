@@ -50,7 +50,7 @@ pub struct Payload<'a>(Source<'a>);
 
 #[derive(Clone, Copy)]
 enum Source<'a> {
-    Text(&'a str),
+    Text(&'a [u8]),
     /// Several pieces of text, or elements among them.
     Mixed(ElementRef<'a>),
 }
@@ -117,7 +117,7 @@ impl<'a> Request<'a> {
 
 impl<'a> Payload<'a> {
     /// The text where it is one piece.
-    pub(crate) fn single(self) -> Option<&'a str> {
+    pub(crate) fn single(self) -> Option<&'a [u8]> {
         match self.0 {
             Source::Text(text) => Some(text),
             Source::Mixed(_) => None,
@@ -125,14 +125,14 @@ impl<'a> Payload<'a> {
     }
 
     /// Its pieces of text in order; `None` in the place of an element.
-    pub(crate) fn pieces(self) -> impl Iterator<Item = Option<&'a str>> {
+    pub(crate) fn pieces(self) -> impl Iterator<Item = Option<&'a [u8]>> {
         let (text, mixed) = match self.0 {
             Source::Text(text) => (Some(Some(text)), None),
             Source::Mixed(element) => (None, Some(element)),
         };
         let nodes = mixed.map(|element| {
             element.nodes().map(|node| match node {
-                Node::Text(text) => Some(text),
+                Node::Text(text) => Some(text.as_bytes()),
                 Node::Element(_) | _ => None,
             })
         });
@@ -142,6 +142,12 @@ impl<'a> Payload<'a> {
 
 impl<'a> From<&'a str> for Payload<'a> {
     fn from(base64: &'a str) -> Self {
+        base64.as_bytes().into()
+    }
+}
+
+impl<'a> From<&'a [u8]> for Payload<'a> {
+    fn from(base64: &'a [u8]) -> Self {
         Self(Source::Text(base64))
     }
 }
@@ -149,7 +155,7 @@ impl<'a> From<&'a str> for Payload<'a> {
 impl fmt::Debug for Payload<'_> {
     /// The content stays out of logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length: usize = self.pieces().flatten().map(str::len).sum();
+        let length: usize = self.pieces().flatten().map(<[u8]>::len).sum();
         write!(f, "Payload({length} characters)")
     }
 }

@@ -1,6 +1,6 @@
 //! Why a piece of XML was refused.
 
-use core::fmt;
+use core::{fmt, str::Utf8Error};
 
 /// Why a piece of XML was refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,3 +63,10 @@ impl fmt::Display for ParseError {
 }
 
 impl core::error::Error for ParseError {}
+
+/// [`ParseErrorKind::NotUtf8`], where the first character is that is none.
+impl From<Utf8Error> for ParseError {
+    fn from(error: Utf8Error) -> Self {
+        Self { kind: ParseErrorKind::NotUtf8, offset: error.valid_up_to() }
+    }
+}

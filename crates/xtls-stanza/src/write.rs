@@ -3,6 +3,8 @@
 //! Stanzas on the data path are written straight into the caller's buffer; these functions see to it that whatever is
 //! put into an attribute or between tags comes out at the other end as it went in.
 
+use core::mem;
+
 use crate::element::is_xml_char;
 
 /// Appends ` name='value'`, the value escaped.
@@ -29,6 +31,20 @@ pub fn text(out: &mut String, value: &str) {
 /// Appends an attribute's value, escaped, without the quotes (either kind may stand around it).
 pub fn text_in_attribute(out: &mut String, value: &str) {
     escape(out, value, true);
+}
+
+/// Appends what `write` appends to a text that is empty: where there is nothing yet in `out`, it is written into its memory, and
+/// otherwise copied. Nobody looks at it for that.
+pub fn to_bytes<R>(out: &mut Vec<u8>, write: impl FnOnce(&mut String) -> R) -> R {
+    let own = if out.is_empty() { mem::take(out) } else { Vec::new() };
+    let mut text = String::from_utf8(own).unwrap_or_default();
+    let result = write(&mut text);
+    if out.is_empty() {
+        *out = text.into_bytes();
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+    result
 }
 
 /// Copies runs that need no escaping whole. White space that a parser would normalise away (XML 1.0 §§ 2.11, 3.3.3) is
@@ -105,6 +121,20 @@ mod tests {
                 assert!(out.chars().all(is_xml_char) && !out.contains(['<', '>', '"', '\'', '\r']));
             }
         }
+    }
+
+    #[test]
+    fn text_is_written_into_the_memory_of_bytes_that_are_empty_and_behind_others() {
+        let mut out = Vec::with_capacity(100);
+        let memory = out.as_ptr();
+        for expected in ["&lt;", "&lt;&lt;"] {
+            let length = to_bytes(&mut out, |written| {
+                text(written, "<");
+                written.len()
+            });
+            assert_eq!((length, &out[..]), (4, expected.as_bytes()));
+        }
+        assert_eq!((out.as_ptr(), out.capacity()), (memory, 100));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod hash;
 mod tests;
 
 use xtls_stanza::jid::FullJid;
-use xtls_stanza::{Element, Id, Ids, Limits, StreamHeader, StreamItem, StreamReader, ns};
+use xtls_stanza::{Element, Id, Ids, Limits, StreamHeader, StreamItem, StreamReader, ns, write::to_bytes};
 
 use self::hash::Hash;
 use crate::{
@@ -231,9 +231,14 @@ impl TunnelStream {
         if !is_stanza(stanza) {
             return Err(StreamSendError::NotAStanza);
         }
-        write::text(out, |text| {
-            write_without_addresses(stanza, &self.local, &self.peer, text)?;
-            if text.len() > self.limits.stanza_bytes { Err(StreamSendError::TooLarge) } else { Ok(()) }
+        to_bytes(out, |text| {
+            let written = write_without_addresses(stanza, &self.local, &self.peer, text);
+            let is_too_large = text.len() > self.limits.stanza_bytes;
+            let sent = if is_too_large { written.and(Err(StreamSendError::TooLarge)) } else { written };
+            if sent.is_err() {
+                text.clear();
+            }
+            sent
         })
     }
 

@@ -1,7 +1,5 @@
 //! What a stream writes of its own: header, features, errors, end.
 
-use core::mem;
-
 use xtls_stanza::{ns, write};
 
 use crate::StreamError;
@@ -44,22 +42,6 @@ impl Header<'_> {
         text.push('>');
         out.extend_from_slice(text.as_bytes());
     }
-}
-
-/// Appends text to bytes: where there are none yet, it is written into their memory. Nothing is appended on a slip.
-pub(crate) fn text<E>(out: &mut Vec<u8>, write: impl FnOnce(&mut String) -> Result<(), E>) -> Result<(), E> {
-    let own = if out.is_empty() { mem::take(out) } else { Vec::new() };
-    let mut text = String::from_utf8(own).unwrap_or_default();
-    let result = write(&mut text);
-    if result.is_err() {
-        text.clear();
-    }
-    if out.is_empty() {
-        *out = text.into_bytes();
-    } else {
-        out.extend_from_slice(text.as_bytes());
-    }
-    result
 }
 
 /// XEP-0246 § 2. There is nothing to offer: the stream is secured already, and no resource to bind. The negotiation hash may

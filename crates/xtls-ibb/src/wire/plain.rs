@@ -34,27 +34,29 @@ impl<'a> PlainIq<'a> {
     /// in a set a `<data>` with its namespace, `sid` and `seq`, and nothing else, around one run of characters that may be
     /// base64; in a result nothing. One space stands before each attribute and no other white space in or around the markup.
     /// There is no reference, nor anything in a value that XML changes or forbids.
+    ///
+    /// The text is taken as bytes, since nobody has to have looked whether it is UTF-8: what is recognised is.
     #[must_use]
-    pub fn recognise(xml: &'a str, limits: &Limits) -> Option<Self> {
+    pub fn recognise(xml: &'a [u8], limits: &Limits) -> Option<Self> {
         if xml.len() > limits.stanza_bytes.min(Self::LONGEST) || !are_usual(limits) {
             return None;
         }
         let known = ["id", "from", "to", "type", "xmlns", "xml:lang"];
-        let ([id, from, to, iq_type, namespace, _], rest) = attributes(xml.strip_prefix("<iq")?, known, limits)?;
+        let ([id, from, to, iq_type, namespace, _], rest) = attributes(xml.strip_prefix(b"<iq")?, known, limits)?;
         let (id, from) = (id.filter(|id| !id.is_empty())?, from?);
         if !namespace.is_none_or(ns::is_stanza) {
             return None;
         }
         match iq_type? {
-            "result" if matches!(rest, "/>" | "></iq>") => Some(Self::Result(Iq::empty_result(id, Some(from), to))),
+            "result" if matches!(rest, b"/>" | b"></iq>") => Some(Self::Result(Iq::empty_result(id, Some(from), to))),
             "set" => {
                 let ([namespace, sid, seq], rest) =
-                    attributes(rest.strip_prefix("><data")?, ["xmlns", "sid", "seq"], limits)?;
-                let text = rest.strip_prefix('>')?.strip_suffix("</data></iq>")?;
+                    attributes(rest.strip_prefix(b"><data")?, ["xmlns", "sid", "seq"], limits)?;
+                let text = rest.strip_prefix(b">")?.strip_suffix(b"</data></iq>")?;
                 let sid = sid.filter(|sid| sid.len() <= Request::MAX_SID && is_nmtoken(sid))?;
                 let seq = seq.and_then(unsigned_short)?;
                 let is_block =
-                    namespace == Some(ns::IBB) && text.bytes().fold(true, |all, byte| all & may_be_base64(byte));
+                    namespace == Some(ns::IBB) && text.iter().fold(true, |all, byte| all & may_be_base64(*byte));
                 let request = Request::Data { sid, seq, payload: Payload::from(text) };
                 is_block.then_some(Self::Data { id, from, request })
             }
@@ -75,20 +77,19 @@ fn are_usual(limits: &Limits) -> bool {
 /// The values of the attributes at the start of `rest`, each of which has one of these names and is there once at most; and
 /// what follows them.
 fn attributes<'a, const N: usize>(
-    mut rest: &'a str,
+    mut rest: &'a [u8],
     names: [&str; N],
     limits: &Limits,
-) -> Option<([Option<&'a str>; N], &'a str)> {
+) -> Option<([Option<&'a str>; N], &'a [u8])> {
     let mut values = [None; N];
-    while let Some(attribute) = rest.strip_prefix(' ') {
-        let (name, quoted) = attribute.split_once('=')?;
-        let place = values.get_mut(names.iter().position(|known| *known == name)?)?;
-        let quote = *quoted.as_bytes().first().filter(|quote| matches!(quote, b'\'' | b'"'))?;
-        let quoted = quoted.get(1..)?;
-        let end = quoted.bytes().position(|byte| byte == quote || !stands_for_itself(byte))?;
-        let (value, after) = (quoted.get(..end)?, quoted.get(end..)?);
-        rest = after.strip_prefix(char::from(quote))?;
-        if place.replace(value).is_some() || value.len() > limits.value_bytes {
+    while let Some(attribute) = rest.strip_prefix(b" ") {
+        let equals = attribute.iter().position(|byte| *byte == b'=')?;
+        let (name, [_, quote @ (b'\'' | b'"'), quoted @ ..]) = attribute.split_at_checked(equals)? else { return None };
+        let place = values.get_mut(names.iter().position(|known| known.as_bytes() == name)?)?;
+        let end = quoted.iter().position(|byte| byte == quote || !stands_for_itself(*byte))?;
+        let (value, after) = quoted.split_at_checked(end)?;
+        rest = after.strip_prefix(core::slice::from_ref(quote))?;
+        if place.replace(core::str::from_utf8(value).ok()?).is_some() || value.len() > limits.value_bytes {
             return None;
         }
     }

@@ -30,12 +30,21 @@ impl Engine {
     ///
     /// The text may stand without any context: a stanza without a namespace of its own is in that of the stream.
     pub fn handle_stanza(&mut self, now: Instant, stanza: &str) -> Disposition {
+        match PlainIq::recognise(stanza.as_bytes(), &self.shared.config.stanza_limits) {
+            Some(plain) => self.handle_plain(now, plain),
+            None => self.handle_text(now, stanza),
+        }
+    }
+
+    /// The same for a client that has not looked whether what arrived is UTF-8, as RFC 6120 § 11.6 asks: blocks of data need no
+    /// look of their own, and anything else that is not is [malformed](Disposition::Malformed).
+    pub fn handle_stanza_bytes(&mut self, now: Instant, stanza: &[u8]) -> Disposition {
         if let Some(plain) = PlainIq::recognise(stanza, &self.shared.config.stanza_limits) {
             return self.handle_plain(now, plain);
         }
-        match Element::parse(stanza, &self.shared.config.stanza_limits) {
-            Ok(element) => self.handle_element(now, &element),
-            Err(error) => Disposition::Malformed(error),
+        match core::str::from_utf8(stanza) {
+            Ok(stanza) => self.handle_text(now, stanza),
+            Err(error) => Disposition::Malformed(error.into()),
         }
     }
 
@@ -54,6 +63,13 @@ impl Engine {
                 None => Disposition::NotOurs,
             },
             _ => Disposition::NotOurs,
+        }
+    }
+
+    fn handle_text(&mut self, now: Instant, stanza: &str) -> Disposition {
+        match Element::parse(stanza, &self.shared.config.stanza_limits) {
+            Ok(element) => self.handle_element(now, &element),
+            Err(error) => Disposition::Malformed(error),
         }
     }
 

@@ -21,7 +21,7 @@ use std::{
 };
 
 use xtls_channel::{Deadline, Setup, SetupError, Timer};
-use xtls_stanza::{DiscoIdentity, DiscoInfo, jid::FullJid, ns};
+use xtls_stanza::{DiscoIdentity, DiscoInfo, jid::FullJid, ns, write};
 
 pub use self::handle::Tunnel;
 use self::{answers::Answers, probing::Probing, tunnels::Tunnels};
@@ -164,6 +164,12 @@ impl Engine {
             }
         }
         None
+    }
+
+    /// The same for a client that sends bytes. The stanza is not copied where `out` is empty.
+    #[must_use]
+    pub fn poll_transmit_bytes(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+        write::to_bytes(out, |text| self.poll_transmit(now, text))
     }
 
     /// The next event, the oldest first.

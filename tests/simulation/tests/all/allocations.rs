@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use xtls::{Element, Event, TrustPolicy, TunnelId, TunnelOptions, trust::Pin};
-use xtls_stanza::ns;
+use xtls::{Disposition, Element, Event, TrustPolicy, TunnelId, TunnelOptions, trust::Pin};
+use xtls_stanza::{ParseErrorKind, ns};
 use xtls_testkit::{EngineClient, EntityOptions, World};
 
 use crate::common::{JULIET, ROMEO, noise, raw, xml};
@@ -15,14 +15,23 @@ struct Pair {
     ends: [EngineClient; 2],
     tunnels: [TunnelId; 2],
     now: Instant,
+    entry: Entry,
     stanza: String,
+    stanza_bytes: Vec<u8>,
     received: Vec<u8>,
     /// TLS records in the blocks that passed, while they are counted.
     records: Option<u64>,
 }
 
+/// How stanzas are handed over.
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    Text,
+    Bytes,
+}
+
 impl Pair {
-    fn new(mut options: TunnelOptions, block_size: u16) -> Self {
+    fn new(mut options: TunnelOptions, block_size: u16, entry: Entry) -> Self {
         options.check_support = false;
         let now = World::default().now();
         let mut ends = [(ROMEO, 1), (JULIET, 2)].map(|(jid, seed)| {
@@ -39,8 +48,16 @@ impl Pair {
         }
         let peer = ends[1].jid().clone();
         let here = ends[0].engine().initiate(now, peer, options.clone()).unwrap();
-        let mut pair =
-            Self { ends, tunnels: [here; 2], now, stanza: String::new(), received: Vec::new(), records: None };
+        let mut pair = Self {
+            ends,
+            tunnels: [here; 2],
+            now,
+            entry,
+            stanza: String::new(),
+            stanza_bytes: Vec::new(),
+            received: Vec::new(),
+            records: None,
+        };
         let mut incoming = None;
         pair.settle(&mut |_, event| {
             if let Event::Incoming(offer) = event {
@@ -58,13 +75,8 @@ impl Pair {
         while moved {
             moved = false;
             for end in 0..2 {
-                while self.ends[end].engine().poll_transmit(self.now, &mut self.stanza).is_some() {
+                while self.pass(end) {
                     moved = true;
-                    if let Some(records) = &mut self.records {
-                        *records += records_in(&self.stanza);
-                    }
-                    let _ = self.ends[1 - end].engine().handle_stanza(self.now, &self.stanza);
-                    self.stanza.clear();
                 }
                 while let Some(event) = self.ends[end].engine().poll_event() {
                     moved = true;
@@ -75,6 +87,29 @@ impl Pair {
                 }
             }
         }
+    }
+
+    /// Hands a stanza of one end to the other one.
+    fn pass(&mut self, end: usize) -> bool {
+        let (stanza, bytes) = (&mut self.stanza, &mut self.stanza_bytes);
+        stanza.clear();
+        bytes.clear();
+        let engine = self.ends[end].engine();
+        let sent = match self.entry {
+            Entry::Text => engine.poll_transmit(self.now, stanza),
+            Entry::Bytes => engine.poll_transmit_bytes(self.now, bytes),
+        };
+        let engine = self.ends[1 - end].engine();
+        let _ = match self.entry {
+            _ if sent.is_none() => return false,
+            Entry::Text => engine.handle_stanza(self.now, stanza),
+            Entry::Bytes => engine.handle_stanza_bytes(self.now, bytes),
+        };
+        if let Some(records) = &mut self.records {
+            stanza.push_str(str::from_utf8(bytes).unwrap());
+            *records += records_in(stanza);
+        }
+        true
     }
 
     fn send(&mut self, message: &Element) {
@@ -121,21 +156,24 @@ fn a_message_of_281_bytes_takes_four_allocations_two_of_them_of_tls() {
     let markup = message("").to_xml(ns::CLIENT).len() + "<body></body>".len() - "<body/>".len();
     let message = message(&"x".repeat(281 - markup));
     assert_eq!(message.to_xml(ns::CLIENT).len(), 281);
-    let mut pair = Pair::new(xml(TrustPolicy::Pinned), 4096);
-    for _ in 0..8 {
-        pair.send(&message);
-    }
-    for _ in 0..8 {
-        // A record that is sealed, the same opened, and the text and the table of the element that comes.
-        assert_eq!(measure(|| pair.send(&message)).count_total, 4);
+    for entry in [Entry::Text, Entry::Bytes] {
+        let mut pair = Pair::new(xml(TrustPolicy::Pinned), 4096, entry);
+        for _ in 0..8 {
+            pair.send(&message);
+        }
+        for _ in 0..8 {
+            // A record that is sealed, the same opened, and the text and the table of the element that comes.
+            assert_eq!(measure(|| pair.send(&message)).count_total, 4, "{entry:?}");
+        }
     }
 }
 
 #[test]
 fn a_transfer_takes_the_allocations_of_rustls_for_each_record_and_none_besides() {
-    for block_size in [4096, 32760, 65535] {
+    for (block_size, entry) in [(4096, Entry::Text), (4096, Entry::Bytes), (32760, Entry::Bytes), (65535, Entry::Bytes)]
+    {
         let bytes = noise(2_000_000, 1);
-        let mut pair = Pair::new(raw(TrustPolicy::Pinned), block_size);
+        let mut pair = Pair::new(raw(TrustPolicy::Pinned), block_size, entry);
         for _ in 0..2 {
             pair.transfer(&bytes);
         }
@@ -155,4 +193,31 @@ fn a_transfer_takes_the_allocations_of_rustls_for_each_record_and_none_besides()
             );
         }
     }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_are_malformed_and_change_nothing() {
+    let mut pair = Pair::new(raw(TrustPolicy::Pinned), 4096, Entry::Bytes);
+    let tunnel = pair.tunnels[0];
+    let written = pair.ends[0].engine().tunnel(tunnel).unwrap().write(pair.now, &[7; 100]).unwrap();
+    assert_eq!(written, 100);
+    let mut stanza = b"<!-- what is there already stays -->".to_vec();
+    let before = stanza.len();
+    assert!(pair.ends[0].engine().poll_transmit_bytes(pair.now, &mut stanza).is_some());
+    assert!(pair.ends[0].engine().poll_transmit_bytes(pair.now, &mut stanza).is_none());
+    assert!(stanza.starts_with(b"<!-- what is there already stays --><iq "));
+    stanza.drain(..before);
+    for place in [stanza.iter().position(|byte| *byte == b'@').unwrap(), stanza.len() - 20] {
+        let mut broken = stanza.clone();
+        broken[place] = 0xFF;
+        let disposition = pair.ends[1].engine().handle_stanza_bytes(pair.now, &broken);
+        let Disposition::Malformed(fault) = disposition else { panic!("{disposition:?}") };
+        assert_eq!((fault.kind, fault.offset), (ParseErrorKind::NotUtf8, place));
+        assert!(pair.ends[1].engine().poll_event().is_none());
+        assert!(pair.ends[1].engine().poll_transmit_bytes(pair.now, &mut Vec::new()).is_none());
+    }
+    let disposition = pair.ends[1].engine().handle_stanza_bytes(pair.now, &stanza);
+    assert!(matches!(disposition, Disposition::Consumed), "{disposition:?}");
+    pair.settle(&mut |_, _| {});
+    assert_eq!(pair.received, [7; 100]);
 }

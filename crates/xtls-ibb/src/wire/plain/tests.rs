@@ -11,7 +11,7 @@ enum Known {
 }
 
 fn recognised(xml: &str, limits: &Limits) -> Option<Known> {
-    Some(match PlainIq::recognise(xml, limits)? {
+    Some(match PlainIq::recognise(xml.as_bytes(), limits)? {
         PlainIq::Data { id, from, request } => known_data(id, from, &request).unwrap(),
         PlainIq::Result(iq) => known_result(&iq).unwrap(),
     })
@@ -30,7 +30,7 @@ fn parsed(xml: &str, limits: &Limits) -> Option<Known> {
 
 fn known_data(id: &str, from: &str, request: &Request<'_>) -> Option<Known> {
     let Request::Data { sid, seq, payload } = *request else { return None };
-    let text = payload.pieces().collect::<Option<String>>()?;
+    let text = payload.pieces().map(|piece| str::from_utf8(piece?).ok()).collect::<Option<String>>()?;
     Some(Known::Data { id: id.into(), from: from.into(), sid: sid.into(), seq, text })
 }
 
@@ -188,6 +188,15 @@ proptest! {
         if let Some(known) = recognised(&xml, &limits) {
             prop_assert_eq!(Some(known), parsed(&xml, &limits), "{}", xml);
         }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_not_recognised(xml in written(), place in any::<prop::sample::Index>(), byte in 0x80..=0xFF_u8) {
+        let mut xml = xml.into_bytes();
+        let place = place.index(xml.len());
+        xml[place] = byte;
+        prop_assume!(str::from_utf8(&xml).is_err());
+        prop_assert!(PlainIq::recognise(&xml, &Limits::default()).is_none(), "{:?}", String::from_utf8_lossy(&xml));
     }
 }
 
