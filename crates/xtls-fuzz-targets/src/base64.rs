@@ -1,7 +1,7 @@
 //! The base64 of a block, beside the book (RFC 4648 § 4).
 
 use xtls_ibb::{Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, Handled, Request, Whitespace};
-use xtls_stanza::{Element, Ids, ns};
+use xtls_stanza::{Element, Envelope, Ids, ns};
 
 use crate::input::Input;
 
@@ -89,7 +89,7 @@ fn check_encoded(bytes: &[u8]) {
     end.outgoing().extend_from_slice(bytes);
     let mut stanza = String::new();
     let mut cut = |queued: &[u8], _: usize| queued.len();
-    let Some(_) = end.poll(&mut Ids::new([1; 32]), "a@b", None, &mut cut, &mut stanza) else {
+    let Some(_) = end.poll(&mut Ids::new([1; 32]), &Envelope::new("a@b", None), &mut cut, &mut stanza) else {
         assert!(bytes.is_empty());
         return;
     };

@@ -6,7 +6,7 @@ use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, ErrorOutcome, Handled,
     Request, wire,
 };
-use xtls_stanza::{Condition, Element, ErrorType, Ids, Iq, IqType, Limits, StanzaError, ns};
+use xtls_stanza::{Condition, Element, Envelope, ErrorType, Ids, Iq, IqType, Limits, StanzaError, ns};
 
 use crate::input::Input;
 
@@ -158,7 +158,7 @@ impl Pair {
             assert_eq!(most, size);
             queued.len() / 2 + 1
         };
-        let Some(sent) = end.stream.poll(&mut self.ids, "a@b", None, &mut cut, &mut stanza) else {
+        let Some(sent) = end.stream.poll(&mut self.ids, &Envelope::new("a@b", None), &mut cut, &mut stanza) else {
             assert!(stanza.is_empty());
             return false;
         };

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use sha1::{Digest as _, Sha1};
 use xtls_ibb::{Bytestream, BytestreamConfig, BytestreamRole, BytestreamState, ErrorOutcome, Request};
-use xtls_stanza::{Condition, Element, Ids, Iq, IqType, Limits, StreamItem, StreamReader};
+use xtls_stanza::{Condition, Element, Envelope, Ids, Iq, IqType, Limits, StreamItem, StreamReader};
 
 /// A peer that says nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -58,6 +58,7 @@ struct End<'a> {
 impl End<'_> {
     fn run(&mut self) -> Result<(), Box<dyn Error>> {
         let mut ids = Ids::new([7; 32]);
+        let envelope = Envelope::new(self.peer, Some(self.own));
         if self.bytestream.role() == BytestreamRole::Opener {
             self.bytestream.open();
         }
@@ -65,7 +66,7 @@ impl End<'_> {
             self.write();
             let mut out = String::new();
             let cut = &mut |queued: &[u8], _: usize| queued.len();
-            while self.bytestream.poll(&mut ids, self.peer, Some(self.own), cut, &mut out).is_some() {}
+            while self.bytestream.poll(&mut ids, &envelope, cut, &mut out).is_some() {}
             self.connection.socket.write_all(out.as_bytes())?;
             if self.bytestream.state() == BytestreamState::Closed {
                 return Ok(());

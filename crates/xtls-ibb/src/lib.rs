@@ -15,15 +15,16 @@
 //!
 //! ```
 //! use xtls_ibb::{Bytestream, BytestreamConfig, BytestreamRole, Handled, Request, Sent};
-//! use xtls_stanza::{Element, Ids, Iq, Limits};
+//! use xtls_stanza::{Element, Envelope, Ids, Iq, Limits};
 //!
 //! let mut ids = Ids::new([7; 32]);
 //! let mut romeo = Bytestream::new(BytestreamRole::Opener, "ch3d9s71", 4096, BytestreamConfig::default());
 //! let mut juliet = Bytestream::new(BytestreamRole::Acceptor, "ch3d9s71", 4096, BytestreamConfig::default());
 //!
 //! romeo.open();
+//! let to_juliet = Envelope::new("juliet@capulet.lit/balcony", None);
 //! let mut stanza = String::new();
-//! let sent = romeo.poll(&mut ids, "juliet@capulet.lit/balcony", None, &mut |bytes, _| bytes.len(), &mut stanza);
+//! let sent = romeo.poll(&mut ids, &to_juliet, &mut |bytes, _| bytes.len(), &mut stanza);
 //! assert_eq!(sent, Some(Sent::Open));
 //!
 //! let element = Element::parse(&stanza, &Limits::default())?;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use xtls_ibb::{Acked, Bytestream, BytestreamConfig, BytestreamRole, BytestreamState, Handled, Request, Sent};
-use xtls_stanza::Ids;
+use xtls_stanza::{Envelope, Ids};
 
 const SID: &str = "ch3d9s71";
 const BLOCKS: u32 = 1_000_000;
@@ -20,6 +20,7 @@ struct Pair {
     sender: Bytestream,
     receiver: Bytestream,
     ids: [Ids; 2],
+    envelope: Envelope,
     stanza: String,
     received: Vec<u8>,
     /// The next number to be written, and the next one to arrive.
@@ -35,6 +36,7 @@ impl Pair {
             sender: end(BytestreamRole::Opener),
             receiver: end(BytestreamRole::Acceptor),
             ids: [Ids::new([1; 32]), Ids::new([2; 32])],
+            envelope: Envelope::new("juliet@capulet.lit/balcony", None),
             stanza: String::new(),
             received: Vec::new(),
             written: 0,
@@ -56,7 +58,7 @@ impl Pair {
         self.stanza.clear();
         let stream = if end == 0 { &mut self.sender } else { &mut self.receiver };
         let cut = &mut |_: &[u8], limit| limit;
-        stream.poll(&mut self.ids[end], "juliet@capulet.lit/balcony", None, cut, &mut self.stanza)
+        stream.poll(&mut self.ids[end], &self.envelope, cut, &mut self.stanza)
     }
 
     /// Blocks of three bytes, each the number of the block, until so many have arrived.

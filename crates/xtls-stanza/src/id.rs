@@ -39,7 +39,7 @@ impl fmt::Debug for Id {
 
 impl PartialEq<str> for Id {
     fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
+        self.0 == *other.as_bytes()
     }
 }
 

@@ -35,6 +35,12 @@ pub struct Iq<'a> {
     pub payload: Option<ElementRef<'a>>,
 }
 
+/// The addresses of IQs that go one way, escaped once for all of them: most of an IQ that acknowledges is then copied.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    addresses: String,
+}
+
 /// Why an `<iq/>` breaks the rules of RFC 6120 § 8.2.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -121,13 +127,52 @@ impl<'a> Iq<'a> {
     }
 
     fn write_head(out: &mut String, iq_type: IqType, id: &str, to: &str, from: Option<&str>) {
-        out.push_str("<iq type='");
-        out.push_str(iq_type.as_str());
-        out.push('\'');
-        write::attribute(out, "id", id);
-        write::attribute(out, "to", to);
-        write::optional_attribute(out, "from", from);
+        write_identity(out, iq_type, id);
+        write_addresses(out, to, from);
     }
+}
+
+impl Envelope {
+    /// The addresses are those of [`Iq::write_start`].
+    #[must_use]
+    pub fn new(to: &str, from: Option<&str>) -> Self {
+        let mut addresses = String::with_capacity(20 + to.len() + from.map_or(0, str::len));
+        write_addresses(&mut addresses, to, from);
+        addresses.shrink_to_fit();
+        Self { addresses }
+    }
+
+    /// Appends `<iq type=… id=… to=…>` as [`Iq::write_start`] does.
+    pub fn write_start(&self, out: &mut String, iq_type: IqType, id: &str) {
+        write_identity(out, iq_type, id);
+        out.push_str(&self.addresses);
+        out.push('>');
+    }
+
+    /// Appends a whole empty result as [`Iq::write_result`] does.
+    pub fn write_result(&self, out: &mut String, id: &str) {
+        write_identity(out, IqType::Result, id);
+        out.push_str(&self.addresses);
+        out.push_str("/>");
+    }
+
+    /// How many bytes the addresses take up in an IQ, with the names of their attributes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.addresses.len()
+    }
+}
+
+fn write_identity(out: &mut String, iq_type: IqType, id: &str) {
+    out.push_str("<iq type='");
+    out.push_str(iq_type.as_str());
+    out.push('\'');
+    write::attribute(out, "id", id);
+}
+
+fn write_addresses(out: &mut String, to: &str, from: Option<&str>) {
+    write::attribute(out, "to", to);
+    write::optional_attribute(out, "from", from);
 }
 
 impl IqType {
@@ -215,6 +260,16 @@ mod tests {
         let iq = Iq::parse(&read).unwrap().unwrap();
         assert_eq!((iq.iq_type, iq.id, iq.to, iq.from), (IqType::Result, "i'd", Some("a@b/c&d"), Some("e@f")));
         assert!(iq.payload.is_none());
+        let mut again = String::new();
+        let envelope = Envelope::new("a@b/c&d", Some("e@f"));
+        envelope.write_result(&mut again, "i'd");
+        assert_eq!(again, out);
+        assert!(out.contains(&envelope.addresses) && envelope.bytes() == " to='a@b/c&amp;d' from='e@f'".len());
+        again.clear();
+        out.clear();
+        Iq::write_start(&mut out, IqType::Set, "1", "a@b", None);
+        Envelope::new("a@b", None).write_start(&mut again, IqType::Set, "1");
+        assert_eq!(again, out);
 
         out.clear();
         Iq::write_error(&mut out, "1", "a@b/c", None, &Condition::BadRequest.into());

@@ -32,7 +32,7 @@ pub use element::{Attribute, BuildError, Builder, Element, ElementRef, Node, Sco
 pub use error::{ParseError, ParseErrorKind};
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgo};
 pub use id::{Id, Ids};
-pub use iq::{Iq, IqError, IqType};
+pub use iq::{Envelope, Iq, IqError, IqType};
 pub use limits::Limits;
 pub use pubkeys::{KeyInfo, Pubkeys, PubkeysVariant};
 pub use reader::{StreamHeader, StreamItem, StreamReader};

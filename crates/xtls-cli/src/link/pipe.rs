@@ -13,7 +13,7 @@ use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, Handled, Request,
 };
 use xtls_stanza::jid::Jid;
-use xtls_stanza::{Ids, Iq, IqType, Limits, StanzaError};
+use xtls_stanza::{Envelope, Ids, Iq, IqType, Limits, StanzaError};
 
 use super::Wire;
 use super::end::End;
@@ -241,10 +241,11 @@ impl<'a> Flow<'a> {
     /// The next stanza to send.
     fn next_stanza(&mut self) -> Option<Element> {
         let mut text = self.answers.pop_front().unwrap_or_default();
+        let envelope = Envelope::new(self.peer.as_str(), None);
         let cut = &mut |bytes: &[u8], size: usize| bytes.len().min(size);
         for stream in self.incoming.iter_mut().chain([&mut self.outgoing]) {
             if text.is_empty() {
-                let _ = stream.poll(&mut self.ids, self.peer.as_str(), None, cut, &mut text);
+                let _ = stream.poll(&mut self.ids, &envelope, cut, &mut text);
             }
         }
         // What this end writes can be read.

@@ -7,7 +7,7 @@ mod sender;
 mod tests;
 mod values;
 
-use xtls_stanza::{Condition, ErrorType, Id, Ids, Iq, IqType, StanzaError};
+use xtls_stanza::{Condition, Envelope, ErrorType, Id, Ids, IqType, StanzaError};
 
 pub use self::values::{Acked, BytestreamRole, BytestreamState, ErrorOutcome, Handled, Sent};
 use self::{
@@ -375,7 +375,7 @@ impl Bytestream {
     /// Appends one whole stanza to `out` and tells what it is; `None` when there is nothing to send for now.
     ///
     /// First come the results that are released, then `<open/>`, then data as far as the window allows, then `<close/>`.
-    /// Addresses are written as given; `from` is for a caller whose server does not stamp it.
+    /// Addresses are those of `envelope`; one of the sender is for a caller whose server does not stamp it.
     ///
     /// `cut` is given the bytes that are queued and the block size, and returns how many of the bytes make the next block:
     /// as many whole TLS records as fit. Its answer is brought into the range from 1 to the block size.
@@ -383,19 +383,18 @@ impl Bytestream {
     pub fn poll(
         &mut self,
         ids: &mut Ids,
-        to: &str,
-        from: Option<&str>,
+        envelope: &Envelope,
         cut: &mut dyn FnMut(&[u8], usize) -> usize,
         out: &mut String,
     ) -> Option<Sent> {
         if let Some(id) = self.acks.pop() {
-            Iq::write_result(out, id.as_str(), to, from);
+            envelope.write_result(out, id.as_str());
             return Some(Sent::Result);
         }
         if self.phase == Phase::OpenQueued {
             let id = ids.next_id();
             self.phase = Phase::OpenSent(id);
-            Iq::write_start(out, IqType::Set, id.as_str(), to, from);
+            envelope.write_start(out, IqType::Set, id.as_str());
             wire::write_open(out, &self.sid, self.block_size);
             out.push_str("</iq>");
             return Some(Sent::Open);
@@ -409,9 +408,8 @@ impl Bytestream {
             let bytes = block.len();
             let id = ids.next_id();
             // Room for everything at once, so that the string grows at most once for a block.
-            let addresses = to.len() + from.map_or(0, str::len);
-            out.reserve(codec::encoded_len(bytes) + self.sid.len() + addresses + 192);
-            Iq::write_start(out, IqType::Set, id.as_str(), to, from);
+            out.reserve(codec::encoded_len(bytes) + self.sid.len() + envelope.bytes() + 160);
+            envelope.write_start(out, IqType::Set, id.as_str());
             wire::write_data(out, &self.sid, seq, block);
             out.push_str("</iq>");
             self.sender.mark_sent(id, bytes);
@@ -427,7 +425,7 @@ impl Bytestream {
         };
         let id = ids.next_id();
         self.close = Close::Sent { id, after_fault };
-        Iq::write_start(out, IqType::Set, id.as_str(), to, from);
+        envelope.write_start(out, IqType::Set, id.as_str());
         wire::write_close(out, &self.sid);
         out.push_str("</iq>");
         Some(Sent::Close)

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use xtls_channel::{Channel, EndedBy, Fault, Security, Side};
 use xtls_jingle::{Role, Session, SessionState};
 use xtls_stanza::{
-    Id,
+    Envelope, Id,
     jid::{FullJid, Jid},
 };
 
@@ -83,15 +83,17 @@ struct Addresses {
     to: Arc<str>,
     /// What a server makes of it that prepares by RFC 6122, if that is another address.
     older: Option<Arc<str>>,
+    /// For the stanzas of its bytestream.
+    envelope: Envelope,
 }
 
 impl Addresses {
-    fn of(peer: &FullJid) -> Self {
+    fn of(peer: &FullJid, from: Option<&str>) -> Self {
         let canonical: Arc<str> = Arc::from(peer.canonical());
         let to = if peer.as_str() == &*canonical { Arc::clone(&canonical) } else { Arc::from(peer.as_str()) };
         let older = peer.prepared_by_rfc_6122();
         let older = (*older != *canonical).then(|| Arc::from(older));
-        Self { canonical, to, older }
+        Self { envelope: Envelope::new(&to, from), canonical, to, older }
     }
 }
 
@@ -139,8 +141,8 @@ enum NotUsable {
 }
 
 impl TunnelCore {
-    fn new(id: TunnelId, peer: FullJid, role: Role, application: Application) -> Self {
-        let addresses = Addresses::of(&peer);
+    fn new(id: TunnelId, peer: FullJid, role: Role, application: Application, shared: &Shared) -> Self {
+        let addresses = Addresses::of(&peer, shared.from());
         Self {
             id,
             place: Place::Known,

@@ -62,7 +62,7 @@ impl TunnelCore {
         check_support: bool,
         shared: &mut Shared,
     ) -> Self {
-        let mut tunnel = Self::new(id, peer, Role::Initiator, application);
+        let mut tunnel = Self::new(id, peer, Role::Initiator, application, shared);
         tunnel.channel = Some(channel);
         tunnel.negotiation.check_support = check_support;
         tunnel.begin(shared);
@@ -87,7 +87,7 @@ impl TunnelCore {
         place: Place,
         shared: &mut Shared,
     ) -> Self {
-        let mut tunnel = Self::new(id, peer, Role::Responder, application);
+        let mut tunnel = Self::new(id, peer, Role::Responder, application, shared);
         tunnel.place = place;
         let offer = session.offer().security.clone();
         tunnel.negotiation.session = Some(session);

@@ -60,7 +60,7 @@ impl TunnelCore {
     /// Begins anew with another resource: its features may differ, and nothing that was said to the first one counts.
     fn follow(&mut self, peer: FullJid, shared: &mut Shared) {
         self.negotiation.redirected = true;
-        self.addresses = Addresses::of(&peer);
+        self.addresses = Addresses::of(&peer, shared.from());
         self.peer = peer;
         self.negotiation.session = None;
         self.transport = None;

@@ -5,13 +5,13 @@ mod counts;
 use xtls_channel::{Channel, CloseReason, EndedBy, Fault, Start, Timer};
 use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, ErrorOutcome, Handled,
-    Request, Sent, Whitespace,
+    Request, Whitespace,
 };
 use xtls_jingle::{IbbTransport, JingleCondition, Role, Session, SessionState};
-use xtls_stanza::{Condition, StanzaError};
-use xtls_tls::{TlsErrorKind, WriteError, record_size_for_block, whole_records};
+use xtls_stanza::{Condition, Envelope, StanzaError};
+use xtls_tls::{TlsErrorKind, WriteError, record_size_for_block};
 
-use self::counts::{Owed, Sealed, record_lengths, wide};
+use self::counts::{Owed, Sealed, wide};
 use super::{Phase, TunnelCore};
 use crate::{answer::Answer, config::Window, shared::Shared};
 
@@ -27,8 +27,6 @@ pub(super) struct Transport {
     /// Where our last flight of the handshake ends, and whether it has got there. `None` before there is one, or where the peer
     /// has nothing to confirm.
     flight: Option<(u64, bool)>,
-    /// How much of a record that is larger than a block is still to be sent.
-    split: usize,
     /// Why blocks came back, since something got through last, and how many times in a row they are sent again.
     returned: Option<StanzaError>,
     retries: u32,
@@ -47,7 +45,6 @@ impl Transport {
             received: 0,
             taken: 0,
             flight: None,
-            split: 0,
             returned: None,
             retries: 0,
             wants_room: false,
@@ -87,7 +84,7 @@ impl Transport {
         let outgoing = self.bytestream.outgoing();
         let before = outgoing.len();
         let result = write(outgoing);
-        self.sealed.queued(outgoing.len() - before);
+        self.sealed.queued(outgoing.get(before..).unwrap_or_default());
         result
     }
 
@@ -149,23 +146,10 @@ impl Transport {
         self.bytestream.release_acks(self.taken.saturating_add(wide(room)).min(seen));
     }
 
-    fn poll(&mut self, to: &str, shared: &mut Shared, out: &mut String) -> bool {
-        let from = shared.config.stamp_from.then(|| shared.jid.as_str());
-        let split = self.split;
-        // A block that is sent again is not cut again.
-        let mut rest = split;
-        let mut cut = |queue: &[u8], limit: usize| {
-            // A record that is larger than a block is sent to its end before the next one is looked for.
-            let bytes = if split > 0 { split.min(limit) } else { whole_records(queue, limit) };
-            let record = if split > 0 { split } else { record_lengths(queue).next().unwrap_or_default() };
-            rest = record.saturating_sub(bytes);
-            bytes
-        };
-        let sent = self.bytestream.poll(&mut shared.ids, to, from, &mut cut, out);
-        if matches!(sent, Some(Sent::Data { .. })) {
-            self.split = rest;
-        }
-        sent.is_some()
+    fn poll(&mut self, envelope: &Envelope, shared: &mut Shared, out: &mut String) -> bool {
+        let sealed = &self.sealed;
+        let mut cut = |queue: &[u8], limit: usize| sealed.whole_records(queue.len(), limit);
+        self.bytestream.poll(&mut shared.ids, envelope, &mut cut, out).is_some()
     }
 }
 
@@ -278,7 +262,7 @@ impl TunnelCore {
 
     pub(super) fn poll_bytestream(&mut self, shared: &mut Shared, out: &mut String) -> bool {
         let Some(transport) = &mut self.transport else { return false };
-        let sent = transport.poll(&self.addresses.to, shared, out);
+        let sent = transport.poll(&self.addresses.envelope, shared, out);
         if let Some(channel) = self.channel.as_mut().filter(|_| sent && transport.flight_left()) {
             channel.flight_left();
         }

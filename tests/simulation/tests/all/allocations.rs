@@ -19,8 +19,8 @@ struct Pair {
     stanza: String,
     stanza_bytes: Vec<u8>,
     received: Vec<u8>,
-    /// TLS records in the blocks that passed, while they are counted.
-    records: Option<u64>,
+    /// The lengths of the TLS records in each block that passed, while they are noted.
+    blocks: Option<Vec<Vec<usize>>>,
 }
 
 /// How stanzas are handed over.
@@ -56,7 +56,7 @@ impl Pair {
             stanza: String::new(),
             stanza_bytes: Vec::new(),
             received: Vec::new(),
-            records: None,
+            blocks: None,
         };
         let mut incoming = None;
         pair.settle(&mut |_, event| {
@@ -105,9 +105,9 @@ impl Pair {
             Entry::Text => engine.handle_stanza(self.now, stanza),
             Entry::Bytes => engine.handle_stanza_bytes(self.now, bytes),
         };
-        if let Some(records) = &mut self.records {
+        if let Some(blocks) = &mut self.blocks {
             stanza.push_str(str::from_utf8(bytes).unwrap());
-            *records += records_in(stanza);
+            blocks.extend(records_in(stanza));
         }
         true
     }
@@ -135,16 +135,19 @@ impl Pair {
     }
 }
 
-fn records_in(stanza: &str) -> u64 {
-    let Some((_, data)) = stanza.split_once("<data ") else { return 0 };
+/// The lengths of the records in a block, all of which are whole.
+fn records_in(stanza: &str) -> Option<Vec<usize>> {
+    let (_, data) = stanza.split_once("<data ")?;
     let base64 = data.split_once('>').unwrap().1.split_once('<').unwrap().0;
     let block = STANDARD.decode(base64).unwrap();
-    let (mut rest, mut count) = (&block[..], 0);
+    let (mut rest, mut lengths) = (&block[..], Vec::new());
     while let [_, _, _, high, low, ..] = rest {
-        rest = &rest[5 + usize::from(u16::from_be_bytes([*high, *low]))..];
-        count += 1;
+        let length = 5 + usize::from(u16::from_be_bytes([*high, *low]));
+        lengths.push(length);
+        rest = &rest[length..];
     }
-    count
+    assert!(rest.is_empty());
+    Some(lengths)
 }
 
 #[test]
@@ -177,9 +180,10 @@ fn a_transfer_takes_the_allocations_of_rustls_for_each_record_and_none_besides()
         for _ in 0..2 {
             pair.transfer(&bytes);
         }
-        pair.records = Some(0);
+        pair.blocks = Some(Vec::new());
         let writes = pair.transfer(&bytes);
-        let records = pair.records.take().unwrap();
+        let records = pair.blocks.take().unwrap().iter().map(Vec::len).sum::<usize>();
+        let records = u64::try_from(records).unwrap();
         let count = measure(|| _ = pair.transfer(&bytes)).count_total;
         if block_size == 4096 {
             // The record that is sealed, and its plaintext.
@@ -220,4 +224,36 @@ fn bytes_that_are_not_utf8_are_malformed_and_change_nothing() {
     assert!(matches!(disposition, Disposition::Consumed), "{disposition:?}");
     pair.settle(&mut |_, _| {});
     assert_eq!(pair.received, [7; 100]);
+}
+
+#[test]
+fn blocks_carry_as_many_whole_records_as_fit_and_those_of_one_write_fill_them() {
+    for block_size in [512, 1024, 4096, 16384, 20000, 32760, 65535] {
+        let mut pair = Pair::new(raw(TrustPolicy::Pinned), block_size, Entry::Text);
+        let most = usize::from(block_size);
+        let bytes = noise(4 * most, 2);
+        pair.blocks = Some(Vec::new());
+        pair.transfer(&bytes);
+        let blocks = pair.blocks.replace(Vec::new()).unwrap();
+        let (_, filled) = blocks.split_last().unwrap();
+        assert!(filled.len() >= 4);
+        for block in filled {
+            assert_eq!(block.len(), most.div_ceil(xtls_tls::MAX_RECORD), "{block_size}: {block:?}");
+            assert!((most - 3..=most).contains(&block.iter().sum()), "{block_size}: {block:?}");
+        }
+        // All of these wait before the first block is cut.
+        let tunnel = pair.tunnels[0];
+        for piece in [1, 100, most / 2, most / 3, 7, most / 4, most, 2 * most - 50, 1, 1, most / 2, most / 2] {
+            let piece = piece.min(20_000);
+            let written = pair.ends[0].engine().tunnel(tunnel).unwrap().write(pair.now, &bytes[..piece]);
+            assert_eq!(written.unwrap(), piece);
+        }
+        pair.settle(&mut |_, _| {});
+        let blocks = pair.blocks.take().unwrap();
+        assert!(blocks.iter().any(|block| block.len() > 1));
+        assert!(blocks.iter().all(|block| block.iter().sum::<usize>() <= most));
+        for two in blocks.windows(2) {
+            assert!(two[0].iter().sum::<usize>() + two[1][0] > most, "{block_size}: {two:?}");
+        }
+    }
 }

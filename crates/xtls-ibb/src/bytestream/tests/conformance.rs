@@ -37,7 +37,8 @@ fn xep_0047_2_1_an_open_is_answered_with_a_result() {
     let mut end = End::new(BytestreamRole::Acceptor, 4096, BytestreamConfig::default());
     assert_eq!(end.request("jn3h8g65", &Request::Open { sid: SID, block_size: 4096 }), Ok(Handled::Opened));
     let mut out = String::new();
-    let sent = end.stream.poll(&mut end.ids, ROMEO, Some(JULIET), &mut |bytes, _| bytes.len(), &mut out);
+    let envelope = Envelope::new(ROMEO, Some(JULIET));
+    let sent = end.stream.poll(&mut end.ids, &envelope, &mut |bytes, _| bytes.len(), &mut out);
     assert_eq!(sent, Some(Sent::Result));
     assert_eq!(out, format!("<iq type='result' id='jn3h8g65' to='{ROMEO}' from='{JULIET}'/>"));
 }
@@ -115,8 +116,8 @@ fn the_cut_is_asked_for_whole_records_and_kept_within_its_limits() {
         asked.push((bytes.len(), limit));
         answers.next().unwrap()
     };
-    let mut out = String::new();
-    while let Some(Sent::Data { bytes }) = a.stream.poll(&mut a.ids, JULIET, None, &mut cut, &mut out) {
+    let (mut out, envelope) = (String::new(), Envelope::new(JULIET, None));
+    while let Some(Sent::Data { bytes }) = a.stream.poll(&mut a.ids, &envelope, &mut cut, &mut out) {
         sizes.push(bytes);
     }
     assert_eq!(sizes, [60, 100, 1, 89]);

@@ -8,7 +8,7 @@ mod sizes;
 mod states;
 mod transfer;
 
-use xtls_stanza::{Condition, Element, ElementRef, Limits};
+use xtls_stanza::{Condition, Element, ElementRef, Iq, Limits};
 
 use super::*;
 use crate::Payload;
@@ -41,7 +41,8 @@ impl End {
     /// The next stanza, cut wherever the limit falls.
     fn poll(&mut self) -> Option<(Sent, String)> {
         let mut out = String::new();
-        let sent = self.stream.poll(&mut self.ids, JULIET, None, &mut |bytes, _| bytes.len(), &mut out)?;
+        let sent =
+            self.stream.poll(&mut self.ids, &Envelope::new(JULIET, None), &mut |bytes, _| bytes.len(), &mut out)?;
         Some((sent, out))
     }
 

@@ -15,18 +15,18 @@ fn full_block(block_size: u16) -> String {
     let open = Request::Open { sid: &sid, block_size };
     assert_eq!(stream.handle_request("open", &open, &mut received), Ok(Handled::Opened));
     let cut = &mut |bytes: &[u8], _| bytes.len();
-    let mut out = String::new();
-    assert_eq!(stream.poll(&mut ids, TO, Some(FROM), cut, &mut out), Some(Sent::Result));
+    let (mut out, envelope) = (String::new(), Envelope::new(TO, Some(FROM)));
+    assert_eq!(stream.poll(&mut ids, &envelope, cut, &mut out), Some(Sent::Result));
     for _ in 0..10_000 {
         stream.outgoing().push(0);
         out.clear();
-        assert_eq!(stream.poll(&mut ids, TO, Some(FROM), cut, &mut out), Some(Sent::Data { bytes: 1 }));
+        assert_eq!(stream.poll(&mut ids, &envelope, cut, &mut out), Some(Sent::Data { bytes: 1 }));
         assert_eq!(stream.handle_result(Parts::of(&out).id), Some(Acked::Data { bytes: 1 }));
     }
     let block = sample(usize::from(block_size));
     stream.outgoing().extend_from_slice(&block);
     let mut stanza = String::new();
-    assert_eq!(stream.poll(&mut ids, TO, Some(FROM), cut, &mut stanza), Some(Sent::Data { bytes: block.len() }));
+    assert_eq!(stream.poll(&mut ids, &envelope, cut, &mut stanza), Some(Sent::Data { bytes: block.len() }));
     assert_eq!(Parts::of(&stanza).value("seq"), "10000");
     stanza
 }
@@ -53,7 +53,7 @@ fn a_result_has_at_most_160_bytes() {
     b.data(id.as_str(), 0, "QQ==").unwrap();
     b.stream.release_acks(0);
     let mut out = String::new();
-    let sent = b.stream.poll(&mut b.ids, TO, Some(FROM), &mut |bytes, _| bytes.len(), &mut out);
+    let sent = b.stream.poll(&mut b.ids, &Envelope::new(TO, Some(FROM)), &mut |bytes, _| bytes.len(), &mut out);
     assert_eq!(sent, Some(Sent::Result));
     assert!(out.len() <= 160, "{} bytes: {out}", out.len());
 }
@@ -79,7 +79,7 @@ fn sending_moves_few_bytes_however_much_is_queued() {
         // Asking for the queue before each block cuts it off now and then, and not each time.
         a.stream.outgoing().extend_from_slice(&[8; 16]);
         out.clear();
-        let sent = a.stream.poll(&mut a.ids, JULIET, None, &mut |_, limit| limit, &mut out);
+        let sent = a.stream.poll(&mut a.ids, &Envelope::new(JULIET, None), &mut |_, limit| limit, &mut out);
         assert_eq!(sent, Some(Sent::Data { bytes: 16 }));
     }
     assert_eq!(a.stream.queued(), 1 << 20);
@@ -97,10 +97,10 @@ fn memory_is_given_back_once_all_is_acknowledged() {
 }
 
 /// Carries one block from `a` to `b` and its result back, without allocating by itself.
-fn exchange(a: &mut End, b: &mut End, seq: u16, out: &mut String) {
+fn exchange(a: &mut End, b: &mut End, seq: u16, out: &mut String, envelopes: &[Envelope; 2]) {
     let cut = &mut |_: &[u8], limit| limit;
     out.clear();
-    let sent = a.stream.poll(&mut a.ids, JULIET, Some(ROMEO), cut, out);
+    let sent = a.stream.poll(&mut a.ids, &envelopes[0], cut, out);
     assert!(matches!(sent, Some(Sent::Data { .. })));
     let parts = Parts::of(out);
     let request = Request::Data { sid: SID, seq, payload: parts.payload().into() };
@@ -108,7 +108,7 @@ fn exchange(a: &mut End, b: &mut End, seq: u16, out: &mut String) {
     b.stream.handle_request(parts.id, &request, &mut b.received).unwrap();
     b.stream.release_acks(0);
     out.clear();
-    assert_eq!(b.stream.poll(&mut b.ids, ROMEO, Some(JULIET), cut, out), Some(Sent::Result));
+    assert_eq!(b.stream.poll(&mut b.ids, &envelopes[1], cut, out), Some(Sent::Result));
     assert!(matches!(a.stream.handle_result(Parts::of(out).id), Some(Acked::Data { .. })));
 }
 
@@ -118,9 +118,10 @@ fn once_warm_neither_a_block_nor_its_acknowledgement_allocates() {
     for (length, ahead) in [(300, 0), (4096, 3)] {
         let (mut a, mut b) = pair(4096, BytestreamConfig::default());
         let (mut seq, mut out, text) = (0, String::new(), sample(length));
+        let envelopes = [Envelope::new(JULIET, Some(ROMEO)), Envelope::new(ROMEO, Some(JULIET))];
         let mut round = |a: &mut End, b: &mut End| {
             a.write(&text);
-            exchange(a, b, seq, &mut out);
+            exchange(a, b, seq, &mut out, &envelopes);
             seq += 1;
         };
         for _ in 0..ahead {

@@ -170,7 +170,7 @@ proptest! {
                         let mut out = String::new();
                         let from = &mut ends[usize::from(who)];
                         let cut = &mut |_: &[u8], _| at_cut;
-                        if from.stream.poll(&mut from.ids, JULIET, None, cut, &mut out).is_none() {
+                        if from.stream.poll(&mut from.ids, &Envelope::new(JULIET, None), cut, &mut out).is_none() {
                             break;
                         }
                         prop_assert!(from.stream.in_flight() <= usize::from(from.stream.window()));

@@ -5,7 +5,7 @@ use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, ErrorOutcome, Handled,
     Request, Sent, Whitespace,
 };
-use xtls_stanza::{Element, Ids, Iq, StanzaError};
+use xtls_stanza::{Element, Envelope, Ids, Iq, StanzaError};
 
 use crate::common::{Stage, element, id, kinds, said};
 
@@ -108,7 +108,7 @@ impl End {
     fn poll(&mut self) -> Option<(Sent, Element)> {
         let mut out = String::new();
         let cut = &mut |bytes: &[u8], _: usize| bytes.len();
-        let sent = self.stream.poll(&mut self.ids, self.peer, Some(self.own), cut, &mut out)?;
+        let sent = self.stream.poll(&mut self.ids, &Envelope::new(self.peer, Some(self.own)), cut, &mut out)?;
         Some((sent, element(&out)))
     }
 
