@@ -221,7 +221,8 @@ impl Fingerprint {
     /// The digest in lower-case hexadecimal digits without separators, as it goes on the wire.
     #[must_use]
     pub fn hex(&self) -> String {
-        self.digest().iter().map(|byte| format!("{byte:02x}")).collect()
+        let digits = self.digest().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
     }
 
     /// The digest in upper-case hexadecimal bytes with colons between them, as people compare it.

@@ -45,6 +45,7 @@ struct Inner {
     certificate: PeerCertificate,
     key: Zeroizing<PrivateKeyDer<'static>>,
     certified: Arc<CertifiedKey>,
+    announced: [Fingerprint; 2],
 }
 
 /// The algorithm of an identity's key.
@@ -162,7 +163,8 @@ impl Identity {
             return Err(IdentityError::UnsupportedKey);
         }
         certified.keys_match().map_err(|_| IdentityError::KeyMismatch)?;
-        Ok(Self { inner: Arc::new(Inner { certificate, key, certified: Arc::new(certified) }) })
+        let announced = [Fingerprint::sha1(certificate.der()), certificate.fingerprint_sha256()];
+        Ok(Self { inner: Arc::new(Inner { certificate, key, certified: Arc::new(certified), announced }) })
     }
 
     /// The certificate and the key as text.
@@ -212,7 +214,7 @@ impl Identity {
     /// The fingerprints to announce, in the order in which they go on the wire: SHA-1, which old peers know, first.
     #[must_use]
     pub fn announced_fingerprints(&self) -> [Fingerprint; 2] {
-        [Fingerprint::sha1(self.certificate()), self.fingerprint_sha256()]
+        self.inner.announced
     }
 
     /// The algorithm of its key; `None` for an RSA key of another size, which can be read and not made.

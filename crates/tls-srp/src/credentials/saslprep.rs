@@ -17,6 +17,14 @@ pub(super) enum Unprepared {
 /// The prepared text, of at most `max` bytes.
 pub(super) fn saslprep(text: &str, max: usize) -> Result<Zeroizing<String>, Unprepared> {
     let mut prepared = Zeroizing::new(String::with_capacity(max));
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        // None of the tables has any of these, and NFKC leaves them alone.
+        if text.len() > max {
+            return Err(Unprepared::TooLong);
+        }
+        prepared.push_str(text);
+        return Ok(prepared);
+    }
     for c in text.chars().map(space).filter(|c| !tables::commonly_mapped_to_nothing(*c)).nfkc() {
         if is_prohibited(c) {
             return Err(Unprepared::Prohibited);

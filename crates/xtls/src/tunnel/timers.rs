@@ -13,6 +13,8 @@ use crate::shared::{Ahead, Shared};
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     slots: [Option<Instant>; TIMERS.len()],
+    /// A bit for each slot that is taken: few are, and they are asked for with every stanza.
+    taken: u16,
     /// [`Timer::Question`] stands for a question to the user here, not for the peer's answer.
     asks_user: bool,
 }
@@ -174,7 +176,7 @@ impl Table {
     }
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.all().any(|(set, _)| set == timer)
+        slot(timer).is_some_and(|slot| self.taken & 1 << slot != 0)
     }
 
     /// The earliest; while the outer stream is away, of those that run on.
@@ -209,13 +211,24 @@ impl Table {
     }
 
     fn all(&self) -> impl Iterator<Item = (Timer, Instant)> {
-        TIMERS.iter().zip(&self.slots).filter_map(|(timer, at)| at.map(|at| (*timer, at)))
+        let mut rest = self.taken;
+        core::iter::from_fn(move || {
+            let slot = usize::try_from(rest.trailing_zeros()).ok()?;
+            rest &= rest.wrapping_sub(1);
+            Some((*TIMERS.get(slot)?, (*self.slots.get(slot)?)?))
+        })
     }
 
     fn put(&mut self, timer: Timer, at: Option<Instant>) {
-        let slot = TIMERS.iter().position(|one| *one == timer).and_then(|slot| self.slots.get_mut(slot));
-        slot.into_iter().for_each(|slot| *slot = at);
+        let Some((slot, place)) = slot(timer).and_then(|slot| Some((slot, self.slots.get_mut(slot)?))) else { return };
+        *place = at;
+        self.taken = self.taken & !(1 << slot) | u16::from(at.is_some()) << slot;
     }
+}
+
+/// The place of a timer in [`TIMERS`].
+fn slot(timer: Timer) -> Option<usize> {
+    TIMERS.iter().position(|one| *one == timer)
 }
 
 /// Whether it goes by the caller's clock while the outer stream is away: nobody else's part is waited for.
