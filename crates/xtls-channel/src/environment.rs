@@ -8,7 +8,7 @@ use xtls_stanza::{
     Method,
     jid::{BareJid, Jid},
 };
-use xtls_tls::{Authorities, Identity, TlsVersion, can_do};
+use xtls_tls::{Authorities, Identity, KnownCertificates, TlsVersion, can_do};
 
 use crate::{
     channel::Side,
@@ -51,6 +51,8 @@ pub struct Environment {
     pub(crate) provider: Arc<CryptoProvider>,
     pub(crate) authorities: Option<Arc<Authorities>>,
     pub(crate) limits: SecurityLimits,
+    /// Certificates of peers, read once for all channels.
+    pub(crate) known: KnownCertificates,
     own: BareJid,
     store: Box<dyn TrustStore>,
     clock: Clock,
@@ -107,7 +109,8 @@ impl Environment {
     ) -> (J, Self) {
         let Local { jid, identity, provider, authorities } = local;
         let own = Into::<Jid>::into(jid.clone()).to_bare();
-        (jid, Self { identity, provider, authorities, limits, own, store, clock })
+        let known = KnownCertificates::new();
+        (jid, Self { identity, provider, authorities, limits, known, own, store, clock })
     }
 
     /// Your bare address.

@@ -1,6 +1,7 @@
 //! What a peer presented, and why it was refused.
 
 mod fault;
+mod known;
 mod names;
 mod report;
 
@@ -30,6 +31,7 @@ use crate::domain::Domain;
 use crate::pem;
 
 pub use self::fault::{CertificateFault, ChainFault};
+pub use self::known::{KnownCertificates, MAX_KNOWN_CERTIFICATES};
 use self::names::Names;
 pub(crate) use self::names::{ID_ON_XMPP_ADDR, ServerId, other_name_domains};
 
@@ -375,4 +377,4 @@ fn short(oid: &Oid<'_>) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::as_conversions)]
-mod tests;
+pub(crate) mod tests;

@@ -14,6 +14,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ProtocolVersion, SignatureScheme, SupportedProtocolVersion};
 
+use crate::certificate::KnownCertificates;
 use crate::identity::Identity;
 use crate::verify::{PeerVerifier, Verification};
 
@@ -77,6 +78,8 @@ pub struct TlsConfig {
     pub send_ticket: bool,
     /// Accept a peer with our own key. Default off: a session with ourselves is a reflection or a copied key.
     pub allow_own_key: bool,
+    /// Certificates of peers that are not read again. Default none; sessions of clones of this configuration share them.
+    pub known: KnownCertificates,
 }
 
 impl TlsConfig {
@@ -97,6 +100,7 @@ impl TlsConfig {
             minimum: TlsVersion::Tls12,
             send_ticket: true,
             allow_own_key: false,
+            known: KnownCertificates::new(),
         }
     }
 

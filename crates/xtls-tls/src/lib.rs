@@ -114,6 +114,7 @@ mod verify;
 pub use alert::Alert;
 pub use authorities::{Authorities, AuthoritiesError, MAX_AUTHORITIES};
 pub use certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
+pub use certificate::{KnownCertificates, MAX_KNOWN_CERTIFICATES};
 pub use config::{MAX_RECORD, MIN_RECORD};
 pub use config::{TlsConfig, TlsConfigError, TlsVersion, can_do, default_provider, record_size_for_block};
 pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};

@@ -13,7 +13,9 @@ use xtls_stanza::Fingerprint;
 use xtls_stanza::jid::BareJid;
 
 use crate::authorities::{Authorities, Purposes};
-use crate::certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
+use crate::certificate::{
+    CertificateFault, ChainFault, KnownCertificates, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate,
+};
 use crate::domain::Domain;
 use crate::identity::Identity;
 use crate::towards::{ClientVerification, ServerVerification};
@@ -105,6 +107,8 @@ pub(crate) struct PeerVerifier {
     /// Our own key, if a peer with it is to be refused.
     own_key: Option<[u8; 32]>,
     algorithms: WebPkiSupportedAlgorithms,
+    /// What need not be read again.
+    known: KnownCertificates,
     presented: OnceLock<Fingerprint>,
     /// Set once an authority vouches for the certificate.
     vouched: OnceLock<()>,
@@ -114,10 +118,20 @@ pub(crate) struct PeerVerifier {
 
 impl PeerVerifier {
     pub(crate) fn new(rule: Rule, own: Option<&Identity>, algorithms: WebPkiSupportedAlgorithms) -> Arc<Self> {
+        Self::knowing(rule, own, algorithms, KnownCertificates::new())
+    }
+
+    pub(crate) fn knowing(
+        rule: Rule,
+        own: Option<&Identity>,
+        algorithms: WebPkiSupportedAlgorithms,
+        known: KnownCertificates,
+    ) -> Arc<Self> {
         Arc::new(Self {
             rule,
             own_key: own.map(|own| own.as_peer_certificate().spki_sha256()),
             algorithms,
+            known,
             presented: OnceLock::new(),
             vouched: OnceLock::new(),
             certificate: OnceLock::new(),
@@ -148,13 +162,14 @@ impl PeerVerifier {
     ) -> Result<(), Error> {
         self.presented.get_or_init(|| Fingerprint::sha256(end_entity));
         let certificate = check_sizes(others)
-            .and_then(|()| PeerCertificate::from_der(end_entity))
+            .and_then(|()| self.known.read(end_entity))
             .and_then(|certificate| self.check(certificate, others, now))
             .map_err(|fault| {
                 let error = refusal(&fault);
                 self.fault.get_or_init(|| fault);
                 error
             })?;
+        self.known.keep(&certificate);
         self.certificate.get_or_init(|| certificate);
         Ok(())
     }

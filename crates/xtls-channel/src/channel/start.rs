@@ -197,6 +197,7 @@ fn x509(side: Side, trust: &Trust, start: Start, env: &Environment, out: &mut Ve
     config.max_record = start.max_record;
     config.send_ticket = start.ticket;
     config.minimum = env.minimum_tls(side, &trust.policy);
+    config.known = env.known.clone();
     match side {
         Side::Initiator => TlsSession::client(&config, out).ok(),
         Side::Responder => TlsSession::server(&config).ok(),

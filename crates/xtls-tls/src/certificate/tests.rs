@@ -10,6 +10,11 @@ fn with(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     of_key(&KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap(), change)
 }
 
+/// A certificate with a key of its own.
+pub(crate) fn some_certificate() -> PeerCertificate {
+    PeerCertificate::from_der(&with(|_| ())).unwrap()
+}
+
 fn of_key(pair: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
     let mut params = CertificateParams::default();
     change(&mut params);

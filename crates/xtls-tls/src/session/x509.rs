@@ -97,7 +97,8 @@ impl X509Session {
     fn verifier(config: &TlsConfig) -> Arc<PeerVerifier> {
         let own = (!config.allow_own_key).then_some(&config.identity);
         let rule = Rule::Peer(config.verification.clone());
-        PeerVerifier::new(rule, own, config.provider.signature_verification_algorithms)
+        let algorithms = config.provider.signature_verification_algorithms;
+        PeerVerifier::knowing(rule, own, algorithms, config.known.clone())
     }
 
     fn new(basics: Basics<'_>, mut connection: Connection, verifier: Arc<PeerVerifier>) -> Self {
