@@ -50,14 +50,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(100..=20_000))]
     pub(crate) idle: u16,
 
-    /// What a process of its own does: the benchmark starts itself again.
+    /// Instead of rows.
     #[command(subcommand)]
     pub(crate) part: Option<Part>,
 }
 
-/// What has to be measured in a process of its own.
+/// What is done instead of measuring rows. The benchmark starts itself again for what needs a process of its own.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum Part {
+    /// Send bytes through a tunnel and do nothing else: for a profiler
+    Transfer {
+        /// Bytes of a block
+        #[arg(default_value_t = 4096)]
+        block: u16,
+        /// How long
+        #[arg(default_value_t = 5)]
+        seconds: u16,
+    },
     /// Bytes of memory for each end
     #[command(hide = true)]
     Memory {

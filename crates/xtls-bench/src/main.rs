@@ -54,6 +54,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<ExitCode, Failure> {
     if let Some(part) = args.part {
         let figures = match part {
+            Part::Transfer { block, seconds } => transfer::alone(block, seconds),
             Part::Memory { holder, tunnels } => memory::of(holder, tunnels)?,
             Part::FirstSrp { bits } => srp::first_and_later(bits)?,
         };

@@ -8,6 +8,7 @@ use crate::{args::Part, failure::Failure};
 pub(crate) fn run(part: &Part) -> Result<Vec<f64>, Failure> {
     let mut command = Command::new(std::env::current_exe().map_err(Failure::new)?);
     match part {
+        Part::Transfer { block, seconds } => command.args(["transfer", &block.to_string(), &seconds.to_string()]),
         Part::Memory { holder, tunnels } => command.args(["memory", holder.name(), &tunnels.to_string()]),
         Part::FirstSrp { bits } => command.args(["first-srp", &bits.to_string()]),
     };

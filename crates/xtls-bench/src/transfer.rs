@@ -5,6 +5,7 @@ use std::{cell::RefCell, ops::RangeInclusive};
 use xtls::tls::KeyAlgorithm;
 
 use crate::{
+    clock,
     engines::{Pair, Who, bulk_config, noise},
     failure::{Failure, Missing},
     plan::Plan,
@@ -80,6 +81,18 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     Ok(lines.into_iter().map(|line| line.1).collect())
 }
 
+/// Sends bytes for so many seconds and does nothing else; tells how many millions in a second.
+pub(crate) fn alone(block: u16, seconds: u16) -> String {
+    let data = noise(Shape::of(block.into()).write);
+    let mut pair = Pair::bulk(&bulk_config(block), &bulk_provider());
+    let (start, mut writes) = (clock::now(), 0);
+    while clock::since(start) < f64::from(seconds) {
+        pair.send(&data);
+        writes += 1;
+    }
+    format!("{:.1} MB/s of payload", float(writes * data.len()) / clock::since(start) / 1e6)
+}
+
 /// Measures all of them with blocks of one size.
 fn at(
     plan: &Plan,
@@ -127,9 +140,11 @@ fn at(
         }
     };
     plan.sampling().interleave(&mut subjects)?;
+    let whole = subjects[0].median();
     for subject in &subjects {
-        let rate = float(shape.write) / subject.median() / 1e6;
-        plan.note(format!("blocks of {block}: {} {rate:.1} MB/s of payload", subject.name()));
+        let (rate, share) = (float(shape.write) / subject.median() / 1e6, 100.0 * subject.median() / whole);
+        let name = subject.name();
+        plan.note(format!("blocks of {block}: {name} {rate:.1} MB/s of payload; {share:.0} % of the engine's time"));
     }
     let found = Found::of(&subjects);
     Ok(found.lines(block, missing))
