@@ -43,12 +43,16 @@ pub(crate) struct Args {
     pub(crate) python: Option<PathBuf>,
 
     /// Tunnels whose memory is measured (rows 10 and 11)
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
     pub(crate) tunnels: u16,
 
     /// Idle tunnels beside the busy one (row 15), at least 100; a tenth of them is measured too
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(100..=20_000))]
     pub(crate) idle: u16,
+
+    /// MiB that are sent through one tunnel (row long)
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(65..))]
+    pub(crate) mebibytes: u16,
 
     /// Instead of rows.
     #[command(subcommand)]
@@ -67,6 +71,18 @@ pub(crate) enum Part {
         #[arg(default_value_t = 5)]
         seconds: u16,
     },
+    /// Send messages of 281 bytes and do nothing else: for a profiler
+    Message {
+        /// How long
+        #[arg(default_value_t = 5)]
+        seconds: u16,
+    },
+    /// Open tunnels, close them, and do nothing else: for a profiler
+    Handshake {
+        /// How long
+        #[arg(default_value_t = 5)]
+        seconds: u16,
+    },
     /// Bytes of memory for each end
     #[command(hide = true)]
     Memory {
@@ -74,6 +90,12 @@ pub(crate) enum Part {
         holder: Holder,
         /// How many pairs of ends.
         tunnels: u16,
+    },
+    /// Resident bytes while so much goes through a tunnel
+    #[command(hide = true)]
+    Long {
+        /// How much.
+        mebibytes: u16,
     },
     /// Seconds of the first handshake in a process, and of a later one
     #[command(hide = true)]
@@ -114,7 +136,7 @@ mod tests {
             args.rows().into_iter().map(Row::name).collect::<Vec<_>>()
         };
         assert_eq!(rows(&["--rows", "8b,4,1"]), ["1", "4", "8b"]);
-        let all = ["1", "2", "3", "4", "5", "6", "7", "8", "8b", "9", "10", "11", "12", "15"];
+        let all = ["1", "2", "3", "4", "5", "6", "7", "8", "8b", "9", "10", "11", "12", "15", "long"];
         assert_eq!(rows(&[]), all);
         assert!(Args::try_parse_from(["xtls-bench", "--rows", "13"]).is_err());
     }

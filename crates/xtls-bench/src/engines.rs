@@ -157,7 +157,7 @@ impl Pair {
             romeo.engine(config.clone(), &[juliet], provider, now),
             juliet.engine(config.clone(), &[romeo], provider, now),
         ];
-        let ids = open(&mut ends, juliet, options, now);
+        let ids = open(ends.each_mut(), juliet, options, now);
         Self { ends, ids, now, stanza: String::new(), received: Vec::new() }
     }
 
@@ -224,8 +224,7 @@ impl Pair {
 }
 
 /// Opens a tunnel between two engines, and gives both ends' names for it.
-pub(crate) fn open(ends: &mut [Engine; 2], to: &Who, options: &TunnelOptions, now: Instant) -> [TunnelId; 2] {
-    let [one, other] = ends;
+pub(crate) fn open([one, other]: [&mut Engine; 2], to: &Who, options: &TunnelOptions, now: Instant) -> [TunnelId; 2] {
     one.initiate(now, to.jid.clone(), options.clone()).expect("nothing keeps the offer back");
     let mut secured = [None, None];
     settle([one, other], now, options, |end, event| {

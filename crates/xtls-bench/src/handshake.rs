@@ -1,11 +1,11 @@
 //! Row 6: a tunnel from its offer until it is secured at both ends, beside a handshake of bare rustls with the same certificates
 //! and algorithms.
 
-use std::{hint::black_box, sync::Arc};
+use std::{hint::black_box, sync::Arc, time::Instant};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs::kx_group};
 use xtls::{
-    Engine,
+    Engine, TunnelId,
     tls::{KeyAlgorithm, default_provider},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     references::tls::{Configs, provider_with},
     report::{Line, Target, Unit},
     row::Row,
-    stats::{Subject, speed},
+    stats::{Subject, float_u64, speed},
 };
 
 /// Measures row 6, if it is wanted.
@@ -26,7 +26,6 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         return Ok(Vec::new());
     }
     let mut lines = Vec::new();
-    let post_quantum = || Arc::new(default_provider().as_ref().clone());
     for key in [KeyAlgorithm::EcdsaP256, KeyAlgorithm::Ed25519] {
         for (exchange, provider) in [("X25519MLKEM768", post_quantum()), ("X25519", provider_with(kx_group::X25519))] {
             lines.push(one(plan, key, exchange, &provider)?);
@@ -35,33 +34,28 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     Ok(lines)
 }
 
+fn post_quantum() -> Arc<CryptoProvider> {
+    Arc::new(default_provider().as_ref().clone())
+}
+
+/// Opens and closes tunnels for so many seconds and does nothing else; tells how many in a second.
+pub(crate) fn alone(seconds: u16) -> String {
+    let mut ends = Ends::new(&Who::both(KeyAlgorithm::EcdsaP256), &post_quantum());
+    let (start, mut count) = (clock::now(), 0);
+    while clock::since(start) < f64::from(seconds) {
+        ends.tunnel();
+        count += 1;
+    }
+    format!("{:.0} tunnels in a second", float_u64(count) / clock::since(start))
+}
+
 fn one(plan: &Plan, key: KeyAlgorithm, exchange: &str, provider: &Arc<CryptoProvider>) -> Result<Line, Failure> {
     let who = Who::both(key);
-    let [romeo, juliet] = &who;
-    let now = clock::now();
     let configs = Configs::new(&who, provider);
-    let mut ends = [
-        romeo.engine(direct_config(), &[juliet], provider, now),
-        juliet.engine(direct_config(), &[romeo], provider, now),
-    ];
-    check(&mut ends, juliet, exchange);
-    let options = raw();
-    let tunnels = |count: u64| {
-        let mut seconds = 0.0;
-        for _ in 0..count {
-            let start = clock::now();
-            let [id, _] = open(&mut ends, juliet, &options, now);
-            seconds += clock::since(start);
-            // What is opened is closed, and that does not count.
-            let [one, other] = &mut ends;
-            one.tunnel(id).expect("it is open").close(now);
-            settle([one, other], now, &options, |_, _| ());
-        }
-        assert!(ends.iter().all(|end| end.tunnels().next().is_none()), "nothing stays");
-        Ok(seconds)
-    };
+    let mut ends = Ends::new(&who, provider);
+    ends.check(exchange);
     let mut subjects = [
-        Subject::timed("engine", tunnels),
+        Subject::timed("engine", |count| Ok((0..count).map(|_| ends.tunnel()).sum())),
         Subject::new("bare rustls", || {
             black_box(configs.handshake());
         }),
@@ -77,14 +71,45 @@ fn one(plan: &Plan, key: KeyAlgorithm, exchange: &str, provider: &Arc<CryptoProv
     Ok(target.line(Ok(speed(subjects[0].samples(), subjects[1].samples()))))
 }
 
-/// Both sides of the ratio are to exchange keys alike.
-fn check(ends: &mut [Engine; 2], to: &Who, exchange: &str) {
-    let now = clock::now();
-    let [id, _] = open(ends, to, &raw(), now);
-    let mut tunnel = ends[0].tunnel(id).expect("it is open");
-    let group = tunnel.security().map_or("none", |security| security.tls.group);
-    assert!(group.eq_ignore_ascii_case(exchange), "{group}");
-    tunnel.close(now);
-    let [one, other] = ends;
-    settle([one, other], now, &raw(), |_, _| ());
+/// Two engines that open tunnels to each other.
+struct Ends {
+    engines: [Engine; 2],
+    to: Who,
+    now: Instant,
+}
+
+impl Ends {
+    fn new(who: &[Who; 2], provider: &Arc<CryptoProvider>) -> Self {
+        let [romeo, juliet] = who;
+        let now = clock::now();
+        let engines = [
+            romeo.engine(direct_config(), &[juliet], provider, now),
+            juliet.engine(direct_config(), &[romeo], provider, now),
+        ];
+        Self { engines, to: juliet.clone(), now }
+    }
+
+    /// Opens a tunnel, which is secured at both ends; how long it took. It is closed too, which does not count.
+    fn tunnel(&mut self) -> f64 {
+        let start = clock::now();
+        let [id, _] = open(self.engines.each_mut(), &self.to, &raw(), self.now);
+        let seconds = clock::since(start);
+        self.close(id);
+        seconds
+    }
+
+    fn close(&mut self, id: TunnelId) {
+        self.engines[0].tunnel(id).expect("it is open").close(self.now);
+        settle(self.engines.each_mut(), self.now, &raw(), |_, _| ());
+        assert!(self.engines.iter().all(|end| end.tunnels().next().is_none()), "nothing stays");
+    }
+
+    /// Both sides of the ratio are to exchange keys alike.
+    fn check(&mut self, exchange: &str) {
+        let [id, _] = open(self.engines.each_mut(), &self.to, &raw(), self.now);
+        let tunnel = self.engines[0].tunnel(id).expect("it is open");
+        let group = tunnel.security().map_or("none", |security| security.tls.group);
+        assert!(group.eq_ignore_ascii_case(exchange), "{group}");
+        self.close(id);
+    }
 }

@@ -7,6 +7,7 @@ mod clock;
 mod engines;
 mod failure;
 mod handshake;
+mod long;
 mod memory;
 mod message;
 mod part;
@@ -55,7 +56,10 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
     if let Some(part) = args.part {
         let figures = match part {
             Part::Transfer { block, seconds } => transfer::alone(block, seconds),
+            Part::Handshake { seconds } => handshake::alone(seconds),
+            Part::Message { seconds } => message::alone(seconds),
             Part::Memory { holder, tunnels } => memory::of(holder, tunnels)?,
+            Part::Long { mebibytes } => long::of(mebibytes)?,
             Part::FirstSrp { bits } => srp::first_and_later(bits)?,
         };
         return print(&format!("{figures}\n"));
@@ -72,6 +76,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         message::measure,
         srp::measure,
         memory::measure,
+        long::measure,
         wire::measure,
         scale::measure,
     ] {

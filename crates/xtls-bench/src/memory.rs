@@ -5,6 +5,7 @@ use std::{
     fs,
     hint::black_box,
     io::{Read as _, Write as _},
+    time::Instant,
 };
 
 use clap::ValueEnum;
@@ -14,7 +15,7 @@ use xtls::{Engine, Event, TunnelId, tls::KeyAlgorithm};
 use crate::{
     args::Part,
     clock,
-    engines::{Who, direct_config, noise, open, raw},
+    engines::{JULIET, Who, direct_config, noise, open, raw},
     failure::{Failure, Missing},
     part,
     plan::Plan,
@@ -28,13 +29,15 @@ use crate::{
 const BURST: usize = 1 << 16;
 /// How many are opened first, for what is made once.
 const WARM: usize = 20;
+/// Tunnels between two engines, at most.
+const PER_PEER: usize = 1000;
 /// Where Linux tells how much memory is resident.
-const RESIDENT: &str = "/proc/self/smaps_rollup";
+pub(crate) const RESIDENT: &str = "/proc/self/smaps_rollup";
 
 /// Who holds the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Holder {
-    /// Two engines with tunnels of raw bytes between them.
+    /// An engine with tunnels of raw bytes, and those at the other ends.
     Engine,
     /// Connections of bare rustls.
     Rustls,
@@ -103,41 +106,66 @@ fn both(plan: &Plan) -> Result<[Quartiles; 2], Failure> {
 }
 
 fn engine(tunnels: usize) -> Result<[f64; 2], Failure> {
-    let who = Who::both(KeyAlgorithm::EcdsaP256);
-    let provider = provider_with(kx_group::X25519);
-    let now = clock::now();
-    let mut config = direct_config();
-    config.tunnels = 2 * tunnels;
-    config.tunnels_per_peer = 1024;
-    let [romeo, juliet] = &who;
-    let pair = || {
-        [
-            romeo.engine(config.clone(), &[juliet], &provider, now),
-            juliet.engine(config.clone(), &[romeo], &provider, now),
-        ]
-    };
-    let mut warm = pair();
-    for _ in 0..WARM {
-        open(&mut warm, juliet, &raw(), now);
-    }
+    let mut warm = Circle::new(WARM);
+    warm.open();
     let data = noise(BURST);
     let mut ids = Vec::with_capacity(tunnels);
     let each = each_end(tunnels)?;
-    let mut ends = pair();
-    for _ in 0..tunnels {
-        ids.push(open(&mut ends, juliet, &raw(), now));
-    }
+    let mut circle = Circle::new(tunnels);
+    ids.append(&mut circle.open());
     let idle = each()?;
-    for ids in &ids {
-        burst(&mut ends, *ids, &data, now);
+    for (romeo, ids) in &ids {
+        burst([&mut circle.romeos[*romeo], &mut circle.juliet], *ids, &data, circle.now);
     }
     let drained = each()?;
-    black_box((&warm, &ends));
+    assert_eq!(circle.juliet.tunnels().count(), tunnels, "all of them are there");
+    black_box((&warm, &circle));
     Ok([idle, drained])
 }
 
+/// Juliet's engine, and as many others as it takes to have so many tunnels with it.
+struct Circle {
+    tunnels: usize,
+    who: Who,
+    juliet: Engine,
+    romeos: Vec<Engine>,
+    now: Instant,
+}
+
+impl Circle {
+    fn new(tunnels: usize) -> Self {
+        let provider = provider_with(kx_group::X25519);
+        let now = clock::now();
+        let mut config = direct_config();
+        config.tunnels = tunnels;
+        config.tunnels_per_peer = PER_PEER;
+        let someone = |jid: &str| Who::new(jid, KeyAlgorithm::EcdsaP256);
+        let who = someone(JULIET);
+        let romeos: Vec<Who> = (0..tunnels.div_ceil(PER_PEER))
+            .map(|number| someone(&format!("romeo@montague{number}.example/orchard-7f3a9c")))
+            .collect();
+        Self {
+            tunnels,
+            juliet: who.engine(config.clone(), &romeos.iter().collect::<Vec<_>>(), &provider, now),
+            romeos: romeos.iter().map(|romeo| romeo.engine(config.clone(), &[&who], &provider, now)).collect(),
+            who,
+            now,
+        }
+    }
+
+    /// Opens all tunnels; gives whose each is, and its names at both ends.
+    fn open(&mut self) -> Vec<(usize, [TunnelId; 2])> {
+        let Self { tunnels, who, juliet, romeos, now } = self;
+        let mut one = |tunnel| {
+            let romeo = tunnel / PER_PEER;
+            (romeo, open([&mut romeos[romeo], &mut *juliet], who, &raw(), *now))
+        };
+        (0..*tunnels).map(&mut one).collect()
+    }
+}
+
 /// Sends bytes through a tunnel; they are read and acknowledged.
-fn burst([from, to]: &mut [Engine; 2], ids: [TunnelId; 2], data: &[u8], now: std::time::Instant) {
+fn burst([from, to]: [&mut Engine; 2], ids: [TunnelId; 2], data: &[u8], now: Instant) {
     let (mut written, mut read) = (0, 0);
     let (mut stanza, mut received) = (String::new(), Vec::new());
     while read < data.len() {
@@ -211,7 +239,7 @@ fn each_end(pairs: usize) -> Result<impl Fn() -> Result<f64, Failure>, Failure> 
 }
 
 /// Resident bytes of this process.
-fn resident() -> Result<f64, Failure> {
+pub(crate) fn resident() -> Result<f64, Failure> {
     let text = fs::read_to_string(RESIDENT).map_err(|error| Failure::new(format!("{RESIDENT}: {error}")))?;
     let kilobytes =
         text.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix("kB")?.trim().parse().ok());

@@ -10,6 +10,7 @@ use mockalloc::record_allocs;
 use xtls::{Element, Event, tls::KeyAlgorithm};
 
 use crate::{
+    clock,
     engines::{JULIET, Pair, ROMEO, Who, bulk_config, direct_config, noise, xml},
     failure::Failure,
     plan::Plan,
@@ -34,16 +35,14 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         return Ok(Vec::new());
     }
     let who = Who::both(KeyAlgorithm::EcdsaP256);
-    let message = message();
-    let mut pair = Pair::connect(&who, &direct_config(), &xml(), &bulk_provider());
-    let mut talk = Talk { pair: &mut pair, message: &message, stanza: String::with_capacity(4096) };
+    let mut talk = Talk::new(&who);
     for _ in 0..WARM {
         talk.once();
     }
     let allocations = counted(|| talk.once());
 
     let mut ends = Configs::new(&who, &bulk_provider()).handshake();
-    let (text, mut wire, mut plain) = (message.to_xml(CLIENT), Vec::new(), vec![0; 1 << 16]);
+    let (text, mut wire, mut plain) = (message().to_xml(CLIENT), Vec::new(), vec![0; 1 << 16]);
     let mut subjects = [
         Subject::new("message", || talk.once()),
         Subject::new("record", || record(&mut ends, text.as_bytes(), &mut wire, &mut plain)),
@@ -61,18 +60,34 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     ])
 }
 
+/// Sends messages for so many seconds and does nothing else; tells how many in a second.
+pub(crate) fn alone(seconds: u16) -> String {
+    let mut talk = Talk::new(&Who::both(KeyAlgorithm::EcdsaP256));
+    let (start, mut count) = (clock::now(), 0);
+    while clock::since(start) < f64::from(seconds) {
+        (0..1000).for_each(|_| talk.once());
+        count += 1000;
+    }
+    format!("{:.0} messages in a second", float_u64(count) / clock::since(start))
+}
+
 /// A tunnel in which a message is sent again and again.
-struct Talk<'a> {
-    pair: &'a mut Pair,
-    message: &'a Element,
+struct Talk {
+    pair: Pair,
+    message: Element,
     stanza: String,
 }
 
-impl Talk<'_> {
+impl Talk {
+    fn new(who: &[Who; 2]) -> Self {
+        let pair = Pair::connect(who, &direct_config(), &xml(), &bulk_provider());
+        Self { pair, message: message(), stanza: String::with_capacity(4096) }
+    }
+
     /// Sends it, takes it, and passes the acknowledgement.
     fn once(&mut self) {
         let Self { pair, message, stanza } = self;
-        let Pair { ends: [from, to], ids, now, .. } = &mut **pair;
+        let Pair { ends: [from, to], ids, now, .. } = pair;
         let now = *now;
         from.tunnel(ids[0]).expect("it is open").send(now, message).expect("there is room");
         stanza.clear();

@@ -52,6 +52,11 @@ impl Plan {
         self.args.tunnels
     }
 
+    /// MiB that go through one tunnel.
+    pub(crate) fn mebibytes(&self) -> u16 {
+        self.args.mebibytes
+    }
+
     /// Idle tunnels beside a busy one.
     pub(crate) fn idle(&self) -> usize {
         usize::from(self.args.idle)

@@ -88,12 +88,12 @@ impl Crowd {
             // Its end is dropped afterwards: nobody hears of that.
             let mut pair = [other.engine(config.clone(), &[&juliet], &provider, now), busy];
             for _ in 0..PER_PEER.min(idle - number * PER_PEER) {
-                open(&mut pair, &juliet, &raw(), now);
+                open(pair.each_mut(), &juliet, &raw(), now);
             }
             [_, busy] = pair;
         }
         let mut pair = [romeo.engine(config, &[&juliet], &provider, now), busy];
-        let ids = open(&mut pair, &juliet, &raw(), now);
+        let ids = open(pair.each_mut(), &juliet, &raw(), now);
         let [peer, busy] = pair;
         assert_eq!(busy.tunnels().count(), idle + 1, "all of them are there");
         Self { idle, busy, peer, ids, now, stanzas: Vec::new(), results: Vec::new(), received: Vec::new() }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::Command};
 
 /// How many figures each row has.
-const FIGURES: [(&str, usize); 14] = [
+const FIGURES: [(&str, usize); 15] = [
     ("1", 1),
     ("2", 2),
     ("3", 3),
@@ -18,6 +18,7 @@ const FIGURES: [(&str, usize); 14] = [
     ("11", 1),
     ("12", 4),
     ("15", 3),
+    ("long", 1),
 ];
 
 #[test]
@@ -25,7 +26,9 @@ fn every_row_is_measured_and_written() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("figures.json");
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtls-bench"));
-    command.args(["--rounds", "1", "--ms", "1", "--tunnels", "20", "--idle", "100", "--json"]).arg(&file);
+    command
+        .args(["--rounds", "1", "--ms", "1", "--tunnels", "20", "--idle", "100", "--mebibytes", "65", "--json"])
+        .arg(&file);
     let output = command.output().expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
