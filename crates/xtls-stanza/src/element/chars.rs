@@ -14,6 +14,10 @@ pub(crate) fn is_xml_char(c: char) -> bool {
 
 /// Namespaces in XML § 3: a name without a colon.
 pub(crate) fn is_ncname(name: &str) -> bool {
+    if name.bytes().all(|byte| is_in(byte, NAME)) {
+        // As nearly all names are.
+        return name.bytes().next().is_some_and(|first| is_name_start(first.into()));
+    }
     let mut chars = name.chars();
     chars.next().is_some_and(is_name_start) && chars.all(is_name_char)
 }
@@ -57,12 +61,68 @@ pub(super) fn append_text(out: &mut String, text: &str, after_return: &mut bool)
     Ok(())
 }
 
-/// How many bytes there are before the first of these. It counts them in 64 bytes at a time and without a branch, so that the
-/// compiler makes vector instructions of it.
+/// Bytes that end a run of plain ones.
+pub(super) struct Ends<const N: usize> {
+    bytes: [u8; N],
+    class: u8,
+}
+
+/// Of character data.
+pub(super) const OF_TEXT: Ends<3> = Ends { bytes: [b'<', b'&', b']'], class: 1 << 1 };
+/// Of a CDATA section.
+pub(super) const OF_CDATA: Ends<1> = Ends { bytes: [b']'], class: 1 << 2 };
+/// Of an attribute's value in quotation marks.
+pub(super) const OF_QUOTED: Ends<6> = Ends { bytes: [b'"', b'<', b'&', b'\t', b'\n', b'\r'], class: 1 << 3 };
+/// Of an attribute's value in apostrophes.
+pub(super) const OF_APOSTROPHES: Ends<6> = Ends { bytes: [b'\'', b'<', b'&', b'\t', b'\n', b'\r'], class: 1 << 4 };
+
+/// The class of ASCII's characters that may be in a name without a colon.
+const NAME: u8 = 1;
+
+/// The classes that each byte is of.
+static CLASSES: [u8; 256] = classes();
+
+#[allow(clippy::as_conversions, reason = "a byte as an index, and the other way round, in a constant")]
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        if (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-' | b'.') {
+            classes[byte] = NAME;
+        }
+        byte += 1;
+    }
+    mark(&mut classes, &OF_TEXT.bytes, OF_TEXT.class);
+    mark(&mut classes, &OF_CDATA.bytes, OF_CDATA.class);
+    mark(&mut classes, &OF_QUOTED.bytes, OF_QUOTED.class);
+    mark(&mut classes, &OF_APOSTROPHES.bytes, OF_APOSTROPHES.class);
+    classes
+}
+
+#[allow(clippy::as_conversions, reason = "a byte as an index, in a constant")]
+const fn mark(classes: &mut [u8; 256], bytes: &[u8], class: u8) {
+    let mut at = 0;
+    while at < bytes.len() {
+        classes[bytes[at] as usize] |= class;
+        at += 1;
+    }
+}
+
+fn is_in(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+/// How many bytes may be part of a name, as far as a byte tells: of ASCII those of [`NAME`] and the colon (XML 1.0 § 2.3).
+pub(super) fn name_length(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| !is_in(byte, NAME) && byte != b':' && byte.is_ascii()).unwrap_or(bytes.len())
+}
+
+/// How many bytes there are before one that ends them. It counts those in 64 bytes at a time and without a branch, so that
+/// the compiler makes vector instructions of it.
 #[inline(never)]
-pub(super) fn position<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> usize {
+pub(super) fn position<const N: usize>(bytes: &[u8], ends: &Ends<N>) -> usize {
     const STEP: usize = 64;
-    let count = |byte| wanted.iter().map(|&one| u8::from(byte == one)).fold(0_u8, u8::wrapping_add);
+    let count = |byte| ends.bytes.iter().map(|&one| u8::from(byte == one)).fold(0_u8, u8::wrapping_add);
     let mut at = 0;
     for chunk in bytes.chunks_exact(STEP) {
         if chunk.iter().map(|&byte| count(byte)).fold(0_u8, u8::wrapping_add) != 0 {
@@ -70,7 +130,7 @@ pub(super) fn position<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> usize {
         }
         at += STEP;
     }
-    at + bytes[at..].iter().position(|byte| wanted.contains(byte)).unwrap_or(bytes.len() - at)
+    at + bytes[at..].iter().position(|&byte| is_in(byte, ends.class)).unwrap_or(bytes.len() - at)
 }
 
 /// Whether what stands after `&` can still become a reference (XML 1.0 § 4.1).
@@ -141,18 +201,38 @@ mod tests {
     fn the_first_of_the_wanted_bytes_is_found_wherever_it_stands() {
         for length in [0, 1, 63, 64, 65, 127, 128, 129, 200] {
             let plain = vec![b'x'; length];
-            assert_eq!(position(&plain, [b'<', b'&', b']']), length);
-            for at in 0..length {
-                for wanted in [b'<', b'&', b']'] {
-                    let mut bytes = plain.clone();
-                    bytes[at] = wanted;
-                    bytes[length - 1] = b'<';
-                    assert_eq!(position(&bytes, [b'<', b'&', b']']), at);
-                    // As many as a byte can count come to the same as one.
-                    bytes[at..].fill(wanted);
-                    assert_eq!(position(&bytes, [b'<', b'&', b']']), at);
-                }
+            check(&plain, &OF_TEXT);
+            check(&plain, &OF_CDATA);
+            check(&plain, &OF_QUOTED);
+            check(&plain, &OF_APOSTROPHES);
+        }
+    }
+
+    fn check<const N: usize>(plain: &[u8], ends: &Ends<N>) {
+        assert_eq!(position(plain, ends), plain.len());
+        for at in 0..plain.len() {
+            for end in 0..=u8::MAX {
+                let mut bytes = plain.to_vec();
+                bytes[at] = end;
+                let expected = if ends.bytes.contains(&end) { at } else { plain.len() };
+                assert_eq!(position(&bytes, ends), expected, "{end}");
+                // As many as a byte can count come to the same as one.
+                bytes[at..].fill(end);
+                assert_eq!(position(&bytes, ends), expected, "{end}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_of_ascii_is_judged_as_any_other() {
+        for byte in 0..128_u8 {
+            let c = char::from(byte);
+            for name in [format!("{c}"), format!("a{c}"), format!("a{c}b"), format!("é{c}b")] {
+                let by_the_book = name.starts_with(is_name_start) && name.chars().all(is_name_char);
+                assert_eq!(is_ncname(&name), by_the_book, "{name:?}");
+            }
+            assert_eq!(name_length(&[b'a', byte, b'b']) > 1, is_name_char(c) || c == ':', "{c:?}");
+        }
+        assert!(!is_ncname("") && name_length("é".as_bytes()) == 2);
     }
 }

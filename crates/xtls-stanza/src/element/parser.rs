@@ -149,6 +149,9 @@ impl Parser {
             }
             let room = self.limits.stanza_bytes.min(MAX_BYTES).saturating_sub(self.buffered());
             let window = &input[..room.min(input.len())];
+            if room > 0 {
+                self.begin_name(byte).map_err(|fault| self.located(&fault))?;
+            }
             let plain = self.plain(window);
             let result = match window.get(plain) {
                 _ if plain > 0 => self.characters(&window[..plain], self.position).map(|()| None),
@@ -205,13 +208,12 @@ impl Parser {
         match self.state {
             State::Text if self.table.is_empty() => 0,
             State::Text if self.brackets > 0 && bytes.first() == Some(&b'>') => 0,
-            State::Text => chars::position(bytes, [b'<', b'&', b']']),
+            State::Text => chars::position(bytes, &chars::OF_TEXT),
             State::CData if self.brackets > 0 => 0,
-            State::CData => chars::position(bytes, [b']']),
-            State::Value(quote) => chars::position(bytes, [quote, b'<', b'&', b'\t', b'\n', b'\r']),
-            State::TagName | State::AttributeName | State::EndName | State::Reference(_) => {
-                bytes.iter().take_while(|&&byte| in_name(byte)).count()
-            }
+            State::CData => chars::position(bytes, &chars::OF_CDATA),
+            State::Value(b'"') => chars::position(bytes, &chars::OF_QUOTED),
+            State::Value(_) => chars::position(bytes, &chars::OF_APOSTROPHES),
+            State::TagName | State::AttributeName | State::EndName | State::Reference(_) => chars::name_length(bytes),
             State::Declaration => bytes.iter().take_while(|byte| !matches!(byte, b'<' | b'>')).count(),
             State::Markup
             | State::Bang(_)
@@ -310,11 +312,6 @@ impl From<ParseErrorKind> for Fault {
     fn from(kind: ParseErrorKind) -> Self {
         Self::Token(kind)
     }
-}
-
-/// Whether a byte may be part of a name, as far as one byte tells (XML 1.0 § 2.3).
-fn in_name(byte: u8) -> bool {
-    matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b':' | 0x80..)
 }
 
 const fn not_well_formed(what: &'static str) -> ParseErrorKind {

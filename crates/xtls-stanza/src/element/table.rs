@@ -26,7 +26,9 @@ struct Tag {
     text: String,
     attributes: usize,
     declarations: usize,
-    /// Where the value that is being read begins.
+    /// Where the local part begins in the name of the attribute that is being read.
+    local: usize,
+    /// Where its value begins.
     value: usize,
 }
 
@@ -99,8 +101,8 @@ impl Table {
         if self.tag.attributes + self.tag.declarations >= self.limits.attributes {
             return Err(ParseErrorKind::Limit("attributes"));
         }
-        split_name(name)?;
-        self.tag.value = self.text.len();
+        let (_, local) = split_name(name)?;
+        (self.tag.local, self.tag.value) = (name.len() - local.len(), self.text.len());
         Ok(())
     }
 
@@ -116,7 +118,8 @@ impl Table {
     /// The end of the value of the attribute of this name.
     pub(super) fn value_ends(&mut self, name: &str) -> Result<(), ParseErrorKind> {
         let value = Span { start: stored(self.tag.value), end: stored(self.text.len()) };
-        let (prefix, local) = split_name(name)?;
+        let (prefix, local) = name.split_at(self.tag.local);
+        let prefix = prefix.strip_suffix(':').unwrap_or_default();
         if prefix == "xmlns" || (prefix.is_empty() && local == "xmlns") {
             self.declare(if prefix.is_empty() { "" } else { local }, value)?;
             self.tag.declarations += 1;
@@ -326,12 +329,12 @@ impl Table {
 
 /// Prefix (empty if there is none) and local name (Namespaces in XML § 4).
 fn split_name(name: &str) -> Result<(&str, &str), ParseErrorKind> {
-    let (prefix, local) = name.split_once(':').unwrap_or(("", name));
-    let prefix_fits = chars::is_ncname(prefix) || !name.contains(':');
-    if prefix_fits && chars::is_ncname(local) {
-        Ok((prefix, local))
-    } else {
-        Err(ParseErrorKind::NotWellFormed("a name that XML does not allow"))
+    if chars::is_ncname(name) {
+        return Ok(("", name));
+    }
+    match name.split_once(':') {
+        Some(parts @ (prefix, local)) if chars::is_ncname(prefix) && chars::is_ncname(local) => Ok(parts),
+        _ => Err(ParseErrorKind::NotWellFormed("a name that XML does not allow")),
     }
 }
 

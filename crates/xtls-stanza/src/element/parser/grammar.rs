@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use super::{Fault, MISMATCH, Parser, Piece, Place, State, in_name, not_well_formed};
+use super::{Fault, MISMATCH, Parser, Piece, Place, State, not_well_formed};
 use crate::{
     ParseErrorKind,
     element::{chars, header},
@@ -31,12 +31,6 @@ impl Parser {
             State::TagName => {
                 self.table.start(&self.words[self.word..], self.word)?;
                 return self.tag_step(byte, "a name that XML does not allow");
-            }
-            State::Tag if in_name(byte) => {
-                self.state = State::AttributeName;
-                self.begin_word();
-                self.characters(&[byte], self.position)?;
-                State::AttributeName
             }
             State::Tag => return self.tag_step(byte, "a name that XML does not allow"),
             State::ValueEnded => return self.tag_step(byte, "an attribute without white space before it"),
@@ -102,6 +96,27 @@ impl Parser {
         Ok(State::CData)
     }
 
+    /// Before a byte in a tag: if it begins a name, it is part of that, and changes no state itself.
+    pub(super) fn begin_name(&mut self, byte: u8) -> Result<(), Fault> {
+        // XML 1.0 § 2.3. Which of the other characters may begin a name is told by its end.
+        let begins_tag = matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80..);
+        if self.state == State::Markup && begins_tag {
+            // The header is not a level: depth counts from the stanza.
+            if self.place >= Place::Stream && self.table.depth() >= self.limits.depth {
+                return Err(Fault::Here(ParseErrorKind::Limit("depth")));
+            }
+            if self.table.is_empty() && self.place != Place::Alone {
+                self.table.begin(self.expected.clamp(EXPECTED, EXPECTED_MOST), self.limits, &self.scope);
+            }
+            self.state = State::TagName;
+            self.begin_word();
+        } else if self.state == State::Tag && chars::name_length(&[byte]) > 0 {
+            self.state = State::AttributeName;
+            self.begin_word();
+        }
+        Ok(())
+    }
+
     /// The byte after `<`.
     fn markup(&mut self, byte: u8) -> Result<State, Fault> {
         match byte {
@@ -113,20 +128,6 @@ impl Parser {
                 Ok(State::EndName)
             }
             b'/' => Err(here("an end tag before the stream header")),
-            // XML 1.0 § 2.3. Which of the other characters may begin a name is told by its end.
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => {
-                // The header is not a level: depth counts from the stanza.
-                if self.place >= Place::Stream && self.table.depth() >= self.limits.depth {
-                    return Err(Fault::Here(ParseErrorKind::Limit("depth")));
-                }
-                if self.table.is_empty() && self.place != Place::Alone {
-                    self.table.begin(self.expected.clamp(EXPECTED, EXPECTED_MOST), self.limits, &self.scope);
-                }
-                self.state = State::TagName;
-                self.begin_word();
-                self.characters(&[byte], self.position)?;
-                Ok(State::TagName)
-            }
             _ => Err(here("`<` that begins no markup")),
         }
     }
