@@ -2,6 +2,9 @@
 
 use crate::input::{Input, pieces};
 
+/// Bytes on their way to an end to which no more are added: longer than a handshake may be.
+const MOST_PENDING: usize = 1 << 17;
+
 /// One end of TLS of any kind.
 pub(crate) trait End {
     /// Takes records. What went wrong, in words.
@@ -87,6 +90,10 @@ impl Wire<'_> {
         let operation = input.byte();
         let side = usize::from(operation >> 7);
         let pending = self.to[side].len();
+        if pending > MOST_PENDING && (7..=11).contains(&(operation & 15)) {
+            // More of it finds nothing, and reading it byte by byte takes long.
+            return;
+        }
         match operation & 15 {
             0..=2 => self.deliver(side, usize::MAX),
             3 => {

@@ -47,15 +47,19 @@ pub fn to_bytes<R>(out: &mut Vec<u8>, write: impl FnOnce(&mut String) -> R) -> R
     result
 }
 
+/// Values of this many bytes are long.
+const LONG: usize = 64;
+
 /// Copies runs that need no escaping whole. White space that a parser would normalise away (XML 1.0 §§ 2.11, 3.3.3) is
 /// written as a reference; a character that XML cannot carry at all becomes U+FFFD.
 fn escape(out: &mut String, value: &str, in_attribute: bool) {
-    // Nearly every value is one run: told without a branch, so that the compiler makes vector instructions of it.
-    if !value.bytes().fold(false, |found, byte| found | needs_care(byte)) {
+    // Nearly every value is one run. In a long one that is told without a branch, so that the compiler makes vector instructions
+    // of it.
+    if value.len() >= LONG && !value.bytes().fold(false, |found, byte| found | needs_care(byte)) {
         return out.push_str(value);
     }
     let mut rest = value;
-    while let Some(at) = rest.bytes().position(needs_care) {
+    while let Some(at) = rest.bytes().position(|byte| NEEDS_CARE[usize::from(byte)]) {
         out.push_str(&rest[..at]);
         let mut chars = rest[at..].chars();
         if let Some(c) = chars.next() {
@@ -70,9 +74,23 @@ fn escape(out: &mut String, value: &str, in_attribute: bool) {
 }
 
 /// Markup, control characters, and the first byte of U+FFFE and U+FFFF: nothing else can need a replacement.
-fn needs_care(byte: u8) -> bool {
+const fn needs_care(byte: u8) -> bool {
     byte < 0x20 || matches!(byte, b'<' | b'>' | b'&' | b'\'' | b'"' | 0xEF)
 }
+
+/// [`needs_care`], for each byte.
+static NEEDS_CARE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < u8::MAX {
+        byte += 1;
+        #[allow(clippy::as_conversions, reason = "a byte as an index, in a constant")]
+        let at = byte as usize;
+        table[at] = needs_care(byte);
+    }
+    table[0] = needs_care(0);
+    table
+};
 
 fn replacement(c: char, in_attribute: bool) -> Option<&'static str> {
     Some(match c {

@@ -273,7 +273,7 @@ impl Builder {
     }
 
     fn check_text(&mut self, text: &str) {
-        if !text.chars().all(chars::is_xml_char) {
+        if !chars::are_xml(text) {
             self.slip(BuildError::Character);
         }
         if self.element.text.len().saturating_add(text.len()) > MAX_BYTES {

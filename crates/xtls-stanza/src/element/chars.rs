@@ -12,6 +12,12 @@ pub(crate) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
 }
 
+/// Whether a document may hold all of it.
+pub(super) fn are_xml(text: &str) -> bool {
+    // Told without a branch, as nearly always, so that the compiler makes vector instructions of it.
+    !text.bytes().fold(false, |found, byte| found | needs_care(byte)) || text.chars().all(is_xml_char)
+}
+
 /// Namespaces in XML § 3: a name without a colon.
 pub(crate) fn is_ncname(name: &str) -> bool {
     if name.bytes().all(|byte| is_in(byte, NAME)) {

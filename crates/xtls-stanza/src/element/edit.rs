@@ -15,7 +15,7 @@ impl Element {
         if !chars::is_attribute_name(name) {
             return Err(BuildError::Name);
         }
-        if !value.chars().all(chars::is_xml_char) {
+        if !chars::are_xml(value) {
             return Err(BuildError::Character);
         }
         if self.text.len().saturating_add(name.len()).saturating_add(value.len()) > MAX_BYTES {

@@ -153,14 +153,18 @@ impl Parser {
                 self.begin_name(byte).map_err(|fault| self.located(&fault))?;
             }
             let plain = self.plain(window);
+            if plain > 0 {
+                self.characters(&window[..plain], self.position).map_err(|fault| self.located(&fault))?;
+                self.advance(input, plain);
+            }
             let result = match window.get(plain) {
-                _ if plain > 0 => self.characters(&window[..plain], self.position).map(|()| None),
+                Some(&byte) => self.step(byte),
+                None if input.is_empty() => break,
                 // One byte more than the limit is there, and still no end.
                 None => Err(Fault::Here(ParseErrorKind::Limit("stanza_bytes"))),
-                Some(&byte) => self.step(byte),
             };
             let piece = result.map_err(|fault| self.located(&fault))?;
-            self.advance(input, plain.max(1));
+            self.advance(input, 1);
             if piece.is_some() {
                 self.piece = self.position;
                 return Ok(piece);
