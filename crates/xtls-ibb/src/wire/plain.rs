@@ -86,10 +86,12 @@ fn attributes<'a, const N: usize>(
         let equals = attribute.iter().position(|byte| *byte == b'=')?;
         let (name, [_, quote @ (b'\'' | b'"'), quoted @ ..]) = attribute.split_at_checked(equals)? else { return None };
         let place = values.get_mut(names.iter().position(|known| known.as_bytes() == name)?)?;
-        let end = quoted.iter().position(|byte| byte == quote || !stands_for_itself(*byte))?;
-        let (value, after) = quoted.split_at_checked(end)?;
+        let (value, after) = quoted.split_at_checked(quoted.iter().position(|byte| byte == quote)?)?;
         rest = after.strip_prefix(core::slice::from_ref(quote))?;
-        if place.replace(core::str::from_utf8(value).ok()?).is_some() || value.len() > limits.value_bytes {
+        if value.len() > limits.value_bytes || !value.iter().fold(true, |all, byte| all & stands_for_itself(*byte)) {
+            return None;
+        }
+        if place.replace(core::str::from_utf8(value).ok()?).is_some() {
             return None;
         }
     }
@@ -99,7 +101,7 @@ fn attributes<'a, const N: usize>(
 /// Whether a byte of an attribute's value comes out as it is: no reference, no white space that XML 1.0 § 3.3.3 changes, and
 /// no part of a character that § 2.2 forbids, which are controls, U+FFFE and U+FFFF.
 fn stands_for_itself(byte: u8) -> bool {
-    byte >= b' ' && byte != b'<' && byte != b'&' && byte != 0xEF
+    (byte >= b' ') & (byte != b'<') & (byte != b'&') & (byte != 0xEF)
 }
 
 /// Visible ASCII from `'` on, without `<` and `>`: all of base64, and nothing that is markup. Written so that the compiler makes

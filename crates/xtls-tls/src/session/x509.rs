@@ -23,6 +23,9 @@ use crate::session_cache::Lease;
 use crate::towards::{TowardsClient, TowardsServer};
 use crate::verify::{PeerVerifier, Rule};
 
+/// rustls reads so many bytes at a time, and has room for them at least.
+const READ_AT_ONCE: usize = 4096;
+
 /// The content type of records with data (RFC 8446 § 5.1).
 const APPLICATION_DATA: u8 = 23;
 
@@ -130,10 +133,15 @@ impl X509Session {
             return Err(error.clone());
         }
         self.check_opening(records, records_out)?;
-        let mut rest = records;
+        // How many bytes of the rest rustls has already.
+        let (mut rest, mut ahead) = (records, 0);
         while !rest.is_empty() && !self.peer_closed {
-            let (record, more) = rest.split_at(self.framing.take(rest));
-            rest = more;
+            let length = self.framing.take(rest);
+            // The first byte of the next record says nothing yet. With it rustls keeps the buffer that it made for a large one, and
+            // does not make another step by step.
+            let next = usize::from(self.complete && length > READ_AT_ONCE && rest.len() > length);
+            let record = rest.get(ahead..length + next).unwrap_or_default();
+            (rest, ahead) = (rest.get(length..).unwrap_or_default(), next);
             self.read_record(record, plaintext).map_err(|kind| self.fail(kind, records_out))?;
             // Only here, so that where the input was cut does not show in the output.
             if self.framing.end_of_record() {

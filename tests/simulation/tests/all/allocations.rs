@@ -182,19 +182,18 @@ fn a_transfer_takes_the_allocations_of_rustls_for_each_record_and_none_besides()
         }
         pair.blocks = Some(Vec::new());
         let writes = pair.transfer(&bytes);
-        let records = pair.blocks.take().unwrap().iter().map(Vec::len).sum::<usize>();
-        let records = u64::try_from(records).unwrap();
+        let blocks = pair.blocks.take().unwrap();
+        let [blocks, records] =
+            [blocks.len(), blocks.iter().map(Vec::len).sum()].map(|count| u64::try_from(count).unwrap());
         let count = measure(|| _ = pair.transfer(&bytes)).count_total;
         if block_size == 4096 {
             // The record that is sealed, and its plaintext.
             assert_eq!(count, 2 * records);
         } else {
-            // rustls makes its reading buffer larger step by step for a record of 16 KiB, and smaller again after it. At the
+            // rustls makes its reading buffer larger for records of 16 KiB, in two steps, and smaller again after them. At the
             // most one buffer is made new for each time that the queue was filled and drained.
-            assert!(
-                (5 * records..=5 * records + writes).contains(&count),
-                "{block_size}: {count} for {records} records"
-            );
+            let most = 2 * records + 3 * blocks + writes;
+            assert!(count <= most, "{block_size}: {count} for {records} records in {blocks} blocks");
         }
     }
 }

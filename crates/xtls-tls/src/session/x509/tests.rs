@@ -290,6 +290,34 @@ fn writes_of_any_size_are_taken_whole() {
     assert!(pair.to_server.is_empty(), "nothing to send, nothing sent");
 }
 
+/// rustls is given a byte more than a record that is large: that does not show.
+#[test]
+fn large_records_come_to_the_same_however_they_are_cut_and_whatever_follows_them() {
+    // What is changed in the third of four records: which byte, and which bits of it.
+    let in_header = [(0, 23), (0, 23 ^ 20), (0, 23 ^ 21), (0, 23 ^ 22), (1, 1), (3, 0x80), (3, 0x40), (4, 1)];
+    for change in in_header.into_iter().chain([(100, 1)]).map(Some).chain([None]) {
+        let outcome = |piece: usize| {
+            let mut pair = Pair::connected(&romeo_config(), &juliet_config());
+            pair.client.write(&vec![7; 4 * 16_384], &mut pair.to_server).unwrap();
+            if let Some((at, bits)) = change {
+                pair.to_server[2 * MAX_RECORD + at] ^= bits;
+            }
+            let read = |piece| pair.server.read(piece, &mut pair.server_plaintext, &mut pair.to_client);
+            let result = pair.to_server.chunks(piece).try_for_each(read);
+            let kind = result.map_err(|error| format!("{error:?}"));
+            (kind, pair.server_plaintext.len(), pair.to_client.len())
+        };
+        let whole = outcome(usize::MAX);
+        // What stands in a header before the length is not authenticated (RFC 8446 § 5.2).
+        let is_bad = change.is_some_and(|(at, bits)| at >= 3 || bits == 23);
+        assert!(if is_bad { whole.0.is_err() && whole.1 == 2 * 16_384 } else { whole.1 >= 2 * 16_384 }, "{change:?}");
+        assert!(change.is_some() || whole.0.is_ok() && whole.1 == 4 * 16_384);
+        for piece in [1000, MAX_RECORD - 1, MAX_RECORD, MAX_RECORD + 1, 2 * MAX_RECORD + 1] {
+            assert_eq!(outcome(piece), whole, "{change:?} {piece}");
+        }
+    }
+}
+
 #[test]
 fn l01_nothing_is_written_before_the_handshake_is_complete() {
     let mut pair = Pair::new(&romeo_config(), &juliet_config());
