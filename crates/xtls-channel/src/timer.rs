@@ -43,6 +43,8 @@ pub enum Timer {
     Rest,
     /// The return of the outer stream, which is away and is to be resumed (XEP-0198).
     Suspended,
+    /// A turn to send a block, while results to those of other tunnels are overdue.
+    Turn,
 }
 
 /// The next deadline and what it is for.
@@ -129,6 +131,7 @@ impl Timer {
             Self::Silence => "silence",
             Self::Rest => "rest",
             Self::Suspended => "suspended",
+            Self::Turn => "turn",
         }
     }
 }
@@ -199,6 +202,7 @@ impl fmt::Display for Timer {
             Self::LivenessIdle | Self::Gone | Self::KeepAlive | Self::Silence => "sign of life",
             Self::Rest => "rest of a TLS record",
             Self::Suspended => "return of the connection",
+            Self::Turn => "turn to send",
             Self::Confirm => "confirmation",
             Self::Close => "answer to the end",
             Self::End => "orderly end in all",
@@ -237,6 +241,7 @@ mod tests {
             Timer::Silence,
             Timer::Rest,
             Timer::Suspended,
+            Timer::Turn,
         ];
         let names: BTreeSet<_> = timers.into_iter().map(Timer::as_str).collect();
         assert_eq!(names.len(), timers.len());

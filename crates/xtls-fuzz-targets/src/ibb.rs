@@ -59,11 +59,11 @@ impl Pair {
         let block_size = [16, 64, 1000, 4096][usize::from(sizes & 3)];
         let mut config = BytestreamConfig::default();
         if sizes & 4 != 0 {
-            (config.window_initial, config.window_max, config.withheld_max, config.answers_max) = (2, 4, 3, 6);
+            (config.window, config.withheld_max, config.answers_max) = (2, 3, 6);
             (config.max_unacked_bytes, config.outgoing_bytes, config.empty_blocks_max) = (300, 500, 2);
         }
         if sizes & 8 != 0 {
-            config.window_fixed = Some(u16::from(sizes >> 6));
+            config.window = u16::from(sizes >> 6);
         }
         let side = |role| {
             let mut stream = Bytestream::new(role, SID, block_size, config);
@@ -267,7 +267,7 @@ impl Pair {
             let written = u64::try_from(end.written.len()).unwrap_or(u64::MAX);
             assert_eq!(stream.unacked() + end.acknowledged, written, "each byte is accounted for once");
             assert!(stream.withheld_acks() <= end.config.withheld_max);
-            assert!((1..=end.config.window_fixed.unwrap_or(end.config.window_max).max(1)).contains(&stream.window()));
+            assert_eq!(stream.window(), end.config.window.max(1));
             assert!((1..=end.agreed).contains(&stream.block_size()));
             assert!(stream.queued() <= end.config.outgoing_bytes);
             if self.authentic {

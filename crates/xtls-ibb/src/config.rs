@@ -4,15 +4,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BytestreamConfig {
-    /// Blocks that may be in flight (sent and not acknowledged) at first. Default 4; 0 counts as 1, more than
-    /// [`BytestreamConfig::window_max`] as that.
-    pub window_initial: u16,
-    /// Blocks that may ever be in flight. Default 32; 0 counts as 1. The window grows by one block for each window that
-    /// was acknowledged while it held sending back, and is halved when a block comes back as not delivered for now.
-    pub window_max: u16,
-    /// A window that never changes, in place of the two above. Default none; 1 waits for each acknowledgement, as
-    /// XEP-0047 § 2.2 recommends. 0 counts as 1.
-    pub window_fixed: Option<u16>,
+    /// Blocks that may be in flight (sent and not acknowledged) until [`Bytestream::set_window`](crate::Bytestream::set_window)
+    /// changes that. Default 4; 0 counts as 1, which waits for each acknowledgement, as XEP-0047 § 2.2 recommends.
+    pub window: u16,
     /// Bytes (before base64) that may be in flight: it bounds what servers queue for the peer. Default 1 MiB. A single
     /// block may always go.
     pub max_unacked_bytes: u64,
@@ -50,9 +44,7 @@ pub enum Whitespace {
 impl Default for BytestreamConfig {
     fn default() -> Self {
         Self {
-            window_initial: 4,
-            window_max: 32,
-            window_fixed: None,
+            window: 4,
             max_unacked_bytes: 1024 * 1024,
             outgoing_bytes: 256 * 1024,
             withheld_max: 32,

@@ -4,6 +4,8 @@ pub use xtls_channel::{ConfigError, SecurityLimits, Timers};
 use xtls_jingle::Profile;
 use xtls_stanza::Limits;
 
+use crate::flow::Flow;
+
 /// Limits and behaviour of an [`Engine`](crate::Engine). The default suits a client on a public server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -26,7 +28,7 @@ pub struct Config {
     /// Bytes of a block that are offered and accepted (XEP-0047 § 2.1), a multiple of 4 from 256 to 65 535; above 32 760
     /// only if every server on the way takes stanzas of that size. Default 4096.
     pub block_size: u16,
-    /// How many blocks may be on their way at once.
+    /// How many blocks may be on their way at once. [`Engine::set_window`](crate::Engine::set_window) changes it later.
     pub window: Window,
     /// Received plaintext bytes that wait for the application, per tunnel, before acknowledgements are withheld; in an XML
     /// stream also what the events that wait hold in memory, before nothing more of it is read. At least 1. Default 65 536.
@@ -77,10 +79,20 @@ pub enum AnswerOffers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Window {
-    /// Adapts between 1 and 32 blocks, starting at 4.
+    /// As many as the path holds and no more, so that what else goes over the outer stream does not wait for long: 1 to 32
+    /// blocks and at most 1 MiB of stanzas, starting at 4 blocks. All tunnels of an engine share them and take turns.
     Adaptive,
-    /// Always this many, 1 to 32. With 1, each block waits for the acknowledgement of the one before it.
+    /// Always this many for each tunnel, 1 to 32. With 1, each block waits for the acknowledgement of the one before it.
     Fixed(u16),
+}
+
+impl Window {
+    fn fits(self) -> bool {
+        match self {
+            Self::Adaptive => true,
+            Self::Fixed(blocks) => (1..=Flow::MAX_BLOCKS).contains(&blocks),
+        }
+    }
 }
 
 impl Default for Config {
@@ -109,12 +121,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Changes the window, if it is within its bounds.
+    pub(crate) fn set_window(&mut self, window: Window) -> Result<(), ConfigError> {
+        if !window.fits() {
+            return Err(ConfigError::new("window"));
+        }
+        self.window = window;
+        Ok(())
+    }
+
     /// Checks every field against its documented bounds.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let window_fits = match self.window {
-            Window::Adaptive => true,
-            Window::Fixed(blocks) => (1..=32).contains(&blocks),
-        };
         let checks = [
             ("tunnels_per_peer", (1..=1024).contains(&self.tunnels_per_peer)),
             ("tunnels", (1..=100_000).contains(&self.tunnels)),
@@ -122,7 +139,7 @@ impl Config {
                 "block_size",
                 self.block_size >= 256 && (self.block_size.is_multiple_of(4) || self.block_size == u16::MAX),
             ),
-            ("window", window_fits),
+            ("window", self.window.fits()),
             ("receive_buffer", self.receive_buffer >= 1),
             ("send_buffer", self.send_buffer >= 1024),
         ];

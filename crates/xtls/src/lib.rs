@@ -59,6 +59,7 @@ pub mod config;
 mod engine;
 pub mod error;
 pub mod event;
+mod flow;
 mod shared;
 mod spares;
 mod tunnel;

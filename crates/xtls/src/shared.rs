@@ -11,6 +11,7 @@ use crate::{
     capabilities::Capabilities,
     config::Config,
     event::{Event, TunnelId},
+    flow::Flow,
     spares::Spares,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) ids: Ids,
     /// Since when the outer stream is away, if it is to be resumed.
     pub(crate) suspended_since: Option<Instant>,
+    /// What is on its way on the outer stream.
+    pub(crate) flow: Flow,
     pub(crate) events: Events,
     pub(crate) capabilities: Capabilities,
     pub(crate) spares: Spares,
@@ -79,6 +82,7 @@ impl Shared {
             env,
             ids,
             suspended_since: None,
+            flow: Flow::new(),
             events: Events::default(),
             capabilities: Capabilities::default(),
             spares: Spares::default(),

@@ -11,6 +11,7 @@ pub mod dice;
 pub mod history;
 mod ledger;
 mod links;
+pub mod networks;
 pub mod shrink;
 mod tunnels;
 

@@ -147,10 +147,22 @@ impl Bytestream {
         self.sender.in_flight()
     }
 
-    /// Blocks that may be in flight at present, 1 to [`BytestreamConfig::window_max`].
+    /// Blocks that may be in flight at present.
     #[must_use]
     pub fn window(&self) -> u16 {
         self.sender.window()
+    }
+
+    /// Whether there is a block that a larger window may let go.
+    #[must_use]
+    pub fn waits_for_window(&self) -> bool {
+        self.phase == Phase::Open && !self.sending_is_over() && self.sender.has_block()
+    }
+
+    /// The id of the block that was sent last, as long as it has no answer.
+    #[must_use]
+    pub fn last_sent(&self) -> Option<Id> {
+        self.sender.last_sent()
     }
 
     /// Whether nothing is sent for now because a block came back: see [`ErrorOutcome::Suspended`].
@@ -207,6 +219,12 @@ impl Bytestream {
     pub fn agree(&mut self, role: BytestreamRole, block_size: u16) {
         self.role = role;
         self.block_size = self.block_size.min(block_size.max(1));
+    }
+
+    /// Changes how many blocks may be in flight from now on; with 0 no data goes out. When to do that is up to the caller, who
+    /// knows how long results take.
+    pub fn set_window(&mut self, blocks: u16) {
+        self.sender.set_window(blocks);
     }
 
     /// Goes on sending after [`ErrorOutcome::Suspended`]: the blocks that came back first, each under its old seq and a new

@@ -32,7 +32,8 @@ pub(super) struct Sender {
     /// Bytes that will never be acknowledged.
     lost: u64,
     seq: u16,
-    window: Window,
+    /// Blocks that may be in flight.
+    window: u16,
     max_bytes: u64,
 }
 
@@ -59,18 +60,6 @@ pub(super) enum Taken {
     BehindReturned(usize),
 }
 
-/// How many blocks may be in flight.
-#[derive(Debug)]
-struct Window {
-    size: u16,
-    max: u16,
-    is_fixed: bool,
-    /// Whether it has held a block back since it last grew: one that nothing presses against does not grow.
-    pressed: bool,
-    /// Blocks acknowledged while it is pressed.
-    acked: u16,
-}
-
 impl Sender {
     pub(super) fn new(config: &BytestreamConfig) -> Self {
         Self {
@@ -84,7 +73,7 @@ impl Sender {
             probing: false,
             lost: 0,
             seq: 0,
-            window: Window::new(config),
+            window: config.window.max(1),
             max_bytes: config.max_unacked_bytes,
         }
     }
@@ -109,7 +98,21 @@ impl Sender {
     }
 
     pub(super) fn window(&self) -> u16 {
-        self.window.size
+        self.window
+    }
+
+    pub(super) fn set_window(&mut self, blocks: u16) {
+        self.window = blocks;
+    }
+
+    /// Whether there is a block that a larger window may let go.
+    pub(super) fn has_block(&self) -> bool {
+        !self.suspended && (self.queued() > 0 || self.first_returned().is_some())
+    }
+
+    /// The block that was sent last: what goes again goes before all that has not been sent.
+    pub(super) fn last_sent(&self) -> Option<Id> {
+        self.blocks.iter().rev().find(|block| block.state == BlockState::Sent).map(|block| block.id)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -129,7 +132,7 @@ impl Sender {
     }
 
     /// The next block and its seq, if it may go now. It counts as sent once [`Sender::mark_sent`] is called.
-    pub(super) fn next(&mut self, block_size: u16, cut: &mut dyn FnMut(&[u8], usize) -> usize) -> Option<(&[u8], u16)> {
+    pub(super) fn next(&self, block_size: u16, cut: &mut dyn FnMut(&[u8], usize) -> usize) -> Option<(&[u8], u16)> {
         if self.suspended || self.probing && self.unanswered().next().is_some() {
             None
         } else if let Some(at) = self.first_returned() {
@@ -145,7 +148,7 @@ impl Sender {
         let is_sent = |block: &Block| block.state == BlockState::Sent;
         let before = self.blocks.iter().take(at);
         if self.blocks.iter().skip(at).any(is_sent)
-            || before.clone().filter(|block| is_sent(block)).count() >= usize::from(self.window.size)
+            || before.clone().filter(|block| is_sent(block)).count() >= usize::from(self.window)
         {
             return None;
         }
@@ -155,10 +158,9 @@ impl Sender {
         Some((block, self.seq.wrapping_sub(behind)))
     }
 
-    fn fresh(&mut self, block_size: u16, cut: &mut dyn FnMut(&[u8], usize) -> usize) -> Option<(&[u8], u16)> {
+    fn fresh(&self, block_size: u16, cut: &mut dyn FnMut(&[u8], usize) -> usize) -> Option<(&[u8], u16)> {
         let pending = self.queue.get(self.sent..).filter(|pending| !pending.is_empty())?;
-        if self.blocks.len() >= usize::from(self.window.size) {
-            self.window.pressed = true;
+        if self.blocks.len() >= usize::from(self.window) {
             return None;
         }
         let limit = usize::from(block_size);
@@ -200,7 +202,6 @@ impl Sender {
         }
         // One that was on its way before the others came back says nothing of the way now.
         self.probing &= self.suspended;
-        self.window.acked();
         self.forget_acked();
         Some(if behind_returned { Taken::BehindReturned(bytes) } else { Taken::InTurn(bytes) })
     }
@@ -218,7 +219,6 @@ impl Sender {
         if !self.suspended {
             self.suspended = true;
             self.probing = true;
-            self.window.shrink();
         }
         Some(true)
     }
@@ -289,34 +289,6 @@ impl Sender {
             self.queue.drain(..self.acked.min(self.queue.len()));
             self.sent -= self.acked;
             self.acked = 0;
-        }
-    }
-}
-
-impl Window {
-    fn new(config: &BytestreamConfig) -> Self {
-        let (size, max) = match config.window_fixed {
-            Some(fixed) => (fixed, fixed),
-            None => (config.window_initial.min(config.window_max), config.window_max),
-        };
-        let is_fixed = config.window_fixed.is_some();
-        Self { size: size.max(1), max: max.max(1), is_fixed, pressed: false, acked: 0 }
-    }
-
-    /// Something on the way has too much to do, or is not there.
-    fn shrink(&mut self) {
-        if !self.is_fixed {
-            *self = Self { size: (self.size / 2).max(1), pressed: false, acked: 0, ..*self };
-        }
-    }
-
-    fn acked(&mut self) {
-        if !self.pressed || self.size >= self.max {
-            return;
-        }
-        self.acked += 1;
-        if self.acked >= self.size {
-            *self = Self { size: self.size + 1, pressed: false, acked: 0, ..*self };
         }
     }
 }

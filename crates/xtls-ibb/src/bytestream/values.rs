@@ -80,8 +80,8 @@ pub enum ErrorOutcome {
     /// The peer wants smaller blocks: `<open/>` goes out again with half the size (XEP-0047 § 2.1).
     Retrying,
     /// A block was not delivered, and may be later (XEP-0047 § 2.2, delivery errors): recipient-unavailable,
-    /// remote-server-timeout, resource-constraint or policy-violation, of type wait. The window is halved, unless it is fixed,
-    /// and nothing is sent until [`Bytestream::resume`].
+    /// remote-server-timeout, resource-constraint or policy-violation, of type wait. Nothing is sent until
+    /// [`Bytestream::resume`].
     ///
     /// A block can only be sent again if the peer has processed neither it nor any later one. So the later ones that
     /// are on their way must come back as well; if one of them is acknowledged it is [`Acked::Gap`], and the bytestream ends.

@@ -14,6 +14,7 @@ pub(super) struct Line {
     pub(super) latency: Duration,
     pub(super) jitter: Duration,
     pub(super) bytes_per_second: Option<u64>,
+    pub(super) burst: u64,
     pub(super) stanzas_per_second: Option<u32>,
     random: ChaCha8Rng,
     /// When the line of each sender is free again.
@@ -30,6 +31,7 @@ impl Default for Line {
             latency: Duration::ZERO,
             jitter: Duration::ZERO,
             bytes_per_second: None,
+            burst: 0,
             stanzas_per_second: None,
             random: ChaCha8Rng::seed_from_u64(0),
             busy_until: BTreeMap::new(),
@@ -58,11 +60,14 @@ impl Line {
     /// When the last byte is on the line: after all that the same sender has sent before.
     pub(super) fn departure(&mut self, now: Instant, from: &str, bytes: usize) -> Instant {
         let Some(rate) = self.bytes_per_second else { return now };
-        let nanos = u128::try_from(bytes).unwrap_or(u128::MAX).saturating_mul(1_000_000_000) / u128::from(rate);
-        let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let free = self.busy_until.entry(from.to_owned()).or_insert(now);
-        *free = now.max(*free) + takes;
-        *free
+        let takes = |bytes: u128| {
+            let nanos = bytes.saturating_mul(1_000_000_000) / u128::from(rate);
+            Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        };
+        // What is sent counts against the burst, which the rate fills up again.
+        let used_until = self.busy_until.entry(from.to_owned()).or_insert(now);
+        *used_until = now.max(*used_until) + takes(u128::try_from(bytes).unwrap_or(u128::MAX));
+        used_until.checked_sub(takes(self.burst.into())).map_or(now, |departs| departs.max(now))
     }
 
     /// When what departs at this moment arrives.

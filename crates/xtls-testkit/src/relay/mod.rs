@@ -77,6 +77,12 @@ impl Relay {
         self.line.bytes_per_second = bytes_per_second.filter(|rate| *rate > 0);
     }
 
+    /// Lets each sender send so many bytes at once before [`set_bandwidth`](Self::set_bandwidth) limits it, and again as time
+    /// passes in which it sends less than that.
+    pub fn set_burst(&mut self, bytes: u64) {
+        self.line.burst = bytes;
+    }
+
     /// Refuses what a sender sends beyond this many stanzas in one second, with policy-violation (RFC 6120 § 8.3.3.12); `None`
     /// lifts the limit.
     pub fn set_rate(&mut self, stanzas_per_second: Option<u32>) {

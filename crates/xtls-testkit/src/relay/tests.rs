@@ -23,6 +23,23 @@ fn from_is_stamped_whatever_the_sender_wrote() {
 }
 
 #[test]
+fn a_burst_goes_at_once_and_comes_back_with_time() {
+    let (mut relay, now) = relay();
+    relay.set_bandwidth(Some(1000));
+    relay.set_burst(68);
+    let mut send = |after: u64| {
+        let now = now + Duration::from_millis(after);
+        relay.handle_stanza(now, "a@x/1", "<message to='b@x/2'/>");
+        let at = relay.poll_timeout().expect("something is on its way");
+        while relay.poll_delivery(at).is_some() {}
+        at - now
+    };
+    // 34 bytes each once they are stamped.
+    let waits = [0, 0, 0, 34, 34, 170, 170, 170].map(|after| send(after).as_millis() - 50);
+    assert_eq!(waits, [0, 0, 34, 34, 68, 0, 0, 34]);
+}
+
+#[test]
 fn bandwidth_delays_what_comes_behind() {
     let (mut relay, now) = relay();
     relay.set_bandwidth(Some(1000));

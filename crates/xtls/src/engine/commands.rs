@@ -9,6 +9,7 @@ use xtls_stanza::jid::FullJid;
 use super::{Engine, places::Full};
 use crate::{
     application::TunnelOptions,
+    config::{ConfigError, Window},
     error::{AcceptError, InitiateError, RejectError},
     event::{Incoming, Refusal, TunnelId},
     tunnel::{Place, TunnelCore},
@@ -117,6 +118,21 @@ impl Engine {
             .map_err(|_| TermsError::Store)?;
         channel.offerable().map_err(TermsError::from)?;
         Ok(channel)
+    }
+
+    /// Changes [`Config::window`](crate::Config::window) for all tunnels from now on: to 1 block, say, where the server has asked
+    /// for less, or the connection is paid for. What is on its way stays there.
+    ///
+    /// # Errors
+    ///
+    /// When it is out of bounds; nothing changes then.
+    pub fn set_window(&mut self, now: Instant, window: Window) -> Result<(), ConfigError> {
+        self.shared.env.advance(now);
+        self.shared.config.set_window(window)?;
+        // A larger one lets blocks go that no result would wake.
+        while self.tunnels.pop_waiting().is_some() {}
+        self.tunnels.numbers().into_iter().for_each(|number| self.tunnels.wake(number));
+        Ok(())
     }
 
     pub(super) fn new_id(&mut self) -> TunnelId {

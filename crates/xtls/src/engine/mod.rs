@@ -29,6 +29,7 @@ use crate::{
     application::BYTES_NS,
     config::Config,
     event::{Event, TunnelId},
+    flow::{Flow, FlowAnswer},
     shared::Shared,
     tunnel,
 };
@@ -122,6 +123,9 @@ impl Engine {
             });
         }
         self.expire_suspension();
+        if self.shared.suspended_since.is_none() {
+            self.expire_turn();
+        }
     }
 
     /// The outer stream is gone: every tunnel ends at once and what was not acknowledged is told. One that is to be resumed is
@@ -132,6 +136,7 @@ impl Engine {
         self.answers.clear();
         self.lose_questions();
         self.shared.capabilities.forget_all();
+        self.shared.flow = Flow::new();
         for number in self.tunnels.numbers() {
             self.with_tunnel(number, tunnel::TunnelCore::handle_disconnect);
         }
@@ -150,9 +155,19 @@ impl Engine {
         if let Some(to) = self.probing.poll(&mut self.shared, out) {
             return Some(Transmit { to });
         }
-        while let Some(number) = self.tunnels.pop_ready() {
+        while let Some((number, is_turn)) = self.next_to_ask() {
             let shared = &mut self.shared;
+            // Who comes by may send a block only where nobody waits for that.
+            shared.flow.ask(is_turn || self.tunnels.waiting().len() == 0);
             let polled = self.tunnels.act(number, |tunnel| (tunnel.poll_transmit(shared, out), tunnel.is_finished()));
+            match self.shared.flow.answer() {
+                FlowAnswer::Waits => self.tunnels.wait(number, false),
+                // A turn is for a block, and it had something else to send.
+                FlowAnswer::Nothing if is_turn && matches!(polled, Some((Some(_), _))) => {
+                    self.tunnels.wait(number, true)
+                }
+                FlowAnswer::Nothing | FlowAnswer::Sent => {}
+            }
             match polled {
                 Some((Some(to), _)) => {
                     // One stanza each in turn, so that a bulk transfer does not hold up a chat.
@@ -188,7 +203,10 @@ impl Engine {
         let own = match self.shared.suspended_since {
             // Questions stand still.
             Some(since) => Some(self.suspension_deadline(since)),
-            None => self.probing.deadline().map(|at| Deadline::new(at, Timer::Answer)),
+            None => {
+                let probing = self.probing.deadline().map(|at| Deadline::new(at, Timer::Answer));
+                probing.into_iter().chain(self.turn_deadline()).min_by_key(|deadline| deadline.at)
+            }
         };
         self.tunnels.index().next_deadline().into_iter().chain(own).min_by_key(|deadline| deadline.at)
     }
@@ -254,6 +272,25 @@ impl Engine {
         None
     }
 
+    /// The tunnel to be asked next for something to send, and whether it has waited for its turn to send a block.
+    fn next_to_ask(&mut self) -> Option<(u64, bool)> {
+        let turn = if self.shared.flow.has_room() { self.tunnels.pop_waiting() } else { None };
+        turn.map(|number| (number, true)).or_else(|| self.tunnels.pop_ready().map(|number| (number, false)))
+    }
+
+    fn expire_turn(&mut self) {
+        let now = self.shared.env.clock().now();
+        if self.turn_deadline().is_some_and(|deadline| deadline.at <= now) {
+            self.shared.flow.give_away(now);
+        }
+    }
+
+    /// When a place in the window is given away to one that waits.
+    fn turn_deadline(&self) -> Option<Deadline> {
+        let at = self.shared.flow.deadline(self.tunnels.waiting().take(2))?;
+        Some(Deadline::new(at, Timer::Turn))
+    }
+
     /// Takes a new tunnel in.
     fn add(&mut self, tunnel: tunnel::TunnelCore) {
         while let Some(oldest) = self.tunnels.index().places.oldest_farewell_over(&self.shared.config) {
@@ -267,6 +304,7 @@ impl Engine {
     /// Forgets a tunnel that has nothing more to tell.
     fn forget(&mut self, number: u64) {
         if let Some(tunnel) = self.tunnels.remove(number) {
+            self.shared.flow.forget(number);
             // What was on its way may still be answered, and belongs to nobody else.
             tunnel.unanswered().for_each(|id| self.answers.expect(id, tunnel.address()));
         }

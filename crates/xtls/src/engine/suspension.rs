@@ -21,6 +21,7 @@ impl Engine {
         if self.shared.suspended_since.is_none() {
             self.shared.suspended_since = Some(self.shared.env.clock().now());
             self.tunnels.set_suspended(true);
+            self.shared.flow.interrupt(self.shared.env.clock().now());
             // Each is woken by other timers now.
             for number in self.tunnels.numbers() {
                 self.tunnels.act(number, |_| ());
@@ -42,6 +43,7 @@ impl Engine {
         let Some(since) = self.shared.suspended_since else { return };
         let away = self.shared.env.clock().now().saturating_duration_since(since);
         self.end_suspension();
+        self.shared.flow.interrupt(self.shared.env.clock().now());
         let earliest = self.shared.after(self.shared.config.timers.answer).real;
         self.probing.resume(away, earliest);
         for number in self.tunnels.numbers() {

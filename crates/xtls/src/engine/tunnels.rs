@@ -23,6 +23,8 @@ pub(super) struct Tunnels {
     index: Index,
     /// Those that may have something to send, each at most once.
     ready: VecDeque<u64>,
+    /// Those that have a block to send and wait for their turn, each at most once.
+    waiting: VecDeque<u64>,
     /// Atomic only so that an engine stays [`Sync`].
     looked_at: AtomicU64,
 }
@@ -32,6 +34,8 @@ struct Slot {
     keys: Keys,
     /// It is among those that may have something to send.
     ready: bool,
+    /// It is among those that wait for their turn.
+    waiting: bool,
 }
 
 impl Tunnels {
@@ -71,7 +75,7 @@ impl Tunnels {
 
     pub(super) fn insert(&mut self, tunnel: TunnelCore) {
         let number = tunnel.id.number;
-        self.slots.insert(number, Box::new(Slot { tunnel, keys: Keys::default(), ready: false }));
+        self.slots.insert(number, Box::new(Slot { tunnel, keys: Keys::default(), ready: false, waiting: false }));
         self.act(number, |_| ());
     }
 
@@ -96,6 +100,32 @@ impl Tunnels {
             slot.ready = false;
         }
         Some(number)
+    }
+
+    /// The tunnel waits for its turn, as the last one, or as the first one again.
+    pub(super) fn wait(&mut self, number: u64, is_first: bool) {
+        if let Some(slot) = self.slots.get_mut(&number).filter(|slot| !slot.waiting) {
+            slot.waiting = true;
+            if is_first {
+                self.waiting.push_front(number);
+            } else {
+                self.waiting.push_back(number);
+            }
+        }
+    }
+
+    /// Takes the one whose turn it is.
+    pub(super) fn pop_waiting(&mut self) -> Option<u64> {
+        let number = self.waiting.pop_front()?;
+        if let Some(slot) = self.slots.get_mut(&number) {
+            slot.waiting = false;
+        }
+        Some(number)
+    }
+
+    /// Those that wait for their turn, in order.
+    pub(super) fn waiting(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.waiting.iter().copied()
     }
 
     /// What tells where a tunnel is without a look at any.

@@ -79,7 +79,7 @@ impl TunnelCore {
             Timer::Drain => self.drain_timed_out(),
             Timer::Reuse => self.begin_close(EndedBy::Engine, shared),
             // Those of links and of the engine.
-            Timer::KeepAlive | Timer::Suspended | _ => {}
+            Timer::KeepAlive | Timer::Suspended | Timer::Turn | _ => {}
         }
     }
 

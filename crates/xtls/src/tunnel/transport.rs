@@ -5,7 +5,7 @@ mod counts;
 use xtls_channel::{Channel, CloseReason, EndedBy, Fault, Start, Timer};
 use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, ErrorOutcome, Handled,
-    Request, Whitespace,
+    Request, Sent, Whitespace,
 };
 use xtls_jingle::{IbbTransport, JingleCondition, Role, Session, SessionState};
 use xtls_stanza::{Condition, Envelope, StanzaError};
@@ -13,11 +13,18 @@ use xtls_tls::{TlsErrorKind, WriteError, record_size_for_block};
 
 use self::counts::{Owed, Sealed, wide};
 use super::{Phase, TunnelCore};
-use crate::{answer::Answer, config::Window, shared::Shared};
+use crate::{
+    answer::Answer,
+    config::Window,
+    flow::{Flow, Lane},
+    shared::Shared,
+};
 
 /// The bytestream of a tunnel, and which of the plaintext in it has arrived.
 pub(super) struct Transport {
     pub(super) bytestream: Bytestream,
+    /// Its blocks on the outer stream.
+    lane: Lane,
     /// Which of the plaintext that was sealed has been acknowledged.
     sealed: Sealed,
     owed: Owed,
@@ -40,6 +47,7 @@ impl Transport {
     fn new(bytestream: Bytestream) -> Self {
         Self {
             bytestream,
+            lane: Lane::default(),
             sealed: Sealed::default(),
             owed: Owed::default(),
             received: 0,
@@ -146,10 +154,34 @@ impl Transport {
         self.bytestream.release_acks(self.taken.saturating_add(wide(room)).min(seen));
     }
 
-    fn poll(&mut self, envelope: &Envelope, shared: &mut Shared, out: &mut String) -> bool {
+    /// Whether a block may go. Where the window is fixed it is the bytestream's own, else one that all tunnels share.
+    fn admit(&mut self, shared: &Shared) -> bool {
+        let (admitted, window) = match shared.config.window {
+            Window::Fixed(blocks) => (true, blocks),
+            Window::Adaptive if shared.flow.admits(&self.lane) => (true, Flow::MAX_BLOCKS),
+            Window::Adaptive => (false, 0),
+        };
+        self.bytestream.set_window(window);
+        admitted
+    }
+
+    fn poll(&mut self, tunnel: u64, envelope: &Envelope, shared: &mut Shared, out: &mut String) -> bool {
+        let admitted = self.admit(shared);
+        let before = out.len();
         let sealed = &self.sealed;
         let mut cut = |queue: &[u8], limit: usize| sealed.whole_records(queue.len(), limit);
-        self.bytestream.poll(&mut shared.ids, envelope, &mut cut, out).is_some()
+        let sent = self.bytestream.poll(&mut shared.ids, envelope, &mut cut, out);
+        match sent {
+            Some(Sent::Data { .. }) => {
+                if let Some(id) = self.bytestream.last_sent() {
+                    let now = shared.env.clock().now();
+                    shared.flow.send(now, tunnel, id, out.len() - before, &mut self.lane);
+                }
+            }
+            None if !admitted && self.bytestream.waits_for_window() => shared.flow.refused(&self.lane),
+            Some(_) | None => {}
+        }
+        sent.is_some()
     }
 }
 
@@ -171,10 +203,6 @@ impl TunnelCore {
         let mut config = BytestreamConfig::default();
         config.outgoing_bytes = shared.config.send_buffer.saturating_add(Self::MAX_OWED);
         config.block_size_min = IbbTransport::MIN_BLOCK_SIZE;
-        config.window_fixed = match shared.config.window {
-            Window::Adaptive => None,
-            Window::Fixed(blocks) => Some(blocks),
-        };
         config.whitespace = if shared.dialect.white_space { Whitespace::Tolerant } else { Whitespace::Strict };
         let bytestream = Bytestream::new(self.bytestream_role(), session.ibb_sid(), session.block_size(), config);
         self.transport = Some(Transport::new(bytestream));
@@ -234,8 +262,14 @@ impl TunnelCore {
     }
 
     /// Takes an answer to a request of the bytestream, if it is one.
-    pub(super) fn handle_bytestream_answer(&mut self, id: &str, error: Option<&StanzaError>, shared: &Shared) -> bool {
+    pub(super) fn handle_bytestream_answer(
+        &mut self,
+        id: &str,
+        error: Option<&StanzaError>,
+        shared: &mut Shared,
+    ) -> bool {
         let Some(transport) = &mut self.transport else { return false };
+        shared.flow.answered(shared.env.clock().now(), id, error.is_none(), &mut transport.lane);
         let Some(error) = error else {
             let Some(acked) = transport.bytestream.handle_result(id) else { return false };
             match acked {
@@ -252,6 +286,10 @@ impl TunnelCore {
         let Some(outcome) = transport.bytestream.handle_error(id, error) else { return false };
         match outcome {
             ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. } => {
+                if matches!(error.condition, Condition::PolicyViolation | Condition::ResourceConstraint) {
+                    // It may have been for all that goes this way.
+                    shared.flow.back_off();
+                }
                 self.fail(Fault::Undelivered { error: error.clone() }, shared);
             }
             ErrorOutcome::Suspended => self.data_returned(error, shared),
@@ -262,7 +300,7 @@ impl TunnelCore {
 
     pub(super) fn poll_bytestream(&mut self, shared: &mut Shared, out: &mut String) -> bool {
         let Some(transport) = &mut self.transport else { return false };
-        let sent = transport.poll(&self.addresses.envelope, shared, out);
+        let sent = transport.poll(self.id.number, &self.addresses.envelope, shared, out);
         if let Some(channel) = self.channel.as_mut().filter(|_| sent && transport.flight_left()) {
             channel.flight_left();
         }
@@ -337,10 +375,11 @@ impl TunnelCore {
 
     /// Data came back and may get through later (XEP-0047 § 2.2). The wait doubles each time; the stall timer, which goes on
     /// meanwhile, ends it.
-    fn data_returned(&mut self, error: &StanzaError, shared: &Shared) {
+    fn data_returned(&mut self, error: &StanzaError, shared: &mut Shared) {
         let Some(transport) = &mut self.transport else { return };
         transport.returned.get_or_insert_with(|| error.clone());
         if !self.timers.is_set(Timer::Retry) {
+            shared.flow.back_off();
             let wait = shared.config.timers.retry.saturating_mul(2_u32.saturating_pow(transport.retries));
             transport.retries += 1;
             self.set(Timer::Retry, wait, shared);

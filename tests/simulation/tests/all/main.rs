@@ -33,6 +33,7 @@ mod middle;
 mod middle_data;
 mod misuse;
 mod negotiation_hash;
+mod networks;
 mod offers;
 mod password;
 mod password_choice;

@@ -77,7 +77,8 @@ fn an_idle_tunnel_keeps_fourteen_kilobytes_and_a_burst_leaves_nothing_more() {
         pipes.world.run_for(Duration::from_secs(40));
     });
     let more = more.bytes_current / pipes.ends();
-    assert!(more <= 256, "{more} bytes more an end");
+    // Of tunnels with one peer, one asks for life for all: the others keep what is known of a block, 32 times.
+    assert!(more <= 512, "{more} bytes more an end");
 }
 
 #[test]

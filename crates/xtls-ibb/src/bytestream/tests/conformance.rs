@@ -327,5 +327,5 @@ fn xep_0047_2_3_acknowledgements_that_were_withheld_go_before_that_of_the_close(
 
 /// A window that does not change.
 fn fixed(window: u16) -> BytestreamConfig {
-    BytestreamConfig { window_fixed: Some(window), ..BytestreamConfig::default() }
+    BytestreamConfig { window, ..BytestreamConfig::default() }
 }

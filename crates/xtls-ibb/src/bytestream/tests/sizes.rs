@@ -69,8 +69,7 @@ fn one_reservation_is_enough_for_a_block() {
 
 #[test]
 fn sending_moves_few_bytes_however_much_is_queued() {
-    let config =
-        BytestreamConfig { window_fixed: Some(u16::MAX), max_unacked_bytes: u64::MAX, ..BytestreamConfig::default() };
+    let config = BytestreamConfig { window: u16::MAX, max_unacked_bytes: u64::MAX, ..BytestreamConfig::default() };
     let (mut a, _) = pair(16, config);
     a.write(&vec![7; 1 << 20]);
     let capacity = a.stream.outgoing().capacity();

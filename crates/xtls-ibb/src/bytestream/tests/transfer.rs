@@ -34,49 +34,37 @@ fn p06_the_seq_wraps_over_200_000_blocks() {
 }
 
 #[test]
-fn the_window_starts_at_4_and_grows_by_one_for_each_window_that_was_full() {
+fn the_window_is_what_it_was_set_to_last_and_0_holds_all_data_back() {
     let (mut a, mut b) = pair(1, BytestreamConfig::default());
-    a.write(&[0; 10_000]);
-    let mut sizes = Vec::new();
-    while a.stream.unacked() > 0 {
-        let blocks = a.poll_all();
-        assert!(a.stream.in_flight() <= usize::from(a.stream.window()));
-        sizes.push(a.stream.window());
-        for (_, stanza) in blocks {
-            assert_eq!(b.take(&stanza), None);
-        }
-        for (_, stanza) in b.poll_all() {
-            a.take(&stanza);
-        }
+    a.write(&[0; 100]);
+    let mut blocks = a.poll_all();
+    assert_eq!((blocks.len(), a.stream.window(), a.stream.last_sent()), (4, 4, a.stream.unanswered().last()));
+    a.stream.set_window(6);
+    blocks.extend(a.poll_all());
+    assert_eq!(blocks.len(), 6);
+    a.stream.set_window(0);
+    for (_, stanza) in blocks {
+        assert_eq!(b.take(&stanza), None);
     }
-    assert_eq!(sizes[..6], [4, 5, 6, 7, 8, 9]);
-    assert_eq!(sizes.iter().max(), Some(&32));
+    for (_, stanza) in b.poll_all() {
+        a.take(&stanza);
+    }
+    assert_eq!((a.poll(), a.stream.in_flight(), a.stream.waits_for_window()), (None, 0, true));
+    // What is owed to the peer goes all the same.
+    b.write(b"x");
+    let (_, block) = b.poll().unwrap();
+    assert_eq!(a.take(&block), None);
+    assert_eq!(a.poll().unwrap().0, Sent::Result);
+    a.stream.set_window(1);
+    run(&mut a, &mut b);
+    assert_eq!((b.received.len(), a.stream.waits_for_window()), (100, false));
 }
 
 #[test]
-fn a_window_that_nothing_presses_against_does_not_grow() {
-    let (mut a, mut b) = pair(1, BytestreamConfig::default());
-    for _ in 0..100 {
-        a.write(b"abc");
-        run(&mut a, &mut b);
-    }
-    assert_eq!(a.stream.window(), 4);
-}
-
-#[test]
-fn windows_are_brought_into_range() {
-    let window = |initial, max, fixed| {
-        let config = BytestreamConfig {
-            window_initial: initial,
-            window_max: max,
-            window_fixed: fixed,
-            ..BytestreamConfig::default()
-        };
-        Bytestream::new(BytestreamRole::Opener, SID, 1, config).window()
-    };
-    assert_eq!([window(0, 0, None), window(9, 5, None), window(0, 5, None)], [1, 5, 1]);
-    assert_eq!([window(4, 32, Some(0)), window(4, 32, Some(1)), window(4, 32, Some(99))], [1, 1, 99]);
-    assert_eq!(Bytestream::new(BytestreamRole::Opener, SID, 0, BytestreamConfig::default()).block_size(), 1);
+fn sizes_of_0_count_as_1() {
+    let config = BytestreamConfig { window: 0, ..BytestreamConfig::default() };
+    let stream = Bytestream::new(BytestreamRole::Opener, SID, 0, config);
+    assert_eq!((stream.window(), stream.block_size()), (1, 1));
 }
 
 #[test]
@@ -121,7 +109,7 @@ fn results_may_come_in_any_order() {
 }
 
 fn fixed(window: u16) -> BytestreamConfig {
-    BytestreamConfig { window_fixed: Some(window), ..BytestreamConfig::default() }
+    BytestreamConfig { window, ..BytestreamConfig::default() }
 }
 
 /// What one end does in a random run.
@@ -146,10 +134,10 @@ proptest! {
     #[test]
     fn bytes_arrive_intact_whatever_the_sizes(
         sizes in (1..200_u16, 1..200_u16),
-        window in prop::option::of(0..6_u16),
+        window in 0..6_u16,
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let config = BytestreamConfig { window_fixed: window, block_size_min: 1, ..BytestreamConfig::default() };
+        let config = BytestreamConfig { window, block_size_min: 1, ..BytestreamConfig::default() };
         let mut ends =
             [End::new(BytestreamRole::Opener, sizes.0.min(sizes.1), config), End::new(BytestreamRole::Acceptor, sizes.1, config)];
         let mut texts = [Vec::new(), Vec::new()];
@@ -203,12 +191,12 @@ proptest! {
     /// A way on which, again and again, everything comes back from some block on: all arrives, in order and once.
     #[test]
     fn bytes_arrive_intact_whatever_comes_back(
-        window in prop::option::of(1..6_u16),
+        window in 1..6_u16,
         role in prop::sample::select(&[BytestreamRole::Opener, BytestreamRole::Negotiated]),
         passes in prop::collection::vec(0..6_usize, 1..40),
         backwards in any::<bool>(),
     ) {
-        let (mut a, mut b) = pair(4, BytestreamConfig { window_fixed: window, ..BytestreamConfig::default() });
+        let (mut a, mut b) = pair(4, BytestreamConfig { window, ..BytestreamConfig::default() });
         a.stream.agree(role, 4);
         b.stream.agree(role, 4);
         let text = sample(600);

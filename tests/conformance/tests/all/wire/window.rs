@@ -1,10 +1,15 @@
 //! Decision 2.28: how many blocks are on their way, and what acknowledges them.
 
+use std::{collections::VecDeque, time::Duration};
+
 use xtls::{Disposition, Fault, TrustPolicy, TunnelId, TunnelOptions, config::Window};
 use xtls_stanza::ns;
 use xtls_testkit::EntityOptions;
 
 use crate::common::{JULIET, ROMEO, Stage, bytes_without_hash, closed, fault, id, is_data, kinds, payload, terminate};
+
+/// The plaintext that fills a block of 4096 bytes.
+const RECORD: usize = 4074;
 
 /// A raw-bytes tunnel that the engine began, secured.
 fn raw_bytes(options: EntityOptions) -> (Stage, TunnelId) {
@@ -27,27 +32,60 @@ fn write(stage: &mut Stage, tunnel: TunnelId, bytes: usize) {
     assert_eq!(taken, bytes);
 }
 
+/// Results that come all at once show no limit of the path.
 #[test]
 fn wire_2_28_the_window_starts_at_four_blocks_and_grows_to_32() {
     let (mut stage, tunnel) = raw_bytes(EntityOptions::seeded(1));
-    let mut in_flight = std::collections::VecDeque::new();
     write(&mut stage, tunnel, 200_000);
-    let first = stage.sent();
-    assert_eq!(first.len(), 4, "{}", first.len());
-    in_flight.extend(first);
+    let mut in_flight = stage.sent();
+    assert_eq!(in_flight.len(), 4);
     let mut most = 4;
-    for _ in 0..2000 {
-        // Acknowledged one by one, oldest first; new blocks come in answer to that.
+    for _ in 0..20 {
+        for block in core::mem::take(&mut in_flight) {
+            stage.ack(&block);
+            stage.take_block(&block);
+        }
+        let _ = stage.with(|engine, now| engine.tunnel(tunnel).unwrap().write(now, &[7; 200_000])).unwrap();
+        in_flight.extend(stage.sent());
+        most = most.max(in_flight.len());
+    }
+    assert_eq!(most, 32);
+}
+
+/// A path that takes one block every 50 ms, and no time besides, is full with one on its way: more would only wait.
+#[test]
+fn wire_2_28_the_window_comes_down_to_what_the_path_holds() {
+    let (mut stage, tunnel) = raw_bytes(EntityOptions::seeded(1));
+    write(&mut stage, tunnel, RECORD * 20);
+    let (mut in_flight, mut sizes) = (VecDeque::new(), Vec::new());
+    for _ in 0..300 {
+        stage.world.run_for(Duration::from_millis(50));
+        in_flight.extend(stage.sent());
+        sizes.push(in_flight.len());
         let oldest = in_flight.pop_front().unwrap();
         stage.ack(&oldest);
         stage.take_block(&oldest);
-        in_flight.extend(stage.sent());
-        most = most.max(in_flight.len());
-        assert!(in_flight.len() <= 32);
-        let _ = stage.with(|engine, now| engine.tunnel(tunnel).unwrap().write(now, &[7; 8192])).unwrap();
-        in_flight.extend(stage.sent());
+        let _ = stage.with(|engine, now| engine.tunnel(tunnel).unwrap().write(now, &[7; RECORD])).unwrap();
     }
-    assert_eq!(most, 32);
+    assert!(sizes.iter().max().unwrap() <= &8, "{sizes:?}");
+    assert!(sizes[250..].iter().max().unwrap() <= &2, "{sizes:?}");
+}
+
+/// Told to, the engine sends one block at a time from then on.
+#[test]
+fn wire_2_28_the_window_shrinks_to_one_when_it_is_told_to() {
+    let (mut stage, tunnel) = raw_bytes(EntityOptions::seeded(1));
+    write(&mut stage, tunnel, 60_000);
+    let before = stage.sent();
+    assert_eq!(before.len(), 4);
+    stage.with(|engine, now| engine.set_window(now, Window::Fixed(1))).unwrap();
+    for (at, block) in before.iter().enumerate() {
+        stage.sent_nothing();
+        stage.ack(block);
+        stage.take_block(block);
+        assert_eq!(stage.sent().len(), usize::from(at == 3));
+    }
+    assert!(stage.with(|engine, now| engine.set_window(now, Window::Fixed(0))).is_err());
 }
 
 #[test]
