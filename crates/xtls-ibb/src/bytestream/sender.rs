@@ -7,7 +7,7 @@ use xtls_stanza::Id;
 use crate::BytestreamConfig;
 
 /// Memory of the queue that is kept when it has run empty.
-pub(super) const KEPT_BYTES: usize = 1024;
+pub(super) const KEPT_BYTES: usize = 512;
 /// Memory that a queue may have beyond twice what is in it.
 const SLACK: usize = 24 * 1024;
 /// Entries of blocks in flight that are kept when none is.
