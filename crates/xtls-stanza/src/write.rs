@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_written_into_the_memory_of_bytes_that_are_empty_and_behind_others() {
+    fn text_is_written_into_the_memory_of_bytes_that_are_empty_and_after_others() {
         let mut out = Vec::with_capacity(100);
         let memory = out.as_ptr();
         for expected in ["&lt;", "&lt;&lt;"] {

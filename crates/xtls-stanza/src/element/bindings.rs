@@ -57,7 +57,7 @@ impl Bindings {
         }
     }
 
-    /// Takes those behind the first `length` out of force.
+    /// Takes those after the first `length` out of force.
     pub(super) fn truncate(&mut self, length: usize, text: &str) {
         if let Some(index) = &mut self.index {
             while self.all.len() > length

@@ -155,7 +155,7 @@ impl Flow {
         }
     }
 
-    /// A block was sent back or refused: somebody on the way wants less, or has no room.
+    /// A block was sent back or refused: a server or the peer wants less, or has no room.
     pub(crate) fn back_off(&mut self) {
         self.model.back_off(self.in_flight);
     }

@@ -5,14 +5,14 @@
 //! what is more only waits, in front of whatever else the user sends.
 //!
 //! - **The rate** is read off the spacing of results, and only of those that tell: a block that was sent before the one ahead of
-//!   it had been taken comes out as far behind it as the path needs for it, however little is in flight. Bytes in flight over
+//!   it had been taken comes out as long after it as the path needs for it, however little is in flight. Bytes in flight over
 //!   their round trip, which is BBR's rate, say nothing of how much more there would be room for.
 //! - **The latency** is the least round trip, less what the path needs to take the block at that rate. It is of the last ten to
 //!   twenty seconds, or of 32 to 64 round trips where these are longer. Where blocks wait for one another, one
 //!   goes alone before the old figure is forgotten, so that a new one is seen. To it comes what round trips vary by on average,
 //!   up to a quarter: a path that is uneven holds more.
 //!
-//! Where no result tells of the rate, one block more than the window goes out now and then, right behind another one: that tells.
+//! Where no result tells of the rate, one block more than the window goes out now and then, right after another one: that tells.
 //! Apart from the start these are the only moments at which more is in flight than the path is believed to hold.
 
 use core::{ops::RangeInclusive, time::Duration};
@@ -31,7 +31,7 @@ const REST: Duration = Duration::from_secs(10);
 const PATIENCE: RangeInclusive<u32> = 2..=64;
 /// A spacing that differs from what the rate lets expect by more than this part of it is news.
 const NEWS: u32 = 8;
-/// A round trip that much longer than the least is somebody's slowness, and not the way to them.
+/// A round trip that much longer than the least is a slow peer, and not the way to it.
 const FARTHEST: Duration = Duration::from_secs(1);
 /// Round trips in a round from which their variation is told.
 const SAMPLES: u32 = 4;
@@ -193,7 +193,7 @@ impl Model {
         time
     }
 
-    /// Somebody on the way wants less to be sent.
+    /// A server or the peer wants less to be sent.
     pub(super) fn back_off(&mut self, in_flight: u64) {
         let half = (in_flight.min(self.window) / 2).max(self.block());
         self.ceiling = Some(half);

@@ -69,7 +69,7 @@ fn two_tunnels_make_no_queue_of_their_own() {
     }
 }
 
-/// Results behind the peer's own data come in bunches, which must not be taken for a fast path. Here the bound is not held, but there
+/// Results that follow the peer's own data come in bunches, which must not be taken for a fast path. Here the bound is not held, but there
 /// is no queue of all that a window may have either.
 #[test]
 fn data_both_ways_makes_no_queue_without_end() {
