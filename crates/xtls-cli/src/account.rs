@@ -8,7 +8,6 @@ use xtls_stanza::jid::FullJid;
 use zeroize::Zeroizing;
 
 use crate::args::AccountArgs;
-use crate::data;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::server::ServerTrust;
@@ -114,7 +113,7 @@ impl Server {
 
 /// Warns of a password file that other users of the machine can read.
 pub(crate) fn warn_if_exposed(output: Output, path: &Path) {
-    if data::is_readable_by_all(path) {
+    if xtls_store::is_readable_by_all(path) {
         let name = path.display();
         output.warn(&format!("the password file {name} can be read by every user of this machine: chmod 600 {name}"));
     }

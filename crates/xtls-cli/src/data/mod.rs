@@ -1,19 +1,17 @@
 //! What is kept between runs: certificates and trust, in one directory.
 
-mod file;
 mod identity;
-mod lock;
 mod servers;
 mod trust;
 
 use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
+use xtls_store::{is_readable_by_all, is_writable_by_all, make_private_dir};
 
 use crate::exit::Failure;
 use crate::output::Output;
 
-pub(crate) use file::is_readable_by_all;
 pub(crate) use servers::ServersFile;
 pub(crate) use trust::{TrustFile, what_becomes_of_others};
 
@@ -42,7 +40,7 @@ impl DataDir {
                 .data_dir()
                 .to_owned(),
         };
-        file::make_private_dir(&path).map_err(|e| {
+        make_private_dir(&path).map_err(|e| {
             Failure::other(format!(
                 "the data directory {} cannot be used: {e}; check its permissions, or give another one with --data-dir",
                 path.display()
@@ -53,8 +51,8 @@ impl DataDir {
 
     /// Warns of what every user of the machine can read or change.
     pub(crate) fn warn_if_exposed(&self, output: Output) {
-        for dir in [self.path.clone(), self.path.join(identity::IDENTITIES)] {
-            if file::is_writable_by_all(&dir) {
+        for dir in [self.path.as_path(), self.identity_dir().path()] {
+            if is_writable_by_all(dir) {
                 let name = dir.display();
                 output.warn(&format!(
                     "every user of this machine can change whom this directory says is trusted: chmod 700 {name}"
@@ -62,7 +60,7 @@ impl DataDir {
             }
         }
         // What cannot be listed is told by whatever needs it.
-        for path in self.identity_paths().unwrap_or_default() {
+        for path in self.identity_dir().paths().unwrap_or_default() {
             if is_readable_by_all(&path) {
                 let name = path.display();
                 output.warn(&format!("the key in {name} can be read by every user of this machine: chmod 600 {name}"));

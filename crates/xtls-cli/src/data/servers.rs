@@ -1,16 +1,13 @@
 //! Which certificate each server had when it was seen last.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use xtls::trust::Fingerprint;
 use xtls_stanza::jid::BareJid;
+use xtls_store::{FileError, PrivateFile};
 
-use super::file;
-use super::lock::{self, Lock, PATIENCE};
 use crate::exit::Failure;
 
 /// The version of the format that is written and understood.
@@ -21,7 +18,7 @@ const MAX_SERVERS: usize = 1000;
 /// The file of servers as it was read; changes are written at once. Nothing is trusted by it.
 #[derive(Debug)]
 pub(crate) struct ServersFile {
-    path: PathBuf,
+    file: PrivateFile,
     servers: BTreeMap<String, Seen>,
 }
 
@@ -50,28 +47,9 @@ impl ServersFile {
     ///
     /// When it is damaged, of another version, or cannot be read. It stays as it is.
     pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self { path, servers: BTreeMap::new() }),
-            Err(e) => {
-                let name = path.display();
-                return Err(Failure::other(format!("the file {name} cannot be read: {e}; check its permissions")));
-            }
-        };
-        let damaged = |why: &str| {
-            Failure::other(format!(
-                "the file {} is damaged: {why}; it was left as it is: move it away to start without what it remembers",
-                path.display()
-            ))
-        };
-        let stored: Stored = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
-        if stored.version != VERSION {
-            return Err(damaged(&format!("its version is {} and only {VERSION} is known", stored.version)));
-        }
-        if let Some(seen) = stored.servers.values().find(|seen| seen.certificate.parse::<Fingerprint>().is_err()) {
-            return Err(damaged(&format!("{:?} is no fingerprint", seen.certificate)));
-        }
-        Ok(Self { path, servers: by_canonical_names(stored.servers) })
+        let file = PrivateFile::new("file of servers", path);
+        let servers = read(&file).map_err(failure)?;
+        Ok(Self { file, servers })
     }
 
     /// The certificate that the server of a domain had last, if it was seen before.
@@ -85,11 +63,9 @@ impl ServersFile {
     ///
     /// When the file cannot be written; it stays as it is.
     pub(crate) fn remember(&mut self, domain: &BareJid, seen: Fingerprint, unix_time: u64) -> Result<(), Failure> {
-        let unwritable =
-            |why: &str| Failure::other(format!("the file {} cannot be written: {why}", self.path.display()));
-        let _lock = Lock::of(&self.path, PATIENCE).map_err(|e| unwritable(&lock::failure(&self.path, &e)))?;
+        let _lock = self.file.lock().map_err(failure)?;
         // Another process may have written it since it was read.
-        self.servers = Self::load(self.path.clone())?.servers;
+        self.servers = read(&self.file).map_err(failure)?;
         let seen = Seen { certificate: seen.to_string(), last: unix_time };
         self.servers.insert(domain.canonical().to_owned(), seen);
         while self.servers.len() > MAX_SERVERS {
@@ -97,15 +73,27 @@ impl ServersFile {
             let Some(oldest) = others.min_by_key(|(_, seen)| seen.last).map(|(name, _)| name.clone()) else { break };
             self.servers.remove(&oldest);
         }
-        let unwritable = |e: io::Error| {
-            let name = self.path.display();
-            Failure::other(format!("the file {name} cannot be written: {e}; check the permissions of its directory"))
-        };
         let stored = Stored { version: VERSION, servers: self.servers.clone() };
-        let mut text = serde_json::to_vec_pretty(&stored).map_err(|e| unwritable(e.into()))?;
+        let mut text = serde_json::to_vec_pretty(&stored).map_err(|e| Failure::other(e.to_string()))?;
         text.push(b'\n');
-        file::write_private(&self.path, &text).map_err(unwritable)
+        self.file.write(&text).map_err(failure)
     }
+}
+
+fn read(file: &PrivateFile) -> Result<BTreeMap<String, Seen>, FileError> {
+    let Some(text) = file.read()? else { return Ok(BTreeMap::new()) };
+    let stored: Stored = serde_json::from_slice(&text).map_err(|e| file.damaged(e))?;
+    if stored.version != VERSION {
+        return Err(file.damaged(format_args!("its version is {} and only {VERSION} is known", stored.version)));
+    }
+    if let Some(seen) = stored.servers.values().find(|seen| seen.certificate.parse::<Fingerprint>().is_err()) {
+        return Err(file.damaged(format_args!("{:?} is no fingerprint", seen.certificate)));
+    }
+    Ok(by_canonical_names(stored.servers))
+}
+
+fn failure(error: FileError) -> Failure {
+    Failure::other(error.to_string())
 }
 
 /// The same by domains as they compare: older versions took an A-label and its U-label for two. Of what was seen under several
@@ -124,6 +112,8 @@ fn by_canonical_names(servers: BTreeMap<String, Seen>) -> BTreeMap<String, Seen>
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use super::*;
 

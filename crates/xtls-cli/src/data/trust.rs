@@ -1,27 +1,21 @@
-//! The trust file: which certificates peers are known by.
-
-mod text;
+//! The trust file of the command: which certificates peers are known by.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use xtls::tls::UnixTime;
 use xtls::trust::{
     Confirmation, Confirmed, Fingerprint, Guess, MemoryTrustStore, Permit, Pin, StoreError, TrustRecord, TrustStore,
 };
 use xtls_stanza::jid::BareJid;
+use xtls_store::{FileError, FileTrustStore};
 
-use self::text::{Unread, Unreadable, VERSION};
-use super::file;
-use super::lock::{self, Lock, PATIENCE};
 use crate::exit::Failure;
 
-/// The trust file as it was read last; changes are written at once.
+/// The trust file, as it was read last, and what the command line adds to it.
 #[derive(Debug)]
 pub(crate) struct TrustFile {
-    path: PathBuf,
+    store: FileTrustStore,
     known: MemoryTrustStore,
     /// The names in it that are no addresses any more.
     unread: Vec<String>,
@@ -36,8 +30,10 @@ impl TrustFile {
     ///
     /// When it is damaged, of another version, or cannot be read. It stays as it is.
     pub(super) fn load(path: PathBuf) -> Result<Self, Failure> {
-        let (known, unread) = read(&path)?;
-        Ok(Self { path, known, unread: unread.into_names(), given: BTreeMap::new() })
+        let store = FileTrustStore::open(path).map_err(failure)?;
+        let document = store.read().map_err(failure)?;
+        let unread = document.unread().map(str::to_owned).collect();
+        Ok(Self { store, known: document.known, unread, given: BTreeMap::new() })
     }
 
     /// All that is known, as it was read last.
@@ -58,7 +54,7 @@ impl TrustFile {
     ///
     /// When the file has pins for the peer, and this is none of them.
     pub(crate) fn give(&mut self, peer: &BareJid, fingerprint: Fingerprint) -> Result<(), Failure> {
-        let pins = self.known.record(peer).map(|record| record.pins).unwrap_or_default();
+        let pins = self.known().record(peer).map(|record| record.pins).unwrap_or_default();
         if pins.iter().any(|pin| pin.fingerprint == fingerprint) {
             return Ok(());
         }
@@ -120,69 +116,48 @@ impl TrustFile {
         self.change(|known| known.forgive(jid))
     }
 
-    /// Changes what the file says now: another process may have written it since it was read, and waits until this one is
-    /// done.
     fn change<R>(&mut self, change: impl FnOnce(&mut MemoryTrustStore) -> R) -> Result<R, Failure> {
-        let _lock = Lock::of(&self.path, PATIENCE).map_err(|e| self.unwritable(&lock::failure(&self.path, &e)))?;
-        let (before, unread) = read(&self.path)?;
-        let mut known = before.clone();
-        let result = change(&mut known);
-        if known != before {
-            self.write(&known, unread)?;
-        }
+        let changed = self.store.change(|known| (change(known), known.clone()));
+        let (result, known) = changed.map_err(failure)?;
         self.known = known;
         Ok(result)
-    }
-
-    /// Does what a store in memory does, to what the file says.
-    fn store<R>(&mut self, call: impl FnOnce(&mut MemoryTrustStore) -> Result<R, StoreError>) -> Result<R, StoreError> {
-        self.change(call).map_err(StoreError::new)?
-    }
-
-    fn write(&self, known: &MemoryTrustStore, unread: Unread) -> Result<(), Failure> {
-        let unwritable = |e: io::Error| self.unwritable(&format!("{e}; check the permissions of its directory"));
-        let text = text::write(known, unread).map_err(|e| unwritable(e.into()))?;
-        file::write_private(&self.path, &text).map_err(unwritable)
-    }
-
-    fn unwritable(&self, why: &str) -> Failure {
-        Failure::other(format!("the trust file {} cannot be written: {why}", self.path.display()))
     }
 }
 
 impl TrustStore for TrustFile {
-    /// What the file says now, so that trust that was given or taken away elsewhere counts at once. It is replaced as a
-    /// whole, so that reading it needs no lock.
     fn record(&self, peer: &BareJid) -> Result<TrustRecord, StoreError> {
-        let (mut known, _) = read(&self.path).map_err(StoreError::new)?;
+        let mut known = self.store.read()?.known;
         with_given(&mut known, &self.given, peer);
         known.record(peer)
     }
 
     fn locked_until(&self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Option<UnixTime>, StoreError> {
-        read(&self.path).map_err(StoreError::new)?.0.locked_until(local, peer, guess)
+        self.store.locked_until(local, peer, guess)
     }
 
     fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
-        self.store(|known| known.begin_guess(local, peer, guess))
+        self.store.begin_guess(local, peer, guess)
     }
 
     fn guess_was_right(&mut self, local: &BareJid, peer: &BareJid) -> Result<(), StoreError> {
-        self.store(|known| known.guess_was_right(local, peer))
+        self.store.guess_was_right(local, peer)
     }
 
     fn confirm(&mut self, peer: &BareJid, confirmed: &Confirmed) -> Result<Confirmation, StoreError> {
-        let given = self.given.clone();
-        self.store(|known| {
+        self.store.change(|known| {
             let mut changed = known.clone();
-            with_given(&mut changed, &given, peer);
+            with_given(&mut changed, &self.given, peer);
             let confirmation = changed.confirm(peer, confirmed)?;
             if confirmation == Confirmation::Remembered {
                 *known = changed;
             }
             Ok(confirmation)
-        })
+        })?
     }
+}
+
+fn failure(error: FileError) -> Failure {
+    Failure::other(error.to_string())
 }
 
 /// What to do about a peer that is trusted with another certificate than this one.
@@ -201,30 +176,3 @@ fn with_given(known: &mut MemoryTrustStore, given: &BTreeMap<BareJid, Vec<Pin>>,
         pins.iter().for_each(|pin| known.pin(peer, *pin));
     }
 }
-
-/// What the file says, and what it has under names that are no addresses.
-fn read(path: &Path) -> Result<(MemoryTrustStore, Unread), Failure> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
-        Err(e) => {
-            return Err(Failure::other(format!(
-                "the trust file {} cannot be read: {e}; check its permissions",
-                path.display()
-            )));
-        }
-    };
-    text::read(&text).map_err(|unreadable| match unreadable {
-        Unreadable::Damaged(why) => Failure::other(format!(
-            "the trust file {} is damaged: {why}; it was left as it is: repair it, or move it away to start without trust",
-            path.display()
-        )),
-        Unreadable::Version(version) => Failure::other(format!(
-            "the trust file {} has version {version} and this xtls knows versions up to {VERSION} only; it was left as it is: use the xtls that wrote it",
-            path.display()
-        )),
-    })
-}
-
-#[cfg(test)]
-mod tests;

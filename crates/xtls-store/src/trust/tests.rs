@@ -2,12 +2,12 @@
 
 mod links;
 
-use std::thread;
-use std::time::Duration;
+use std::{fs, path::Path, thread, time::Duration};
 
-use xtls::trust::{Attempts, GuessCount, GuessLimits, Learned, Method};
+use xtls::trust::{Attempts, Fingerprint, GuessCount, GuessLimits, Learned, Method, Pin};
 
 use super::*;
+use crate::lock;
 
 fn jid(text: &str) -> BareJid {
     text.parse().unwrap()
@@ -17,9 +17,13 @@ fn pin(text: &[u8]) -> Pin {
     Pin::manual(Fingerprint::sha256(text))
 }
 
+fn add(store: &FileTrustStore, peer: &BareJid, pin: Pin) {
+    store.change(|known| known.pin(peer, pin)).unwrap();
+}
+
 /// What the file says of a peer.
 fn known(path: &Path, peer: &BareJid) -> TrustRecord {
-    TrustFile::load(path.to_owned()).unwrap().record(peer).unwrap()
+    FileTrustStore::open(path.to_owned()).unwrap().record(peer).unwrap()
 }
 
 /// A guess at this time, where three wrong ones are allowed.
@@ -37,15 +41,15 @@ fn at(seconds: u64) -> UnixTime {
 fn pins_are_found_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    let mut trust = TrustFile::load(path.clone()).unwrap();
-    trust.add(&jid("romeo@montague.lit"), pin(b"one")).unwrap();
-    trust.add(&jid("romeo@montague.lit"), Pin::new(Fingerprint::sha256(b"two"), Learned::LeapOfFaith)).unwrap();
-    let again = TrustFile::load(path.clone()).unwrap();
+    let trust = FileTrustStore::open(path.clone()).unwrap();
+    add(&trust, &jid("romeo@montague.lit"), pin(b"one"));
+    add(&trust, &jid("romeo@montague.lit"), Pin::new(Fingerprint::sha256(b"two"), Learned::LeapOfFaith));
+    let again = FileTrustStore::open(path.clone()).unwrap();
     assert_eq!(again.record(&jid("romeo@montague.lit")), trust.record(&jid("romeo@montague.lit")));
-    assert_eq!(again.known().iter().count(), 1);
-    assert!(trust.remove(&jid("romeo@montague.lit")).unwrap());
-    assert!(!trust.remove(&jid("romeo@montague.lit")).unwrap());
-    assert_eq!(TrustFile::load(path).unwrap().known().iter().count(), 0);
+    assert_eq!(again.read().unwrap().known.iter().count(), 1);
+    assert!(trust.change(|known| known.remove(&jid("romeo@montague.lit"))).unwrap());
+    assert!(!trust.change(|known| known.remove(&jid("romeo@montague.lit"))).unwrap());
+    assert_eq!(FileTrustStore::open(path).unwrap().read().unwrap().known.iter().count(), 0);
 }
 
 #[test]
@@ -70,21 +74,21 @@ fn a_peer_that_an_older_file_has_by_a_labels_and_by_u_labels_keeps_the_pins_of_b
 fn two_processes_do_not_undo_each_others_changes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    let mut one = TrustFile::load(path.clone()).unwrap();
-    let mut two = TrustFile::load(path.clone()).unwrap();
-    one.add(&jid("a@b"), pin(b"a")).unwrap();
-    two.add(&jid("c@d"), pin(b"c")).unwrap();
-    assert_eq!(TrustFile::load(path).unwrap().known().iter().count(), 2);
+    let one = FileTrustStore::open(path.clone()).unwrap();
+    let two = FileTrustStore::open(path.clone()).unwrap();
+    add(&one, &jid("a@b"), pin(b"a"));
+    add(&two, &jid("c@d"), pin(b"c"));
+    assert_eq!(FileTrustStore::open(path).unwrap().read().unwrap().known.iter().count(), 2);
 }
 
 #[test]
 fn trust_that_is_taken_away_elsewhere_counts_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    let mut one = TrustFile::load(path.clone()).unwrap();
-    one.add(&jid("a@b"), pin(b"a")).unwrap();
-    let mut two = TrustFile::load(path).unwrap();
-    two.remove(&jid("a@b")).unwrap();
+    let one = FileTrustStore::open(path.clone()).unwrap();
+    add(&one, &jid("a@b"), pin(b"a"));
+    let two = FileTrustStore::open(path).unwrap();
+    two.change(|known| known.remove(&jid("a@b"))).unwrap();
     assert!(one.record(&jid("a@b")).unwrap().pins.is_empty());
 }
 
@@ -94,19 +98,19 @@ fn p14_wrong_passwords_are_counted_across_restarts_and_outlive_the_certificates(
     let path = dir.path().join("trust.json");
     let (own, peer) = (jid("c@d"), jid("a@b"));
     for (count, time) in [(1, 1000), (2, 1001), (3, 1002)] {
-        let mut trust = TrustFile::load(path.clone()).unwrap();
+        let mut trust = FileTrustStore::open(path.clone()).unwrap();
         assert_eq!(trust.locked_until(&own, &peer, &guess(time)), Ok(None));
         // It is counted before anybody can see whether it is right.
         assert_eq!(trust.begin_guess(&own, &peer, &guess(time)), Ok(Permit::Granted));
         assert_eq!(known(&path, &peer).attempts.failed, count);
     }
-    let mut trust = TrustFile::load(path.clone()).unwrap();
+    let mut trust = FileTrustStore::open(path.clone()).unwrap();
     assert_eq!(trust.locked_until(&own, &peer, &guess(1003)), Ok(Some(at(1602))));
     assert_eq!(trust.begin_guess(&own, &peer, &guess(1003)), Ok(Permit::Locked { until: at(1602) }));
-    assert!(!trust.remove(&peer).unwrap(), "there is no certificate to forget");
-    trust.add(&peer, pin(b"a")).unwrap();
-    assert!(trust.remove(&peer).unwrap());
-    let mut trust = TrustFile::load(path.clone()).unwrap();
+    assert!(!trust.change(|known| known.remove(&peer)).unwrap(), "there is no certificate to forget");
+    add(&trust, &peer, pin(b"a"));
+    assert!(trust.change(|known| known.remove(&peer)).unwrap());
+    let mut trust = FileTrustStore::open(path.clone()).unwrap();
     assert_eq!(trust.begin_guess(&own, &peer, &guess(1003)), Ok(Permit::Locked { until: at(1602) }));
     assert_eq!(trust.begin_guess(&own, &peer, &guess(1700)), Ok(Permit::Granted));
     trust.guess_was_right(&own, &peer).unwrap();
@@ -124,7 +128,7 @@ fn p14_guesses_that_are_counted_at_once_are_all_counted() {
     // Each of them has opened the file for itself, as a process does.
     let counters: Vec<_> = (0..4)
         .map(|number: u64| {
-            let (own, peer, mut trust) = (own.clone(), peer.clone(), TrustFile::load(path.clone()).unwrap());
+            let (own, peer, mut trust) = (own.clone(), peer.clone(), FileTrustStore::open(path.clone()).unwrap());
             thread::spawn(move || {
                 let granted = (0..EACH).filter(|_| {
                     let mut many = guess(1000);
@@ -132,7 +136,7 @@ fn p14_guesses_that_are_counted_at_once_are_all_counted() {
                     trust.begin_guess(&own, &peer, &many) == Ok(Permit::Granted)
                 });
                 let granted = granted.count();
-                trust.add(&jid(&format!("{number}@b")), pin(b"a")).unwrap();
+                add(&trust, &jid(&format!("{number}@b")), pin(b"a"));
                 granted
             })
         })
@@ -140,7 +144,7 @@ fn p14_guesses_that_are_counted_at_once_are_all_counted() {
     let granted: usize = counters.into_iter().map(|counter| counter.join().unwrap()).sum();
     // Of 32 guesses there are as many as may be made, and no more.
     assert_eq!((granted, known(&path, &peer).attempts.failed), (20, 20));
-    assert_eq!(TrustFile::load(path).unwrap().known().iter().count(), 5);
+    assert_eq!(FileTrustStore::open(path).unwrap().read().unwrap().known.iter().count(), 5);
 }
 
 #[test]
@@ -148,11 +152,11 @@ fn a_trust_file_that_cannot_be_read_is_named_and_stands_for_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
     let (own, peer) = (jid("c@d"), jid("a@b"));
-    let mut trust = TrustFile::load(path.clone()).unwrap();
-    trust.add(&peer, pin(b"a")).unwrap();
+    let mut trust = FileTrustStore::open(path.clone()).unwrap();
+    add(&trust, &peer, pin(b"a"));
     fs::write(&path, "damaged").unwrap();
     let damaged = format!("the trust file {} is damaged: ", path.display());
-    let failures = |trust: &mut TrustFile| {
+    let failures = |trust: &mut FileTrustStore| {
         let counted = trust.begin_guess(&own, &peer, &guess(1000)).unwrap_err();
         [trust.record(&peer).unwrap_err(), counted, trust.guess_was_right(&own, &peer).unwrap_err()]
     };
@@ -176,7 +180,7 @@ fn a_trust_file_that_cannot_be_written_is_named_and_nothing_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
     let (own, peer) = (jid("c@d"), jid("a@b"));
-    let mut trust = TrustFile::load(path.clone()).unwrap();
+    let mut trust = FileTrustStore::open(path.clone()).unwrap();
     let unwritable = format!("the trust file {} cannot be written: ", path.display());
     // Neither the lock file nor the new content can be written where a directory is in the way.
     for in_the_way in [lock::name_of(&path), dir.path().join(format!(".trust.json.{}", std::process::id()))] {
@@ -223,10 +227,36 @@ fn a_file_from_before_passwords_is_read() {
 }
 
 #[test]
+fn a_file_that_was_there_and_is_gone_is_an_error_and_no_empty_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("trust.json");
+    let (own, peer) = (jid("c@d"), jid("a@b"));
+    let mut trust = FileTrustStore::open(path.clone()).unwrap();
+    // It is not there yet.
+    assert_eq!(trust.record(&peer), Ok(TrustRecord::default()));
+    add(&trust, &peer, pin(b"a"));
+    let mut again = FileTrustStore::open(path.clone()).unwrap();
+    let kept = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let gone = format!("the trust file {} is gone", path.display());
+    for trust in [&mut trust, &mut again] {
+        let calls = [
+            trust.record(&peer).unwrap_err(),
+            trust.locked_until(&own, &peer, &guess(1000)).unwrap_err(),
+            trust.begin_guess(&own, &peer, &guess(1000)).unwrap_err(),
+        ];
+        assert!(calls.iter().all(|error| error.to_string().starts_with(&gone)), "{calls:?}");
+    }
+    assert!(!path.exists(), "nothing is made in its place");
+    fs::write(&path, kept).unwrap();
+    assert_eq!(trust.clone().begin_guess(&own, &peer, &guess(1000)), Ok(Permit::Granted));
+}
+
+#[test]
 fn a_damaged_file_is_reported_by_line_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    let mut trust = TrustFile::load(path.clone()).unwrap();
+    let trust = FileTrustStore::open(path.clone()).unwrap();
     for damaged in [
         "",
         "{\"version\":1,\n\"peers\":{",
@@ -234,25 +264,25 @@ fn a_damaged_file_is_reported_by_line_and_kept() {
         "{\"version\":1,\"peers\":{\"a@b\":{\"pins\":[{\"fingerprint\":\"zz\",\"learned\":\"manual\"}],\"secured\":true}}}",
     ] {
         fs::write(&path, damaged).unwrap();
-        let failure = TrustFile::load(path.clone()).unwrap_err();
-        assert!(failure.message.contains("trust.json is damaged"), "{failure}");
-        assert!(trust.add(&jid("a@b"), pin(b"a")).is_err());
+        let failure = FileTrustStore::open(path.clone()).unwrap_err();
+        assert!(failure.to_string().contains("trust.json is damaged"), "{failure}");
+        assert!(trust.change(|known| known.pin(&jid("a@b"), pin(b"a"))).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), damaged);
     }
     fs::write(&path, "{\"version\":1,\n\"peers\":{").unwrap();
-    let failure = TrustFile::load(path.clone()).unwrap_err();
-    assert!(failure.message.contains("line 2"), "{failure}");
+    let failure = FileTrustStore::open(path.clone()).unwrap_err();
+    assert!(failure.to_string().contains("line 2"), "{failure}");
     for peer in
         [r#"{"pins":[],"secured":true,"secured_by":["X509"]}"#, r#"{"pins":[],"secured":true,"secured_by":[7]}"#]
     {
         fs::write(&path, format!("{{\"version\":1,\"peers\":{{\n\"a@b\":{peer}}}}}")).unwrap();
-        let failure = TrustFile::load(path.clone()).unwrap_err();
-        assert!(failure.message.contains("is damaged") && failure.message.contains("line 2"), "{failure}");
+        let failure = FileTrustStore::open(path.clone()).unwrap_err();
+        assert!(failure.to_string().contains("is damaged") && failure.to_string().contains("line 2"), "{failure}");
     }
     let pin = format!(r#"{{"fingerprint":"{}","learned":"guessed"}}"#, "ab".repeat(32));
     fs::write(&path, format!(r#"{{"version":1,"peers":{{"a@b":{{"pins":[{pin}],"secured":true}}}}}}"#)).unwrap();
-    let failure = TrustFile::load(path).unwrap_err();
-    assert!(failure.message.contains("\"guessed\": a pin is learned by"), "{failure}");
+    let failure = FileTrustStore::open(path).unwrap_err();
+    assert!(failure.to_string().contains("\"guessed\": a pin is learned by"), "{failure}");
 }
 
 #[test]
@@ -302,13 +332,19 @@ fn the_file_is_written_as_it_always_was() {
         fingerprints[0], fingerprints[1]
     );
     fs::write(&path, &text).unwrap();
-    let mut trust = TrustFile::load(path.clone()).unwrap();
-    trust.add(&jid("c@d"), pin(b"c")).unwrap();
+    let trust = FileTrustStore::open(path.clone()).unwrap();
+    add(&trust, &jid("c@d"), pin(b"c"));
     assert_ne!(fs::read_to_string(&path).unwrap(), text);
-    trust.remove(&jid("c@d")).unwrap();
+    trust.change(|known| known.remove(&jid("c@d"))).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
-    assert!(trust.forgive(&jid("a@b")).unwrap() && trust.forgive(&jid("c@d")).unwrap());
-    assert!(!trust.forgive(&jid("a@b")).unwrap() && !trust.forgive(&jid("c@d")).unwrap());
+    assert!(
+        trust.change(|known| known.forgive(&jid("a@b"))).unwrap()
+            && trust.change(|known| known.forgive(&jid("c@d"))).unwrap()
+    );
+    assert!(
+        !trust.change(|known| known.forgive(&jid("a@b"))).unwrap()
+            && !trust.change(|known| known.forgive(&jid("c@d"))).unwrap()
+    );
     let text = fs::read_to_string(&path).unwrap();
     assert!(!text.contains("wrong_passwords") && !text.contains("guessed_at") && text.contains("manual"), "{text}");
 }
@@ -318,8 +354,8 @@ fn a_later_version_is_refused_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
     fs::write(&path, "{\"version\":4,\"anything\":[]}").unwrap();
-    let failure = TrustFile::load(path.clone()).unwrap_err();
-    assert!(failure.message.contains("version 4"), "{failure}");
+    let failure = FileTrustStore::open(path.clone()).unwrap_err();
+    assert!(failure.to_string().contains("version 4"), "{failure}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":4,\"anything\":[]}");
 }
 
@@ -337,10 +373,10 @@ fn the_methods_that_secured_a_peer_are_kept_and_told_from_the_pins_of_an_older_f
         (r#"{"pins":[],"secured":true,"secured_by":["srp","x509"]}"#.to_owned(), vec![Method::Srp, Method::X509]),
     ] {
         fs::write(&path, format!(r#"{{"version":1,"peers":{{"a@b":{peer}}}}}"#)).unwrap();
-        let mut trust = TrustFile::load(path.clone()).unwrap();
+        let trust = FileTrustStore::open(path.clone()).unwrap();
         assert_eq!(trust.record(&jid("a@b")).unwrap().secured_by, methods, "{peer}");
         // What is written for another peer loses nothing of this one.
-        trust.add(&jid("c@d"), pin(b"c")).unwrap();
+        add(&trust, &jid("c@d"), pin(b"c"));
         assert_eq!(known(&path, &jid("a@b")).secured_by, methods, "{peer}");
     }
 }
@@ -351,7 +387,7 @@ fn a_member_that_is_not_known_is_reported_and_not_lost() {
     let path = dir.path().join("trust.json");
     let text = r#"{"version":1,"peers":{"a@b":{"pins":[],"secured":true,"newer":1}}}"#;
     fs::write(&path, text).unwrap();
-    assert!(TrustFile::load(path.clone()).unwrap_err().message.contains("newer"));
+    assert!(FileTrustStore::open(path.clone()).unwrap_err().to_string().contains("newer"));
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
 
@@ -362,12 +398,12 @@ fn what_stands_under_a_name_that_is_no_address_any_more_is_kept_and_told() {
     let pins = format!(r#"[{{"fingerprint":"sha-256:{}","learned":"manual"}}]"#, "ab".repeat(32));
     let text = format!(r#"{{"version":1,"peers":{{"\u265A@x":{{"pins":{pins},"secured":true}}}}}}"#);
     fs::write(&path, text).unwrap();
-    let mut trust = TrustFile::load(path.clone()).unwrap();
-    assert_eq!(trust.unread(), ["\u{265A}@x"]);
-    assert_eq!(trust.known().iter().count(), 0);
-    trust.add(&jid("c@d"), pin(b"c")).unwrap();
-    let again = TrustFile::load(path.clone()).unwrap();
-    assert_eq!(again.unread(), ["\u{265A}@x"]);
+    let trust = FileTrustStore::open(path.clone()).unwrap();
+    assert_eq!(trust.read().unwrap().unread().collect::<Vec<_>>(), ["\u{265A}@x"]);
+    assert_eq!(trust.read().unwrap().known.iter().count(), 0);
+    add(&trust, &jid("c@d"), pin(b"c"));
+    let again = FileTrustStore::open(path.clone()).unwrap();
+    assert_eq!(again.read().unwrap().unread().collect::<Vec<_>>(), ["\u{265A}@x"]);
     assert!(fs::read_to_string(&path).unwrap().contains(&"ab".repeat(32)));
-    assert_eq!(again.known().iter().count(), 1);
+    assert_eq!(again.read().unwrap().known.iter().count(), 1);
 }

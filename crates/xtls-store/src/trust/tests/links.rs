@@ -1,15 +1,20 @@
 //! A link between two ends, of which one remembers in a trust file: nothing else makes a confirmation.
 
-#![allow(clippy::unwrap_in_result, reason = "what fails here fails the test")]
+#![allow(
+    clippy::unwrap_in_result,
+    clippy::disallowed_methods,
+    clippy::wildcard_enum_match_arm,
+    reason = "it is a test, in real time"
+)]
 
 use std::sync::mpsc::{self, Sender};
+use std::time::Instant;
 
+use xtls::jid::Jid;
 use xtls::link::{LinkEvent, LinkSetup, PeerLink};
-use xtls::{Identity, Local, Terms, TrustPolicy, tls::KeyAlgorithm, trust::MemoryTrustStore};
-use xtls_stanza::jid::Jid;
+use xtls::{Identity, Local, Terms, TrustPolicy, tls::KeyAlgorithm};
 
 use super::*;
-use crate::clock;
 
 const ROMEO: &str = "romeo@forza";
 const JULIET: &str = "juliet@pronto";
@@ -17,7 +22,7 @@ const JULIET: &str = "juliet@pronto";
 /// A trust file that another process writes to just before a confirmation.
 #[derive(Debug)]
 struct Raced {
-    trust: TrustFile,
+    trust: FileTrustStore,
     pin: Option<Pin>,
     seen: Sender<Result<Confirmation, StoreError>>,
 }
@@ -41,7 +46,7 @@ impl TrustStore for Raced {
 
     fn confirm(&mut self, peer: &BareJid, confirmed: &Confirmed) -> Result<Confirmation, StoreError> {
         if let Some(pin) = self.pin.take() {
-            TrustFile::load(self.trust.path.clone()).unwrap().add(peer, pin).unwrap();
+            add(&FileTrustStore::open(self.trust.path()).unwrap(), peer, pin);
         }
         let result = self.trust.confirm(peer, confirmed);
         self.seen.send(result.clone()).unwrap();
@@ -58,12 +63,12 @@ pub(super) fn peer() -> BareJid {
 /// another process writes the pin just before.
 pub(super) fn meet(path: &Path, pin: Option<Pin>) -> Result<Confirmation, StoreError> {
     let (seen, confirmations) = mpsc::channel();
-    let raced = Raced { trust: TrustFile::load(path.to_owned()).unwrap(), pin, seen };
+    let raced = Raced { trust: FileTrustStore::open(path).unwrap(), pin, seen };
     let terms = Terms::new(TrustPolicy::LeapOfFaith);
     let mut ends = [
-        PeerLink::connect(setup(ROMEO, Box::new(raced)), Jid::new(JULIET).unwrap(), terms.clone(), clock::now())
+        PeerLink::connect(setup(ROMEO, Box::new(raced)), Jid::new(JULIET).unwrap(), terms.clone(), Instant::now())
             .unwrap(),
-        PeerLink::listen(setup(JULIET, Box::<MemoryTrustStore>::default()), None, clock::now()).unwrap(),
+        PeerLink::listen(setup(JULIET, Box::<MemoryTrustStore>::default()), None, Instant::now()).unwrap(),
     ];
     loop {
         if let Ok(seen) = confirmations.try_recv() {
@@ -71,12 +76,12 @@ pub(super) fn meet(path: &Path, pin: Option<Pin>) -> Result<Confirmation, StoreE
         }
         for turn in 0..2 {
             let mut bytes = Vec::new();
-            let _ = ends[turn].poll_transmit(clock::now(), &mut bytes);
+            let _ = ends[turn].poll_transmit(Instant::now(), &mut bytes);
             let to = &mut ends[1 - turn];
-            assert_eq!(to.handle_bytes(clock::now(), &bytes), bytes.len());
+            assert_eq!(to.handle_bytes(Instant::now(), &bytes), bytes.len());
             while let Some(event) = to.poll_event() {
                 match event {
-                    LinkEvent::Incoming { .. } => to.accept(clock::now(), terms.clone()).unwrap(),
+                    LinkEvent::Incoming { .. } => to.accept(Instant::now(), terms.clone()).unwrap(),
                     LinkEvent::Secured { .. } | LinkEvent::StreamOpened => {}
                     LinkEvent::Closed(_) if turn == 1 => {}
                     other => panic!("{other:?}"),
@@ -87,7 +92,7 @@ pub(super) fn meet(path: &Path, pin: Option<Pin>) -> Result<Confirmation, StoreE
 }
 
 fn setup(own: &str, store: Box<dyn TrustStore>) -> LinkSetup {
-    let unix = clock::unix();
+    let unix = at(1_760_000_000);
     let identity = Identity::generate(&jid(own), KeyAlgorithm::default(), unix).unwrap();
     LinkSetup::new(Local::new(Jid::new(own).unwrap(), identity), store, [7; 32], unix)
 }

@@ -1,78 +1,114 @@
-//! The text of the trust file, read and written. No file is touched here, so that any text can be tried.
+//! The text of a trust file, read and written. No file is touched here, so that any text can be tried.
 
+use core::{error::Error, fmt, fmt::Display, str::FromStr, time::Duration};
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::str::FromStr;
-use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use xtls::jid::BareJid;
 use xtls::tls::UnixTime;
 use xtls::trust::{Attempts, Fingerprint, GuessCount, Learned, MemoryTrustStore, Method, Pin, TrustRecord};
-use xtls_stanza::jid::BareJid;
 
-/// The version of the format that is written. Those before it are understood.
-pub(crate) const VERSION: u32 = 3;
-
-/// What stands under names that are no addresses (RFC 7622), as older versions wrote some.
+/// What a trust file says: the JSON of [`FileTrustStore`](crate::FileTrustStore), for whoever keeps it elsewhere.
+///
+/// ```
+/// use xtls::trust::{Fingerprint, Pin};
+/// use xtls_store::TrustDocument;
+///
+/// let mut document = TrustDocument::default();
+/// document.known.pin(&"juliet@capulet.lit".parse()?, Pin::manual(Fingerprint::sha256(b"a certificate")));
+/// let text = document.to_json();
+/// assert_eq!(TrustDocument::from_json(&text)?.known, document.known);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct Unread(BTreeMap<String, StoredPeer>);
+#[non_exhaustive]
+pub struct TrustDocument {
+    /// What is known of peers, and what was counted at your own addresses.
+    pub known: MemoryTrustStore,
+    unread: BTreeMap<String, StoredPeer>,
+}
 
-/// Why a text is not read.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unreadable {
+/// Why a text is no [`TrustDocument`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DocumentError {
     /// It is damaged; the words say where and how.
     Damaged(String),
     /// It has this version, which is not known here.
     Version(u32),
 }
 
-/// What the text says, and what it has under names that are no addresses.
-pub(crate) fn read(text: &[u8]) -> Result<(MemoryTrustStore, Unread), Unreadable> {
-    let damaged = |why: serde_json::Error| Unreadable::Damaged(why.to_string());
-    let Versioned { version } = serde_json::from_slice(text).map_err(damaged)?;
-    if !(1..=VERSION).contains(&version) {
-        return Err(Unreadable::Version(version));
+impl TrustDocument {
+    /// The version of the format that is written. Those before it are read.
+    pub const VERSION: u32 = 3;
+
+    /// Reads the text.
+    ///
+    /// # Errors
+    ///
+    /// When it is no such document, has a member that is not known, or another version. Nothing is skipped: what it says of
+    /// somebody's trust might be in there.
+    pub fn from_json(text: &[u8]) -> Result<Self, DocumentError> {
+        let damaged = |why: serde_json::Error| DocumentError::Damaged(why.to_string());
+        let Versioned { version } = serde_json::from_slice(text).map_err(damaged)?;
+        if !(1..=Self::VERSION).contains(&version) {
+            return Err(DocumentError::Version(version));
+        }
+        let stored: Stored = serde_json::from_slice(text).map_err(damaged)?;
+        let (mut known, mut unread) = (MemoryTrustStore::default(), BTreeMap::new());
+        for (peer, stored) in stored.peers {
+            let record = stored.record().map_err(DocumentError::Damaged)?;
+            let Ok(jid) = peer.parse::<BareJid>() else {
+                unread.insert(peer, stored);
+                continue;
+            };
+            let known = known.of(&jid);
+            // Files from before addresses were those of RFC 7622 may have one peer twice: by A-labels and by U-labels.
+            record.pins.iter().for_each(|pin| known.add(*pin));
+            record.secured_by.iter().for_each(|method| known.note_secured(*method));
+            known.negotiation_hash |= record.negotiation_hash;
+            if known.attempts.failed <= record.attempts.failed {
+                known.attempts = record.attempts;
+            }
+        }
+        for (own, stored) in stored.guessed_at {
+            let own: BareJid =
+                own.parse().map_err(|e| DocumentError::Damaged(format!("{own:?} is no bare address: {e}")))?;
+            *known.at(&own) = stored.into();
+        }
+        Ok(Self { known, unread })
     }
-    let stored: Stored = serde_json::from_slice(text).map_err(damaged)?;
-    let (mut known, mut unread) = (MemoryTrustStore::default(), BTreeMap::new());
-    for (peer, stored) in stored.peers {
-        let record = stored.record().map_err(Unreadable::Damaged)?;
-        let Ok(jid) = peer.parse::<BareJid>() else {
-            unread.insert(peer, stored);
-            continue;
-        };
-        let known = known.of(&jid);
-        // Files from before addresses were those of RFC 7622 may have one peer twice: by A-labels and by U-labels.
-        record.pins.iter().for_each(|pin| known.add(*pin));
-        record.secured_by.iter().for_each(|method| known.note_secured(*method));
-        known.negotiation_hash |= record.negotiation_hash;
-        if known.attempts.failed <= record.attempts.failed {
-            known.attempts = record.attempts;
+
+    /// The text that says this: JSON in lines, in the order of the addresses.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let name = |jid: &BareJid| jid.canonical().to_owned();
+        let peers = self.known.iter().map(|(peer, record)| (name(peer), StoredPeer::from(record)));
+        let peers = peers.chain(self.unread.iter().map(|(name, stored)| (name.clone(), stored.clone()))).collect();
+        let guessed_at = self.known.listeners().map(|(own, count)| (name(own), StoredCount::from(count))).collect();
+        let stored = Stored { version: Self::VERSION, peers, guessed_at };
+        let mut text = serde_json::to_vec_pretty(&stored).expect("names, texts and numbers can always be written");
+        text.push(b'\n');
+        text
+    }
+
+    /// The names in it that are no addresses (RFC 7622), as older versions wrote some. What stands there is kept, and nobody is
+    /// verified by it.
+    pub fn unread(&self) -> impl Iterator<Item = &str> {
+        self.unread.keys().map(String::as_str)
+    }
+}
+
+impl Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(why) => f.write_str(why),
+            Self::Version(version) => write!(f, "it has version {version}, which is not known"),
         }
     }
-    for (own, stored) in stored.guessed_at {
-        let own: BareJid = own.parse().map_err(|e| Unreadable::Damaged(format!("{own:?} is no bare address: {e}")))?;
-        *known.at(&own) = stored.into();
-    }
-    Ok((known, Unread(unread)))
 }
 
-/// The text that says this.
-pub(crate) fn write(known: &MemoryTrustStore, unread: Unread) -> Result<Vec<u8>, serde_json::Error> {
-    let name = |jid: &BareJid| jid.canonical().to_owned();
-    let peers = known.iter().map(|(peer, record)| (name(peer), StoredPeer::from(record))).chain(unread.0).collect();
-    let guessed_at = known.listeners().map(|(own, count)| (name(own), StoredCount::from(count))).collect();
-    let mut text = serde_json::to_vec_pretty(&Stored { version: VERSION, peers, guessed_at })?;
-    text.push(b'\n');
-    Ok(text)
-}
-
-impl Unread {
-    /// The names.
-    pub(crate) fn into_names(self) -> Vec<String> {
-        self.0.into_keys().collect()
-    }
-}
+impl Error for DocumentError {}
 
 /// The file's own words.
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,7 +121,7 @@ struct Stored {
     guessed_at: BTreeMap<String, StoredCount>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredPeer {
     pins: Vec<StoredPin>,
@@ -122,7 +158,7 @@ struct StoredCount {
     since: u64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredPin {
     /// `sha-256:` and hex.
