@@ -5,14 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use xtls_stanza::{Caps, DiscoInfo, HashAlgo, jid::FullJid, ns};
+use xtls_stanza::{
+    Caps, DiscoInfo, HashAlgo,
+    jid::{BareJid, FullJid},
+    ns,
+};
 
 use crate::application::BYTES_NS;
 
 /// What peers announced, and which of it stands for XTLS. Both tables forget what was not used for longest.
 #[derive(Debug)]
 pub(crate) struct Capabilities {
-    announced: Recent<FullJid, Caps>,
+    /// Those that are there; `None` of those that say nothing that can be checked.
+    announced: Recent<FullJid, Option<Caps>>,
     /// Verification strings that were held against the features they stand for, and that have XTLS among them.
     verified: Recent<(HashAlgo, String), Supports>,
 }
@@ -39,14 +44,30 @@ impl Capabilities {
     /// Verification strings that are remembered.
     const VERIFIED: usize = 256;
 
-    /// The peer announced this in its presence. What cannot be checked takes the place of what it announced before, and is
-    /// as good as nothing (XEP-0115 § 5.4, 2).
-    pub(crate) fn announce(&mut self, peer: FullJid, caps: Caps) {
-        if caps.algo().is_some() {
-            self.announced.insert(peer, caps);
-        } else {
-            self.announced.remove(&peer);
+    /// The peer is there, and announced this in its presence. Nothing leaves what it announced before; what cannot be checked
+    /// takes the place of that, and is as good as nothing (XEP-0115 § 5.4, 2).
+    pub(crate) fn announce(&mut self, peer: FullJid, caps: Option<Caps>) {
+        match caps {
+            Some(caps) => self.announced.insert(peer, caps.algo().is_some().then_some(caps)),
+            None if self.announced.peek(&peer).is_some() => {}
+            None => self.announced.insert(peer, None),
         }
+    }
+
+    /// The resources of an account that are there: first those that have XTLS for certain, then those that announced what they
+    /// can do.
+    pub(crate) fn resources(&self, account: &BareJid) -> Vec<FullJid> {
+        let is_of =
+            |jid: &FullJid| jid.canonical().strip_prefix(account.canonical()).is_some_and(|rest| rest.starts_with('/'));
+        let rank = |caps: &Option<Caps>| match caps.as_ref().map(key) {
+            Some(Some(key)) if self.verified.peek(&key).is_some() => 0,
+            Some(_) => 1,
+            None => 2,
+        };
+        let of_account = self.announced.iter().filter(|(jid, _)| is_of(jid));
+        let mut resources: Vec<_> = of_account.map(|(jid, caps)| (rank(caps), jid.clone())).collect();
+        resources.sort();
+        resources.into_iter().map(|(_, jid)| jid).collect()
     }
 
     /// The peer is gone.
@@ -61,7 +82,7 @@ impl Capabilities {
 
     /// What the peer announced.
     pub(crate) fn announced(&mut self, peer: &FullJid) -> Option<Caps> {
-        self.announced.take_up(peer).cloned()
+        self.announced.take_up(peer).cloned().flatten()
     }
 
     /// What this stands for, if it is known that it stands for XTLS.
@@ -123,6 +144,15 @@ impl<K: Ord + Clone, V> Recent<K, V> {
         }
     }
 
+    /// The value of a key, without using it.
+    fn peek(&self, key: &K) -> Option<&V> {
+        self.entries.get(key).map(|(_, value)| value)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, (_, value))| (key, value))
+    }
+
     /// The value of a key, which counts as used now.
     fn take_up(&mut self, key: &K) -> Option<&V> {
         let (used, value) = self.entries.get_mut(key)?;
@@ -162,9 +192,9 @@ mod tests {
     #[test]
     fn at_most_1024_peers_are_remembered_and_the_one_not_asked_for_longest_goes() {
         let mut table = Capabilities::default();
-        (0..1024).for_each(|number| table.announce(peer(number), caps(0)));
+        (0..1024).for_each(|number| table.announce(peer(number), Some(caps(0))));
         assert!(table.announced(&peer(0)).is_some());
-        table.announce(peer(1024), caps(0));
+        table.announce(peer(1024), Some(caps(0)));
         assert!(table.announced(&peer(1)).is_none());
         assert!(table.announced(&peer(0)).is_some());
         assert!(table.announced(&peer(2)).is_some());
@@ -183,10 +213,31 @@ mod tests {
     #[test]
     fn the_same_announcement_again_takes_no_more_room() {
         let mut table = Capabilities::default();
-        (0..5000).for_each(|name| table.announce(peer(0), caps(name % 3)));
+        (0..5000).for_each(|name| table.announce(peer(0), Some(caps(name % 3))));
         assert_eq!((table.announced.entries.len(), table.announced.order.len()), (1, 1));
         table.forget(&peer(0));
         assert_eq!((table.announced.entries.len(), table.announced.order.len()), (0, 0));
+    }
+
+    #[test]
+    fn the_resources_of_an_account_come_with_those_first_that_have_xtls() {
+        let mut table = Capabilities::default();
+        let jid = |text: &str| text.parse::<FullJid>().unwrap();
+        let account = "romeo@montague.lit".parse().unwrap();
+        table.announce(jid("romeo@montague.lit/a"), None);
+        table.announce(jid("romeo@montague.lit/b"), Some(caps(1)));
+        table.announce(jid("romeo@montague.lit/c"), Some(caps(2)));
+        table.announce(jid("romeo@montague.lit.example/d"), Some(caps(2)));
+        table.announce(jid("montague.lit/e"), Some(caps(2)));
+        table.learn(&caps(2), &info(2));
+        let resources = |table: &Capabilities| {
+            table.resources(&account).iter().map(|jid| jid.resource().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(resources(&table), ["c", "b", "a"]);
+        // A presence that says nothing leaves what was said; one that is none takes its sender away.
+        table.announce(jid("romeo@montague.lit/c"), None);
+        table.forget(&jid("romeo@montague.lit/b"));
+        assert_eq!(resources(&table), ["c", "a"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use xtls_stanza::{
 };
 
 pub use crate::certificates::{CertificatesFault, ReceivedCertificate};
-use crate::{answer::Answer, application::Application};
+use crate::{answer::Answer, application::Application, shared::Weight};
 
 /// A tunnel, named by the engine that holds it. It is never used twice, and those of another engine name nothing.
 ///
@@ -110,6 +110,11 @@ pub struct Refusal {
     pub(crate) id: String,
     pub(crate) answer: Answer,
 }
+
+/// What a stanza from inside of a tunnel holds of the room that the tunnel has for such, until it is given back: see
+/// [`Engine::poll_event_held`](crate::Engine::poll_event_held). One that is dropped holds it for as long as the tunnel lives.
+#[must_use]
+pub struct Held(pub(crate) Weight);
 
 /// An offered tunnel, to be passed to [`Engine::accept`](crate::Engine::accept) or
 /// [`Engine::reject`](crate::Engine::reject). One that is dropped rings until it is declined.
@@ -265,6 +270,12 @@ pub struct Closed {
     pub truncated: bool,
     /// Plaintext bytes that were written and not acknowledged. Acknowledgements come from servers and prove nothing.
     pub unacked: u64,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("tunnel", &self.0.tunnel).field("bytes", &self.0.held).finish()
+    }
 }
 
 impl Event {

@@ -51,6 +51,20 @@ impl<'e> Tunnel<'e> {
         self.inner().map_or(0, tunnel::TunnelCore::unacked)
     }
 
+    /// What was written and no stanza of [`poll_transmit`](Engine::poll_transmit) has taken yet, in bytes of TLS records: 0 once
+    /// all of it is on its way.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.inner().map_or(0, tunnel::TunnelCore::unsent)
+    }
+
+    /// Whether our direction of a raw-bytes tunnel is [finished](Self::finish) and all of it acknowledged, its end too. As with
+    /// [`unacked`](Self::unacked), acknowledgements come from servers and prove nothing.
+    #[must_use]
+    pub fn is_finish_acked(&self) -> bool {
+        self.inner().is_some_and(tunnel::TunnelCore::is_finish_acked)
+    }
+
     /// Derives keying material that both ends share (RFC 5705, RFC 8446 § 7.5): `None` before the tunnel is secured or
     /// for a length that TLS cannot derive.
     #[must_use]

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Instant};
 use xtls_ibb::{BytestreamFault, PlainIq, Request};
 use xtls_jingle::{Action, Jingle, JingleCondition};
 use xtls_stanza::{
-    Caps, Condition, Element, ElementRef, ErrorType, Iq, IqType, PubkeysVariant, StanzaError,
+    Condition, Element, ElementRef, ErrorType, Iq, IqType, PubkeysVariant, StanzaError,
     jid::{FullJid, Jid},
     ns,
 };
@@ -84,39 +84,6 @@ impl Engine {
             // It recognises nothing else.
             _ => Disposition::NotOurs,
         }
-    }
-
-    fn handle_presence(&mut self, stanza: &Element) -> Disposition {
-        let Some(from) = stanza.attribute("from") else { return Disposition::NotOurs };
-        let kind = stanza.attribute("type");
-        let mut observed =
-            if self.note_capabilities(from, kind, stanza) { Disposition::Observed } else { Disposition::NotOurs };
-        self.with_peer(&self.sender(from).address, |tunnel, shared| {
-            observed = Disposition::Observed;
-            // XEP-0166 § 6.7: a party that goes offline has left the session, unless it is heard of again.
-            match kind {
-                Some("unavailable") => tunnel.unavailable(shared),
-                // A server writes these in the peer's name.
-                Some("error") => {}
-                Some(_) | None => tunnel.heard(shared),
-            }
-            None::<()>
-        });
-        observed
-    }
-
-    /// Takes note of what a presence says of its sender's capabilities, and tells whether it says anything. One that says
-    /// nothing changes nothing: servers leave out what they have said before (XEP-0115 § 8.4).
-    fn note_capabilities(&mut self, from: &str, kind: Option<&str>, stanza: &Element) -> bool {
-        let Ok(peer) = FullJid::new(from) else { return false };
-        if kind == Some("unavailable") {
-            self.shared.capabilities.forget(&peer);
-        }
-        let Some(caps) = stanza.child("c", ns::CAPS).filter(|_| kind.is_none()).and_then(Caps::parse) else {
-            return false;
-        };
-        self.shared.capabilities.announce(peer, caps);
-        true
     }
 
     /// Nothing of a tunnel travels in messages (XEP-0047 § 4 is refused when the bytestream is opened): data in one is
@@ -315,7 +282,7 @@ impl Engine {
 
     /// Whom a stanza is from. Its `from` nearly always is a canonical address of a peer, and then this costs nothing. What is
     /// no address stands for itself.
-    fn sender<'f>(&self, from: &'f str) -> Sender<'f> {
+    pub(super) fn sender<'f>(&self, from: &'f str) -> Sender<'f> {
         let is_known = self.tunnels.index().with_peer(from).next().is_some();
         let address = match (!is_known).then(|| Jid::new(from)) {
             Some(Ok(jid)) if jid.canonical() != from => Cow::Owned(jid.canonical().to_owned()),

@@ -7,6 +7,7 @@ mod inbound;
 mod index;
 mod offers;
 mod places;
+mod presence;
 mod probing;
 mod suspension;
 mod tunnels;
@@ -28,7 +29,7 @@ use self::{answers::Answers, probing::Probing, tunnels::Tunnels};
 use crate::{
     application::BYTES_NS,
     config::Config,
-    event::{Event, TunnelId},
+    event::{Event, Held, TunnelId},
     flow::{Flow, FlowAnswer},
     shared::Shared,
     tunnel,
@@ -190,11 +191,28 @@ impl Engine {
     /// The next event, the oldest first.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let (event, weight) = self.shared.events.pop()?;
-        if let Some(weight) = weight {
-            self.with_tunnel(weight.tunnel.number, |tunnel, shared| tunnel.event_taken(weight, shared));
+        let (event, held) = self.poll_event_held()?;
+        if let Some(held) = held {
+            self.release(held);
         }
         Some(event)
+    }
+
+    /// The same for an embedder that keeps what comes in a queue for each tunnel. What an event holds of the room that its tunnel
+    /// has ([`Config::receive_buffer`]) stays taken until [`release`](Self::release), so that such queues are bounded
+    /// by the same bound, and the peer is held back by it.
+    #[must_use]
+    pub fn poll_event_held(&mut self) -> Option<(Event, Option<Held>)> {
+        let (event, weight) = self.shared.events.pop()?;
+        Some((event, weight.map(Held)))
+    }
+
+    /// The application has taken the event that held this. After the end of the tunnel it does nothing.
+    pub fn release(&mut self, held: Held) {
+        let Held(weight) = held;
+        if weight.tunnel.engine == self.id {
+            self.with_tunnel(weight.tunnel.number, |tunnel, shared| tunnel.event_taken(weight, shared));
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, and why; `None` when nothing waits.

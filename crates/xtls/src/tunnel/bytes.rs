@@ -134,6 +134,13 @@ impl TunnelCore {
         Ok(())
     }
 
+    /// Whether our direction is finished, and the peer has acknowledged all of it.
+    pub(crate) fn is_finish_acked(&self) -> bool {
+        let Some(Inside::Bytes(raw)) = &self.inside else { return false };
+        let is_sealed = raw.finished && !raw.holds_back();
+        is_sealed && self.transport.as_ref().is_some_and(|transport| transport.bytestream.unacked() == 0)
+    }
+
     /// Tells of bytes that can be read; those that came before the peer was judged are among them.
     pub(super) fn deliver_bytes(&mut self, shared: &mut Shared) {
         if !self.take_hash(shared) {

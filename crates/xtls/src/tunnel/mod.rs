@@ -264,6 +264,11 @@ impl TunnelCore {
         self.transport.as_ref().map_or(0, Transport::unacked)
     }
 
+    /// Bytes of records that no stanza has taken yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.transport.as_ref().map_or(0, |transport| transport.bytestream.queued())
+    }
+
     /// Takes one stanza out, if there is one to send.
     pub(crate) fn poll_transmit(&mut self, shared: &mut Shared, out: &mut String) -> Option<Arc<str>> {
         // What a session needs first to begin (security-info before the bytestream opens) it needs last to end: the TLS

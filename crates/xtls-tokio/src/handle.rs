@@ -1,0 +1,184 @@
+//! What the application does with a driver.
+
+use core::time::Duration;
+use std::{collections::BTreeSet, time::Instant};
+
+use xtls::{
+    Application, CloseReason, Engine, Event, Fault, TunnelOptions,
+    jid::{BareJid, FullJid, Jid},
+};
+
+use crate::{
+    CallError, End, Incoming, Question, Tunnel,
+    shared::{Core, Shared, now},
+};
+
+/// How long a resource of an account may take to show itself.
+const PRESENCE_TIME: Duration = Duration::from_secs(10);
+/// How long another one may take when those that have shown themselves have no XTLS.
+const SETTLE_TIME: Duration = Duration::from_millis(1500);
+/// How many resources of an account are tried.
+const MAX_RESOURCES: usize = 32;
+
+/// Calls peers, and takes their offers, over the outer stream of a [`Driver`](crate::Driver). It is cheap to clone.
+///
+/// Every future of it can be dropped at any point: what it waited for goes to the next one that asks, and a call that is dropped
+/// is called off. When the last handle, tunnel and [`Stanzas`](crate::Stanzas) are gone, the driver ends.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    shared: Shared,
+}
+
+/// Something that the engine tells and no other part of this crate is about.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Notice {
+    /// How many older ones were dropped before it, because nobody took them: 256 are kept.
+    pub missed: u64,
+    /// One of [`Redirected`](Event::Redirected), [`Confirmed`](Event::Confirmed), [`StoreFailed`](Event::StoreFailed),
+    /// [`Impersonation`](Event::Impersonation), [`Misaddressed`](Event::Misaddressed),
+    /// [`CertificatesReceived`](Event::CertificatesReceived), [`Probed`](Event::Probed), or one that a later engine has more.
+    pub event: Event,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared }
+    }
+
+    /// Offers a tunnel, and waits until it can be used. If this is dropped before, the attempt is called off.
+    ///
+    /// A bare address stands for whichever resource of it has XTLS: those that are online are tried in the order of
+    /// [`Engine::resources`], at most 32. One that is not online yet has 10 s to show itself, and another 1.5 s after those that
+    /// are there have turned out to have none. For that, our own presence has to be out.
+    ///
+    /// # Errors
+    ///
+    /// When the offer makes no sense, nobody is there or has XTLS, or the attempt ends before the tunnel is secured.
+    pub async fn call(&self, peer: impl Into<Jid>, options: TunnelOptions) -> Result<Tunnel, CallError> {
+        let peer: Jid = peer.into();
+        match peer.to_full() {
+            Some(full) => self.call_resource(full, options).await,
+            None => self.call_account(&peer.to_bare(), options).await,
+        }
+    }
+
+    /// The next offer of a peer; `None` when the driver has ended. Those that nobody takes ring until their time is up.
+    pub async fn incoming(&self) -> Option<Incoming> {
+        let next = self.next(|state| state.incoming.pop_front());
+        Some(Incoming::new(self.shared.clone(), next.await?))
+    }
+
+    /// The next question to the user; `None` when the driver has ended.
+    pub async fn question(&self) -> Option<Question> {
+        let next = self.next(|state| state.questions.pop_front());
+        Some(Question::new(self.shared.clone(), next.await?))
+    }
+
+    /// The next notice; `None` when the driver has ended and there is none left.
+    pub async fn notice(&self) -> Option<Notice> {
+        let next = self.next(|state| {
+            let event = state.notices.pop_front()?;
+            Some(Notice { missed: core::mem::take(&mut state.missed), event })
+        });
+        next.await
+    }
+
+    /// Ends all tunnels in order, and then the driver, which gives the outer stream back. Waits for that; each tunnel has the
+    /// time that [`xtls::Tunnel::close`] gives it. What tunnels have not read keeps them, for
+    /// [`Timers::drain`](xtls::config::Timers::drain) at most.
+    pub async fn shutdown(&self) -> End {
+        self.shared.lock().close_all();
+        self.ended().await
+    }
+
+    /// Waits until the driver has ended, and says why.
+    pub async fn ended(&self) -> End {
+        self.shared.wait_for(|state| state.end.clone()).await
+    }
+
+    /// Does something with the engine that has no method here: `probe`, `allow_offers`, `set_window`, `refuse`. Do not poll it,
+    /// nor hand it stanzas: both are the driver's. Nothing else moves meanwhile, and another call of this crate inside of it
+    /// would wait for ever.
+    pub fn with_engine<R>(&self, action: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        let mut state = self.shared.lock();
+        let result = action(&mut state.engine, now());
+        state.settle();
+        result
+    }
+
+    async fn call_resource(&self, peer: FullJid, options: TunnelOptions) -> Result<Tunnel, CallError> {
+        let tunnel = {
+            let mut state = self.shared.lock();
+            match &state.end {
+                Some(end) => return Err(CallError::Gone(end.clone())),
+                None if state.closing => return Err(CallError::Gone(End::Shutdown)),
+                None => {}
+            }
+            let is_xml = options.application == Application::XmlStream;
+            let id = state.engine.initiate(now(), peer.clone(), options)?;
+            state.own(id, peer.clone(), is_xml);
+            Tunnel::new(self.shared.clone(), id, peer, is_xml)
+        };
+        tunnel.opened().await
+    }
+
+    async fn call_account(&self, account: &BareJid, mut options: TunnelOptions) -> Result<Tunnel, CallError> {
+        // Being asked is what tells which of them has it.
+        options.check_support = true;
+        let _seeker = Seeker::new(&self.shared);
+        let (mut tried, mut lacking) = (BTreeSet::new(), false);
+        loop {
+            let wait = if tried.is_empty() { PRESENCE_TIME } else { SETTLE_TIME };
+            let next = self.shared.wait_for(|state| match &state.end {
+                Some(end) => Some(Err(CallError::Gone(end.clone()))),
+                None => {
+                    let resources = state.engine.resources(account).into_iter();
+                    resources.take(MAX_RESOURCES).find(|resource| !tried.contains(resource)).map(Ok)
+                }
+            });
+            let Ok(found) = tokio::time::timeout(wait, next).await else {
+                return Err(if lacking { CallError::NoXtls } else { CallError::Offline });
+            };
+            let resource = found?;
+            tried.insert(resource.clone());
+            match self.call_resource(resource, options.clone()).await {
+                Err(CallError::Closed(closed)) if is_another(&closed.reason) => {
+                    lacking |=
+                        matches!(&closed.reason, CloseReason::Fault(fault) if matches!(**fault, Fault::PeerLacksXtls));
+                }
+                called => return called,
+            }
+        }
+    }
+
+    async fn next<T>(&self, mut take: impl FnMut(&mut crate::shared::State) -> Option<T>) -> Option<T> {
+        let next = self.shared.wait_for(|state| match take(state) {
+            Some(next) => Some(Some(next)),
+            None => state.end.is_some().then_some(None),
+        });
+        next.await
+    }
+}
+
+/// Whether another resource may do better.
+fn is_another(reason: &CloseReason) -> bool {
+    let CloseReason::Fault(fault) = reason else { return false };
+    matches!(**fault, Fault::PeerLacksXtls | Fault::Unreachable { .. } | Fault::Gone)
+}
+
+/// Somebody looks for a resource, for as long as this lives.
+struct Seeker<'a>(&'a Core);
+
+impl<'a> Seeker<'a> {
+    fn new(core: &'a Core) -> Self {
+        core.lock().seekers += 1;
+        Self(core)
+    }
+}
+
+impl Drop for Seeker<'_> {
+    fn drop(&mut self) {
+        self.0.lock().seekers -= 1;
+    }
+}

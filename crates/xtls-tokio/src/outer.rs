@@ -1,0 +1,133 @@
+//! What carries the stanzas: the client's connection to its server, or whatever else does.
+
+use core::task::{Context, Poll};
+use std::{io, time::Instant};
+
+use xtls::{
+    Disposition, Element, Engine,
+    xml::{Limits, ns},
+};
+
+/// The way of whole stanzas to and from the server: what an engine needs of a client's connection.
+///
+/// All of it is polled and nothing is awaited, so that a future that is dropped loses nothing. `Pending` means that the task of the
+/// context is woken once there is more to be done. Two rules:
+///
+/// - What comes is given in the order in which it came, [`Received::Suspended`] and [`Received::Resumed`] too, and what is
+///   sent leaves in the order of [`start_send`](Self::start_send).
+/// - Each stanza is written at once, without waiting for others to go with it (`TCP_NODELAY`).
+pub trait OuterStream: Send + Unpin {
+    /// What a stanza is here.
+    type Stanza: OuterStanza;
+
+    /// What comes next. It is not called again after [`Received::Ended`] or [`Received::Lost`].
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Received<Self::Stanza>>;
+
+    /// Whether there is room for one stanza. A stream that is suspended may keep room for what is to be sent after its return.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be sent any more. What has come may still be received.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Takes a stanza. It is called after [`poll_ready`](Self::poll_ready) has said that there is room, once for each time.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be sent any more.
+    fn start_send(&mut self, stanza: Self::Stanza) -> io::Result<()>;
+
+    /// Writes what was taken.
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be sent any more.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// What comes over an [`OuterStream`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Received<S> {
+    /// A stanza.
+    Stanza(S),
+    /// The stream is away and is to be resumed (XEP-0198 § 5): see [`Engine::handle_suspended`].
+    Suspended,
+    /// It is back as it was. This comes before the stanzas that waited.
+    Resumed,
+    /// It ended in order.
+    Ended,
+    /// It broke, or could not be resumed.
+    Lost(io::Error),
+}
+
+/// A stanza of an [`OuterStream`]: text, bytes, an [`Element`], or what another library makes of one.
+pub trait OuterStanza: Sized + Send + Unpin + 'static {
+    /// Makes one of the text that an engine gave.
+    ///
+    /// # Errors
+    ///
+    /// When the type cannot express it. The outer stream counts as broken then.
+    fn from_text(text: String) -> io::Result<Self>;
+
+    /// Hands it to an engine.
+    fn offer(&self, engine: &mut Engine, now: Instant) -> Disposition;
+
+    /// The stanza as an element, if it is an IQ that asks for an answer. It is asked for when the engine did not take it.
+    fn to_request(&self) -> Option<Element>;
+}
+
+impl OuterStanza for String {
+    fn from_text(text: String) -> io::Result<Self> {
+        Ok(text)
+    }
+
+    fn offer(&self, engine: &mut Engine, now: Instant) -> Disposition {
+        engine.handle_stanza(now, self)
+    }
+
+    fn to_request(&self) -> Option<Element> {
+        parsed_request(self)
+    }
+}
+
+impl OuterStanza for Vec<u8> {
+    fn from_text(text: String) -> io::Result<Self> {
+        Ok(text.into_bytes())
+    }
+
+    fn offer(&self, engine: &mut Engine, now: Instant) -> Disposition {
+        engine.handle_stanza_bytes(now, self)
+    }
+
+    fn to_request(&self) -> Option<Element> {
+        parsed_request(core::str::from_utf8(self).ok()?)
+    }
+}
+
+impl OuterStanza for Element {
+    fn from_text(text: String) -> io::Result<Self> {
+        Self::parse(&text, &Limits::default()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn offer(&self, engine: &mut Engine, now: Instant) -> Disposition {
+        engine.handle_element(now, self)
+    }
+
+    fn to_request(&self) -> Option<Element> {
+        is_request(self).then(|| self.clone())
+    }
+}
+
+/// Whether this is an IQ of type get or set.
+pub(crate) fn is_request(stanza: &Element) -> bool {
+    let is_iq = stanza.name() == "iq" && stanza.ns() == ns::CLIENT;
+    is_iq && matches!(stanza.attribute("type"), Some("get" | "set"))
+}
+
+fn parsed_request(text: &str) -> Option<Element> {
+    // Whatever else begins like this is seen then.
+    let text = text.trim_start();
+    let stanza = if text.starts_with("<iq") { Element::parse(text, &Limits::default()).ok()? } else { return None };
+    is_request(&stanza).then_some(stanza)
+}
