@@ -32,5 +32,5 @@ pub fn unix(seconds: u64) -> xtls::tls::UnixTime {
 }
 
 pub use relay::{Delivery, Fate, Misdeed, Passed, Relay, UnknownMisdeed};
-pub use store::{FailingStore, StoreCall};
+pub use store::{FailingStore, StoreCall, check_store};
 pub use world::{EngineClient, EntityOptions, World};

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used)]
 
-mod links;
-
 use std::{fs, path::Path, thread, time::Duration};
 
 use xtls::trust::{Attempts, Fingerprint, GuessCount, GuessLimits, Learned, Method, Pin};
@@ -35,6 +33,12 @@ fn guess(unix_time: u64) -> Guess {
 
 fn at(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+}
+
+#[test]
+fn it_does_what_every_store_has_to() {
+    let open = |dir: &tempfile::TempDir| FileTrustStore::open(dir.path().join("trust.json")).unwrap();
+    xtls_testkit::check_store(|| tempfile::tempdir().unwrap(), open);
 }
 
 #[test]
@@ -193,22 +197,6 @@ fn a_trust_file_that_cannot_be_written_is_named_and_nothing_is_counted() {
     }
     // The lock is not left behind by a failure.
     assert_eq!(trust.begin_guess(&own, &peer, &guess(1000)), Ok(Permit::Granted));
-}
-
-#[test]
-fn a_confirmation_by_pins_that_have_changed_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("trust.json");
-    let first = links::meet(&path, None);
-    assert_eq!(first, Ok(Confirmation::Remembered));
-    let learned = known(&path, &links::peer());
-    assert_eq!((learned.pins.len(), learned.pins[0].learned), (1, Learned::LeapOfFaith));
-    assert_eq!(learned.secured_by, [Method::X509]);
-    fs::remove_file(&path).unwrap();
-    // Another process writes between the judgement and the confirmation.
-    assert_eq!(links::meet(&path, Some(pin(b"another certificate"))), Ok(Confirmation::PinsChanged));
-    let kept = known(&path, &links::peer());
-    assert_eq!((kept.pins, kept.secured_by), (vec![pin(b"another certificate")], vec![]));
 }
 
 #[test]
