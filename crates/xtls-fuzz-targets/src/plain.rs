@@ -3,6 +3,7 @@
 
 use core::fmt::Write as _;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use xtls::{Application, Disposition, Element, Engine, Event, TrustPolicy, TunnelId, TunnelOptions};
 use xtls_ibb::{PlainIq, Request};
 use xtls_stanza::{Iq, IqType, Limits, ns};
@@ -23,7 +24,7 @@ pub fn run(data: &[u8]) {
         let step = input.byte();
         let Some(parts) = twins.next(step, &mut input) else { continue };
         let mut stanza = parts.write(input.byte());
-        assert!(PlainIq::recognise(stanza.as_bytes(), &Limits::default()).is_some(), "{stanza}");
+        assert!(PlainIq::recognise(stanza.as_bytes(), &Limits::default(), &mut Vec::new()).is_some(), "{stanza}");
         for _ in 0..input.byte() & 3 {
             change(&mut stanza, &mut input);
         }
@@ -150,7 +151,8 @@ fn change(stanza: &mut String, input: &mut Input<'_>) {
 /// What is recognised is what the general way makes of it.
 fn compare(stanza: &str) {
     let limits = Limits::default();
-    let Some(plain) = PlainIq::recognise(stanza.as_bytes(), &limits) else { return };
+    let mut block = Vec::new();
+    let Some(plain) = PlainIq::recognise(stanza.as_bytes(), &limits, &mut block) else { return };
     let element = Element::parse(stanza, &limits).unwrap_or_else(|fault| panic!("{fault}: {stanza}"));
     let iq = Iq::parse(&element).expect("an IQ").expect("a sound one");
     match plain {
@@ -158,10 +160,9 @@ fn compare(stanza: &str) {
             assert_eq!((iq.iq_type, iq.id, iq.from), (IqType::Set, id, Some(from)), "{stanza}");
             let parsed = iq.payload.and_then(Request::parse).expect("of XEP-0047").expect("a sound request");
             let Request::Data { sid, seq, .. } = parsed else { panic!("no block: {stanza}") };
-            assert!(
-                matches!(request, Request::Data { sid: own, seq: number, .. } if own == sid && number == seq),
-                "{stanza}"
-            );
+            let Request::Block { sid: own, seq: number, block } = request else { panic!("not decoded: {stanza}") };
+            let decoded = BASE64_STANDARD.decode(iq.payload.expect("there is one").text()).expect("base64");
+            assert_eq!((own, number, block), (sid, seq, &*decoded), "{stanza}");
         }
         PlainIq::Result(result) => {
             assert_eq!((result.id, result.from, result.to), (iq.id, iq.from, iq.to), "{stanza}");
@@ -178,7 +179,7 @@ fn break_character(stanza: &str, place: usize) {
         *byte |= 0x80;
     }
     if core::str::from_utf8(&bytes).is_err() {
-        assert!(PlainIq::recognise(&bytes, &Limits::default()).is_none(), "{stanza}");
+        assert!(PlainIq::recognise(&bytes, &Limits::default(), &mut Vec::new()).is_none(), "{stanza}");
     }
 }
 

@@ -56,6 +56,15 @@ pub(crate) fn decode(
     if append(size, out, |space| decode_gathered(payload, space)) { Ok(size) } else { Err(BytestreamFault::NotBase64) }
 }
 
+/// Decodes one run of characters with nothing else among them into `block`, in place of what was in it. False if it is not base64;
+/// then `block` has nothing of use in it.
+pub(crate) fn decode_run(run: &[u8], block: &mut Vec<u8>) -> bool {
+    let Some(size) = decoded_len(run.len(), padding(run.iter().rev())) else { return false };
+    // Blocks are of one size nearly always, and nothing is filled with zeros then.
+    block.resize(size, 0);
+    BASE64.decode_slice(run, block).is_ok_and(|decoded| decoded == size)
+}
+
 /// Lets `decode` fill `size` more bytes of `out`; takes them back unless it fills them all.
 fn append(size: usize, out: &mut Vec<u8>, decode: impl FnOnce(&mut [u8]) -> Option<usize>) -> bool {
     let start = out.len();

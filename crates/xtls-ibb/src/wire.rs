@@ -29,6 +29,15 @@ pub enum Request<'a> {
         /// The base64 text, not yet looked at.
         payload: Payload<'a>,
     },
+    /// `<data/>`, decoded already: what [`PlainIq::recognise`] makes of it.
+    Block {
+        /// Which bytestream.
+        sid: &'a str,
+        /// Its number in this direction, modulo 65536.
+        seq: u16,
+        /// The bytes.
+        block: &'a [u8],
+    },
     /// `<close/>` (§ 2.3).
     Close {
         /// Which bytestream.
@@ -76,7 +85,8 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn sid(&self) -> &'a str {
         match self {
-            Self::Open { sid, .. } | Self::Data { sid, .. } | Self::Close { sid } | Self::Malformed { sid, .. } => sid,
+            Self::Open { sid, .. } | Self::Data { sid, .. } | Self::Block { sid, .. } => sid,
+            Self::Close { sid } | Self::Malformed { sid, .. } => sid,
         }
     }
 

@@ -32,9 +32,15 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) capabilities: Capabilities,
     pub(crate) spares: Spares,
-    /// Scratch for what a block decodes to, kept for its capacity: see [`Shared::take_scratch`].
-    scratch: Vec<u8>,
+    /// For the block that was recognised in its text.
+    pub(crate) block: Scratch,
+    /// For a block that came in an element, and the text of a stanza to be sent.
+    pub(crate) scratch: Scratch,
 }
+
+/// A buffer that is needed for a moment, again and again, and is kept for its capacity.
+#[derive(Default)]
+pub(crate) struct Scratch(Vec<u8>);
 
 /// A moment ahead, by each of two clocks: the caller's, and the one that stands still while the outer stream is away.
 #[derive(Debug, Clone, Copy)]
@@ -86,22 +92,9 @@ impl Shared {
             events: Events::default(),
             capabilities: Capabilities::default(),
             spares: Spares::default(),
-            scratch: Vec::new(),
+            block: Scratch::default(),
+            scratch: Scratch::default(),
         })
-    }
-
-    /// Scratch for a moment, empty.
-    pub(crate) fn take_scratch(&mut self) -> Vec<u8> {
-        let mut scratch = core::mem::take(&mut self.scratch);
-        scratch.clear();
-        scratch
-    }
-
-    /// Keeps scratch for the next time, unless it is larger than blocks make it: an engine holds nothing of what is over.
-    pub(crate) fn return_scratch(&mut self, scratch: Vec<u8>) {
-        if scratch.capacity() <= usize::from(self.config.block_size) {
-            self.scratch = scratch;
-        }
     }
 
     /// The moment that lies `wait` ahead.
@@ -114,6 +107,27 @@ impl Shared {
     /// What is written into `from`, where anything is.
     pub(crate) fn from(&self) -> Option<&str> {
         self.config.stamp_from.then(|| self.jid.as_str())
+    }
+}
+
+impl Scratch {
+    /// The buffer, with what was in it last.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.0)
+    }
+
+    /// The buffer with nothing in it.
+    pub(crate) fn take_empty(&mut self) -> Vec<u8> {
+        let mut buffer = self.take();
+        buffer.clear();
+        buffer
+    }
+
+    /// Keeps it for the next time, unless it is larger than a block: an engine holds nothing of what is over.
+    pub(crate) fn put_back(&mut self, buffer: Vec<u8>, block_size: u16) {
+        if buffer.capacity() <= usize::from(block_size) {
+            self.0 = buffer;
+        }
     }
 }
 

@@ -305,7 +305,8 @@ impl Bytestream {
         self.acks.release(position);
     }
 
-    /// Takes a request that the peer sent under `id`; the bytes of a block are appended to `received`.
+    /// Takes a request that the peer sent under `id`; the bytes of a block are appended to `received`, unless it is a
+    /// [`Request::Block`], which has them.
     ///
     /// # Errors
     ///
@@ -462,13 +463,14 @@ impl Bytestream {
         match *request {
             Request::Open { block_size, .. } => self.opened(id, block_size),
             Request::Data { seq, payload, .. } => {
-                self.check_open()?;
-                if self.acks.withheld() >= self.config.withheld_max || self.acks.len() >= self.config.answers_max {
-                    return Err(BytestreamFault::Unacknowledged);
-                }
-                let bytes = self.receiver.block(seq, payload, self.block_size, &self.config, received)?;
-                self.acks.withhold(id);
-                Ok(Handled::Data { bytes })
+                let (white_space, block_size) = (self.config.whitespace, self.block_size);
+                self.block(id, seq, || codec::decode(payload, white_space, block_size, received))
+            }
+            Request::Block { seq, block, .. } => {
+                let block_size = self.block_size;
+                let too_large = BytestreamFault::BlockTooLarge { bytes: block.len(), block_size };
+                let fits = block.len() <= usize::from(block_size);
+                self.block(id, seq, || fits.then_some(block.len()).ok_or(too_large))
             }
             Request::Close { .. } => {
                 // XEP-0047 § 2.3: the receiving party acknowledges, and the bytestream is closed for both.
@@ -479,6 +481,21 @@ impl Bytestream {
             Request::Malformed { fault: BytestreamFault::Seq, .. } => self.check_open().and(Err(BytestreamFault::Seq)),
             Request::Malformed { fault, .. } => Err(fault),
         }
+    }
+
+    fn block(
+        &mut self,
+        id: &str,
+        seq: u16,
+        decode: impl FnOnce() -> Result<usize, BytestreamFault>,
+    ) -> Result<Handled, BytestreamFault> {
+        self.check_open()?;
+        if self.acks.withheld() >= self.config.withheld_max || self.acks.len() >= self.config.answers_max {
+            return Err(BytestreamFault::Unacknowledged);
+        }
+        let bytes = self.receiver.block(seq, &self.config, decode)?;
+        self.acks.withhold(id);
+        Ok(Handled::Data { bytes })
     }
 
     /// An `<open/>` from either side opens: the Jingle session has agreed to it. One that crosses ours answers it.

@@ -1,6 +1,6 @@
-//! The direction from the peer: seq, block size, base64.
+//! The direction from the peer: seq, and blocks with nothing in them.
 
-use crate::{BytestreamConfig, BytestreamFault, Payload, codec};
+use crate::{BytestreamConfig, BytestreamFault};
 
 /// What is known about the blocks of the peer.
 #[derive(Debug, Default)]
@@ -13,17 +13,15 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// Processes one block: appends its bytes to `received` and tells how many there were.
+    /// Processes one block, whose size `decode` tells once it is known to be the one that is due.
     pub(super) fn block(
         &mut self,
         seq: u16,
-        payload: Payload<'_>,
-        block_size: u16,
         config: &BytestreamConfig,
-        received: &mut Vec<u8>,
+        decode: impl FnOnce() -> Result<usize, BytestreamFault>,
     ) -> Result<usize, BytestreamFault> {
         self.check_seq(seq)?;
-        let size = codec::decode(payload, config.whitespace, block_size, received)?;
+        let size = decode()?;
         if size > 0 {
             self.empty = 0;
         } else if self.empty >= config.empty_blocks_max {

@@ -30,22 +30,16 @@ impl Engine {
     ///
     /// The text may stand without any context: a stanza without a namespace of its own is in that of the stream.
     pub fn handle_stanza(&mut self, now: Instant, stanza: &str) -> Disposition {
-        match PlainIq::recognise(stanza.as_bytes(), &self.shared.config.stanza_limits) {
-            Some(plain) => self.handle_plain(now, plain),
-            None => self.handle_text(now, stanza),
-        }
+        self.handle_plain(now, stanza.as_bytes()).unwrap_or_else(|| self.handle_text(now, stanza))
     }
 
     /// The same for a client that has not looked whether what arrived is UTF-8, as RFC 6120 § 11.6 asks: blocks of data need no
     /// look of their own, and anything else that is not is [malformed](Disposition::Malformed).
     pub fn handle_stanza_bytes(&mut self, now: Instant, stanza: &[u8]) -> Disposition {
-        if let Some(plain) = PlainIq::recognise(stanza, &self.shared.config.stanza_limits) {
-            return self.handle_plain(now, plain);
-        }
-        match core::str::from_utf8(stanza) {
+        self.handle_plain(now, stanza).unwrap_or_else(|| match core::str::from_utf8(stanza) {
             Ok(stanza) => self.handle_text(now, stanza),
             Err(error) => Disposition::Malformed(error.into()),
-        }
+        })
     }
 
     /// The same for a client that holds elements.
@@ -73,17 +67,23 @@ impl Engine {
         }
     }
 
-    /// What nearly all traffic of a busy tunnel consists of, and was recognised in its text.
-    fn handle_plain(&mut self, now: Instant, plain: PlainIq<'_>) -> Disposition {
-        self.shared.env.advance(now);
-        match plain {
-            PlainIq::Data { id, from, request } => {
-                self.handle_ibb(id, &self.sender(from), ("data", request.sid()), Ok(request))
+    /// Takes what nearly all traffic of a busy tunnel consists of, if it is recognised in its text.
+    fn handle_plain(&mut self, now: Instant, stanza: &[u8]) -> Option<Disposition> {
+        let mut block = self.shared.block.take();
+        let plain = PlainIq::recognise(stanza, &self.shared.config.stanza_limits, &mut block);
+        let disposition = plain.map(|plain| {
+            self.shared.env.advance(now);
+            match plain {
+                PlainIq::Data { id, from, request } => {
+                    self.handle_ibb(id, &self.sender(from), ("data", request.sid()), Ok(request))
+                }
+                PlainIq::Result(iq) => self.handle_iq(iq),
+                // It recognises nothing else.
+                _ => Disposition::NotOurs,
             }
-            PlainIq::Result(iq) => self.handle_iq(iq),
-            // It recognises nothing else.
-            _ => Disposition::NotOurs,
-        }
+        });
+        self.shared.block.put_back(block, self.shared.config.block_size);
+        disposition
     }
 
     /// Nothing of a tunnel travels in messages (XEP-0047 § 4 is refused when the bytestream is opened): data in one is

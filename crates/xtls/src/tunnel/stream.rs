@@ -65,13 +65,13 @@ impl TunnelCore {
             self.want_room();
             return Err(SendError::Full);
         }
-        let mut text = shared.take_scratch();
+        let mut text = shared.scratch.take_empty();
         let sent = xml.stream.send(stanza, &mut text);
         if sent.is_ok() {
             self.make_room(text.len(), shared);
             self.seal(&text);
         }
-        shared.return_scratch(text);
+        shared.scratch.put_back(text, shared.config.block_size);
         sent.map_err(|slip| match slip {
             StreamSendError::NotOpen => SendError::NoStream,
             StreamSendError::From | StreamSendError::To => SendError::ForeignAddress,

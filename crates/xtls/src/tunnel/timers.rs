@@ -181,17 +181,11 @@ impl Table {
 
     /// The earliest; while the outer stream is away, of those that run on.
     pub(crate) fn next(&self, suspended: bool) -> Option<Deadline> {
-        // It runs whenever anything happens to a tunnel: as a chain of iterators it took 450 ns, and takes 12.
-        let mut first: Option<(Timer, Instant)> = None;
-        for (timer, slot) in TIMERS.iter().zip(&self.slots) {
-            if let Some(at) = slot
-                && first.is_none_or(|(_, earliest)| *at < earliest)
-                && (!suspended || self.runs_on(*timer))
-            {
-                first = Some((*timer, *at));
-            }
-        }
-        first.map(|(timer, at)| Deadline::new(at, timer))
+        // It runs whenever anything happens to a tunnel, so only slots that are taken are looked at.
+        let running = self.all().filter(|(timer, _)| !suspended || self.runs_on(*timer));
+        running
+            .reduce(|first, other| if other.1 < first.1 { other } else { first })
+            .map(|(timer, at)| Deadline::new(at, timer))
     }
 
     /// Takes one that has run out, if any: each fires once.

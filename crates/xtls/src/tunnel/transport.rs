@@ -231,8 +231,8 @@ impl TunnelCore {
             // XEP-0047 § 2.2: there is no such bytestream before the session is accepted.
             return Some(Answer::Error(BytestreamFault::UnknownSid.to_stanza_error()));
         };
-        let mut block = shared.take_scratch();
-        let handled = transport.bytestream.handle_request(id, request, &mut block);
+        let mut decoded = shared.scratch.take_empty();
+        let handled = transport.bytestream.handle_request(id, request, &mut decoded);
         let answer = match handled {
             Ok(Handled::Opened) => {
                 self.begin_handshake(shared);
@@ -240,7 +240,7 @@ impl TunnelCore {
             }
             Ok(Handled::Data { .. }) => {
                 let ended = self.ended.is_some();
-                self.receive(&block, shared);
+                self.receive(if let Request::Block { block, .. } = request { block } else { &decoded }, shared);
                 if ended { None } else { self.refuse_data_in_the_clear() }
             }
             Ok(Handled::Closed) => {
@@ -257,7 +257,7 @@ impl TunnelCore {
                 Some(Answer::Error(fault.to_stanza_error()))
             }
         };
-        shared.return_scratch(block);
+        shared.scratch.put_back(decoded, shared.config.block_size);
         answer
     }
 

@@ -2,16 +2,19 @@ use proptest::{prelude::*, sample::select};
 use xtls_stanza::{Element, IqType};
 
 use super::*;
+use crate::Whitespace;
 
 /// What a stanza comes to, whichever way it is read.
 #[derive(Debug, PartialEq)]
 enum Known {
-    Data { id: String, from: String, sid: String, seq: u16, text: String },
+    Data { id: String, from: String, sid: String, seq: u16, block: Vec<u8> },
     Result { id: String, from: String, to: Option<String> },
 }
 
 fn recognised(xml: &str, limits: &Limits) -> Option<Known> {
-    Some(match PlainIq::recognise(xml.as_bytes(), limits)? {
+    // Of the last block something is left.
+    let mut block = b"what was there before".to_vec();
+    Some(match PlainIq::recognise(xml.as_bytes(), limits, &mut block)? {
         PlainIq::Data { id, from, request } => known_data(id, from, &request).unwrap(),
         PlainIq::Result(iq) => known_result(&iq).unwrap(),
     })
@@ -29,9 +32,16 @@ fn parsed(xml: &str, limits: &Limits) -> Option<Known> {
 }
 
 fn known_data(id: &str, from: &str, request: &Request<'_>) -> Option<Known> {
-    let Request::Data { sid, seq, payload } = *request else { return None };
-    let text = payload.pieces().map(|piece| str::from_utf8(piece?).ok()).collect::<Option<String>>()?;
-    Some(Known::Data { id: id.into(), from: from.into(), sid: sid.into(), seq, text })
+    let mut decoded = Vec::new();
+    let (sid, seq, block) = match *request {
+        Request::Block { sid, seq, block } => (sid, seq, block),
+        Request::Data { sid, seq, payload } => {
+            codec::decode(payload, Whitespace::Strict, u16::MAX, &mut decoded).ok()?;
+            (sid, seq, &*decoded)
+        }
+        Request::Open { .. } | Request::Close { .. } | Request::Malformed { .. } => return None,
+    };
+    Some(Known::Data { id: id.into(), from: from.into(), sid: sid.into(), seq, block: block.to_vec() })
 }
 
 fn known_result(iq: &Iq<'_>) -> Option<Known> {
@@ -70,7 +80,8 @@ fn written() -> impl Strategy<Value = String> {
     });
     names.prop_flat_map(move |(is_block, names)| {
         let data = attributes(vec![("xmlns", ns::IBB), ("sid", "s:1"), ("seq", "65535")]);
-        let content = (data, "[A-Za-z0-9+/]{0,24}={0,2}").prop_map(|(data, text)| format!("<data{data}>{text}</data>"));
+        let content = (data, "([A-Za-z0-9+/]{4}){0,6}([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?")
+            .prop_map(|(data, text)| format!("<data{data}>{text}</data>"));
         (attributes(names), content, any::<bool>()).prop_map(move |(iq, content, is_short)| {
             match (is_block, is_short) {
                 (true, _) => format!("<iq{iq}>{content}</iq>"),
@@ -196,7 +207,7 @@ proptest! {
         let place = place.index(xml.len());
         xml[place] = byte;
         prop_assume!(str::from_utf8(&xml).is_err());
-        prop_assert!(PlainIq::recognise(&xml, &Limits::default()).is_none(), "{:?}", String::from_utf8_lossy(&xml));
+        prop_assert!(PlainIq::recognise(&xml, &Limits::default(), &mut Vec::new()).is_none(), "{:?}", String::from_utf8_lossy(&xml));
     }
 }
 
@@ -236,6 +247,15 @@ fn what_is_not_on_the_list_is_left_to_the_general_way() {
         (BLOCK, "QUJD", "QU\u{0}JD"),
         (BLOCK, "QUJD", "QU\u{E9}JD"),
         (BLOCK, "QUJD", "]]>"),
+        // No base64.
+        (BLOCK, "QUJD", "QUJ"),
+        (BLOCK, "QUJD", "QUJ-"),
+        (BLOCK, "QUJD", "QUJ=QUJD"),
+        (BLOCK, "QUJD", "QUJ="),
+        (BLOCK, "QUJD", "QUI"),
+        (BLOCK, "QUJD", "QR=="),
+        (BLOCK, "QUJD", "Q==="),
+        (BLOCK, "QUJD", "===="),
         // Values.
         (BLOCK, "id='b1'", "id='b&amp;1'"),
         (BLOCK, "id='b1'", "id='b\t1'"),
