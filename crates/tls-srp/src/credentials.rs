@@ -47,13 +47,7 @@ impl Credentials {
     /// refuses: control characters, code points that Unicode 3.2 had not assigned (emoji among them), or text that mixes
     /// directions.
     pub fn new(username: &str, password: &str) -> Result<Self, CredentialsError> {
-        let username = saslprep(username, MAX_USERNAME).map_err(|error| match error {
-            Unprepared::Prohibited => CredentialsError::UsernameProhibited,
-            Unprepared::TooLong => CredentialsError::UsernameTooLong,
-        })?;
-        if username.is_empty() {
-            return Err(CredentialsError::UsernameEmpty);
-        }
+        let username = prepare_username(username)?;
         let password = wipe::records(|| saslprep(password, MAX_PASSWORD)).map_err(|error| match error {
             Unprepared::Prohibited => CredentialsError::PasswordProhibited,
             Unprepared::TooLong => CredentialsError::PasswordTooLong,
@@ -62,6 +56,12 @@ impl Credentials {
             return Err(CredentialsError::PasswordEmpty);
         }
         Ok(Self { username: username.as_str().to_owned(), password })
+    }
+
+    /// Whether [`Credentials::new`] would take this user name.
+    #[must_use]
+    pub fn is_username(text: &str) -> bool {
+        prepare_username(text).is_ok()
     }
 
     /// The prepared user name, as it goes over the wire.
@@ -73,6 +73,14 @@ impl Credentials {
     pub(crate) fn password(&self) -> &str {
         &self.password
     }
+}
+
+fn prepare_username(text: &str) -> Result<Zeroizing<String>, CredentialsError> {
+    let username = saslprep(text, MAX_USERNAME).map_err(|error| match error {
+        Unprepared::Prohibited => CredentialsError::UsernameProhibited,
+        Unprepared::TooLong => CredentialsError::UsernameTooLong,
+    })?;
+    if username.is_empty() { Err(CredentialsError::UsernameEmpty) } else { Ok(username) }
 }
 
 impl PartialEq for Credentials {

@@ -69,7 +69,7 @@ impl Announcements {
     #[must_use]
     pub fn contradicted_by(self, announced: &[Fingerprint], certificate: &PeerCertificate) -> Option<Fingerprint> {
         let comparable = || announced.iter().filter(|one| one.algo() != HashAlgo::Md5);
-        let fits = |one: &&Fingerprint| one.matches(certificate.der());
+        let fits = |one: &&Fingerprint| certificate.has(one);
         match self {
             Self::Every => comparable().find(|one| !fits(one)).copied(),
             Self::Any if comparable().any(|one| fits(&one)) => None,
@@ -102,7 +102,7 @@ pub(crate) fn judge(
         let judged_by = Some(pinned.clone());
         Judgement::Accept(Verified { by, changed_from: Vec::new(), judged_by, learn })
     };
-    if let Some(pin) = record.pins.iter().find(|pin| pin.fingerprint.matches(certificate.der())) {
+    if let Some(pin) = record.pins.iter().find(|pin| certificate.has(&pin.fingerprint)) {
         // A pin by another digest is remembered by SHA-256 from now on.
         let strong = Pin::new(presented, pin.learned);
         let learn = (pin.fingerprint != presented).then(|| Learn { pin: strong, replaces: vec![pin.fingerprint] });

@@ -65,7 +65,7 @@ pub(crate) const NO_USER_NAME: &str = "the address of whoever begins cannot go w
 
 /// Whether an initiator's bare JID can be the user name of TLS-SRP.
 pub(crate) fn is_user_name(initiator: &BareJid) -> bool {
-    SrpCredentials::new(initiator.canonical(), "any").is_ok()
+    SrpCredentials::is_username(initiator.canonical())
 }
 
 impl fmt::Debug for Password {

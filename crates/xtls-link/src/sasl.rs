@@ -95,7 +95,7 @@ impl Core {
             let is_vouched_for = self.channel.as_ref().is_some_and(Channel::is_vouched_for);
             return Ok(is_vouched_for.then_some(Authentication::Authority));
         }
-        let is_pinned = pins.iter().any(|pin| pin.is_trustworthy() && pin.matches(certificate.der()));
+        let is_pinned = pins.iter().any(|pin| pin.is_trustworthy() && certificate.has(pin));
         Ok(is_pinned.then_some(Authentication::Pinned))
     }
 }

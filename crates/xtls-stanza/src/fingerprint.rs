@@ -215,14 +215,22 @@ impl Fingerprint {
     /// Whether this is the fingerprint of `der`, compared in constant time. An MD5 fingerprint matches nothing.
     #[must_use]
     pub fn matches(&self, der: &[u8]) -> bool {
-        Self::of(self.algo, der).is_some_and(|other| self.digest.ct_eq(&other.digest).into())
+        Self::of(self.algo, der).is_some_and(|other| self.is_same(&other))
+    }
+
+    /// Whether the two are the same, compared in constant time.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.algo == other.algo && bool::from(self.digest.ct_eq(&other.digest))
     }
 
     /// The digest in lower-case hexadecimal digits without separators, as it goes on the wire.
     #[must_use]
     pub fn hex(&self) -> String {
+        let mut hex = String::with_capacity(2 * self.algo.digest_len());
         let digits = self.digest().iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+        hex.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+        hex
     }
 
     /// The digest in upper-case hexadecimal bytes with colons between them, as people compare it.

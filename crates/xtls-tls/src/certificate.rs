@@ -66,6 +66,9 @@ pub struct PeerCertificate {
 #[derive(PartialEq, Eq)]
 struct Inner {
     der: CertificateDer<'static>,
+    /// The hashes that are asked for with every session.
+    sha1: Fingerprint,
+    sha256: Fingerprint,
     spki_sha256: [u8; 32],
     not_before: i64,
     not_after: i64,
@@ -113,6 +116,8 @@ impl PeerCertificate {
             subject_id: sha256(certificate.subject().as_raw()),
             issuer_id: sha256(certificate.issuer().as_raw()),
             der: CertificateDer::from(der.to_vec()),
+            sha1: Fingerprint::sha1(der),
+            sha256: Fingerprint::sha256(der),
             spki_sha256: sha256(spki),
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
@@ -142,13 +147,25 @@ impl PeerCertificate {
     /// The fingerprint: the hash of the DER encoding. `None` for MD5, which is never computed.
     #[must_use]
     pub fn fingerprint(&self, algo: HashAlgo) -> Option<Fingerprint> {
-        Fingerprint::of(algo, &self.inner.der)
+        match algo {
+            HashAlgo::Sha1 => Some(self.inner.sha1),
+            HashAlgo::Sha256 => Some(self.inner.sha256),
+            HashAlgo::Md5 | HashAlgo::Sha224 | HashAlgo::Sha384 | HashAlgo::Sha512 | _ => {
+                Fingerprint::of(algo, &self.inner.der)
+            }
+        }
+    }
+
+    /// Whether this is its fingerprint, compared in constant time. One by MD5 is nobody's.
+    #[must_use]
+    pub fn has(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint(fingerprint.algo()).is_some_and(|own| own.is_same(fingerprint))
     }
 
     /// The SHA-256 fingerprint: what trust is kept as.
     #[must_use]
     pub fn fingerprint_sha256(&self) -> Fingerprint {
-        Fingerprint::sha256(&self.inner.der)
+        self.inner.sha256
     }
 
     /// The SHA-256 of the subject public key info: the same for every certificate of one key.

@@ -160,9 +160,13 @@ impl PeerVerifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        self.presented.get_or_init(|| Fingerprint::sha256(end_entity));
+        let read = self.known.read(end_entity);
+        self.presented.get_or_init(|| match &read {
+            Ok(certificate) => certificate.fingerprint_sha256(),
+            Err(_) => Fingerprint::sha256(end_entity),
+        });
         let certificate = check_sizes(others)
-            .and_then(|()| self.known.read(end_entity))
+            .and(read)
             .and_then(|certificate| self.check(certificate, others, now))
             .map_err(|fault| {
                 let error = refusal(&fault);
@@ -180,7 +184,7 @@ impl PeerVerifier {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<PeerCertificate, CertificateFault> {
-        if self.rule.pins().is_some_and(|pins| !is_pinned(pins, certificate.der())) {
+        if self.rule.pins().is_some_and(|pins| !is_pinned(pins, &certificate)) {
             return Err(CertificateFault::NotPinned);
         }
         if self.own_key.is_some_and(|own| own.ct_eq(&certificate.spki_sha256()).into()) {
@@ -281,8 +285,8 @@ fn check_sizes(others: &[CertificateDer<'_>]) -> Result<(), CertificateFault> {
 }
 
 /// Every pin is compared, so that the time tells nothing about which one matched.
-fn is_pinned(pins: &[Fingerprint], der: &[u8]) -> bool {
-    let matches = |pin: &Fingerprint| Choice::from(u8::from(pin.is_trustworthy() & pin.matches(der)));
+fn is_pinned(pins: &[Fingerprint], certificate: &PeerCertificate) -> bool {
+    let matches = |pin: &Fingerprint| Choice::from(u8::from(pin.is_trustworthy() & certificate.has(pin)));
     pins.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()
 }
 

@@ -5,6 +5,7 @@ use super::{Credentials, CredentialsError, MAX_PASSWORD, MAX_USERNAME};
 fn prepared(text: &str) -> Result<String, CredentialsError> {
     let as_password = Credentials::new("romeo", text).map(|c| c.password().to_owned());
     let as_username = Credentials::new(text, "word").map(|c| c.username().to_owned());
+    assert_eq!(Credentials::is_username(text), as_username.is_ok());
     match (&as_password, &as_username) {
         (Ok(password), Ok(username)) => assert_eq!(password, username),
         (Err(_), Err(_)) => {}

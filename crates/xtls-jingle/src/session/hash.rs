@@ -68,7 +68,7 @@ fn string(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn encoded(parts: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(parts.iter().map(|part| 4 + part.len()).sum());
     parts.iter().for_each(|part| string(&mut out, part));
     out
 }

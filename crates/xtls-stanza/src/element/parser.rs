@@ -141,6 +141,10 @@ impl Parser {
     /// Reads on to the end of the next piece and moves `input` past it. `None` when all of `input` was used.
     pub(crate) fn read(&mut self, input: &mut &[u8]) -> Result<Option<Piece>, ParseError> {
         self.expected = input.len();
+        // One look at what is likely to be a stanza is cheaper than one at each run of it. Where that finds a fault, or a
+        // character that is cut, each run is looked at, and so is what comes after.
+        let all = *input;
+        let whole = core::str::from_utf8(&all[..all.len().min(LOOKED_AT)]).ok().filter(|_| self.cut.length == 0);
         while let Some(&byte) = input.first() {
             if self.is_between() && chars::is_space(byte) {
                 self.advance(input, 1);
@@ -154,7 +158,12 @@ impl Parser {
             }
             let plain = self.plain(window);
             if plain > 0 {
-                self.characters(&window[..plain], self.position).map_err(|fault| self.located(&fault))?;
+                let start = all.len() - input.len();
+                let run = match whole.and_then(|whole| whole.get(start..start + plain)) {
+                    Some(text) => self.text(text),
+                    None => self.characters(&window[..plain], self.position),
+                };
+                run.map_err(|fault| self.located(&fault))?;
                 self.advance(input, plain);
             }
             let result = match window.get(plain) {
@@ -323,5 +332,7 @@ const fn not_well_formed(what: &'static str) -> ParseErrorKind {
 }
 
 const MISMATCH: ParseErrorKind = not_well_formed("an end tag that does not match its start tag");
+/// Bytes that are looked at in one go whether they are UTF-8: reading goes on from here after each element, and some are small.
+const LOOKED_AT: usize = 512;
 /// Bytes of the names that most elements need at once.
 const WORDS: usize = 64;

@@ -45,6 +45,19 @@ fn p18_a_certificate_of_16_kib_is_taken_and_one_byte_more_is_not() {
 }
 
 #[test]
+fn a_certificate_has_the_fingerprints_of_its_encoding_and_no_others() {
+    let [one, other] = [(); 2].map(|()| some_certificate());
+    for algo in [HashAlgo::Sha1, HashAlgo::Sha224, HashAlgo::Sha256, HashAlgo::Sha384, HashAlgo::Sha512] {
+        let fingerprint = Fingerprint::of(algo, one.der()).unwrap();
+        assert_eq!(one.fingerprint(algo), Some(fingerprint));
+        assert!(one.has(&fingerprint) && !other.has(&fingerprint), "{algo}");
+    }
+    assert_eq!(one.fingerprint_sha256(), Fingerprint::sha256(one.der()));
+    let md5 = Fingerprint::parse(Some("md5"), &"0".repeat(32)).unwrap();
+    assert!(!one.has(&md5) && one.fingerprint(HashAlgo::Md5).is_none());
+}
+
+#[test]
 fn what_is_not_a_certificate_is_malformed() {
     let good = juliet().certificate().to_vec();
     let malformed = |der: &[u8]| PeerCertificate::from_der(der) == Err(CertificateFault::Malformed);

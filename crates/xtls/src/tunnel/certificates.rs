@@ -184,7 +184,8 @@ fn own_certificates(iq: &Iq<'_>, payload: ElementRef<'_>, shared: &Shared) -> Op
         return Some(refusal(iq, Condition::ServiceUnavailable));
     }
     let identity = shared.env.identity();
-    let is_wanted = |wanted: &[xtls_stanza::Fingerprint]| wanted.iter().any(|one| one.matches(identity.certificate()));
+    let is_wanted =
+        |wanted: &[xtls_stanza::Fingerprint]| wanted.iter().any(|one| identity.as_peer_certificate().has(one));
     let is_ours = question.jid.as_deref().is_none_or(|jid| is_of(jid, shared.env.own()));
     // XEP-0189 v0.9 § 6: nobody else's keys are kept here.
     if !is_ours || !question.wanted.as_deref().is_none_or(is_wanted) {
