@@ -38,7 +38,7 @@ pub enum FileFault {
     },
     /// It cannot be written.
     Write(io::Error),
-    /// Another process has held its lock for [`PATIENCE`].
+    /// Another process, or another thread, has held its lock for [`PATIENCE`].
     Locked,
     /// Its lock cannot be taken.
     Lock(io::Error),
@@ -82,8 +82,7 @@ impl fmt::Display for FileError {
             FileFault::Write(e) => write!(f, "cannot be written: {e}; check the permissions of its directory"),
             FileFault::Locked => write!(
                 f,
-                "cannot be written: another process has held {} for {} s; end it, or try again",
-                lock.display(),
+                "cannot be used: another process has held its lock for {} s; end it, or try again",
                 PATIENCE.as_secs()
             ),
             FileFault::Lock(e) => write!(

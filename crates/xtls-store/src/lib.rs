@@ -1,6 +1,7 @@
 //! What a client that embeds [`xtls`] keeps between runs, in files that its user alone can read.
 //!
 //! - [`FileTrustStore`]: what is known of peers, as one JSON file that several processes may share.
+//! - `SqliteTrustStore`, with the feature `sqlite`: the same as a database, for many peers.
 //! - [`IdentityFile`], [`IdentityDir`]: your own certificates with their keys.
 //! - [`PrivateFile`]: what both are made of, for files of your own: replaced as a whole, changed by one process at a time.
 //!
@@ -25,7 +26,7 @@
 //! # }
 //! ```
 //!
-//! All calls block; those that change a file wait for other processes for at most [`PATIENCE`]. Every error names its file.
+//! All calls block; those that change a file wait for other processes, for at most [`PATIENCE`]. Every error names its file.
 //!
 //! On Unix, directories and files are made so that nobody else can enter or read them, and a renaming is made durable by
 //! syncing the directory. Elsewhere the permissions are those of the directory above.
@@ -34,10 +35,14 @@ mod error;
 mod file;
 mod identity;
 mod lock;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod trust;
 
 pub use error::{FileError, FileFault};
 pub use file::{PrivateFile, is_readable_by_all, is_writable_by_all, make_private_dir};
 pub use identity::{FoundIdentity, IdentityDir, IdentityFile};
 pub use lock::{FileLock, PATIENCE};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteTrustStore;
 pub use trust::{DocumentError, FileTrustStore, TrustDocument};
