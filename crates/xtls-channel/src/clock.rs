@@ -4,7 +4,15 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+
+/// A moment of the caller's clock: [`std::time::Instant`].
+///
+/// In a browser (`wasm32-unknown-unknown`) that cannot be made, and this is `web_time::Instant`.
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub use std::time::Instant;
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub use web_time::Instant;
 
 use rustls::{pki_types::UnixTime, time_provider::TimeProvider};
 

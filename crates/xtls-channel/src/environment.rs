@@ -1,7 +1,7 @@
 //! What every channel of one local entity shares.
 
 use core::{fmt, time::Duration};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use xtls_stanza::{
@@ -11,6 +11,7 @@ use xtls_stanza::{
 use xtls_tls::{Authorities, Identity, KnownCertificates, TlsVersion, can_do};
 
 use crate::{
+    Instant,
     channel::Side,
     clock::Clock,
     guess::{Guess, GuessLimits, Permit},
@@ -59,10 +60,18 @@ pub struct Environment {
 }
 
 impl<J> Local<J> {
-    /// The entity `jid` with its identity; cryptography and randomness come from aws-lc-rs.
+    /// The entity `jid` with its identity; cryptography and randomness come from aws-lc-rs, or from ring where that alone is
+    /// built.
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     #[must_use]
     pub fn new(jid: J, identity: Identity) -> Self {
-        Self { jid, identity, provider: xtls_tls::default_provider(), authorities: None }
+        Self::by(xtls_tls::default_provider(), jid, identity)
+    }
+
+    /// The same with a provider of yours.
+    #[must_use]
+    pub const fn by(provider: Arc<CryptoProvider>, jid: J, identity: Identity) -> Self {
+        Self { jid, identity, provider, authorities: None }
     }
 
     /// The same with these authorities for the certificates of peers.

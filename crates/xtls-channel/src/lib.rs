@@ -29,7 +29,7 @@ mod terms;
 mod timer;
 
 pub use channel::{Channel, Io, Listen, Progress, Side, Sign, Start, TowardsServerTerms, TrustDecision, TrustQuestion};
-pub use clock::Clock;
+pub use clock::{Clock, Instant};
 pub use environment::{Environment, Local, SecurityLimits};
 pub use error::{ConfigError, NotAsked, SendError, TermsError};
 pub use fault::{Blame, Fault, Missing, Row, row};

@@ -1,12 +1,12 @@
 //! What an engine or a link is made from.
 
 use core::fmt;
-use std::time::Instant;
 
 use xtls_stanza::{Ids, jid::Jid};
 use xtls_tls::{TlsVersion, UnixTime};
 
 use crate::{
+    Instant,
     clock::Clock,
     environment::{Environment, Local, SecurityLimits},
     error::ConfigError,

@@ -1,7 +1,8 @@
 //! What tunnels and links wait for, and how long.
 
 use core::{fmt, time::Duration};
-use std::time::Instant;
+
+use crate::Instant;
 
 /// What a tunnel or a link may be waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

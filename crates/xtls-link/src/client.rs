@@ -1,10 +1,9 @@
 //! A client's connection to its server (RFC 6120).
 
-use std::time::Instant;
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use xtls_channel::{
-    Fault, NotAsked, SendError, Side, Stage, Terms, TowardsServerTerms, TrustDecision, TrustPolicy, rules::Choice,
+    Fault, Instant, NotAsked, SendError, Side, Stage, Terms, TowardsServerTerms, TrustDecision, TrustPolicy,
+    rules::Choice,
 };
 use xtls_stanza::{Element, Method, TlsOffer, jid::Jid, ns};
 use xtls_stream::{DirectStream, Features, StartTlsFault, TlsPolicy};

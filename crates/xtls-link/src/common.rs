@@ -1,11 +1,10 @@
 //! What all links share: the stream, the channel, what waits to be sent and to be told, and the end.
 
 use core::time::Duration;
-use std::time::Instant;
 
 use xtls_channel::{
-    Channel, CloseReason, Deadline, EndedBy, Environment, Fault, SendError, SetupError, Side, Stage, Terms, TermsError,
-    Timer, row,
+    Channel, CloseReason, Deadline, EndedBy, Environment, Fault, Instant, SendError, SetupError, Side, Stage, Terms,
+    TermsError, Timer, row,
 };
 use xtls_stanza::{Ids, jid::Jid};
 use xtls_stream::{CommandError, DirectFault, DirectStream, Features, StreamCondition, StreamOptions, StreamSendError};

@@ -1,10 +1,9 @@
 //! The three types of links in common: what comes in, what follows from it, what goes out.
 
 use core::{fmt, mem};
-use std::time::Instant;
 
 use xtls_channel::{
-    Channel, CloseReason, Deadline, EndedBy, Fault, Io, NotAsked, Progress, Security, SendError, Sign, Stage,
+    Channel, CloseReason, Deadline, EndedBy, Fault, Instant, Io, NotAsked, Progress, Security, SendError, Sign, Stage,
     TrustDecision,
 };
 use xtls_stanza::{Element, jid::Jid};

@@ -1,10 +1,9 @@
 //! A link between two entities without a server between them (XEP-0174, XEP-0246).
 
 use core::mem;
-use std::time::Instant;
 
 use xtls_channel::{
-    CloseReason, EndedBy, Fault, NotAsked, Password, Side, Stage, Start, Terms, TrustDecision, rules::Choice,
+    CloseReason, EndedBy, Fault, Instant, NotAsked, Password, Side, Stage, Start, Terms, TrustDecision, rules::Choice,
 };
 use xtls_stanza::{Method, TlsOffer, jid::Jid};
 use xtls_stream::{Addressing, DirectStream, Features, StartTlsFault, StreamCondition};

@@ -1,8 +1,6 @@
 //! A server's end of a connection to a client (RFC 6120).
 
-use std::time::Instant;
-
-use xtls_channel::{Authentication, Channel, Fault, SendError, Side, Stage};
+use xtls_channel::{Authentication, Channel, Fault, Instant, SendError, Side, Stage};
 use xtls_stanza::{Element, TlsOffer, jid::BareJid, jid::Jid};
 use xtls_stream::{DirectStage, DirectStream, Features};
 

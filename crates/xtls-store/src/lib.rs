@@ -33,6 +33,7 @@
 
 mod error;
 mod file;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod identity;
 mod lock;
 #[cfg(feature = "sqlite")]
@@ -41,6 +42,7 @@ mod trust;
 
 pub use error::{FileError, FileFault};
 pub use file::{PrivateFile, is_readable_by_all, is_writable_by_all, make_private_dir};
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use identity::{FoundIdentity, IdentityDir, IdentityFile};
 pub use lock::{FileLock, PATIENCE};
 #[cfg(feature = "sqlite")]

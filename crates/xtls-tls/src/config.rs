@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientConfig, ResolvesClientCert, Resumption};
 use rustls::compress::CompressionCache;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig, StoresServerSessions};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ProtocolVersion, SignatureScheme, SupportedProtocolVersion};
+use rustls::{SignatureScheme, SupportedProtocolVersion};
 
 use crate::certificate::KnownCertificates;
 use crate::identity::Identity;
@@ -209,33 +209,6 @@ impl Basics<'_> {
 pub fn record_size_for_block(block: usize) -> usize {
     let records = block.div_ceil(MAX_RECORD).max(1);
     (block / records).max(MIN_RECORD)
-}
-
-/// The cryptography to use unless there is a reason for another: aws-lc-rs, with the key exchange X25519MLKEM768
-/// preferred, then X25519 and P-256.
-#[must_use]
-pub fn default_provider() -> Arc<CryptoProvider> {
-    Arc::new(CryptoProvider {
-        kx_groups: vec![
-            aws_lc_rs::kx_group::X25519MLKEM768,
-            aws_lc_rs::kx_group::X25519,
-            aws_lc_rs::kx_group::SECP256R1,
-        ],
-        ..aws_lc_rs::default_provider()
-    })
-}
-
-/// Whether a provider can do this version, or a later one: it has a cipher suite and a key exchange for it.
-#[must_use]
-pub fn can_do(provider: &CryptoProvider, minimum: TlsVersion) -> bool {
-    let versions: &[ProtocolVersion] = match minimum {
-        TlsVersion::Tls12 => &[ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3],
-        TlsVersion::Tls13 => &[ProtocolVersion::TLSv1_3],
-    };
-    versions.iter().any(|version| {
-        provider.cipher_suites.iter().any(|suite| suite.version().version == *version)
-            && provider.kx_groups.iter().any(|group| group.usable_for_version(*version))
-    })
 }
 
 /// Why no session can be made with a configuration.

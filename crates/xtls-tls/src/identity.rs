@@ -1,33 +1,26 @@
 //! What an entity proves who it is with.
 
 mod error;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+mod generate;
+mod issue;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, RsaKeySize, SanType, SerialNumber, date_time_ymd};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::CryptoProvider;
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use xtls_stanza::jid::BareJid;
 use xtls_stanza::{Fingerprint, HashAlgo};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 pub use self::error::IdentityError;
-use crate::certificate::{ID_ON_XMPP_ADDR, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
+use crate::certificate::{MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
 use crate::pem;
 use crate::secret::Secret;
-
-const DAY: u64 = 24 * 60 * 60;
-/// A certificate is valid from a day before it is made, for peers whose clocks are slow...
-const VALID_BEFORE: u64 = DAY;
-/// ...for ten years.
-const VALID_AFTER: u64 = 3653 * DAY;
-/// X.509 dates end with the year 9999 (RFC 5280 § 4.1.2.5); one that leaves room for the validity.
-const LAST_DATE: u64 = 253_402_300_799 - VALID_AFTER;
 
 /// The most bytes that the certificates of an identity may have together: a handshake with them fits its own limit
 /// ([`MAX_HANDSHAKE`](crate::MAX_HANDSHAKE)).
@@ -95,26 +88,20 @@ impl Identity {
     /// nothing else about its owner: the common name is always `XTLS`. Its serial number is random. It is valid from a
     /// day before `now` for ten years.
     ///
-    /// The key and the serial number come from the random number generator of aws-lc, which seeds itself from the
-    /// operating system. This is the one place where randomness is not passed in; [`Identity::from_key`] takes it.
+    /// The key and the serial number come from the random number generator of the library behind
+    /// [`default_provider`](crate::default_provider), which seeds itself from the operating system. This is the one place where
+    /// randomness is not passed in; [`Identity::from_key`] takes it.
     ///
     /// # Errors
     ///
-    /// [`IdentityError::Generation`] if there are no random numbers, [`IdentityError::DateOutOfRange`].
+    /// [`IdentityError::Generation`] if there are no random numbers, [`IdentityError::NotMade`] for an algorithm that the library
+    /// has no keys of, [`IdentityError::DateOutOfRange`].
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     pub fn generate(jid: &BareJid, algorithm: KeyAlgorithm, now: UnixTime) -> Result<Self, IdentityError> {
+        let provider = crate::default_provider();
         let mut serial = [0; 16];
-        let random = aws_lc_rs::default_provider().secure_random;
-        random.fill(&mut serial).map_err(|_| IdentityError::Generation)?;
-        let pair = match algorithm {
-            KeyAlgorithm::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
-            KeyAlgorithm::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
-            KeyAlgorithm::Rsa3072 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_3072),
-        };
-        let mut pair = pair.map_err(|_| IdentityError::Generation)?;
-        let key = Zeroizing::new(PrivateKeyDer::from(PrivatePkcs8KeyDer::from(pair.serialize_der())));
-        let certificate = issue(jid, &pair, serial, now.as_secs());
-        pair.zeroize();
-        Self::assemble(vec![certificate?], key)
+        provider.secure_random.fill(&mut serial).map_err(|_| IdentityError::Generation)?;
+        Self::of_key(&provider, jid, generate::key(algorithm)?, serial, now)
     }
 
     /// Makes a certificate for a key that exists already, as [`Identity::generate`] does. `serial` should be random.
@@ -124,12 +111,24 @@ impl Identity {
     /// # Errors
     ///
     /// [`IdentityError::NoKey`] and the other errors about keys; [`IdentityError::DateOutOfRange`].
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     pub fn from_key(jid: &BareJid, key_pem: &str, serial: [u8; 16], now: UnixTime) -> Result<Self, IdentityError> {
-        let key = read_key(key_pem)?;
-        let mut pair = KeyPair::try_from(&*key).map_err(|_| IdentityError::UnsupportedKey)?;
-        let certificate = issue(jid, &pair, serial, now.as_secs());
-        pair.zeroize();
-        Self::assemble(vec![certificate?], key)
+        Self::from_key_with(&crate::default_provider(), jid, key_pem, serial, now)
+    }
+
+    /// The same with another provider, which reads the key and signs with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Identity::from_key`].
+    pub fn from_key_with(
+        provider: &CryptoProvider,
+        jid: &BareJid,
+        key_pem: &str,
+        serial: [u8; 16],
+        now: UnixTime,
+    ) -> Result<Self, IdentityError> {
+        Self::of_key(provider, jid, read_key(key_pem)?, serial, now)
     }
 
     /// Reads an identity that was stored or issued. Each text may hold other sections too, so both may be the same file; byte
@@ -144,24 +143,55 @@ impl Identity {
     /// # Errors
     ///
     /// Says what is missing, unreadable or unsupported, or that the parts do not belong together.
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     pub fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Self, IdentityError> {
+        Self::from_pem_with(&crate::default_provider(), certificate_pem, key_pem)
+    }
+
+    /// The same with another provider, which reads the key and signs with it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Identity::from_pem`].
+    pub fn from_pem_with(
+        provider: &CryptoProvider,
+        certificate_pem: &str,
+        key_pem: &str,
+    ) -> Result<Self, IdentityError> {
         let certificate_pem = pem::readable(certificate_pem);
         let certificates = CertificateDer::pem_slice_iter(certificate_pem.as_bytes());
         let chain: Result<Vec<_>, _> = certificates.take(MAX_CHAIN + 1).collect();
-        Self::assemble(chain.map_err(|_| IdentityError::Pem)?, read_key(key_pem)?)
+        let chain = chain.map_err(|_| IdentityError::Pem)?;
+        let key = read_key(key_pem)?;
+        // What is wrong with the certificates is told first.
+        let certificate = check_chain(&chain)?;
+        let signing = signing_key(provider, &key)?;
+        Self::assemble(chain, certificate, key, signing)
+    }
+
+    fn of_key(
+        provider: &CryptoProvider,
+        jid: &BareJid,
+        key: Zeroizing<PrivateKeyDer<'static>>,
+        serial: [u8; 16],
+        now: UnixTime,
+    ) -> Result<Self, IdentityError> {
+        let signing = signing_key(provider, &key)?;
+        let chain = vec![issue::self_signed(jid, &*signing, serial, now.as_secs())?];
+        let certificate = check_chain(&chain)?;
+        Self::assemble(chain, certificate, key, signing)
     }
 
     fn assemble(
         chain: Vec<CertificateDer<'static>>,
+        certificate: PeerCertificate,
         key: Zeroizing<PrivateKeyDer<'static>>,
+        signing: Arc<dyn SigningKey>,
     ) -> Result<Self, IdentityError> {
-        let certificate = check_chain(&chain)?;
-        let signing = aws_lc_rs::sign::any_supported_type(&key).map_err(|_| IdentityError::UnsupportedKey)?;
-        let supported = is_supported(&*signing) && certificate.has_usable_key();
-        let certified = CertifiedKey::new(chain, signing);
-        if !supported {
+        if !certificate.has_usable_key() {
             return Err(IdentityError::UnsupportedKey);
         }
+        let certified = CertifiedKey::new(chain, signing);
         certified.keys_match().map_err(|_| IdentityError::KeyMismatch)?;
         let announced = [Fingerprint::sha1(certificate.der()), certificate.fingerprint_sha256()];
         Ok(Self { inner: Arc::new(Inner { certificate, key, certified: Arc::new(certified), announced }) })
@@ -243,33 +273,6 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The certificate: nothing in it that a peer does not need.
-fn issue(
-    jid: &BareJid,
-    key: &KeyPair,
-    mut serial: [u8; 16],
-    now_unix: u64,
-) -> Result<CertificateDer<'static>, IdentityError> {
-    if now_unix > LAST_DATE {
-        return Err(IdentityError::DateOutOfRange);
-    }
-    // RFC 5280 § 4.1.2.2: positive and not zero.
-    if let Some(first) = serial.first_mut() {
-        *first = *first & 0x7f | 0x40;
-    }
-    let epoch = date_time_ymd(1970, 1, 1);
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, "XTLS");
-    let mut params = CertificateParams::default();
-    params.distinguished_name = name;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    params.not_before = epoch + Duration::from_secs(now_unix.saturating_sub(VALID_BEFORE));
-    params.not_after = epoch + Duration::from_secs(now_unix + VALID_AFTER);
-    params.subject_alt_names = vec![SanType::OtherName((ID_ON_XMPP_ADDR.to_vec(), jid.canonical().into()))];
-    let certificate = params.self_signed(key).map_err(|_| IdentityError::Generation)?;
-    Ok(certificate.into())
-}
-
 fn read_key(text: &str) -> Result<Zeroizing<PrivateKeyDer<'static>>, IdentityError> {
     match PrivateKeyDer::from_pem_slice(pem::readable(text).as_bytes()) {
         Ok(key) => Ok(Zeroizing::new(key)),
@@ -296,9 +299,16 @@ fn check_chain(chain: &[CertificateDer<'static>]) -> Result<PeerCertificate, Ide
     parsed.into_iter().next().ok_or(IdentityError::NoCertificate)
 }
 
-fn is_supported(key: &dyn SigningKey) -> bool {
-    [SignatureAlgorithm::ED25519, SignatureAlgorithm::RSA].contains(&key.algorithm())
-        || key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).is_some()
+/// The key as the provider signs with it, if it is one that peers take.
+fn signing_key(
+    provider: &CryptoProvider,
+    key: &Zeroizing<PrivateKeyDer<'static>>,
+) -> Result<Arc<dyn SigningKey>, IdentityError> {
+    // The provider takes it over, and wipes it or not.
+    let signing = provider.key_provider.load_private_key(key.clone_key()).map_err(|_| IdentityError::UnsupportedKey)?;
+    let is_supported = [SignatureAlgorithm::ED25519, SignatureAlgorithm::RSA].contains(&signing.algorithm())
+        || signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).is_some();
+    is_supported.then_some(signing).ok_or(IdentityError::UnsupportedKey)
 }
 
 #[cfg(test)]

@@ -102,6 +102,7 @@ mod domain;
 mod error;
 mod identity;
 mod pem;
+mod provider;
 mod records;
 mod secret;
 mod session;
@@ -116,9 +117,12 @@ pub use authorities::{Authorities, AuthoritiesError, MAX_AUTHORITIES};
 pub use certificate::{CertificateFault, ChainFault, MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
 pub use certificate::{KnownCertificates, MAX_KNOWN_CERTIFICATES};
 pub use config::{MAX_RECORD, MIN_RECORD};
-pub use config::{TlsConfig, TlsConfigError, TlsVersion, can_do, default_provider, record_size_for_block};
+pub use config::{TlsConfig, TlsConfigError, TlsVersion, record_size_for_block};
 pub use error::{ExportError, TlsError, TlsErrorKind, WriteError};
 pub use identity::{Identity, IdentityError, IdentityPem, KeyAlgorithm, MAX_CHAIN_BYTES};
+pub use provider::can_do;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub use provider::default_provider;
 pub use records::{Records, whole_records};
 /// Time of day: seconds since 1970-01-01 UTC.
 pub use rustls::pki_types::UnixTime;

@@ -13,8 +13,7 @@
 //! bytes, events and the next deadline come out. The loop around either is the same:
 //!
 //! ```
-//! # use std::time::Instant;
-//! # use xtls::{Engine, Event};
+//! # use xtls::{Engine, Event, Instant};
 //! # fn send(_: &str, _: &str) {}
 //! # fn handle(_: Event) {}
 //! # fn turn(engine: &mut Engine, received: Option<&str>, now: Instant) -> Option<Instant> {
@@ -49,6 +48,8 @@
 //!
 //! # Features
 //!
+//! - `aws-lc-rs` (default), `ring`: where TLS gets its cryptography from. With both, aws-lc-rs is used; with neither, you bring a
+//!   [`CryptoProvider`](rustls::crypto::CryptoProvider): see [`Local::by`].
 //! - `serde`: records of peers, pins and fingerprints can be written and read by a trust store. Off by default.
 
 mod answer;
@@ -74,7 +75,8 @@ pub use engine::{Engine, Transmit, Tunnel};
 #[doc(inline)]
 pub use event::{Closed, Disposition, Event, Incoming, TunnelId};
 pub use xtls_channel::{
-    CloseReason, Deadline, EndedBy, Fault, Local, Password, Security, Setup, Terms, Timer, TrustDecision, TrustPolicy,
+    CloseReason, Deadline, EndedBy, Fault, Instant, Local, Password, Security, Setup, Terms, Timer, TrustDecision,
+    TrustPolicy,
 };
 pub use xtls_stanza::Element;
 pub use xtls_tls::Identity;
@@ -91,9 +93,11 @@ pub mod trust {
 
 /// TLS: keys and certificates, what was negotiated, and what went wrong.
 pub mod tls {
+    #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+    pub use xtls_tls::default_provider;
     pub use xtls_tls::{
         Alert, CertificateFault, ChainFault, IdentityError, IdentityPem, KeyAlgorithm, PeerCertificate, SessionCache,
-        TlsError, TlsErrorKind, TlsParameters, TlsVersion, UnixTime, default_provider,
+        TlsError, TlsErrorKind, TlsParameters, TlsVersion, UnixTime,
     };
 }
 

@@ -1,9 +1,9 @@
 //! What all tunnels of an engine share.
 
 use core::time::Duration;
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
-use xtls_channel::{Environment, Setup, SetupError};
+use xtls_channel::{Environment, Instant, Setup, SetupError};
 use xtls_jingle::Dialect;
 use xtls_stanza::{Ids, jid::FullJid};
 

@@ -1,8 +1,8 @@
 //! Memory that bursts have left for the next one.
 
 use core::{mem, time::Duration};
-use std::time::Instant;
 
+use xtls_channel::Instant;
 use xtls_ibb::Bytestream;
 
 /// The largest buffers that tunnels have emptied, kept for whoever has much to hold next.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::certificate::{CertificateFault, MAX_CHAIN};
-use crate::identity::MAX_CHAIN_BYTES;
+use crate::identity::{KeyAlgorithm, MAX_CHAIN_BYTES};
 
 /// Why there is no identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum IdentityError {
     Pem,
     /// The date is past the last one that a certificate can have.
     DateOutOfRange,
+    /// Keys of this algorithm are not made here: ring has none of RSA. One that was made elsewhere can be read.
+    NotMade(KeyAlgorithm),
     /// There were no random numbers, or signing failed.
     Generation,
 }
@@ -54,6 +56,9 @@ impl fmt::Display for IdentityError {
             Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
             Self::Pem => f.write_str("not well-formed PEM"),
             Self::DateOutOfRange => f.write_str("the date is past what a certificate can express"),
+            Self::NotMade(algorithm) => {
+                write!(f, "keys of {algorithm} cannot be made here: make one elsewhere and import it, or take another kind")
+            }
             Self::Generation => f.write_str("the key or the certificate could not be made"),
         }
     }
@@ -72,6 +77,7 @@ impl std::error::Error for IdentityError {
             | Self::KeyMismatch
             | Self::Pem
             | Self::DateOutOfRange
+            | Self::NotMade(_)
             | Self::Generation => None,
         }
     }

@@ -1,3 +1,6 @@
+use rcgen::{CertificateParams, KeyPair, RsaKeySize};
+
+use super::issue::LAST_DATE;
 use super::*;
 use crate::certificate::CertificateFault;
 use crate::testing::ca::{Ca, params};

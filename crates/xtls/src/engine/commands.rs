@@ -1,8 +1,6 @@
 //! Commands: the application's wishes.
 
-use std::time::Instant;
-
-use xtls_channel::{Announcements, Channel, Side, Terms, TermsError};
+use xtls_channel::{Announcements, Channel, Instant, Side, Terms, TermsError};
 use xtls_jingle::{Reason, ReasonCondition};
 use xtls_stanza::jid::FullJid;
 

@@ -1,8 +1,6 @@
 //! One tunnel, in the hands of the application.
 
-use std::time::Instant;
-
-use xtls_channel::{NotAsked, Password, Security, SendError, TrustDecision};
+use xtls_channel::{Instant, NotAsked, Password, Security, SendError, TrustDecision};
 use xtls_jingle::Reason;
 use xtls_stanza::{Element, jid::FullJid};
 

@@ -1,7 +1,8 @@
 //! Stanzas from the outer stream: whose are they?
 
-use std::{borrow::Cow, time::Instant};
+use std::borrow::Cow;
 
+use xtls_channel::Instant;
 use xtls_ibb::{BytestreamFault, PlainIq, Request};
 use xtls_jingle::{Action, Jingle, JingleCondition};
 use xtls_stanza::{

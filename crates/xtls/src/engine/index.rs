@@ -5,10 +5,9 @@ use std::{
     borrow::Borrow,
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
-    time::Instant,
 };
 
-use xtls_channel::{Deadline, Timer};
+use xtls_channel::{Deadline, Instant, Timer};
 use xtls_stanza::jid::BareJid;
 
 use super::places::{Holder, Places};

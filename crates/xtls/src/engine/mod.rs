@@ -13,15 +13,12 @@ mod suspension;
 mod tunnels;
 
 use core::fmt;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
-use xtls_channel::{Deadline, Setup, SetupError, Timer};
+use xtls_channel::{Deadline, Instant, Setup, SetupError, Timer};
 use xtls_stanza::{DiscoIdentity, DiscoInfo, jid::FullJid, ns, write};
 
 pub use self::handle::Tunnel;

@@ -7,11 +7,10 @@ use core::time::Duration;
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
-    time::Instant,
 };
 
 use xtls_channel::{
-    Fault, StoreError, TrustPolicy,
+    Fault, Instant, StoreError, TrustPolicy,
     rules::{self, Choice, Offered, Policy, Said, Standing},
 };
 use xtls_stanza::{

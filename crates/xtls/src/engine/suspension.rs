@@ -1,10 +1,9 @@
 //! An outer stream that is away and will be resumed (XEP-0198).
 
 use core::time::Duration;
-use std::time::Instant;
 
 use super::Engine;
-use xtls_channel::{Deadline, Timer};
+use xtls_channel::{Deadline, Instant, Timer};
 
 impl Engine {
     /// The outer stream is away and is to be resumed (XEP-0198 § 5): nothing ends meanwhile for what cannot be heard.

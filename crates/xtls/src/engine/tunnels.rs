@@ -4,13 +4,11 @@ use core::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Instant,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::index::{Index, Keys};
 use crate::tunnel::TunnelCore;
+use xtls_channel::Instant;
 
 /// The tunnels of an engine.
 ///

@@ -1,7 +1,8 @@
 //! What a path is measured by: its rate, and the least round trip.
 
 use core::time::Duration;
-use std::time::Instant;
+
+use xtls_channel::Instant;
 
 /// For how long a least round trip is remembered at least, and twice that at most.
 const MEMORY: Duration = Duration::from_secs(10);

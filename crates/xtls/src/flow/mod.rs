@@ -7,8 +7,9 @@ mod model;
 mod tests;
 
 use core::time::Duration;
-use std::{collections::VecDeque, time::Instant};
+use std::collections::VecDeque;
 
+use xtls_channel::Instant;
 use xtls_stanza::Id;
 
 use self::model::{Flight, Model, Way};

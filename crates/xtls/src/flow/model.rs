@@ -16,12 +16,12 @@
 //! Apart from the start these are the only moments at which more is in flight than the path is believed to hold.
 
 use core::{ops::RangeInclusive, time::Duration};
-use std::time::Instant;
 
 use super::{
     Flow,
     measures::{Least, Mean, Rate, RoundTrip},
 };
+use xtls_channel::Instant;
 
 /// How many blocks may be in flight before anything is known.
 const FIRST: u64 = 4;

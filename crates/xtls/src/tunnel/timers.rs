@@ -1,9 +1,8 @@
 //! The timers of one tunnel, and what happens when one runs out.
 
 use core::time::Duration;
-use std::time::Instant;
 
-use xtls_channel::{CloseReason, Deadline, EndedBy, Fault, Timer};
+use xtls_channel::{CloseReason, Deadline, EndedBy, Fault, Instant, Timer};
 use xtls_jingle::{Reason, ReasonCondition};
 
 use super::{Phase, TunnelCore, transport::Transport};
