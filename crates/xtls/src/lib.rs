@@ -129,13 +129,3 @@ pub mod link {
     };
     pub use xtls_stream::{DirectFault, Features, StartTlsDialect, StartTlsFault, StreamCondition, StreamError};
 }
-
-/// The examples of the README are compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
-
-/// So are those of the embedding guide.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/embedding.md")]
-struct Guide;
