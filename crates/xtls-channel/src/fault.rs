@@ -12,7 +12,11 @@ use xtls_stanza::{Fingerprint, Method, StanzaError, jid::Jid};
 use xtls_stream::{DirectFault, StartTlsFault, StreamCondition, StreamFault};
 use xtls_tls::{CertificateFault, TlsError, TlsErrorKind, UnixTime};
 
-use crate::{stage::Stage, store::StoreError, timer::Timer};
+use crate::{
+    stage::{Stage, Unanswered},
+    store::StoreError,
+    timer::Timer,
+};
 
 /// What went wrong with a tunnel or a link.
 #[derive(Debug, Clone)]
@@ -123,6 +127,8 @@ pub enum Fault {
         timer: Timer,
         /// How far a link had come; none for a tunnel.
         stage: Option<Stage>,
+        /// To which request of a tunnel no answer came ([`Timer::Answer`]).
+        request: Option<Unanswered>,
     },
     /// The peer is gone: it went offline or gives no sign of life.
     Gone,
@@ -332,7 +338,7 @@ impl Fault {
             Self::Redirected { .. } => row(Misbehaved, None, Policy, true, false),
             Self::AnotherAnswered { .. } => row(Incompatible, None, Policy, true, false),
             Self::TieBreak => row(Nobody, None, Policy, false, false),
-            Self::Timeout { timer: Timer::Question, stage: Some(_) } => {
+            Self::Timeout { timer: Timer::Question, stage: Some(_), .. } => {
                 row(Nobody, Some(Timeout), ConnectionTimeout, false, false)
             }
             Self::Timeout { .. } => row(Network, Some(Timeout), ConnectionTimeout, false, false),
@@ -372,7 +378,13 @@ impl Fault {
     /// A tunnel waited for too long.
     #[must_use]
     pub fn timeout(timer: Timer) -> Self {
-        Self::Timeout { timer, stage: None }
+        Self::Timeout { timer, stage: None, request: None }
+    }
+
+    /// A tunnel waited for too long for an answer to this.
+    #[must_use]
+    pub fn unanswered(request: Unanswered) -> Self {
+        Self::Timeout { timer: Timer::Answer, stage: None, request: Some(request) }
     }
 }
 

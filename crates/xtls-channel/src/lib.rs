@@ -41,7 +41,7 @@ pub use reason::{CloseReason, EndedBy};
 pub use record::{Confirmation, Confirmed, Learned, LearnedError, Pin, TrustRecord};
 pub use security::{Authentication, Security};
 pub use setup::{Setup, SetupError};
-pub use stage::Stage;
+pub use stage::{Stage, Unanswered};
 pub use store::{MemoryTrustStore, StoreError, TrustStore};
 pub use terms::{Terms, TrustPolicy};
 pub use timer::{Deadline, Timer, Timers};

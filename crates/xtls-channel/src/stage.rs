@@ -1,6 +1,8 @@
-//! How far a link has come.
+//! How far a link has come, and what a tunnel waits for.
 
 use core::fmt;
+
+use xtls_jingle::Action;
 
 /// How far a link has come. `Display` says it like "before the handshake".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +30,28 @@ pub enum Stage {
     Closing,
     /// Nothing more comes or goes.
     Ended,
+}
+
+/// A request of a tunnel to which no answer came. `Display` says it like "to session-accept".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unanswered {
+    /// The question for the peer's features (XEP-0030).
+    Features,
+    /// An action of the Jingle session: XEP-0166 wants each acknowledged.
+    Session(Action),
+    /// The `<open/>` of the bytestream (XEP-0047 § 2.1).
+    Open,
+}
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Features => f.write_str("to the question for its features (disco#info)"),
+            Self::Session(action) => write!(f, "to {action}"),
+            Self::Open => f.write_str("to the opening of the bytestream"),
+        }
+    }
 }
 
 impl fmt::Display for Stage {

@@ -49,7 +49,11 @@ pub(crate) struct Core {
     pub(crate) first: Option<Vec<u8>>,
     /// Nothing more will come; whether it broke off.
     pub(crate) input_ended: Option<Truncated>,
+    pub(crate) began: Instant,
     pub(crate) heard_at: Instant,
+    /// Bytes of the connection, both ways.
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
     sent_at: Instant,
     wait: Option<Deadline>,
     wants_room: bool,
@@ -94,7 +98,10 @@ impl Core {
             owed: 0,
             first: Some(Vec::new()),
             input_ended: None,
+            began: now,
             heard_at: now,
+            sent: 0,
+            received: 0,
             sent_at: now,
             wait: None,
             wants_room: false,
@@ -254,6 +261,7 @@ impl Core {
         if self.out.is_empty() {
             return false;
         }
+        self.sent = self.sent.saturating_add(u64::try_from(self.out.len()).unwrap_or(u64::MAX));
         out.append(&mut self.out);
         self.owed = 0;
         if let Some(channel) = &mut self.channel {
@@ -293,7 +301,7 @@ impl Core {
             // The peer has not answered our end; whatever was to come from it is lost.
             self.end(EndedBy::Local, CloseReason::Done);
         } else {
-            self.fail(Fault::Timeout { timer, stage: Some(self.stage) });
+            self.fail(Fault::Timeout { timer, stage: Some(self.stage), request: None });
         }
     }
 

@@ -25,6 +25,7 @@ mod peer;
 mod queue;
 mod sasl;
 mod server;
+mod stats;
 
 pub use client::{Client, ClientLink, ServerTerms, ServerTls};
 pub use config::{LinkConfig, LinkSetup};
@@ -34,3 +35,4 @@ pub use kind::Kind;
 pub use link::Link;
 pub use peer::{Peer, PeerLink};
 pub use server::{ClientTerms, Server, ServerLink};
+pub use stats::LinkStats;

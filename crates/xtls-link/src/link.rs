@@ -9,7 +9,7 @@ use xtls_channel::{
 use xtls_stanza::{Element, jid::Jid};
 use xtls_stream::{DirectEvent, DirectStage};
 
-use crate::{common::Core, event::LinkEvent, kind::Kind};
+use crate::{common::Core, event::LinkEvent, kind::Kind, stats::LinkStats};
 
 /// How much of the input TLS gets at a time.
 const CHUNK: usize = 4096;
@@ -41,6 +41,21 @@ impl<K: Kind> Link<K> {
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.core.stage
+    }
+
+    /// How it is doing, as of the last call that took a `now`.
+    #[must_use]
+    pub fn stats(&self) -> LinkStats {
+        let core = &self.core;
+        let now = core.env.clock().now();
+        LinkStats {
+            stage: core.stage,
+            age: now.saturating_duration_since(core.began),
+            heard: (core.received > 0).then(|| now.saturating_duration_since(core.heard_at)),
+            sent: core.sent,
+            received: core.received,
+            unsent: core.out.len(),
+        }
     }
 
     /// Whether this is the end that opened the connection.
@@ -118,7 +133,11 @@ impl<K: Kind> Link<K> {
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) -> usize {
         let mut rest = bytes;
         while !rest.is_empty() && self.core.takes_bytes() {
-            let used = self.act(now, |link| link.take(rest));
+            let used = self.act(now, |link| {
+                let used = link.take(rest);
+                link.core.received = link.core.received.saturating_add(u64::try_from(used).unwrap_or(u64::MAX));
+                used
+            });
             rest = rest.get(used..).unwrap_or_default();
             if used == 0 {
                 break;

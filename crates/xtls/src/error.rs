@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-pub use xtls_channel::{Blame, Missing, NotAsked, SendError, SetupError, TermsError};
+pub use xtls_channel::{Blame, Missing, NotAsked, SendError, SetupError, TermsError, Unanswered};
 
 macro_rules! error {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $words:literal,)* }) => {

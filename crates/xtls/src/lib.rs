@@ -41,6 +41,7 @@
 //! - [`Engine`], [`TunnelOptions`] and [`Event`]: a first tunnel.
 //! - [`Terms`] and [`TrustPolicy`]: whom to trust. [`trust`]: the store that remembers peers, which you provide.
 //! - [`Security`]: what to show the user once a peer is authenticated. [`Fault`]: what went wrong, and who is to blame.
+//! - [`stats`]: how a tunnel is doing.
 //! - [`Config`] and [`config`]: limits and timers, each with its bounds and default.
 //! - The modules by topic hold everything that a public signature mentions, so that no other crate need be named:
 //!   [`error`], [`event`], [`trust`], [`tls`], [`xml`], [`jingle`], [`jid`], and the crate [`rustls`].
@@ -63,6 +64,7 @@ pub mod event;
 mod flow;
 mod shared;
 mod spares;
+pub mod stats;
 mod tunnel;
 
 pub use rustls;
@@ -125,7 +127,7 @@ pub mod link {
     pub use xtls_channel::Stage;
     pub use xtls_link::{
         Client, ClientLink, ClientTerms, Kind, Link, LinkAcceptError, LinkClosed, LinkConfig, LinkError, LinkEvent,
-        LinkSetup, Peer, PeerLink, Server, ServerLink, ServerTerms, ServerTls,
+        LinkSetup, LinkStats, Peer, PeerLink, Server, ServerLink, ServerTerms, ServerTls,
     };
     pub use xtls_stream::{DirectFault, Features, StartTlsDialect, StartTlsFault, StreamCondition, StreamError};
 }

@@ -53,8 +53,11 @@ impl fmt::Display for Fault {
                 write!(f, "a server takes the address of the peer for another one: {address} answered")
             }
             Self::TieBreak => f.write_str("both ends began at once, and the peer's offer goes first"),
-            Self::Timeout { timer, stage: None } => write!(f, "no {timer} in time"),
-            Self::Timeout { timer, stage: Some(stage) } => write!(f, "no {timer} in time, {stage}"),
+            Self::Timeout { timer, stage, request } => {
+                write!(f, "no {timer} in time")?;
+                request.map_or(Ok(()), |request| write!(f, " {request}"))?;
+                stage.map_or(Ok(()), |stage| write!(f, ", {stage}"))
+            }
             Self::Gone => f.write_str("the peer is gone"),
             Self::Disconnected => f.write_str("the connection to the server broke"),
             Self::Store(error) => write!(f, "the trust store failed: {error}"),

@@ -240,8 +240,14 @@ impl Session {
     /// be silent is another matter than how long it may take for an answer.
     #[must_use]
     pub fn waits_for_answer(&self) -> bool {
-        let is_due = |action| !matches!(action, Action::SessionTerminate | Action::SessionInfo);
-        self.unanswered.iter().any(|sent| is_due(sent.action))
+        self.unanswered_action().is_some()
+    }
+
+    /// The oldest request to which such an answer is due.
+    #[must_use]
+    pub fn unanswered_action(&self) -> Option<Action> {
+        let is_due = |action: &Action| !matches!(action, Action::SessionTerminate | Action::SessionInfo);
+        self.unanswered.iter().map(|sent| sent.action).find(is_due)
     }
 
     /// The ids of the requests to which an answer is due still.

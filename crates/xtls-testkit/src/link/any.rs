@@ -5,7 +5,7 @@ use std::{any::Any, fmt, time::Instant};
 use xtls::{
     Deadline, Security,
     error::SendError,
-    link::{Kind, Link, LinkEvent, Stage},
+    link::{Kind, Link, LinkEvent, LinkStats, Stage},
 };
 use xtls_stanza::{Element, jid::Jid};
 
@@ -13,6 +13,8 @@ use xtls_stanza::{Element, jid::Jid};
 pub trait AnyLink: Any + fmt::Debug {
     /// [`Link::stage`].
     fn stage(&self) -> Stage;
+    /// [`Link::stats`].
+    fn stats(&self) -> LinkStats;
     /// [`Link::peer`].
     fn peer(&self) -> Option<&Jid>;
     /// [`Link::security`].
@@ -44,6 +46,10 @@ pub trait AnyLink: Any + fmt::Debug {
 impl<K: Kind + 'static> AnyLink for Link<K> {
     fn stage(&self) -> Stage {
         self.stage()
+    }
+
+    fn stats(&self) -> LinkStats {
+        self.stats()
     }
 
     fn peer(&self) -> Option<&Jid> {

@@ -9,6 +9,7 @@ use crate::{
     application::Application,
     error::{FinishError, RequestCertificatesError, StreamStateError, WriteError},
     shared::Shared,
+    stats::TunnelStats,
     tunnel,
 };
 
@@ -61,6 +62,12 @@ impl<'e> Tunnel<'e> {
     #[must_use]
     pub fn is_finish_acked(&self) -> bool {
         self.inner().is_some_and(tunnel::TunnelCore::is_finish_acked)
+    }
+
+    /// How it is doing, as of the last call that took a `now`.
+    #[must_use]
+    pub fn stats(&self) -> Option<TunnelStats> {
+        self.inner().map(|tunnel| tunnel.stats(&self.engine.shared))
     }
 
     /// Derives keying material that both ends share (RFC 5705, RFC 8446 § 7.5): `None` before the tunnel is secured or

@@ -93,6 +93,16 @@ impl Flow {
                 && self.model.has_room(self.in_flight)
     }
 
+    /// Bytes of stanzas that may be on their way at once.
+    pub(crate) fn window(&self) -> u64 {
+        self.model.window().min(Self::MAX_BYTES)
+    }
+
+    /// How long a block takes to be acknowledged, of late.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.usual
+    }
+
     /// A tunnel is about to be asked for something to send.
     pub(crate) fn ask(&mut self, has_turn: bool) {
         self.has_turn = has_turn;

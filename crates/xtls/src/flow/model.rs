@@ -137,6 +137,11 @@ impl Model {
         self.next_order
     }
 
+    /// Bytes that may be in flight; one block may always go alone.
+    pub(super) fn window(&self) -> u64 {
+        self.window.max(self.block())
+    }
+
     /// Whether another block may go beside so many bytes in flight, which are some. One may always go alone.
     pub(super) fn has_room(&self, in_flight: u64) -> bool {
         let block = self.block();

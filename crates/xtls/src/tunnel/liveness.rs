@@ -5,7 +5,7 @@
 //! when the peer goes offline and does not answer, or after the time that unacknowledged data has. What a secured peer does not
 //! do in time counts against it only once it has answered a later question without having done it.
 
-use xtls_channel::{Fault, Timer};
+use xtls_channel::Timer;
 use xtls_jingle::Session;
 
 use super::{Phase, TunnelCore};
@@ -76,7 +76,7 @@ impl TunnelCore {
         let waits = if timer == Timer::Stream { self.awaits_header() } else { self.waits_for_answer() };
         match asked {
             _ if !waits => {}
-            true => self.fail(Fault::timeout(timer), shared),
+            true => self.fail(self.timeout(timer), shared),
             // The question was older than what is overdue.
             false => self.becomes_overdue(timer),
         }

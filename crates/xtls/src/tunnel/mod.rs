@@ -32,7 +32,7 @@ mod transport;
 use core::fmt;
 use std::sync::Arc;
 
-use xtls_channel::{Channel, EndedBy, Fault, Security, Side};
+use xtls_channel::{Channel, EndedBy, Fault, Instant, Security, Side};
 use xtls_jingle::{Role, Session, SessionState};
 use xtls_stanza::{
     Envelope, Id,
@@ -45,8 +45,10 @@ use self::{
 };
 use crate::{
     application::Application,
+    config::Window,
     event::{Closed, Event, TunnelId},
     shared::Shared,
+    stats::{TunnelPhase, TunnelStats},
 };
 
 /// How far a tunnel has come. It only ever moves down this list, but for a redirected offer, which begins anew.
@@ -118,6 +120,8 @@ pub(crate) struct TunnelCore {
     overdue: Option<Overdue>,
     /// Who began an end in order.
     closing_by: EndedBy,
+    began: Instant,
+    secured_at: Option<Instant>,
     /// How much plaintext lies before the farewell that is on its way: the peer's answer is due once all of that is
     /// acknowledged.
     farewell_from: Option<u64>,
@@ -158,6 +162,8 @@ impl TunnelCore {
             inside: None,
             overdue: None,
             closing_by: EndedBy::Local,
+            began: shared.env.clock().now(),
+            secured_at: None,
             farewell_from: None,
             ended: None,
         }
@@ -267,6 +273,44 @@ impl TunnelCore {
     /// Bytes of records that no stanza has taken yet.
     pub(crate) fn unsent(&self) -> usize {
         self.transport.as_ref().map_or(0, |transport| transport.bytestream.queued())
+    }
+
+    pub(crate) fn stats(&self, shared: &Shared) -> TunnelStats {
+        let now = shared.env.clock().now();
+        let since = |moment: Instant| now.saturating_duration_since(moment);
+        let traffic = self.transport.as_ref().map(Transport::traffic).unwrap_or_default();
+        TunnelStats {
+            phase: self.stage(),
+            age: since(self.began),
+            secured_for: self.secured_at.map(since),
+            sent: traffic.sent,
+            acked: traffic.acked,
+            received: traffic.received,
+            blocks_sent: traffic.blocks_sent,
+            blocks_received: traffic.blocks_received,
+            blocks_in_flight: self.transport.as_ref().map_or(0, |transport| transport.bytestream.in_flight()),
+            retries: traffic.retries,
+            window: matches!(shared.config.window, Window::Adaptive).then(|| shared.flow.window()),
+            round_trip: shared.flow.round_trip(),
+        }
+    }
+
+    /// How far it has come, the channel's way included.
+    pub(crate) fn stage(&self) -> TunnelPhase {
+        match self.phase {
+            Phase::Ringing => TunnelPhase::Ringing,
+            Phase::Asking => TunnelPhase::Asking,
+            Phase::Offered => TunnelPhase::Offered,
+            Phase::Password => TunnelPhase::Password,
+            Phase::Running if self.security().is_some() => TunnelPhase::Secured,
+            Phase::Running => match &self.channel {
+                Some(channel) if channel.is_judging() => TunnelPhase::Judging,
+                Some(channel) if channel.is_confirming() => TunnelPhase::Confirming,
+                Some(_) | None => TunnelPhase::Handshake,
+            },
+            Phase::Closing => TunnelPhase::Closing,
+            Phase::Ended => TunnelPhase::Ended,
+        }
     }
 
     /// Takes one stanza out, if there is one to send.

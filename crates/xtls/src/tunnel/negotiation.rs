@@ -1,6 +1,6 @@
 //! Jingle up to an agreed method.
 
-use xtls_channel::{CloseReason, EndedBy, Fault, Missing, Timer};
+use xtls_channel::{CloseReason, EndedBy, Fault, Missing, Timer, Unanswered};
 use xtls_ibb::BytestreamState;
 use xtls_jingle::{
     Acceptance, Action, Jingle, JingleCondition, JingleFault, Offer, Reason, ReasonCondition, Role, Session,
@@ -8,7 +8,7 @@ use xtls_jingle::{
 };
 use xtls_stanza::{Condition, ElementRef, ErrorType, Id, Method, SecurityOffer, StanzaError, jid::FullJid};
 
-use super::{Phase, Place, TunnelCore, question::Question};
+use super::{Phase, Place, TunnelCore, question::Question, transport::Transport};
 use crate::{
     answer::Answer,
     application::Application,
@@ -217,11 +217,18 @@ impl TunnelCore {
 
     /// Whether an answer is due to anything but data.
     pub(super) fn waits_for_answer(&self) -> bool {
-        let opens = |state| state == BytestreamState::Opening;
-        self.ended.is_none()
-            && (self.phase == Phase::Asking
-                || self.negotiation.session.as_ref().is_some_and(Session::waits_for_answer)
-                || self.transport.as_ref().is_some_and(|transport| opens(transport.bytestream.state())))
+        self.ended.is_none() && self.unanswered_request().is_some()
+    }
+
+    /// The request to which an answer is due.
+    pub(super) fn unanswered_request(&self) -> Option<Unanswered> {
+        if self.phase == Phase::Asking {
+            return Some(Unanswered::Features);
+        }
+        let action = self.negotiation.session.as_ref().and_then(Session::unanswered_action);
+        let opens = |transport: &Transport| transport.bytestream.state() == BytestreamState::Opening;
+        let open = self.transport.as_ref().is_some_and(opens).then_some(Unanswered::Open);
+        action.map(Unanswered::Session).or(open)
     }
 
     pub(super) fn poll_session(&mut self, shared: &mut Shared, out: &mut String) -> bool {

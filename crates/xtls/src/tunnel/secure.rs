@@ -199,6 +199,7 @@ impl TunnelCore {
         let id = self.id;
         if let Some(security) = self.security().filter(|_| secured) {
             let security = Box::new(security.clone());
+            self.secured_at = Some(shared.env.clock().now());
             self.timers.clear(Timer::Confirm);
             shared.events.push(Event::Secured { id, security });
         }

@@ -57,7 +57,7 @@ impl TunnelCore {
                 self.becomes_overdue(timer);
             }
             Timer::Question | Timer::Handshake | Timer::Answer | Timer::Stall | Timer::Stream | Timer::Rest => {
-                self.fail(Fault::timeout(timer), shared);
+                self.fail(self.timeout(timer), shared);
             }
             Timer::Retry => {
                 if let Some(transport) = &mut self.transport {
@@ -80,6 +80,12 @@ impl TunnelCore {
             // Those of links and of the engine.
             Timer::KeepAlive | Timer::Suspended | Timer::Turn | _ => {}
         }
+    }
+
+    /// What was waited for has not come in time.
+    pub(super) fn timeout(&self, timer: Timer) -> Fault {
+        let request = self.unanswered_request().filter(|_| timer == Timer::Answer);
+        request.map_or_else(|| Fault::timeout(timer), Fault::unanswered)
     }
 
     /// Sets a timer, or sets it anew.

@@ -37,10 +37,25 @@ pub(super) struct Transport {
     /// Why blocks came back, since something got through last, and how many times in a row they are sent again.
     returned: Option<StanzaError>,
     retries: u32,
+    /// How many times they were in all, and all blocks both ways.
+    total_retries: u32,
+    blocks_sent: u64,
+    blocks_received: u64,
     /// The application found no room for what it wanted to send.
     pub(super) wants_room: bool,
     /// The TLS keys are used up.
     exhausted: bool,
+}
+
+/// What has gone both ways: [`TunnelStats`](crate::stats::TunnelStats) says what each is.
+#[derive(Default)]
+pub(super) struct Traffic {
+    pub(super) sent: u64,
+    pub(super) acked: u64,
+    pub(super) received: u64,
+    pub(super) blocks_sent: u64,
+    pub(super) blocks_received: u64,
+    pub(super) retries: u32,
 }
 
 impl Transport {
@@ -55,8 +70,23 @@ impl Transport {
             flight: None,
             returned: None,
             retries: 0,
+            total_retries: 0,
+            blocks_sent: 0,
+            blocks_received: 0,
             wants_room: false,
             exhausted: false,
+        }
+    }
+
+    /// What has gone both ways.
+    pub(super) fn traffic(&self) -> Traffic {
+        Traffic {
+            sent: self.sealed.plaintext(),
+            acked: self.sealed.acked(),
+            received: self.received,
+            blocks_sent: self.blocks_sent,
+            blocks_received: self.blocks_received,
+            retries: self.total_retries,
         }
     }
 
@@ -173,6 +203,7 @@ impl Transport {
         let sent = self.bytestream.poll(&mut shared.ids, envelope, &mut cut, out);
         match sent {
             Some(Sent::Data { .. }) => {
+                self.blocks_sent += 1;
                 if let Some(id) = self.bytestream.last_sent() {
                     let now = shared.env.clock().now();
                     shared.flow.send(now, tunnel, id, out.len() - before, &mut self.lane);
@@ -239,6 +270,7 @@ impl TunnelCore {
                 None
             }
             Ok(Handled::Data { .. }) => {
+                transport.blocks_received += 1;
                 let ended = self.ended.is_some();
                 self.receive(if let Request::Block { block, .. } = request { block } else { &decoded }, shared);
                 if ended { None } else { self.refuse_data_in_the_clear() }
@@ -382,6 +414,7 @@ impl TunnelCore {
             shared.flow.back_off();
             let wait = shared.config.timers.retry.saturating_mul(2_u32.saturating_pow(transport.retries));
             transport.retries += 1;
+            transport.total_retries = transport.total_retries.saturating_add(1);
             self.set(Timer::Retry, wait, shared);
         }
     }

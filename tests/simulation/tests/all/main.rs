@@ -43,6 +43,7 @@ mod places;
 mod redirect;
 mod room;
 mod stale;
+mod stats;
 mod steps;
 mod store;
 mod stream;

@@ -482,7 +482,7 @@ fn a_client_that_does_not_authenticate_does_not_stay() {
     link.pair.run_for(Duration::from_secs(329));
     assert_eq!(link.pair.link(R).stage(), Stage::Open);
     link.pair.run_for(Duration::from_secs(1));
-    assert!(matches!(link.fault(), Fault::Timeout { timer: Timer::Answer, stage: Some(Stage::Open) }));
+    assert!(matches!(link.fault(), Fault::Timeout { timer: Timer::Answer, stage: Some(Stage::Open), .. }));
     // One that has does.
     let (mut link, _) = server(&ca, Some(ca.issue(&[ROMEO], 2026)));
     link.say_inside(&auth("="));

@@ -17,7 +17,7 @@ fn times_out(pair: &mut LinkPair, side: xtls::event::Side, timer: Timer, seconds
     assert_eq!(pair.link(side).stage(), before, "not yet");
     pair.run_for(SECOND);
     match fault(pair, side) {
-        Fault::Timeout { timer: found, stage } => assert_eq!((found, stage), (timer, Some(before))),
+        Fault::Timeout { timer: found, stage, .. } => assert_eq!((found, stage), (timer, Some(before))),
         other => panic!("{other:?}"),
     }
 }
@@ -176,6 +176,29 @@ fn an_end_that_is_not_answered_is_one_after_the_close_time() {
 }
 
 #[test]
+fn a_link_tells_how_it_is_doing() {
+    let mut pair = friends(2);
+    pair.start(pinned(), Some(pinned()));
+    let stats = pair.link(I).stats();
+    assert_eq!((stats.stage, stats.age, stats.heard, stats.received), (Stage::Greeting, Duration::ZERO, None, 0));
+    assert_eq!((stats.sent, stats.unsent > 0), (0, true));
+    pair.run();
+    pair.send(I, &message("wherefore")).unwrap();
+    pair.run();
+    pair.run_for(SECOND * 20);
+    SIDES.into_iter().for_each(|side| pair.with(side, PeerLink::handle_timeout));
+    let [here, there] = SIDES.map(|side| pair.link(side).stats());
+    let bytes = SIDES.map(|side| u64::try_from(pair.sent(side).len()).unwrap());
+    assert_eq!([here.sent, there.sent], bytes);
+    assert_eq!([there.received, here.received], bytes);
+    assert_eq!((here.unsent, there.unsent), (0, 0));
+    for stats in [here, there] {
+        assert_eq!(stats.stage, Stage::Open);
+        assert!(stats.age >= SECOND * 20 && stats.heard.is_some_and(|heard| heard >= SECOND * 20), "{stats:?}");
+    }
+}
+
+#[test]
 fn white_space_keeps_an_open_link_alive_and_silence_ends_it() {
     let mut pair = friends(1);
     for side in SIDES {
@@ -189,7 +212,7 @@ fn white_space_keeps_an_open_link_alive_and_silence_ends_it() {
     assert!(pair.take_events(I).is_empty() && pair.take_events(R).is_empty());
     pair.tamper(I, Vec::clear);
     pair.run_for(SECOND * 150);
-    assert!(matches!(fault(&mut pair, R), Fault::Timeout { timer: Timer::Silence, stage: Some(Stage::Open) }));
+    assert!(matches!(fault(&mut pair, R), Fault::Timeout { timer: Timer::Silence, stage: Some(Stage::Open), .. }));
 }
 
 #[test]
