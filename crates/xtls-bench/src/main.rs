@@ -18,6 +18,7 @@ mod row;
 mod scale;
 mod srp;
 mod stats;
+mod streams;
 mod transfer;
 mod wire;
 
@@ -79,6 +80,7 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         long::measure,
         wire::measure,
         scale::measure,
+        streams::measure,
     ] {
         lines.append(&mut measure(&plan)?);
     }

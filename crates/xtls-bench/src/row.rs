@@ -47,6 +47,9 @@ pub(crate) enum Row {
     /// A block beside 10 000 idle tunnels
     #[value(name = "15")]
     Scale,
+    /// Payload through the tokio streams of xtls-tokio beside the engine alone
+    #[value(name = "streams")]
+    Streams,
     /// A gibibyte through one tunnel: memory does not grow
     #[value(name = "long")]
     Long,

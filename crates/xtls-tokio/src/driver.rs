@@ -68,7 +68,7 @@ pub struct Ended<O> {
 impl<O: OuterStream> Driver<O> {
     /// A driver of this engine over this stream, a handle for tunnels, and the client's share of the stanzas.
     pub fn new(engine: Engine, outer: O) -> (Self, Handle, Stanzas<O::Stanza>) {
-        let core = Core::new(engine);
+        let core = Core::new(engine, O::Stanza::carries);
         let (to_client, receiver) = mpsc::channel(CLIENT_STANZAS);
         let (sender, from_client) = mpsc::channel(CLIENT_STANZAS);
         let handle = Handle::new(Shared::new(&core));
@@ -233,7 +233,7 @@ impl<O: OuterStream> Driver<O> {
                 break;
             };
             ready?;
-            let Some(stanza) = self.next_stanza(cx)? else { break };
+            let Some(stanza) = self.next_stanza(cx) else { break };
             let Some(outer) = &mut self.outer else { break };
             outer.start_send(stanza)?;
             self.is_flushed = false;
@@ -250,26 +250,34 @@ impl<O: OuterStream> Driver<O> {
     }
 
     /// What is to be sent next: answers first, then the client's stanzas and the engine's in turns.
-    fn next_stanza(&mut self, cx: &mut Context<'_>) -> io::Result<Option<O::Stanza>> {
+    fn next_stanza(&mut self, cx: &mut Context<'_>) -> Option<O::Stanza> {
         if let Some(answer) = self.answers.pop_front() {
-            return O::Stanza::from_text(answer).map(Some);
+            // What cannot be said is not.
+            if let Ok(answer) = O::Stanza::from_text(answer) {
+                return Some(answer);
+            }
         }
         self.engines_turn = !self.engines_turn;
         if self.engines_turn
-            && let Some(stanza) = self.engines()?
+            && let Some(stanza) = self.engines()
         {
-            return Ok(Some(stanza));
+            return Some(stanza);
         }
         if let Poll::Ready(Some(stanza)) = Pin::new(&mut self.from_client).poll_next(cx) {
-            return Ok(Some(stanza));
+            return Some(stanza);
         }
-        if self.engines_turn { Ok(None) } else { self.engines() }
+        if self.engines_turn { None } else { self.engines() }
     }
 
-    fn engines(&self) -> io::Result<Option<O::Stanza>> {
-        let mut text = String::new();
-        let polled = self.core.lock().engine.poll_transmit(now(), &mut text);
-        polled.map(|_| O::Stanza::from_text(text)).transpose()
+    /// The engine's next stanza. One that cannot be sent is as good as lost on the way.
+    fn engines(&self) -> Option<O::Stanza> {
+        loop {
+            let mut text = String::new();
+            let _ = self.core.lock().engine.poll_transmit(now(), &mut text)?;
+            if let Ok(stanza) = O::Stanza::from_text(text) {
+                return Some(stanza);
+            }
+        }
     }
 
     /// Ends once it was asked to and nothing is left to be done.

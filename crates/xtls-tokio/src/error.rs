@@ -6,6 +6,7 @@ use std::{io, sync::Arc};
 use xtls::{
     Closed,
     error::{AcceptError, InitiateError, RejectError, SendError},
+    jid::Jid,
 };
 
 /// Why a [`Driver`](crate::Driver) does not go on.
@@ -31,6 +32,8 @@ pub enum CallError {
     Initiate(InitiateError),
     /// The offer was not accepted: it does not stand any more, or is for another application.
     Accept(AcceptError),
+    /// The outer stream would take stanzas for this address to another one.
+    Address(Jid),
     /// No resource of the account showed itself in time.
     Offline,
     /// Resources of the account are there, and none of them has XTLS.
@@ -114,6 +117,7 @@ impl fmt::Display for CallError {
         match self {
             Self::Initiate(error) => error.fmt(f),
             Self::Accept(error) => error.fmt(f),
+            Self::Address(peer) => write!(f, "what is for {peer} would go to another address"),
             Self::Offline => f.write_str("no resource of the account showed itself in time"),
             Self::NoXtls => f.write_str("no resource of the account has XTLS"),
             Self::Closed(closed) => write!(f, "no tunnel: {}", closed.reason),

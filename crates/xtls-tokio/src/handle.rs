@@ -57,6 +57,10 @@ impl Handle {
     /// When the offer makes no sense, nobody is there or has XTLS, or the attempt ends before the tunnel is secured.
     pub async fn call(&self, peer: impl Into<Jid>, options: TunnelOptions) -> Result<Tunnel, CallError> {
         let peer: Jid = peer.into();
+        let carries = self.shared.lock().carries;
+        if !carries(&peer) {
+            return Err(CallError::Address(peer));
+        }
         match peer.to_full() {
             Some(full) => self.call_resource(full, options).await,
             None => self.call_account(&peer.to_bare(), options).await,

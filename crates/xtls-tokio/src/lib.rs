@@ -34,6 +34,7 @@
 //!   called off, an offer declined, a certificate refused.
 //! - **The end.** However the outer stream ends, every tunnel and every future is told, with the reason: [`End`],
 //!   [`CallError`], [`TunnelError`].
+//! - **Features.** `tokio-xmpp` has an outer stream over that library; off by default.
 //! - **Runtimes.** The timers are tokio's, so the driver is polled inside of a tokio runtime, of either kind.
 
 #![forbid(unsafe_code)]
@@ -45,11 +46,14 @@ mod driver;
 mod error;
 mod handle;
 mod incoming;
+pub mod link;
 pub mod memory;
 mod outer;
 mod question;
 mod shared;
 mod stanzas;
+#[cfg(feature = "tokio-xmpp")]
+pub mod tokio_xmpp;
 mod tunnel;
 mod xml;
 

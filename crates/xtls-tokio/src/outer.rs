@@ -5,6 +5,7 @@ use std::{io, time::Instant};
 
 use xtls::{
     Disposition, Element, Engine,
+    jid::Jid,
     xml::{Limits, ns},
 };
 
@@ -67,7 +68,7 @@ pub trait OuterStanza: Sized + Send + Unpin + 'static {
     ///
     /// # Errors
     ///
-    /// When the type cannot express it. The outer stream counts as broken then.
+    /// When the type cannot express it. It is not sent then.
     fn from_text(text: String) -> io::Result<Self>;
 
     /// Hands it to an engine.
@@ -75,6 +76,12 @@ pub trait OuterStanza: Sized + Send + Unpin + 'static {
 
     /// The stanza as an element, if it is an IQ that asks for an answer. It is asked for when the engine did not take it.
     fn to_request(&self) -> Option<Element>;
+
+    /// Whether stanzas for this address go there: another library may take it for another one. Nobody else is called.
+    #[must_use]
+    fn carries(_peer: &Jid) -> bool {
+        true
+    }
 }
 
 impl OuterStanza for String {

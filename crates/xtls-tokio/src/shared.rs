@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use xtls::{
     Closed, Element, Engine, Event, Security, TunnelId,
     event::{Held, Side},
-    jid::FullJid,
+    jid::{FullJid, Jid},
     jingle::{Reason, ReasonCondition},
     trust::TrustQuestion,
 };
@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub(crate) end: Option<End>,
     /// The driver was asked to end.
     pub(crate) closing: bool,
+    /// Whether the outer stream takes stanzas for this address there.
+    pub(crate) carries: fn(&Jid) -> bool,
     /// Those who look for a resource.
     pub(crate) seekers: usize,
     /// Tunnels whose writer waits for stanzas to go or to be acknowledged.
@@ -107,7 +109,7 @@ pub(crate) fn now() -> Instant {
 }
 
 impl Core {
-    pub(crate) fn new(engine: Engine) -> Arc<Self> {
+    pub(crate) fn new(engine: Engine, carries: fn(&Jid) -> bool) -> Arc<Self> {
         let news = Arc::new(Notify::new());
         let state = State {
             engine,
@@ -118,6 +120,7 @@ impl Core {
             missed: 0,
             end: None,
             closing: false,
+            carries,
             seekers: 0,
             watched: BTreeSet::new(),
             driver: None,

@@ -77,7 +77,7 @@ impl<O: OuterStream + 'static> Client<O> {
     }
 }
 
-fn unix() -> UnixTime {
+pub(crate) fn unix() -> UnixTime {
     UnixTime::since_unix_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap())
 }
 

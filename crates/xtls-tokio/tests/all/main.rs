@@ -1,10 +1,13 @@
 //! Tunnels over outer streams that do what they like.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for what it is about")]
 
 mod bytes;
 mod calls;
 mod client;
 mod common;
+mod delayed;
 mod drops;
 mod ends;
+mod links;
 mod xml;
