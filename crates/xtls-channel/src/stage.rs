@@ -32,6 +32,26 @@ pub enum Stage {
     Ended,
 }
 
+impl Stage {
+    /// A short name that stays the same, for metrics, logs and translations.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::Deciding => "deciding",
+            Self::Password => "password",
+            Self::Asking => "asking",
+            Self::Handshake => "handshake",
+            Self::Judging => "judging",
+            Self::Restarting => "restarting",
+            Self::Offering => "offering",
+            Self::Open => "open",
+            Self::Closing => "closing",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// A request of a tunnel to which no answer came. `Display` says it like "to session-accept".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -16,6 +16,7 @@ use crate::{
     event::{LinkClosed, LinkEvent},
     fault::of_stream,
     queue::Queue,
+    watch::Watch,
 };
 
 /// Plaintext that waits for a judgement or for the stream until no more is taken.
@@ -49,6 +50,7 @@ pub(crate) struct Core {
     pub(crate) first: Option<Vec<u8>>,
     /// Nothing more will come; whether it broke off.
     pub(crate) input_ended: Option<Truncated>,
+    pub(crate) watch: Watch,
     pub(crate) began: Instant,
     pub(crate) heard_at: Instant,
     /// Bytes of the connection, both ways.
@@ -98,6 +100,7 @@ impl Core {
             owed: 0,
             first: Some(Vec::new()),
             input_ended: None,
+            watch: Watch::new(side),
             began: now,
             heard_at: now,
             sent: 0,
@@ -379,6 +382,7 @@ impl Core {
             return;
         }
         self.stage = Stage::Ended;
+        self.watch.ended(by, &reason);
         self.wait = None;
         self.wants_room = false;
         self.plain = Vec::new();
@@ -393,6 +397,7 @@ impl Core {
     pub(crate) fn enter(&mut self, stage: Stage) {
         if !self.is_over() {
             self.stage = stage;
+            self.watch.stage(stage);
         }
     }
 

@@ -26,6 +26,7 @@ mod queue;
 mod sasl;
 mod server;
 mod stats;
+mod watch;
 
 pub use client::{Client, ClientLink, ServerTerms, ServerTls};
 pub use config::{LinkConfig, LinkSetup};

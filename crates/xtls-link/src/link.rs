@@ -187,9 +187,11 @@ impl<K: Kind> Link<K> {
     /// Carries out a call and all that follows from it: whatever call is made, nothing is left for the next one to do.
     pub(crate) fn act<T>(&mut self, now: Instant, call: impl FnOnce(&mut Self) -> T) -> T {
         self.core.env.advance(now);
-        let result = call(self);
-        self.settle();
-        result
+        self.core.watch.clone().around(|| {
+            let result = call(self);
+            self.settle();
+            result
+        })
     }
 
     /// The user has judged the peer's certificate.

@@ -51,6 +51,7 @@
 //!
 //! - `aws-lc-rs` (default), `ring`: where TLS gets its cryptography from. With both, aws-lc-rs is used; with neither, you bring a
 //!   [`CryptoProvider`](rustls::crypto::CryptoProvider): see [`Local::by`].
+//! - `tracing`: spans and events of the crate `tracing`, for logs. Off by default.
 //! - `serde`: records of peers, pins and fingerprints can be written and read by a trust store. Off by default.
 
 mod answer;

@@ -11,7 +11,7 @@ use xtls_stanza::{
     ns,
 };
 
-use super::{Engine, probing::is_offer};
+use super::{Engine, probing::is_offer, watch};
 use crate::{
     answer::Answer,
     event::{Disposition, Refusal},
@@ -155,6 +155,7 @@ impl Engine {
             if error.is_none() {
                 tunnel.heard(shared);
             }
+            watch::received(if error.is_none() { "result" } else { "error" });
             let taken = tunnel.handle_answer(iq.id, iq.payload, error.as_ref(), shared);
             if taken && error.is_none() {
                 tunnel.heard_of_session(shared);
@@ -224,6 +225,7 @@ impl Engine {
             Ok(request) => self
                 .with_tunnel(number, |tunnel, shared| {
                     tunnel.heard_of_session(shared);
+                    watch::received(name);
                     tunnel.handle_ibb(id, &request, shared)
                 })
                 .flatten(),
@@ -253,6 +255,7 @@ impl Engine {
         if let Some(number) = own {
             let answer = self.with_tunnel(number, |tunnel, shared| {
                 tunnel.heard_of_session(shared);
+                watch::received(jingle.action.as_str());
                 tunnel.handle_jingle(&jingle, shared)
             });
             if let Some(answer) = answer {
@@ -269,6 +272,8 @@ impl Engine {
         let Ok(peer) = FullJid::new(from.stamped) else {
             return self.nobodys(from.stamped, id, Answer::Error(Condition::ServiceUnavailable.into()), false);
         };
+        // It has no span yet.
+        watch::received(jingle.action.as_str());
         self.handle_offer(id, peer, &jingle)
     }
 

@@ -11,6 +11,7 @@ mod presence;
 mod probing;
 mod suspension;
 mod tunnels;
+pub(crate) mod watch;
 
 use core::fmt;
 use std::sync::{
@@ -148,6 +149,7 @@ impl Engine {
     pub fn poll_transmit(&mut self, now: Instant, out: &mut String) -> Option<Transmit> {
         self.shared.env.advance(now);
         if let Some(to) = self.answers.poll(&mut self.shared, out) {
+            watch::sent("answer");
             return Some(Transmit { to });
         }
         if let Some(to) = self.probing.poll(&mut self.shared, out) {

@@ -6,7 +6,10 @@ use core::{
 };
 use std::collections::{BTreeMap, VecDeque};
 
-use super::index::{Index, Keys};
+use super::{
+    index::{Index, Keys},
+    watch::Watch,
+};
 use crate::tunnel::TunnelCore;
 use xtls_channel::Instant;
 
@@ -30,6 +33,7 @@ pub(super) struct Tunnels {
 struct Slot {
     tunnel: TunnelCore,
     keys: Keys,
+    watch: Watch,
     /// It is among those that may have something to send.
     ready: bool,
     /// It is among those that wait for their turn.
@@ -66,14 +70,17 @@ impl Tunnels {
     pub(super) fn act<R>(&mut self, number: u64, action: impl FnOnce(&mut TunnelCore) -> R) -> Option<R> {
         self.count_look();
         let slot = self.slots.get_mut(&number)?;
-        let result = action(&mut slot.tunnel);
+        let result = slot.watch.around(|| action(&mut slot.tunnel));
+        slot.watch.look(&slot.tunnel);
         self.index.update(number, &mut slot.keys, &slot.tunnel);
         Some(result)
     }
 
     pub(super) fn insert(&mut self, tunnel: TunnelCore) {
         let number = tunnel.id.number;
-        self.slots.insert(number, Box::new(Slot { tunnel, keys: Keys::default(), ready: false, waiting: false }));
+        let watch = Watch::new(&tunnel);
+        let slot = Slot { tunnel, keys: Keys::default(), watch, ready: false, waiting: false };
+        self.slots.insert(number, Box::new(slot));
         self.act(number, |_| ());
     }
 

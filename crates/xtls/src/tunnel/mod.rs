@@ -32,6 +32,8 @@ mod transport;
 use core::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "tracing")]
+use xtls_channel::CloseReason;
 use xtls_channel::{Channel, EndedBy, Fault, Instant, Security, Side};
 use xtls_jingle::{Role, Session, SessionState};
 use xtls_stanza::{
@@ -295,6 +297,12 @@ impl TunnelCore {
         }
     }
 
+    /// By whom and why it has ended.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn the_end(&self) -> Option<(EndedBy, &CloseReason)> {
+        self.ended.as_ref().map(|ended| (ended.by, &ended.reason))
+    }
+
     /// How far it has come, the channel's way included.
     pub(crate) fn stage(&self) -> TunnelPhase {
         match self.phase {
@@ -369,7 +377,7 @@ impl TunnelCore {
         }
     }
 
-    fn side(&self) -> Side {
+    pub(crate) fn side(&self) -> Side {
         match self.role {
             Role::Responder => Side::Responder,
             Role::Initiator | _ => Side::Initiator,

@@ -13,6 +13,7 @@ use crate::{
     answer::Answer,
     application::Application,
     capabilities::Supports,
+    engine::watch,
     event::{Event, Incoming, TunnelId},
     shared::Shared,
 };
@@ -234,7 +235,11 @@ impl TunnelCore {
     pub(super) fn poll_session(&mut self, shared: &mut Shared, out: &mut String) -> bool {
         let from = shared.config.stamp_from.then(|| shared.jid.as_str());
         let Some(session) = &mut self.negotiation.session else { return false };
-        session.poll(&mut shared.ids, &self.addresses.to, from, out).is_some()
+        let sent = session.poll(&mut shared.ids, &self.addresses.to, from, out);
+        if let Some(sent) = &sent {
+            watch::sent(sent.action.as_str());
+        }
+        sent.is_some()
     }
 
     /// Sends the offer. `supports` is what the peer's features said, if it was asked.

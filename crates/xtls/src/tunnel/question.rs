@@ -5,7 +5,10 @@ use xtls_stanza::{Caps, DiscoInfo, ElementRef, Id, StanzaError};
 use xtls_channel::{Fault, Missing, Timer};
 
 use super::{Phase, TunnelCore};
-use crate::{capabilities::Supports, shared::Shared};
+use crate::{
+    engine::watch,
+    {capabilities::Supports, shared::Shared},
+};
 
 /// What the peer is asked before it is offered anything.
 #[derive(Debug, Default)]
@@ -52,6 +55,7 @@ impl TunnelCore {
         let node = self.negotiation.question.announced.as_ref().map(Caps::disco_node);
         DiscoInfo::write_request(out, id.as_str(), self.to(), shared.from(), node.as_deref());
         self.negotiation.question.id = Some(id);
+        watch::sent("disco#info");
         true
     }
 

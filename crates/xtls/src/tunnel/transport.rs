@@ -16,6 +16,7 @@ use super::{Phase, TunnelCore};
 use crate::{
     answer::Answer,
     config::Window,
+    engine::watch,
     flow::{Flow, Lane},
     shared::Shared,
 };
@@ -201,6 +202,9 @@ impl Transport {
         let sealed = &self.sealed;
         let mut cut = |queue: &[u8], limit: usize| sealed.whole_records(queue.len(), limit);
         let sent = self.bytestream.poll(&mut shared.ids, envelope, &mut cut, out);
+        if let Some(sent) = &sent {
+            watch::sent(kind(sent));
+        }
         match sent {
             Some(Sent::Data { .. }) => {
                 self.blocks_sent += 1;
@@ -213,6 +217,16 @@ impl Transport {
             Some(_) | None => {}
         }
         sent.is_some()
+    }
+}
+
+/// What a stanza of the bytestream is called.
+fn kind(sent: &Sent) -> &'static str {
+    match sent {
+        Sent::Result => "result",
+        Sent::Open => "open",
+        Sent::Data { .. } => "data",
+        Sent::Close | _ => "close",
     }
 }
 
