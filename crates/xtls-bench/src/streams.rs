@@ -59,9 +59,7 @@ fn at(plan: &Plan, block: usize) -> Result<Line, Failure> {
 impl Streams {
     fn open(block: u16) -> Self {
         let [romeo, juliet] = Who::both(KeyAlgorithm::EcdsaP256);
-        let mut config = bulk_config(block);
-        // The memory stream does that, as a server would.
-        config.stamp_from = false;
+        let config = bulk_config(block);
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
         let (ends, clients) = runtime.block_on(async {
             let now = clock::now();

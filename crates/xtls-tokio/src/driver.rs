@@ -20,6 +20,8 @@ use crate::{
 
 /// How many stanzas are moved in one direction before the other one has its turn.
 const BATCH: usize = 32;
+/// How many bytes of the engine's stanzas are sent before other tasks run: those who pass them on find them in the cache.
+const BATCH_BYTES: usize = 128 * 1024;
 /// How often both directions have their turn before the driver lets other tasks run.
 const TURNS: usize = 8;
 /// How many stanzas wait for the client, and from each of its senders for the outer stream; one more on either way.
@@ -47,6 +49,8 @@ pub struct Driver<O: OuterStream> {
     answers: VecDeque<String>,
     /// The engine's turn to send, and not the client's.
     engines_turn: bool,
+    /// Bytes of the engine's stanzas since other tasks ran.
+    bytes: usize,
     /// The outer stream has no room.
     is_blocked: bool,
     is_flushed: bool,
@@ -83,6 +87,7 @@ impl<O: OuterStream> Driver<O> {
             takes: None,
             answers: VecDeque::new(),
             engines_turn: false,
+            bytes: 0,
             is_blocked: false,
             is_flushed: true,
             timer: None,
@@ -226,7 +231,7 @@ impl<O: OuterStream> Driver<O> {
     fn send(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut sent = 0;
         self.is_blocked = false;
-        while sent < BATCH {
+        while sent < BATCH && self.bytes < BATCH_BYTES {
             let Some(outer) = &mut self.outer else { break };
             let Poll::Ready(ready) = outer.poll_ready(cx) else {
                 self.is_blocked = true;
@@ -270,10 +275,11 @@ impl<O: OuterStream> Driver<O> {
     }
 
     /// The engine's next stanza. One that cannot be sent is as good as lost on the way.
-    fn engines(&self) -> Option<O::Stanza> {
+    fn engines(&mut self) -> Option<O::Stanza> {
         loop {
             let mut text = String::new();
             let _ = self.core.lock().engine.poll_transmit(now(), &mut text)?;
+            self.bytes += text.len();
             if let Ok(stanza) = O::Stanza::from_text(text) {
                 return Some(stanza);
             }
@@ -310,7 +316,11 @@ impl<O: OuterStream> Future for Driver<O> {
         let this = &mut *self;
         // From here on whoever has something for the driver wakes it; what they had before is seen below.
         this.core.lock().driven_by(cx.waker());
+        this.bytes = 0;
         for _ in 0..TURNS {
+            if this.bytes >= BATCH_BYTES {
+                break;
+            }
             match this.turn(cx) {
                 Ok(Some(())) => {}
                 Ok(None) => return Poll::Pending,

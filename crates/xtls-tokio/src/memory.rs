@@ -13,8 +13,8 @@ use crate::{OuterStream, Received};
 
 /// One end of a pair: what one sends, the other receives. When one is dropped, the other one ends in order.
 ///
-/// As a server does, it says in every stanza who it is from. Leave that to it: stanzas of yours have no `from`, and neither have
-/// those of an engine.
+/// As a server does, it says in every stanza who it is from, unless that is said already, as it is by an engine with
+/// [`Config::stamp_from`](xtls::Config::stamp_from).
 #[derive(Debug)]
 pub struct MemoryStream {
     sender: mpsc::Sender<String>,
@@ -61,7 +61,10 @@ impl OuterStream for MemoryStream {
     }
 
     fn start_send(&mut self, mut stanza: String) -> io::Result<()> {
-        if let Some(name_end) = stanza.find([' ', '/', '>']) {
+        let head = stanza.split_once('>').map_or("", |(head, _)| head);
+        if !head.contains(" from=")
+            && let Some(name_end) = stanza.find([' ', '/', '>'])
+        {
             stanza.insert_str(name_end, &self.from);
         }
         self.sender.start_send(stanza).map_err(gone)
