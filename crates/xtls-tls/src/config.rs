@@ -59,7 +59,7 @@ impl fmt::Display for TlsVersion {
 pub struct TlsConfig {
     /// Who we are.
     pub identity: Identity,
-    /// The cryptography, and the randomness of the handshake. See [`default_provider`].
+    /// The cryptography, and the randomness of the handshake. See [`default_provider`](crate::default_provider).
     pub provider: Arc<CryptoProvider>,
     /// Wall time.
     pub time: Arc<dyn TimeProvider>,
