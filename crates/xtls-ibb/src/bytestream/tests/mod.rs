@@ -8,10 +8,11 @@ mod sizes;
 mod states;
 mod transfer;
 
-use xtls_stanza::{Condition, Element, ElementRef, Iq, Limits};
+use xtls_stanza::{Condition, Element, ElementRef, ErrorType, Iq, Limits, StanzaError};
 
+use super::inbound::is_delivery_error;
 use super::*;
-use crate::Payload;
+use crate::{BytestreamFault, Payload, Request};
 
 const SID: &str = "ch3d9s71";
 const ROMEO: &str = "romeo@montague.lit/orchard";
