@@ -5,30 +5,31 @@
 //! ```
 //!
 //! The link is the connection of RFC 6120: header, STARTTLS, the server's certificate, which the platform's authorities have
-//! to vouch for, and the streams inside TLS. What it leaves to the embedder is here: a socket, the clock, SASL by a crate
-//! of its own, bound to the TLS session where the server can do that, and the resource.
+//! to vouch for, and the streams inside TLS. What it leaves to the embedder is here: a socket, SASL by a crate of its own,
+//! bound to the TLS session where the server can do that, and the resource. xtls-tokio moves the bytes.
 
 #![allow(clippy::print_stdout, reason = "a program for a terminal")]
 #![allow(clippy::disallowed_methods, reason = "the embedder is where the clock is read")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "an embedder takes what it needs")]
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use futures::{SinkExt as _, StreamExt as _};
 use sasl::client::Mechanism;
 use sasl::client::mechanisms::{Plain, Scram};
 use sasl::common::scram::{Sha1, Sha256};
 use sasl::common::{ChannelBinding, Credentials};
+use tokio::net::TcpStream;
 use xtls::jid::FullJid;
-use xtls::link::{ClientLink, Features, LinkEvent, LinkSetup, ServerTerms};
+use xtls::link::{Client, ClientLink, Features, LinkEvent, LinkSetup, ServerTerms};
 use xtls::tls::{KeyAlgorithm, UnixTime};
 use xtls::trust::{Authorities, MemoryTrustStore};
 use xtls::xml::ns;
-use xtls::{CloseReason, Element, Identity, Local, TrustPolicy};
+use xtls::{Element, Identity, Local, TrustPolicy};
+use xtls_tokio::link::LinkStream;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -36,39 +37,37 @@ const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// Which channel bindings a server can do (XEP-0440).
 const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 
-/// A link, and the connection that it is on.
-struct Connection {
-    link: ClientLink,
-    socket: TcpStream,
-    /// What has come and the link has not taken.
-    input: Vec<u8>,
-}
+/// A link over its connection.
+struct Connection(LinkStream<Client, TcpStream>);
 
-fn main() -> Result<(), Failure> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [account, server] = arguments.as_slice() else {
         return Err("usage: sasl-login FULLJID HOST:PORT; the password is in XTLS_PASSWORD".into());
     };
     let account: FullJid = account.parse()?;
     let password = std::env::var("XTLS_PASSWORD")?;
-    let mut connection = Connection { link: link(&account)?, socket: TcpStream::connect(server)?, input: Vec::new() };
+    let socket = TcpStream::connect(server).await?;
+    socket.set_nodelay(true)?;
+    let mut connection = Connection(LinkStream::new(link(&account)?, socket));
 
-    let features = connection.features()?;
-    if let Some(security) = connection.link.security() {
+    let features = connection.features().await?;
+    if let Some(security) = connection.0.link().security() {
         println!("{security}");
     }
-    let mechanism = login(&mut connection, &features, &account, &password)?;
+    let mechanism = login(&mut connection, &features, &account, &password).await?;
     println!("logged in by {mechanism}");
-    connection.link.restart_stream(Instant::now())?;
-    connection.features()?;
-    println!("online as {}", bind(&mut connection, account.resource())?);
+    connection.0.with_link(|link, now| link.restart_stream(now))?;
+    connection.features().await?;
+    println!("online as {}", bind(&mut connection, account.resource()).await?);
 
     let presence = Element::builder("presence", ns::CLIENT).build()?;
-    connection.link.send(Instant::now(), &presence)?;
+    connection.0.send(presence).await?;
     // The server tells it to every resource of the account, this one among them (RFC 6121 § 4.2.2).
-    while connection.stanza()?.name() != "presence" {}
+    while connection.stanza().await?.name() != "presence" {}
     println!("available");
-    connection.close()
+    Ok(connection.0.close().await?)
 }
 
 /// The client's end of a connection to the server of this account.
@@ -88,7 +87,7 @@ fn link(account: &FullJid) -> Result<ClientLink, Failure> {
 }
 
 /// Speaks SASL (RFC 6120 § 6) with the best mechanism that the server offers, and tells which.
-fn login(
+async fn login(
     connection: &mut Connection,
     features: &Features,
     account: &FullJid,
@@ -120,8 +119,8 @@ fn login(
         .text(&BASE64.encode(&first))
         .build()?;
     loop {
-        connection.link.send_nonza(Instant::now(), &answer)?;
-        let said = connection.nonza()?;
+        connection.0.with_link(|link, now| link.send_nonza(now, &answer))?;
+        let said = connection.nonza().await?;
         let data = data(&said)?;
         match said.name() {
             "challenge" => {
@@ -168,14 +167,14 @@ fn channel_binding(connection: &Connection, features: &Features) -> ChannelBindi
     }
     let types = features.others.iter().filter(|feature| feature.is("sasl-channel-binding", SASL_CB));
     let exporter = types.flat_map(Element::children).any(|kind| kind.attribute("type") == Some("tls-exporter"));
-    match connection.link.channel_binding() {
+    match connection.0.link().channel_binding() {
         Some(data) if exporter => ChannelBinding::TlsExporter(data.to_vec()),
         _ => ChannelBinding::None,
     }
 }
 
 /// Binds the resource (RFC 6120 § 7), and gives the address that the server has bound.
-fn bind(connection: &mut Connection, resource: &str) -> Result<String, Failure> {
+async fn bind(connection: &mut Connection, resource: &str) -> Result<String, Failure> {
     let request = Element::builder("iq", ns::CLIENT)
         .attribute("type", "set")
         .attribute("id", "bind")
@@ -183,92 +182,43 @@ fn bind(connection: &mut Connection, resource: &str) -> Result<String, Failure> 
         .open("resource", BIND)
         .text(resource)
         .build()?;
-    connection.link.send(Instant::now(), &request)?;
-    let answer = connection.stanza()?;
+    connection.0.send(request).await?;
+    let answer = connection.stanza().await?;
     let bound = answer.child("bind", BIND).and_then(|bind| bind.child("jid", BIND));
     Ok(bound.ok_or("the resource is refused")?.text())
 }
 
 impl Connection {
-    fn features(&mut self) -> Result<Features, Failure> {
+    async fn features(&mut self) -> Result<Features, Failure> {
         loop {
-            if let LinkEvent::Features(features) = self.event()? {
+            if let LinkEvent::Features(features) = self.event().await? {
                 return Ok(features);
             }
         }
     }
 
-    fn nonza(&mut self) -> Result<Element, Failure> {
+    async fn nonza(&mut self) -> Result<Element, Failure> {
         loop {
-            if let LinkEvent::Nonza(nonza) = self.event()? {
+            if let LinkEvent::Nonza(nonza) = self.event().await? {
                 return Ok(nonza);
             }
         }
     }
 
-    fn stanza(&mut self) -> Result<Element, Failure> {
+    async fn stanza(&mut self) -> Result<Element, Failure> {
         loop {
-            if let LinkEvent::Stanza { stanza } = self.event()? {
+            if let LinkEvent::Stanza { stanza } = self.event().await? {
                 return Ok(stanza);
             }
         }
     }
 
-    /// Ends the stream in order.
-    fn close(&mut self) -> Result<(), Failure> {
-        self.link.close(Instant::now());
-        loop {
-            if let LinkEvent::Closed(closed) = self.next()? {
-                return match closed.reason {
-                    CloseReason::Done => Ok(()),
-                    reason => Err(reason.to_string().into()),
-                };
-            }
-        }
-    }
-
     /// The next event, of a link that is not to end.
-    fn event(&mut self) -> Result<LinkEvent, Failure> {
-        match self.next()? {
-            LinkEvent::Closed(closed) => Err(closed.reason.to_string().into()),
-            event => Ok(event),
+    async fn event(&mut self) -> Result<LinkEvent, Failure> {
+        match self.0.next().await {
+            Some(LinkEvent::Closed(closed)) => Err(closed.reason.to_string().into()),
+            Some(event) => Ok(event),
+            None => Err("the link has ended".into()),
         }
-    }
-
-    /// Moves bytes and time until there is an event.
-    fn next(&mut self) -> Result<LinkEvent, Failure> {
-        let mut output = Vec::new();
-        loop {
-            if self.link.poll_transmit(Instant::now(), &mut output) {
-                self.socket.write_all(&output)?;
-                output.clear();
-            }
-            if let Some(event) = self.link.poll_event() {
-                return Ok(event);
-            }
-            let taken = self.link.handle_bytes(Instant::now(), &self.input);
-            self.input.drain(..taken);
-            if taken == 0 {
-                self.read()?;
-            }
-        }
-    }
-
-    /// Waits for bytes until the link's next deadline.
-    fn read(&mut self) -> Result<(), Failure> {
-        let due = self.link.poll_timeout().map(|deadline| deadline.at);
-        // Zero would be no limit.
-        let wait = due.map(|due| due.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
-        self.socket.set_read_timeout(wait)?;
-        let mut buffer = [0; 4096];
-        match self.socket.read(&mut buffer) {
-            Ok(0) => self.link.handle_end(Instant::now()),
-            Ok(count) => self.input.extend(buffer.iter().take(count)),
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
-                self.link.handle_timeout(Instant::now());
-            }
-            Err(e) => return Err(e.into()),
-        }
-        Ok(())
     }
 }
