@@ -26,7 +26,7 @@ use crate::{BytestreamConfig, acks::Acks, codec, wire};
 /// | [`Closed`](BytestreamState::Closed) | | refused | refused | refused |
 ///
 /// A result to our `<open/>` leads from Opening to Open, an error to Closed. Any answer to our `<close/>` leads to Closed.
-/// A request that is refused is a [`BytestreamFault`].
+/// A request that is refused is a [`BytestreamFault`](crate::BytestreamFault).
 ///
 /// In the role [`Negotiated`](BytestreamRole::Negotiated), `open` leads from Idle to Open at once. The first `<open/>`
 /// that comes is taken although the bytestream is Open already. Closing sends nothing: Closed follows when all is
