@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::Command};
 
 /// How many figures each row has.
-const FIGURES: [(&str, usize); 15] = [
+const FIGURES: [(&str, usize); 16] = [
     ("1", 1),
     ("2", 2),
     ("3", 3),
@@ -19,6 +19,7 @@ const FIGURES: [(&str, usize); 15] = [
     ("12", 4),
     ("15", 3),
     ("long", 1),
+    ("streams", 3),
 ];
 
 #[test]
