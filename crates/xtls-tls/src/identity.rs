@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::sign::{CertifiedKey, SigningKey};
-use rustls::{SignatureAlgorithm, SignatureScheme};
+use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use xtls_stanza::jid::BareJid;
@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 pub use self::error::IdentityError;
 use crate::certificate::{MAX_CERTIFICATE, MAX_CHAIN, PeerCertificate};
 use crate::pem;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+use crate::provider::signing_key;
 use crate::secret::Secret;
 
 /// The most bytes that the certificates of an identity may have together: a handshake with them fits its own limit
@@ -101,7 +103,7 @@ impl Identity {
         let provider = crate::default_provider();
         let mut serial = [0; 16];
         provider.secure_random.fill(&mut serial).map_err(|_| IdentityError::Generation)?;
-        Self::of_key(&provider, jid, generate::key(algorithm)?, serial, now)
+        Self::of_key(signing_key, jid, generate::key(algorithm)?, serial, now)
     }
 
     /// Makes a certificate for a key that exists already, as [`Identity::generate`] does. `serial` should be random.
@@ -113,10 +115,11 @@ impl Identity {
     /// [`IdentityError::NoKey`] and the other errors about keys; [`IdentityError::DateOutOfRange`].
     #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     pub fn from_key(jid: &BareJid, key_pem: &str, serial: [u8; 16], now: UnixTime) -> Result<Self, IdentityError> {
-        Self::from_key_with(&crate::default_provider(), jid, key_pem, serial, now)
+        Self::of_key(signing_key, jid, read_key(key_pem)?, serial, now)
     }
 
-    /// The same with another provider, which reads the key and signs with it.
+    /// The same with another provider, which reads the key and signs with it. It is given a copy of the key, and whether that is
+    /// wiped is up to the provider.
     ///
     /// # Errors
     ///
@@ -128,7 +131,7 @@ impl Identity {
         serial: [u8; 16],
         now: UnixTime,
     ) -> Result<Self, IdentityError> {
-        Self::of_key(provider, jid, read_key(key_pem)?, serial, now)
+        Self::of_key(load_by(provider), jid, read_key(key_pem)?, serial, now)
     }
 
     /// Reads an identity that was stored or issued. Each text may hold other sections too, so both may be the same file; byte
@@ -145,10 +148,11 @@ impl Identity {
     /// Says what is missing, unreadable or unsupported, or that the parts do not belong together.
     #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
     pub fn from_pem(certificate_pem: &str, key_pem: &str) -> Result<Self, IdentityError> {
-        Self::from_pem_with(&crate::default_provider(), certificate_pem, key_pem)
+        Self::of_pem(signing_key, certificate_pem, key_pem)
     }
 
-    /// The same with another provider, which reads the key and signs with it.
+    /// The same with another provider, which reads the key and signs with it. It is given a copy of the key, and whether that is
+    /// wiped is up to the provider.
     ///
     /// # Errors
     ///
@@ -158,6 +162,10 @@ impl Identity {
         certificate_pem: &str,
         key_pem: &str,
     ) -> Result<Self, IdentityError> {
+        Self::of_pem(load_by(provider), certificate_pem, key_pem)
+    }
+
+    fn of_pem(load: impl Load, certificate_pem: &str, key_pem: &str) -> Result<Self, IdentityError> {
         let certificate_pem = pem::readable(certificate_pem);
         let certificates = CertificateDer::pem_slice_iter(certificate_pem.as_bytes());
         let chain: Result<Vec<_>, _> = certificates.take(MAX_CHAIN + 1).collect();
@@ -165,18 +173,18 @@ impl Identity {
         let key = read_key(key_pem)?;
         // What is wrong with the certificates is told first.
         let certificate = check_chain(&chain)?;
-        let signing = signing_key(provider, &key)?;
+        let signing = supported(load, &key)?;
         Self::assemble(chain, certificate, key, signing)
     }
 
     fn of_key(
-        provider: &CryptoProvider,
+        load: impl Load,
         jid: &BareJid,
         key: Zeroizing<PrivateKeyDer<'static>>,
         serial: [u8; 16],
         now: UnixTime,
     ) -> Result<Self, IdentityError> {
-        let signing = signing_key(provider, &key)?;
+        let signing = supported(load, &key)?;
         let chain = vec![issue::self_signed(jid, &*signing, serial, now.as_secs())?];
         let certificate = check_chain(&chain)?;
         Self::assemble(chain, certificate, key, signing)
@@ -299,13 +307,18 @@ fn check_chain(chain: &[CertificateDer<'static>]) -> Result<PeerCertificate, Ide
     parsed.into_iter().next().ok_or(IdentityError::NoCertificate)
 }
 
-/// The key as the provider signs with it, if it is one that peers take.
-fn signing_key(
-    provider: &CryptoProvider,
-    key: &Zeroizing<PrivateKeyDer<'static>>,
-) -> Result<Arc<dyn SigningKey>, IdentityError> {
-    // The provider takes it over, and wipes it or not.
-    let signing = provider.key_provider.load_private_key(key.clone_key()).map_err(|_| IdentityError::UnsupportedKey)?;
+/// Makes of a key what signs with it.
+trait Load: FnOnce(&PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {}
+
+impl<F: FnOnce(&PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error>> Load for F {}
+
+fn load_by(provider: &CryptoProvider) -> impl Load {
+    |key: &PrivateKeyDer<'static>| provider.key_provider.load_private_key(key.clone_key())
+}
+
+/// What signs with a key, if it is one that peers take.
+fn supported(load: impl Load, key: &PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, IdentityError> {
+    let signing = load(key).map_err(|_| IdentityError::UnsupportedKey)?;
     let is_supported = [SignatureAlgorithm::ED25519, SignatureAlgorithm::RSA].contains(&signing.algorithm())
         || signing.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).is_some();
     is_supported.then_some(signing).ok_or(IdentityError::UnsupportedKey)

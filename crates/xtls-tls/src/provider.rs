@@ -9,6 +9,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as library;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use rustls::crypto::ring as library;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+use rustls::{Error, pki_types::PrivateKeyDer, sign::SigningKey};
 
 use crate::config::TlsVersion;
 
@@ -29,6 +31,12 @@ pub fn default_provider() -> Arc<CryptoProvider> {
         ],
         ..library::default_provider()
     })
+}
+
+/// A key as the same library signs with it. It is only looked at: a [`CryptoProvider`] would take a copy of it over.
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+pub(crate) fn signing_key(key: &PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+    library::sign::any_supported_type(key)
 }
 
 /// Whether a provider can do this version, or a later one: it has a cipher suite and a key exchange for it.
