@@ -1,5 +1,5 @@
 //! What is traced of a link: a span around whatever happens to it, and its stages (debug). Nothing that the two say to one another,
-//! no secret, and nobody's name. Without the feature `tracing`, nothing.
+//! no secret, and no name of either. Without the feature `tracing`, nothing.
 
 #[cfg(feature = "tracing")]
 pub(crate) use traced::Watch;

@@ -156,7 +156,7 @@ impl PeerCertificate {
         }
     }
 
-    /// Whether this is its fingerprint, compared in constant time. One by MD5 is nobody's.
+    /// Whether this is its fingerprint, compared in constant time. One by MD5 never is.
     #[must_use]
     pub fn has(&self, fingerprint: &Fingerprint) -> bool {
         self.fingerprint(fingerprint.algo()).is_some_and(|own| own.is_same(fingerprint))

@@ -21,7 +21,7 @@ use xtls::{
 
 use crate::End;
 
-/// How many notices wait for somebody who takes them.
+/// How many notices wait until they are taken.
 pub(crate) const MAX_NOTICES: usize = 256;
 
 /// The one place of all state. Nothing waits while it is locked.
@@ -64,7 +64,7 @@ pub(crate) struct State {
 pub(crate) struct Entry {
     pub(crate) peer: FullJid,
     pub(crate) is_xml: bool,
-    /// Somebody has it in hand.
+    /// A [`Tunnel`](crate::Tunnel) or one of its streams exists.
     pub(crate) owned: bool,
     pub(crate) security: Option<Arc<Security>>,
     /// It can be used.
@@ -129,7 +129,7 @@ impl Core {
         Arc::new(Self { state: Mutex::new(state), news, users: AtomicUsize::new(0) })
     }
 
-    /// A panic of somebody who held it is not ours to pass on.
+    /// A panic while it was locked is not passed on.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +169,7 @@ impl Clone for Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // Nobody is left who could ask for anything: the driver ends.
+            // Nothing is left that could ask for anything: the driver ends.
             self.0.lock().wake_driver();
         }
     }
@@ -214,7 +214,7 @@ impl State {
         }
     }
 
-    /// Somebody has a new tunnel in hand.
+    /// A new tunnel is handed out.
     pub(crate) fn own(&mut self, id: TunnelId, peer: FullJid, is_xml: bool) {
         let entry = Entry {
             peer,
@@ -234,7 +234,7 @@ impl State {
         self.settle();
     }
 
-    /// Nobody has the tunnel in hand any more. It ends: in order, or broken off.
+    /// What was handed out of a tunnel was dropped. The tunnel ends: in order, or broken off.
     pub(crate) fn disown(&mut self, id: TunnelId, in_order: bool) {
         let now = now();
         self.dispatch();

@@ -5,75 +5,43 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 #![allow(clippy::disallowed_methods, reason = "an arbitrary starting point")]
 
-use std::time::Duration;
+mod common;
 
 use xtls::{
-    Application, Engine, Event, Identity, Instant, Local, Password, Security, Setup, TrustPolicy, TunnelOptions,
-    config::Config,
-    jid::FullJid,
+    Application, Event, Identity, Instant, Password, Security, TrustPolicy, TunnelOptions,
     rustls::crypto::CryptoProvider,
-    tls::{IdentityError, KeyAlgorithm, UnixTime, default_provider},
+    tls::{IdentityError, KeyAlgorithm, default_provider},
     trust::{MemoryTrustStore, Method, Pin},
 };
 
-const ROMEO: &str = "romeo@montague.lit/orchard";
-const JULIET: &str = "juliet@capulet.lit/balcony";
+use self::common::{JIDS, bare, engine, identity, play, time};
+
+const ROMEO: &str = JIDS[0];
+const JULIET: &str = JIDS[1];
 const KEYS: [KeyAlgorithm; 2] = [KeyAlgorithm::EcdsaP256, KeyAlgorithm::Ed25519];
-
-fn jid(jid: &str) -> FullJid {
-    jid.parse().unwrap()
-}
-
-fn time() -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(1_760_000_000))
-}
-
-fn identity(of: &str, key: KeyAlgorithm) -> Identity {
-    Identity::generate(&jid(of).to_bare(), key, time()).unwrap()
-}
 
 /// How a tunnel between these two is secured at both ends, after a word has gone through it.
 fn tunnel(identities: &[Identity; 2], options: &TunnelOptions) -> [Security; 2] {
     let now = Instant::now();
-    let mut ends = [(ROMEO, 0, JULIET, 1), (JULIET, 1, ROMEO, 0)].map(|(own, at, peer, other)| {
+    let ends = [0, 1].map(|at| {
         let mut store = MemoryTrustStore::default();
         if options.terms.password.is_none() {
-            store.pin(&jid(peer).to_bare(), Pin::manual(identities[other].fingerprint_sha256()));
+            store.pin(&bare(JIDS[1 - at]), Pin::manual(identities[1 - at].fingerprint_sha256()));
         }
-        let mut config = Config::default();
-        config.stamp_from = true;
-        let local = Local::new(jid(own), identities[at].clone());
-        Engine::new(Setup::new(local, Box::new(store), [7; 32], time()).with_config(config), now).unwrap()
+        engine(JIDS[at], identities[at].clone(), store, now)
     });
-    ends[0].initiate(now, jid(JULIET), options.clone()).unwrap();
-    let mut secured = [None, None];
-    let (mut stanza, mut word) = (String::new(), Vec::new());
-    let mut quiet = 0;
-    while quiet < 2 {
-        quiet += 1;
-        for at in 0..2 {
-            while let Some(event) = ends[at].poll_event() {
-                quiet = 0;
-                match event {
-                    Event::Incoming(offer) => drop(ends[at].accept(now, offer, options.clone()).unwrap()),
-                    Event::Secured { id, security } => {
-                        secured[at] = Some(*security);
-                        if at == 0 {
-                            assert_eq!(ends[at].tunnel(id).unwrap().write(now, b"wherefore").unwrap(), 9);
-                        }
-                    }
-                    Event::Readable { id } => drop(ends[at].tunnel(id).unwrap().read(now, &mut word)),
-                    Event::Closed(closed) => panic!("{closed:?}"),
-                    _ => {}
-                }
-            }
-            while ends[at].poll_transmit(now, &mut stanza).is_some() {
-                quiet = 0;
-                let _ = ends[1 - at].handle_stanza(now, &stanza);
-                stanza.clear();
+    let (mut secured, mut word) = ([None, None], Vec::new());
+    play(ends, now, options, |end, at, event| match event {
+        Event::Secured { id, security } => {
+            secured[at] = Some(*security);
+            if at == 0 {
+                assert_eq!(end.tunnel(id).unwrap().write(now, b"wherefore").unwrap(), 9);
             }
         }
-    }
+        Event::Readable { id } => drop(end.tunnel(id).unwrap().read(now, &mut word)),
+        Event::Closed(closed) => panic!("{closed:?}"),
+        _ => {}
+    });
     assert_eq!(word, b"wherefore");
     secured.map(Option::unwrap)
 }
@@ -113,7 +81,7 @@ fn an_identity_comes_back_from_its_text_by_whichever_provider() {
         assert_eq!(read.fingerprint_sha256(), made.fingerprint_sha256());
         assert_eq!(read.key_algorithm(), Some(key));
         // A certificate of its own key, as the first one was made.
-        let anew = Identity::from_key_with(provider, &jid(ROMEO).to_bare(), pem.key.expose(), [1; 16], time()).unwrap();
+        let anew = Identity::from_key_with(provider, &bare(ROMEO), pem.key.expose(), [1; 16], time()).unwrap();
         assert_eq!(anew.as_peer_certificate().spki_sha256(), made.as_peer_certificate().spki_sha256());
         tunnel(&[anew, identity(JULIET, key)], &options());
     }
@@ -121,7 +89,7 @@ fn an_identity_comes_back_from_its_text_by_whichever_provider() {
 
 #[test]
 fn keys_of_rsa_are_made_by_aws_lc_alone() {
-    let made = Identity::generate(&jid(ROMEO).to_bare(), KeyAlgorithm::Rsa3072, time());
+    let made = Identity::generate(&bare(ROMEO), KeyAlgorithm::Rsa3072, time());
     if cfg!(feature = "aws-lc-rs") {
         assert_eq!(made.unwrap().key_algorithm(), Some(KeyAlgorithm::Rsa3072));
     } else {

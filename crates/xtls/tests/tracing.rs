@@ -4,13 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 #![allow(clippy::disallowed_methods, reason = "an arbitrary starting point")]
 
+mod common;
+
 use std::{
     fmt,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use tracing::{
@@ -19,16 +20,16 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 use xtls::{
-    Element, Engine, Event, Identity, Instant, Local, Password, Setup, TrustPolicy, TunnelOptions,
-    config::Config,
-    jid::FullJid,
-    tls::{KeyAlgorithm, UnixTime},
+    Element, Event, Instant, Local, Password, Terms, TrustPolicy, TunnelOptions,
+    link::{LinkEvent, LinkSetup, PeerLink},
+    tls::KeyAlgorithm,
     trust::MemoryTrustStore,
 };
 
+use self::common::{JIDS, engine, identity, play, time};
+
 const PASSWORD: &str = "a rose by any other name";
 const BODY: &str = "wherefore art thou";
-const JIDS: [&str; 2] = ["romeo@montague.lit/orchard", "juliet@capulet.lit/balcony"];
 
 /// Writes down everything that is traced.
 #[derive(Default, Clone)]
@@ -76,52 +77,78 @@ impl Subscriber for Notebook {
     fn exit(&self, _: &Id) {}
 }
 
-/// A tunnel with a password in which a word is said, from its beginning to its end.
-fn a_tunnel() {
+/// A tunnel by these passwords in which a word is said, from its beginning to its end.
+fn a_tunnel(passwords: [&str; 2]) {
     let now = Instant::now();
-    let time = UnixTime::since_unix_epoch(Duration::from_secs(1_760_000_000));
-    let mut ends = JIDS.map(|jid| {
-        let jid: FullJid = jid.parse().unwrap();
-        let identity = Identity::generate(&jid.to_bare(), KeyAlgorithm::Ed25519, time).unwrap();
-        let mut config = Config::default();
-        config.stamp_from = true;
-        let store = Box::new(MemoryTrustStore::default());
-        Engine::new(Setup::new(Local::new(jid, identity), store, [7; 32], time).with_config(config), now).unwrap()
-    });
-    let mut options = TunnelOptions::xml_stream(TrustPolicy::Pinned).with_password(Password::new(PASSWORD).unwrap());
-    options.check_support = false;
-    ends[0].initiate(now, JIDS[1].parse().unwrap(), options.clone()).unwrap();
+    let ends = JIDS.map(|jid| engine(jid, identity(jid, KeyAlgorithm::Ed25519), MemoryTrustStore::default(), now));
     let message =
         Element::builder("message", "jabber:client").open("body", "jabber:client").text(BODY).build().unwrap();
-    let (mut stanza, mut quiet, mut closed) = (String::new(), 0, 0);
-    while quiet < 2 {
-        quiet += 1;
+    let mut options = TunnelOptions::xml_stream(TrustPolicy::Pinned).asking_password();
+    options.check_support = false;
+    let mut closed = 0;
+    play(ends, now, &options, |end, at, event| match event {
+        Event::PasswordRequired { id, .. } => {
+            let password = Password::new(passwords[at]).unwrap();
+            end.tunnel(id).unwrap().provide_password(now, Some(password)).unwrap();
+        }
+        Event::StreamOpened { id } if at == 0 => end.tunnel(id).unwrap().send(now, &message).unwrap(),
+        Event::Stanza { id, .. } => end.tunnel(id).unwrap().close(now),
+        Event::Closed(_) => closed += 1,
+        _ => {}
+    });
+    assert_eq!(closed, 2);
+}
+
+/// A link by a password in which a word is said, from its beginning to its end.
+fn a_link() {
+    let now = Instant::now();
+    let setup = |jid: &str| {
+        let local = Local::new(jid.parse().unwrap(), identity(jid, KeyAlgorithm::Ed25519));
+        LinkSetup::new(local, Box::new(MemoryTrustStore::default()), [7; 32], time())
+    };
+    let terms = Terms::new(TrustPolicy::Pinned).with_password(Password::new(PASSWORD).unwrap());
+    let mut ends = [
+        PeerLink::connect(setup(JIDS[0]), JIDS[1].parse().unwrap(), terms.clone(), now).unwrap(),
+        PeerLink::listen(setup(JIDS[1]), None, now).unwrap(),
+    ];
+    let message =
+        Element::builder("message", "jabber:client").open("body", "jabber:client").text(BODY).build().unwrap();
+    let (mut bytes, mut closed) = (Vec::new(), 0);
+    while closed < 2 {
         for at in 0..2 {
             while let Some(event) = ends[at].poll_event() {
-                quiet = 0;
                 match event {
-                    Event::Incoming(offer) => drop(ends[at].accept(now, offer, options.clone()).unwrap()),
-                    Event::StreamOpened { id } if at == 0 => ends[at].tunnel(id).unwrap().send(now, &message).unwrap(),
-                    Event::Stanza { id, .. } => ends[at].tunnel(id).unwrap().close(now),
-                    Event::Closed(_) => closed += 1,
+                    LinkEvent::Incoming { .. } => ends[at].accept(now, terms.clone()).unwrap(),
+                    LinkEvent::StreamOpened if at == 0 => ends[at].send(now, &message).unwrap(),
+                    LinkEvent::Stanza { .. } => ends[at].close(now),
+                    LinkEvent::Closed(_) => closed += 1,
                     _ => {}
                 }
             }
-            while ends[at].poll_transmit(now, &mut stanza).is_some() {
-                quiet = 0;
-                let _ = ends[1 - at].handle_stanza(now, &stanza);
-                stanza.clear();
+            if ends[at].poll_transmit(now, &mut bytes) {
+                let taken = ends[1 - at].handle_bytes(now, &bytes);
+                bytes.drain(..taken);
             }
         }
     }
-    assert_eq!(closed, 2);
+}
+
+/// Everything that is traced meanwhile.
+fn traced(what: impl FnOnce()) -> Vec<(Level, String)> {
+    let notebook = Notebook::default();
+    tracing::subscriber::with_default(notebook.clone(), what);
+    let lines = core::mem::take(&mut *notebook.lines.lock().unwrap());
+    let said = lines.iter().map(|(_, line)| line.as_str()).collect::<String>();
+    for secret in [PASSWORD, BODY, "PRIVATE", "fingerprint", "sha-256", "<"] {
+        assert!(!said.contains(secret), "{secret}");
+    }
+    assert!(lines.iter().all(|(level, _)| *level >= Level::DEBUG), "nothing above debug");
+    lines
 }
 
 #[test]
 fn phases_and_kinds_of_stanzas_are_traced_and_nothing_that_is_said() {
-    let notebook = Notebook::default();
-    tracing::subscriber::with_default(notebook.clone(), a_tunnel);
-    let lines = notebook.lines.lock().unwrap();
+    let lines = traced(|| a_tunnel([PASSWORD; 2]));
     let at = |level: Level| lines.iter().filter(move |(of, _)| *of == level).map(|(_, line)| line.as_str());
     let debug: Vec<_> = at(Level::DEBUG).collect();
     let spans: Vec<_> = debug.iter().filter(|line| line.starts_with("tunnel ")).collect();
@@ -139,9 +166,29 @@ fn phases_and_kinds_of_stanzas_are_traced_and_nothing_that_is_said() {
             assert!(trace.iter().any(|line| is_it(&line)), "{way} {kind}: {trace:?}");
         }
     }
-    assert_eq!(debug.len() + trace.len(), lines.len(), "nothing above debug");
-    let said = lines.iter().map(|(_, line)| line.as_str()).collect::<String>();
-    for secret in [PASSWORD, BODY, "PRIVATE", "fingerprint", "sha-256", "<"] {
-        assert!(!said.contains(secret), "{secret}");
+    let answers = trace.iter().filter(|line| line.contains("kind=\"result\"") && line.contains("received")).count();
+    let requests =
+        trace.iter().filter(|line| line.contains("sent") && !line.contains("result") && !line.contains("answer"));
+    assert_eq!(answers, requests.count(), "each request has one result: {trace:?}");
+}
+
+#[test]
+fn what_was_at_fault_is_traced_by_its_name() {
+    let lines = traced(|| a_tunnel([PASSWORD, "another"]));
+    let ends: Vec<_> = lines.iter().filter(|(_, line)| line.contains("phase=ended")).collect();
+    assert_eq!(ends.len(), 2, "{lines:?}");
+    assert!(ends.iter().any(|(_, line)| line.contains("reason=\"wrong-password\"")), "{ends:?}");
+}
+
+#[test]
+fn stages_of_a_link_are_traced_and_nothing_that_is_said() {
+    let lines = traced(a_link);
+    let names = |line: &str| JIDS.iter().any(|jid| line.contains(jid));
+    assert!(!lines.iter().any(|(_, line)| names(line)), "{lines:?}");
+    let with = |text: &str| lines.iter().filter(|(_, line)| line.contains(text)).count();
+    assert_eq!((with("link side=\"initiator\""), with("link side=\"responder\"")), (1, 1), "{lines:?}");
+    for stage in ["handshake", "open", "closing", "ended"] {
+        assert!(with(&format!("stage=\"{stage}\"")) >= 1, "{stage}: {lines:?}");
     }
+    assert_eq!(with("reason=\"done\""), 2, "{lines:?}");
 }

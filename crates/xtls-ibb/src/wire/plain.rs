@@ -34,7 +34,8 @@ impl<'a> PlainIq<'a> {
     ///
     /// The list: an `<iq>` with `id`, `from` and `type`, maybe `to`, `xml:lang` and the namespace of stanzas, and nothing else;
     /// in a set a `<data>` with its namespace, `sid` and `seq`, and nothing else, around one run of base64 (RFC 4648
-    /// § 4, as XEP-0047 § 6 wants it); in a result nothing. One space stands before each attribute and no other white space in or around the markup.
+    /// § 4, as XEP-0047 § 6 wants it); in a result nothing. One space stands before each attribute and no other white space in or
+    /// around the markup.
     /// There is no reference, nor anything in a value that XML changes or forbids.
     ///
     /// The text is taken as bytes, since nobody has to have looked whether it is UTF-8: what is recognised is.

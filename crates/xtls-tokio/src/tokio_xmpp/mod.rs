@@ -43,8 +43,7 @@ const DEPTH: usize = 16;
 /// ```no_run
 /// # use xtls::{Engine, jid::FullJid};
 /// # use xtls_tokio::{Driver, tokio_xmpp::XmppStream};
-/// # fn engine(_: FullJid) -> Engine { todo!() }
-/// # async fn run(mut stream: XmppStream) -> std::io::Result<()> {
+/// # async fn run(mut stream: XmppStream, engine: impl Fn(FullJid) -> Engine) -> std::io::Result<()> {
 /// // A login: the address that the server has bound.
 /// while let Some(jid) = stream.session().await? {
 ///     let (driver, handle, stanzas) = Driver::new(engine(jid), stream);
@@ -96,7 +95,7 @@ impl XmppStream {
     pub async fn session(&mut self) -> io::Result<Option<FullJid>> {
         while self.session.is_none() {
             match self.stream.next().await {
-                // What is left of a session before it is nobody's.
+                // What still comes of the session before is dropped.
                 Some(event) => drop(self.received(event)),
                 None => return Ok(None),
             }

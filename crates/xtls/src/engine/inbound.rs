@@ -155,8 +155,10 @@ impl Engine {
             if error.is_none() {
                 tunnel.heard(shared);
             }
-            watch::received(if error.is_none() { "result" } else { "error" });
             let taken = tunnel.handle_answer(iq.id, iq.payload, error.as_ref(), shared);
+            if taken {
+                watch::received(if error.is_none() { "result" } else { "error" });
+            }
             if taken && error.is_none() {
                 tunnel.heard_of_session(shared);
             }

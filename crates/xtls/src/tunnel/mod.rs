@@ -280,21 +280,24 @@ impl TunnelCore {
     pub(crate) fn stats(&self, shared: &Shared) -> TunnelStats {
         let now = shared.env.clock().now();
         let since = |moment: Instant| now.saturating_duration_since(moment);
-        let traffic = self.transport.as_ref().map(Transport::traffic).unwrap_or_default();
-        TunnelStats {
+        let mut stats = TunnelStats {
             phase: self.stage(),
             age: since(self.began),
             secured_for: self.secured_at.map(since),
-            sent: traffic.sent,
-            acked: traffic.acked,
-            received: traffic.received,
-            blocks_sent: traffic.blocks_sent,
-            blocks_received: traffic.blocks_received,
-            blocks_in_flight: self.transport.as_ref().map_or(0, |transport| transport.bytestream.in_flight()),
-            retries: traffic.retries,
+            sent: 0,
+            acked: 0,
+            received: 0,
+            blocks_sent: 0,
+            blocks_received: 0,
+            blocks_in_flight: 0,
+            retries: 0,
             window: matches!(shared.config.window, Window::Adaptive).then(|| shared.flow.window()),
             round_trip: shared.flow.round_trip(),
+        };
+        if let Some(transport) = &self.transport {
+            transport.note(&mut stats);
         }
+        stats
     }
 
     /// By whom and why it has ended.

@@ -19,6 +19,7 @@ use crate::{
     engine::watch,
     flow::{Flow, Lane},
     shared::Shared,
+    stats::TunnelStats,
 };
 
 /// The bytestream of a tunnel, and which of the plaintext in it has arrived.
@@ -48,17 +49,6 @@ pub(super) struct Transport {
     exhausted: bool,
 }
 
-/// What has gone both ways: [`TunnelStats`](crate::stats::TunnelStats) says what each is.
-#[derive(Default)]
-pub(super) struct Traffic {
-    pub(super) sent: u64,
-    pub(super) acked: u64,
-    pub(super) received: u64,
-    pub(super) blocks_sent: u64,
-    pub(super) blocks_received: u64,
-    pub(super) retries: u32,
-}
-
 impl Transport {
     fn new(bytestream: Bytestream) -> Self {
         Self {
@@ -79,16 +69,12 @@ impl Transport {
         }
     }
 
-    /// What has gone both ways.
-    pub(super) fn traffic(&self) -> Traffic {
-        Traffic {
-            sent: self.sealed.plaintext(),
-            acked: self.sealed.acked(),
-            received: self.received,
-            blocks_sent: self.blocks_sent,
-            blocks_received: self.blocks_received,
-            retries: self.total_retries,
-        }
+    /// Notes what has gone both ways.
+    pub(super) fn note(&self, stats: &mut TunnelStats) {
+        (stats.sent, stats.acked, stats.received) = (self.sealed.plaintext(), self.sealed.acked(), self.received);
+        (stats.blocks_sent, stats.blocks_received) = (self.blocks_sent, self.blocks_received);
+        stats.blocks_in_flight = self.bytestream.in_flight();
+        stats.retries = self.total_retries;
     }
 
     /// Plaintext that is not acknowledged.

@@ -1,6 +1,7 @@
 //! Row L6 over whole sessions: whatever can be formatted is, at every step, and nothing of it shows a secret in any form.
 //!
-//! The library crates log nothing, and could not: `.ci/sans-io` finds no crate for logging below them.
+//! By default the library crates log nothing, and could not: `.ci/sans-io` finds no crate for logging below them. What the feature
+//! `tracing` writes is looked through in `crates/xtls/tests/tracing.rs`.
 
 use core::fmt::Debug;
 use std::collections::HashMap;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::StreamReader;
 
 /// RFC 6120 § 11.1; XML 1.0 § 2.8.
 #[test]
@@ -421,4 +422,28 @@ fn text_of_an_element_leaves_out_that_of_its_children() {
 fn debug_shows_no_content() {
     let element = accepted("<message to='juliet@capulet.lit'><body>secret</body></message>");
     assert_eq!(format!("{element:?}"), "<message xmlns='jabber:client'/>");
+}
+
+#[test]
+fn characters_that_end_or_break_anywhere_are_read_alike() {
+    // Around the first 512 bytes, which are looked at in one go.
+    for before in 490..530 {
+        let text = format!("{}\u{1D11E}é", "x".repeat(before));
+        let xml = format!("<a b='é'>{text}</a>");
+        assert_eq!(accepted(&xml).text(), text, "{before}");
+        let mut broken = xml.clone().into_bytes();
+        let at = xml.len() - "é</a>".len();
+        broken[at] = 0xFF;
+        let mut reader = StreamReader::new(Limits::default());
+        let stream = [b"<s xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>", &*broken].concat();
+        let mut rest = &*stream;
+        let fault = loop {
+            match reader.read(&mut rest) {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("{before}: nothing is wrong"),
+                Err(fault) => break fault,
+            }
+        };
+        assert_eq!((fault.kind, fault.offset), (ParseErrorKind::NotUtf8, stream.len() - broken.len() + at), "{before}");
+    }
 }
