@@ -181,7 +181,7 @@ impl Bytestream {
 }
 
 /// XEP-0047 § 2.2, delivery errors: the way to the peer is blocked for now, and what was sent did not get there. So it is
-/// when somebody on the way wants less to be sent.
+/// when a server on the way wants less to be sent.
 pub(super) fn is_delivery_error(error: &StanzaError) -> bool {
     let is_temporary = matches!(
         error.condition,

@@ -102,7 +102,7 @@ fn of_strangers_as_many_are_remembered_as_in_memory_and_nothing_is_forgotten_of_
         assert_eq!(store.record(&jid("0@b")).unwrap().attempts.failed, u32::from(kept));
     }
     assert_eq!(store.record(&friend).unwrap().attempts.failed, 1);
-    // All that are forgiven go when somebody new comes.
+    // With a guess at a new stranger, all strangers go whose guesses are forgiven by then.
     assert_eq!(store.begin_guess(&own, &jid("new@b"), &guess(10_000_000)), Ok(Permit::Granted));
     assert_eq!(strangers(&store), 1);
 }

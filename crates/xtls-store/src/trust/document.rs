@@ -46,8 +46,8 @@ impl TrustDocument {
     ///
     /// # Errors
     ///
-    /// When it is no such document, has a member that is not known, or another version. Nothing is skipped: what it says of
-    /// somebody's trust might be in there.
+    /// When it is no such document, has a member that is not known, or another version. Nothing is skipped: it might say
+    /// that a peer is not to be trusted.
     pub fn from_json(text: &[u8]) -> Result<Self, DocumentError> {
         let damaged = |why: serde_json::Error| DocumentError::Damaged(why.to_string());
         let Versioned { version } = serde_json::from_slice(text).map_err(damaged)?;

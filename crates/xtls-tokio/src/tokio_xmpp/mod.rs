@@ -6,9 +6,9 @@
 //!
 //! tokio-xmpp prepares addresses by RFC 6122, and so makes `strasse.example` of `straße.example`, which is somebody else's domain
 //! (RFC 7622 § 5). What is sent to an address that it would change is not sent: [`Handle::call`](crate::Handle::call) says
-//! [`CallError::Address`](crate::CallError::Address), and [`connect`](XmppStream::connect) refuses such an account. Of what comes from such
-//! an address nobody here sees any more that it was one: a peer is known by its certificate or its password, not by its address
-//! alone.
+//! [`CallError::Address`](crate::CallError::Address), and [`connect`](XmppStream::connect) refuses such an account. What comes from such
+//! an address cannot be told from what comes from the other one: a peer is known by its certificate or its password, not by its
+//! address alone.
 
 mod connect;
 mod convert;
@@ -59,7 +59,7 @@ pub struct XmppStream {
     depth: usize,
     /// What was handed over and is not sent yet, the oldest first.
     unsent: VecDeque<StanzaToken>,
-    /// The oldest of them, where somebody waits for it.
+    /// The oldest of them, while it is waited for.
     oldest: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The address of a session that has begun and that nobody has asked for.
     session: Option<tokio_xmpp::jid::Jid>,
@@ -71,7 +71,7 @@ impl XmppStream {
     ///
     /// # Errors
     ///
-    /// When tokio-xmpp would change the address, and with it give the password to somebody else's server.
+    /// When tokio-xmpp would change the address, and with it give the password to another server.
     pub fn connect(server: impl ServerConnector, jid: &Jid, password: String, timeouts: Timeouts) -> io::Result<Self> {
         let account = convert::jid(jid).ok_or_else(|| {
             let changed = format!("tokio-xmpp does not take {jid} for what it is");
