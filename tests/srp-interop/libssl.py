@@ -4,8 +4,8 @@
 The `openssl` command cannot do SRP (its callbacks are given the address of a dead stack frame), but the library can. No
 headers and no compiler are needed.
 
-    libssl.py serve PORT NAME PASSWORD SUITE BITS     one connection: echo until close_notify
-    libssl.py connect PORT NAME PASSWORD SUITE TEXT   say TEXT, expect it back, close
+    libssl.py serve PORT NAME PASSWORD SUITE BITS [WITHOUT…]     one connection: echo until close_notify
+    libssl.py connect PORT NAME PASSWORD SUITE TEXT [WITHOUT…]   say TEXT, expect it back, close
 """
 
 import ctypes
@@ -66,8 +66,8 @@ CTRL_SET_MAX_PROTO_VERSION = 124
 CTRL_GET_EXTMS_SUPPORT = 122
 CTRL_SET_SESS_CACHE_MODE = 44
 OP_NO_TICKET = 1 << 14
-OP_NO_ENCRYPT_THEN_MAC = 1 << 19
-OP_NO_EXTENDED_MASTER_SECRET = 1 << 0
+# The options that switch something off, by its name.
+OPTIONS = {"encrypt-then-MAC": 1 << 19, "extended master secret": 1 << 0}
 TLS1_2 = 0x0303
 ERROR_WANT_READ = 2
 ERROR_ZERO_RETURN = 6
@@ -96,6 +96,11 @@ def context(method, suite, options=0):
     if SSL_CTX_set_cipher_list(made, SUITES[suite]) != 1:
         raise failure()
     return made
+
+
+def options(without):
+    """What is not negotiated, by name."""
+    return sum(OPTIONS[what] for what in without)
 
 
 def client_context(name, password, suite, options=0):
@@ -157,8 +162,8 @@ def describe(connection):
     print(f"{version} {cipher} extended_master_secret={extended} exporter={exporter(connection)}", flush=True)
 
 
-def serve(port, name, password, suite, bits, options="0"):
-    made = server_context(name, password, suite, bits, int(options))
+def serve(port, name, password, suite, bits, *without):
+    made = server_context(name, password, suite, bits, options(without))
     with socket.create_server(("127.0.0.1", int(port))) as listener:
         print("listening", flush=True)
         connected, _ = listener.accept()
@@ -171,8 +176,8 @@ def serve(port, name, password, suite, bits, options="0"):
     print("closed", flush=True)
 
 
-def connect(port, name, password, suite, text, options="0"):
-    made = client_context(name, password, suite, int(options))
+def connect(port, name, password, suite, text, *without):
+    made = client_context(name, password, suite, options(without))
     connected = socket.create_connection(("127.0.0.1", int(port)))
     connection = on_socket(made, connected, False)
     describe(connection)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Our client and server against three foreign stacks on loopback. Started by `run`, which provides what this needs.
+"""Our client and server against foreign stacks on loopback. Started by `run`, which provides what this needs.
 
 For each peer, both roles, both suites and all four groups: log in, data both ways, the same exporter on both sides where the
 peer can tell, and close_notify both ways. Then what must fail: wrong passwords, unknown names, peers without extended master
@@ -17,6 +17,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = os.environ["SRP_PEER"]
 TLSLITE = os.environ["SRP_TLSLITE_PYTHON"]
+# Peers that this distribution builds without SRP.
+LOST = os.environ.get("SRP_LOST", "").split()
 NAME, PASSWORD = "romeo@montague.lit", "wherefore art thou"
 TEXT = "Good night, good night! " * 400 + "\n"
 SUITES, GROUPS = ("128", "256"), ("2048", "3072", "4096", "8192")
@@ -86,11 +88,11 @@ class Script(Ours):
     def __init__(self, name, python, script):
         self.name, self.command = name, [python, os.path.join(HERE, script)]
 
-    def serve(self, port, suite, bits, extra=()):
-        return server([*self.command, "serve", port, NAME, PASSWORD, suite, bits, *extra])
+    def serve(self, port, suite, bits, without=()):
+        return server([*self.command, "serve", port, NAME, PASSWORD, suite, bits, *without])
 
-    def connect(self, port, suite, bits, name=NAME, password=PASSWORD, extra=()):
-        return finish(start([*self.command, "connect", port, name, password, suite, TEXT, *extra]))
+    def connect(self, port, suite, bits, name=NAME, password=PASSWORD, without=()):
+        return finish(start([*self.command, "connect", port, name, password, suite, TEXT, *without]))
 
 
 class Gnutls:
@@ -197,9 +199,9 @@ def refused(what, peer, as_server, words, our_words, **credentials):
     name = f"{peer.name} {'server' if as_server else 'client'}, {what}"
     one, other = (peer, OUR_PEER) if as_server else (OUR_PEER, peer)
     port = free_port()
-    extra = {"extra": credentials.pop("extra")} if "extra" in credentials else {}
-    process = one.serve(port, "256", "2048", **(extra if as_server else {}))
-    code, client_output = other.connect(port, "256", "2048", **credentials, **({} if as_server else extra))
+    without = {"without": credentials.pop("without")} if "without" in credentials else {}
+    process = one.serve(port, "256", "2048", **(without if as_server else {}))
+    code, client_output = other.connect(port, "256", "2048", **credentials, **({} if as_server else without))
     _, server_output = one.stop(process)
     our_output, their_output = (client_output, server_output) if as_server else (server_output, client_output)
     right = code != 0 and our_words in our_output and re.search(words, their_output, re.I)
@@ -220,10 +222,12 @@ OUR_PEER = Ours()
 
 
 def main():
-    libssl = Script("libssl", sys.executable, "libssl.py")
-    tlslite = Script("tlslite", TLSLITE, "tlslite_peer.py")
-    gnutls = Gnutls()
-    peers = [gnutls, libssl, tlslite]
+    scripts = [Script("libssl", sys.executable, "libssl.py"), Script("tlslite", TLSLITE, "tlslite_peer.py")]
+    scripts = [peer for peer in scripts if peer.name not in LOST]
+    peers = scripts if "gnutls" in LOST else [Gnutls(), *scripts]
+    for name in LOST:
+        others = " and ".join(peer.name for peer in peers)
+        print(f"lost {name}, which has no SRP here: {others} play the same rows", flush=True)
     for peer in peers:
         for as_server in (True, False):
             for suite in SUITES:
@@ -236,17 +240,15 @@ def main():
         refused("wrong password", peer, False, "bad.record.mac|alert 20|\\[20\\]", failure, password="wherefore")
         refused("unknown name", peer, True, "", failure, name="mercutio@verona.lit")
         refused("unknown name", peer, False, "unknown.psk|alert 115|\\[115\\]", failure, name="mercutio@verona.lit")
-    no_etm, no_ems = str(1 << 19), str(1 << 0)
-    for as_server in (True, False):
-        refused("no encrypt-then-MAC", libssl, as_server, "handshake.failure", "EncryptThenMacRequired", extra=[no_etm])
-        refused(
-            "no extended master secret", libssl, as_server, "handshake.failure", "ExtendedMasterSecretRequired",
-            extra=[no_ems],
-        )
+    lacks = [("extended master secret", "ExtendedMasterSecretRequired"), ("encrypt-then-MAC", "EncryptThenMacRequired")]
+    for peer in scripts:
+        for as_server in (True, False):
+            for what, error in lacks:
+                refused(f"no {what}", peer, as_server, "handshake.failure", error, without=[what])
     for value in ("0", "N", "2*N", "1", "N-1", "N+2", "2**4096+3"):
         hostile(value)
 
-    print(f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped")
+    print(f"{len(passed)} passed, {len(failed)} failed, {len(skipped)} skipped, {len(LOST)} peers lost")
     sys.exit(1 if failed else 0)
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """TLS-SRP with tlslite-ng, an honest peer and a hostile one.
 
-    tlslite_peer.py serve PORT NAME PASSWORD SUITE BITS
-    tlslite_peer.py connect PORT NAME PASSWORD SUITE TEXT
+    tlslite_peer.py serve PORT NAME PASSWORD SUITE BITS [WITHOUT…]
+    tlslite_peer.py connect PORT NAME PASSWORD SUITE TEXT [WITHOUT…]
     tlslite_peer.py hostile PORT NAME PASSWORD VALUE     send VALUE for A; print the alert that comes back
 """
 
@@ -17,12 +17,14 @@ from tlslite.messages import ClientKeyExchange
 LABEL = bytearray(b"EXPORTER-Channel-Binding")
 
 
-def settings(suite):
+def settings(suite, without=()):
     made = HandshakeSettings()
     made.minVersion = made.maxVersion = (3, 3)
     made.cipherNames = ["aes" + suite]
     made.macNames = ["sha"]
     made.maxKeySize = 8193
+    made.useExtendedMasterSecret = "extended master secret" not in without
+    made.useEncryptThenMAC = "encrypt-then-MAC" not in without
     return made
 
 
@@ -35,7 +37,7 @@ def describe(connection):
     )
 
 
-def serve(port, name, password, suite, bits):
+def serve(port, name, password, suite, bits, *without):
     database = VerifierDB()
     database[name.encode()] = VerifierDB.makeVerifier(bytearray(name.encode()), bytearray(password.encode()), int(bits))
     with socket.create_server(("127.0.0.1", int(port))) as listener:
@@ -43,7 +45,7 @@ def serve(port, name, password, suite, bits):
         connected, _ = listener.accept()
     connection = TLSConnection(connected)
     connection.closeSocket = False
-    connection.handshakeServer(verifierDB=database, settings=settings(suite))
+    connection.handshakeServer(verifierDB=database, settings=settings(suite, without))
     describe(connection)
     while data := connection.recv(1 << 16):
         connection.sendall(data)
@@ -51,14 +53,15 @@ def serve(port, name, password, suite, bits):
     print("closed", flush=True)
 
 
-def login(port, name, password, suite):
+def login(port, name, password, suite, without=()):
     connection = TLSConnection(socket.create_connection(("127.0.0.1", int(port))))
-    connection.handshakeClientSRP(bytearray(name.encode()), bytearray(password.encode()), settings=settings(suite))
+    chosen = settings(suite, without)
+    connection.handshakeClientSRP(bytearray(name.encode()), bytearray(password.encode()), settings=chosen)
     return connection
 
 
-def connect(port, name, password, suite, text):
-    connection = login(port, name, password, suite)
+def connect(port, name, password, suite, text, *without):
+    connection = login(port, name, password, suite, without)
     describe(connection)
     wanted, heard = text.encode(), b""
     connection.sendall(wanted)

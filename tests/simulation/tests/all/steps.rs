@@ -41,9 +41,9 @@ fn counted(test: &str) -> Vec<u64> {
         // One function by two patterns: for each of them callgrind heeds one option alone.
         .args(["--toggle-collect=all::steps::measured*", "--dump-after=*::steps::measured*"])
         .arg(env::current_exe().unwrap())
-        .args(["--exact", &format!("steps::{test}"), "--test-threads=1", "--nocapture"])
+        .args(["--exact", &format!("steps::{test}"), "--include-ignored", "--test-threads=1", "--nocapture"])
         .output()
-        .expect("valgrind is installed: see tests/install");
+        .expect("valgrind is installed: tests/run does that");
     assert!(out.status.success(), "{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     let part = |number: usize| -> PathBuf { folder.join(format!("out.{number}")) };
     let counts = (1..).map_while(|number| fs::read_to_string(part(number)).ok()).map(|text| {
@@ -56,6 +56,7 @@ fn counted(test: &str) -> Vec<u64> {
 }
 
 #[test]
+#[ignore = "needs valgrind: see tests/run"]
 fn twice_the_input_takes_at_most_two_and_a_half_times_the_steps() {
     let cases: Vec<_> = cases::PARSERS.iter().chain(handlers::HANDLERS).collect();
     if is_inside() {
@@ -78,6 +79,7 @@ fn twice_the_input_takes_at_most_two_and_a_half_times_the_steps() {
 }
 
 #[test]
+#[ignore = "needs valgrind: see tests/run"]
 fn a_thousand_idle_tunnels_take_no_more_steps_than_ten() {
     if is_inside() {
         for idle in [10, 1000] {
