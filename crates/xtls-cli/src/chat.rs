@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use xtls::{Application, Event};
+use xtls::Application;
 use xtls_stanza::jid::FullJid;
 
 use crate::args::ChatArgs;
@@ -10,8 +10,8 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::reach::{self, Reached};
-use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Verdict};
+use crate::reach;
+use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Turn, Verdict};
 
 /// How long the peer's offer may take when ours gave way to it.
 const OFFER_TIME: Duration = Duration::from_secs(30);
@@ -29,8 +29,9 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Resu
     let keyboard = Keyboard::only_for(output, Lines::start(), bare.into());
     let mut conversation = Conversation::new(rules, false, keyboard);
     let result = match reach::reach(&mut session, &conversation.rules, &MESSAGES, &args.peer).await {
-        Ok(Reached { id, peer }) => {
-            conversation.add(id, peer.clone());
+        Ok(opening) => {
+            let peer = opening.peer();
+            conversation.add(opening);
             talk(&mut session, &mut conversation, &peer).await
         }
         Err(failure) => Err(failure),
@@ -43,18 +44,18 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Resu
 async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &FullJid) -> Result<(), Failure> {
     let mut until: Option<Instant> = None;
     loop {
-        match session.next(conversation.next_input(), until).await? {
-            Happening::Engine(Event::Incoming(incoming)) => {
-                let awaited = conversation.is_over() && incoming.peer == *peer;
+        match session.next(conversation.next(), until).await? {
+            Happening::Incoming(incoming) => {
+                let awaited = conversation.is_over() && incoming.peer() == peer;
                 if awaited && reach::is_for(&incoming, &MESSAGES) {
                     until = None;
-                    let Reached { id, peer } = reach::accept(session, &conversation.rules, incoming)?;
-                    conversation.add(id, peer);
+                    conversation.add(reach::accept(session, &conversation.rules, incoming)?);
                 } else {
-                    reach::decline(session, incoming, &MESSAGES);
+                    reach::decline(incoming, &MESSAGES);
                 }
             }
-            Happening::Engine(event) => match conversation.handle(session, event)? {
+            Happening::Notice(event) => conversation.notice(session, event)?,
+            Happening::Beside(Turn::Tunnel(at, said)) => match conversation.handle(session, at, said).await? {
                 // Ctrl-C before there was anything to end.
                 Some(Verdict::Done) if !conversation.has_talked() => return Err(Failure::interrupted()),
                 Some(Verdict::Done) => return Ok(()),
@@ -63,16 +64,16 @@ async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &Ful
                 // What the server said comes next.
                 Some(Verdict::Disconnected) | None => {}
             },
-            Happening::Beside(input) => {
-                conversation.take_input(session, input)?;
+            Happening::Beside(Turn::Input(input)) => {
+                conversation.take_input(input)?;
                 if conversation.keyboard.ended {
-                    until = Some(conversation.close(session));
+                    until = Some(conversation.close());
                 }
             }
             Happening::Interrupted if conversation.is_closing() || conversation.is_over() => {
                 return Err(Failure::interrupted());
             }
-            Happening::Interrupted => until = Some(conversation.close(session)),
+            Happening::Interrupted => until = Some(conversation.close()),
             Happening::Time => return Err(no_answer(peer)),
             Happening::Stanza(_) => {}
         }

@@ -31,7 +31,7 @@ impl From<Code> for ExitCode {
 }
 
 /// What went wrong and what to do, in one line, and the code to end with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) code: Code,
     pub(crate) message: String,
@@ -71,6 +71,8 @@ impl Failure {
         Self::new(Code::Connection, message)
     }
 }
+
+impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

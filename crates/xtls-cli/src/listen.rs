@@ -2,19 +2,16 @@
 
 use std::time::Instant;
 
-use xtls::{
-    Application, Event, Incoming,
-    jingle::{Reason, ReasonCondition},
-};
+use xtls::{Application, jingle::ReasonCondition};
 use xtls_stanza::jid::BareJid;
+use xtls_tokio::Incoming;
 
 use crate::args::ListenArgs;
 use crate::chat::no_answer;
-use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Output, Report};
-use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Verdict};
+use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Turn, Verdict};
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Result<(), Failure> {
     let mut trust = data.trust()?;
@@ -39,24 +36,25 @@ async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[
         if conversation.is_closing() && conversation.is_over() && session.lost().is_none() {
             return Ok(());
         }
-        match session.next(conversation.next_input(), end).await? {
-            Happening::Engine(Event::Incoming(incoming)) => {
+        match session.next(conversation.next(), end).await? {
+            Happening::Incoming(incoming) => {
                 conversation.keyboard.used |= answer(session, conversation, incoming, from)?;
             }
-            Happening::Engine(event) => {
-                if let Some(Verdict::Failed(failure)) = conversation.handle(session, event)? {
+            Happening::Notice(event) => conversation.notice(session, event)?,
+            Happening::Beside(Turn::Tunnel(at, said)) => {
+                if let Some(Verdict::Failed(failure)) = conversation.handle(session, at, said).await? {
                     session.output.failure(&failure);
                 }
             }
-            Happening::Beside(input) => {
-                conversation.take_input(session, input)?;
+            Happening::Beside(Turn::Input(input)) => {
+                conversation.take_input(input)?;
                 let keyboard = &conversation.keyboard;
                 if keyboard.ended && keyboard.used {
-                    end = Some(conversation.close(session));
+                    end = Some(conversation.close());
                 }
             }
             Happening::Interrupted if conversation.is_closing() => return Err(Failure::interrupted()),
-            Happening::Interrupted => end = Some(conversation.close(session)),
+            Happening::Interrupted => end = Some(conversation.close()),
             Happening::Time => {
                 let Some(peer) = conversation.peers().next() else { return Ok(()) };
                 return Err(no_answer(peer));
@@ -68,19 +66,18 @@ async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[
 
 /// Decides on an offer; tells whether it was taken up.
 fn answer(
-    session: &mut Session,
+    session: &Session,
     conversation: &mut Conversation,
     incoming: Incoming,
     from: &[BareJid],
 ) -> Result<bool, Failure> {
-    let now = clock::now();
-    let peer = incoming.peer.clone();
+    let peer = incoming.peer().clone();
     let bare = peer.to_bare();
     let refusal = if conversation.is_closing() {
         Some((ReasonCondition::Gone, "this xtls is ending"))
     } else if !from.is_empty() && !from.contains(&bare) {
         Some((ReasonCondition::Decline, "--accept-from does not name it"))
-    } else if incoming.application != Application::XmlStream {
+    } else if *incoming.application() != Application::XmlStream {
         Some((ReasonCondition::UnsupportedApplications, "it is not for messages"))
     } else {
         None
@@ -88,14 +85,13 @@ fn answer(
     if let Some((condition, why)) = refusal {
         session.output.error_of(peer.as_str(), &format!("a tunnel from {peer} was declined: {why}"));
         // An offer that was taken back meanwhile needs no answer.
-        let _ = session.engine.reject(now, incoming, Reason::new(condition));
+        let _ = incoming.reject(condition);
         return Ok(false);
     }
     session.report(&Report::Incoming { peer: peer.as_str() })?;
-    let accepted = session.engine.accept(now, incoming, conversation.rules.options(Application::XmlStream));
-    Ok(match accepted {
-        Ok(id) => {
-            conversation.add(id, peer);
+    Ok(match incoming.open(conversation.rules.options(Application::XmlStream)) {
+        Ok(opening) => {
+            conversation.add(opening);
             true
         }
         // It was taken back meanwhile.

@@ -2,13 +2,14 @@
 
 use xtls::tls::UnixTime;
 use xtls::{
-    Application, Event, Incoming, TunnelId,
+    Application,
     config::SecurityLimits,
     error::{InitiateError, TermsError},
-    jingle::{BYTES_0_NS, BYTES_NS, Description, Reason, ReasonCondition},
+    jingle::{BYTES_0_NS, BYTES_NS, Description, ReasonCondition},
     trust::{Guess, TrustRecord, TrustStore},
 };
 use xtls_stanza::jid::{BareJid, FullJid, Jid};
+use xtls_tokio::{CallError, Incoming, Opening};
 
 use crate::clock;
 use crate::data::TrustFile;
@@ -16,17 +17,10 @@ use crate::exit::Failure;
 use crate::output::Report;
 use crate::session::{Happening, Progress, Rules, Search, Session, password_locked};
 
-/// A tunnel with a peer: offered to it, or offered by it and accepted. Nothing is proven yet.
-#[derive(Clone, Debug)]
-pub(crate) struct Reached {
-    pub(crate) id: TunnelId,
-    pub(crate) peer: FullJid,
-}
-
 /// Whether what an offer is for is this application.
 pub(crate) fn is_for(incoming: &Incoming, application: &Application) -> bool {
     let is_bytes = |description: &Description| matches!(description.ns(), BYTES_NS | BYTES_0_NS);
-    match (&incoming.application, application) {
+    match (incoming.application(), application) {
         (Application::Bytes(offered), Application::Bytes(ours)) => is_bytes(offered) && is_bytes(ours),
         (offered, ours) => offered == ours,
     }
@@ -87,7 +81,7 @@ pub(crate) async fn reach(
     rules: &Rules,
     application: &Application,
     peer: &Jid,
-) -> Result<Reached, Failure> {
+) -> Result<Opening, Failure> {
     let (peer, is_known) = match peer.to_full() {
         Some(full) => (full, false),
         None => {
@@ -101,11 +95,8 @@ pub(crate) async fn reach(
     let mut options = rules.options(application.clone());
     // A search has asked already. Raw bytes have two versions, and the engine looks itself which of them the peer has.
     options.check_support = !is_known || matches!(application, Application::Bytes(_));
-    let id = session
-        .engine
-        .initiate(clock::now(), peer.clone(), options)
-        .map_err(|e| cannot_initiate(e, &session.jid().to_bare(), &peer, &session.trust()))?;
-    Ok(Reached { id, peer })
+    let opening = session.handle.open(peer.clone(), options);
+    opening.map_err(|e| cannot_open(&e, session, &peer))
 }
 
 /// Takes an offer, whatever it is for.
@@ -113,22 +104,21 @@ pub(crate) async fn reach(
 /// # Errors
 ///
 /// When it does not stand any more.
-pub(crate) fn accept(session: &mut Session, rules: &Rules, incoming: Incoming) -> Result<Reached, Failure> {
-    let peer = incoming.peer.clone();
+pub(crate) fn accept(session: &Session, rules: &Rules, incoming: Incoming) -> Result<Opening, Failure> {
+    let peer = incoming.peer().clone();
     session.report(&Report::Incoming { peer: peer.as_str() })?;
-    let options = rules.options(incoming.application.clone());
-    let id = session.engine.accept(clock::now(), incoming, options).map_err(|e| {
+    let options = rules.options(incoming.application().clone());
+    incoming.open(options).map_err(|e| {
         Failure::connection(format!("the offer of {peer} cannot be accepted: {e}; try again")).about(&peer)
-    })?;
-    Ok(Reached { id, peer })
+    })
 }
 
 /// Declines an offer that is not `awaited`: with what fits, if it is for another application.
-pub(crate) fn decline(session: &mut Session, incoming: Incoming, awaited: &Application) {
+pub(crate) fn decline(incoming: Incoming, awaited: &Application) {
     let condition =
         if is_for(&incoming, awaited) { ReasonCondition::Busy } else { ReasonCondition::UnsupportedApplications };
     // An offer that was taken back meanwhile needs no answer.
-    let _ = session.engine.reject(clock::now(), incoming, Reason::new(condition));
+    let _ = incoming.reject(condition);
 }
 
 /// How the search for the peer ended.
@@ -146,19 +136,19 @@ async fn search(session: &mut Session, mut search: Search, application: &Applica
         let progress = match happening {
             Happening::Stanza(stanza) => search.handle(&stanza, clock::now()),
             Happening::Time => search.handle_timeout(clock::now()),
-            Happening::Engine(Event::Incoming(incoming)) => {
-                if incoming.peer.to_bare() == *search.peer() && is_for(&incoming, application) {
+            Happening::Incoming(incoming) => {
+                if incoming.peer().to_bare() == *search.peer() && is_for(&incoming, application) {
                     return Ok(Outcome::Offered(incoming));
                 }
-                decline(session, incoming, application);
+                decline(incoming, application);
                 Progress::Searching
             }
             Happening::Interrupted => return Err(Failure::interrupted()),
-            Happening::Engine(_) | Happening::Beside(()) => Progress::Searching,
+            Happening::Notice(_) | Happening::Beside(()) => Progress::Searching,
         };
         match progress {
             Progress::Searching => {}
-            Progress::Ask(question) => session.send(&question),
+            Progress::Ask(question) => session.send(&question).await,
             Progress::Found(full) => return Ok(Outcome::Found(full)),
             Progress::WithoutXtls => return Err(without_xtls(search.peer())),
             Progress::Offline => return Err(offline(search.peer(), search.confused())),
@@ -208,6 +198,14 @@ pub(crate) fn locked_until(trust: &TrustFile, own: &BareJid, peer: &BareJid) -> 
 /// A guess that would be made now, under the engine's limits.
 pub(crate) fn guess() -> Guess {
     Guess::new(clock::unix(), SecurityLimits::default().guesses)
+}
+
+fn cannot_open(e: &CallError, session: &Session, peer: &FullJid) -> Failure {
+    match e {
+        CallError::Initiate(e) => cannot_initiate(*e, &session.jid().to_bare(), peer, &session.trust()),
+        // The connection to the server is gone, and that is what to tell.
+        e => session.lost().unwrap_or_else(|| Failure::other(format!("no tunnel to {peer} can be opened: {e}"))),
+    }
 }
 
 fn cannot_initiate(e: InitiateError, own: &BareJid, peer: &FullJid, trust: &TrustFile) -> Failure {

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use xtls::{Element, Engine, Event};
@@ -22,6 +23,20 @@ pub(crate) struct Trace {
     ladder: Option<Ladder>,
     start: Instant,
     output: Output,
+}
+
+/// A trace that several write to.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(Arc<Mutex<Trace>>);
+
+impl Shared {
+    pub(crate) fn new(trace: Trace) -> Self {
+        Self(Arc::new(Mutex::new(trace)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Trace> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A picture that is to be drawn.

@@ -1,146 +1,72 @@
-//! A connection with a link on it: moves bytes between the two.
+//! TCP connections with links on them.
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use futures::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use xtls::link::{Kind, Link, LinkEvent};
+use xtls_tokio::link::LinkStream;
 
-use crate::clock;
-
-/// How much is read at once.
-const CHUNK: usize = 32 * 1024;
-/// How much waits for the connection before nothing more is taken out of the link.
-const MAX_OUTPUT: usize = 64 * 1024;
-/// How long the last bytes may take to be written, and the peer to notice the end.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long an end in order may take.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// A connection with a link on it.
-pub(crate) struct Wire<K: Kind> {
-    pub(crate) link: Link<K>,
-    stream: TcpStream,
-    /// What has come and the link has not taken.
-    input: Vec<u8>,
-    /// Nothing more comes, and whether the link knows.
-    ended: bool,
-    told: bool,
-    output: Vec<u8>,
-    /// Nothing can be written any more.
-    broken: bool,
+pub(crate) type Wire<K> = LinkStream<K, Tcp>;
+
+/// A TCP connection that waits for nothing: a line is to be seen when it is typed.
+#[derive(Debug)]
+pub(crate) struct Tcp(TcpStream);
+
+/// Puts a link on a connection.
+pub(crate) fn wire<K: Kind>(stream: TcpStream, link: Link<K>) -> Wire<K> {
+    // If that cannot be had, it comes a little later.
+    let _ = stream.set_nodelay(true);
+    LinkStream::new(link, Tcp(stream))
 }
 
-impl<K: Kind> Wire<K> {
-    pub(crate) fn new(stream: TcpStream, link: Link<K>) -> Self {
-        // A line is to be seen when it is typed. If that cannot be had, it comes a little later.
-        let _ = stream.set_nodelay(true);
-        Self { link, stream, input: Vec::new(), ended: false, told: false, output: Vec::new(), broken: false }
+/// The next event of the link. Dropping this loses nothing. After [`LinkEvent::Closed`] it never comes back.
+pub(crate) async fn event<K: Kind>(wire: &mut Wire<K>) -> LinkEvent
+where
+    Link<K>: Unpin,
+{
+    match wire.next().await {
+        Some(event) => event,
+        None => std::future::pending().await,
     }
+}
 
-    /// The next event of the link. Dropping this loses nothing. After [`LinkEvent::Closed`] it never comes back.
-    pub(crate) async fn event(&mut self) -> LinkEvent {
-        loop {
-            if let Some(event) = self.turn().await {
-                return event;
-            }
-        }
-    }
+/// Ends the link in order, if it has not ended, and then the connection. A peer that takes its time for that is left alone.
+pub(crate) async fn end<K: Kind>(mut wire: Wire<K>)
+where
+    Link<K>: Unpin,
+{
+    let _ = tokio::time::timeout(FAREWELL, wire.close()).await;
+}
 
-    /// The next event of the link; `None` when the last of what waited has been written. Dropping this loses nothing. After
-    /// [`LinkEvent::Closed`] and the last byte it never comes back.
-    pub(crate) async fn turn(&mut self) -> Option<LinkEvent> {
-        loop {
-            if let Some(event) = self.link.poll_event() {
-                return Some(event);
-            }
-            let polled = self.output.len() < MAX_OUTPUT && self.collect();
-            if self.feed() || polled {
-                continue;
-            }
-            let reads = self.input.is_empty() && !self.ended;
-            let writes = !self.output.is_empty() && !self.broken;
-            let deadline = self.link.poll_timeout().map(|deadline| deadline.at);
-            tokio::select! {
-                _ = self.stream.readable(), if reads => self.read(),
-                _ = self.stream.writable(), if writes => {
-                    self.write();
-                    if self.output.is_empty() {
-                        return None;
-                    }
-                }
-                () = clock::sleep_until(deadline) => self.link.handle_timeout(clock::now()),
-            }
-        }
-    }
-
-    /// Takes out of the link what there is to send, for the next turn to write; whether there was anything.
-    pub(crate) fn collect(&mut self) -> bool {
-        self.link.poll_transmit(clock::now(), &mut self.output)
-    }
-
-    /// How many bytes wait to be written, as far as they can be.
-    pub(crate) fn waiting(&self) -> usize {
-        if self.broken { 0 } else { self.output.len() }
-    }
-
-    /// Ends the stream in order, and then the connection. A peer that takes its time for that is left alone.
-    pub(crate) async fn close(mut self) {
-        self.link.close(clock::now());
-        let end = async { while !matches!(self.event().await, LinkEvent::Closed(_)) {} };
-        let _ = tokio::time::timeout(FAREWELL, end).await;
-        self.finish().await;
-    }
-
-    /// Writes what is left, and lets the peer read it. A peer that does not in time is left alone.
-    pub(crate) async fn finish(mut self) {
-        let farewell = async {
-            self.collect();
-            if !self.broken && self.stream.write_all(&self.output).await.is_ok() && self.stream.shutdown().await.is_ok()
-            {
-                // A connection that is closed with bytes unread takes away what was written last.
-                while !self.ended && self.stream.readable().await.is_ok() {
-                    self.input.clear();
-                    self.read();
-                }
-            }
-        };
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
-    }
-
-    /// Hands the link what has come; tells whether it took anything.
-    fn feed(&mut self) -> bool {
-        let now = clock::now();
-        let used = self.link.handle_bytes(now, &self.input);
-        self.input.drain(..used);
-        if self.input.is_empty() && self.ended && !self.told {
-            self.told = true;
-            self.link.handle_end(now);
-            return true;
-        }
-        used > 0
-    }
-
-    fn read(&mut self) {
-        self.input.resize(CHUNK, 0);
-        let count = match self.stream.try_read(&mut self.input) {
-            Ok(count) => count,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return self.input.clear(),
-            // A connection that broke and one that ended look the same to the link.
-            Err(_) => 0,
-        };
+impl AsyncRead for Tcp {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let read = ready!(Pin::new(&mut self.0).poll_read(cx, buffer));
         // A server that waits for this before it writes more, as Nagle's algorithm has it, would wait for 40 ms. It does not last.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        let _ = self.stream.set_quickack(true);
-        self.input.truncate(count);
-        self.ended |= count == 0;
+        let _ = self.0.set_quickack(true);
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Tcp {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
-    fn write(&mut self) {
-        match self.stream.try_write(&self.output) {
-            Ok(count) => drop(self.output.drain(..count)),
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            // What the peer has sent before may still be read; the end comes after it.
-            Err(_) => self.broken = true,
-        }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

@@ -41,6 +41,25 @@ impl ByteTunnel {
         Self { tunnel, taken: Vec::new(), read: 0 }
     }
 
+    /// Begins the end of our direction, without waiting for it as shutting down does.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended, or this TLS has one end for both directions: then nothing has changed, and
+    /// [`begin_close`](Tunnel::begin_close) is for that.
+    pub fn finish(&self) -> Result<(), FinishError> {
+        let (id, mut state) = (self.tunnel.id(), self.tunnel.lock());
+        let finished = match state.engine.tunnel(id) {
+            Some(mut tunnel) => tunnel.finish(now()),
+            None => Err(FinishError::Closing),
+        };
+        if finished.is_ok() {
+            state.say_all(id);
+        }
+        state.settle();
+        finished
+    }
+
     /// Moves what was taken into the buffer, as far as it has room.
     fn fill(&mut self, buffer: &mut ReadBuf<'_>) {
         let rest = self.taken.get(self.read..).unwrap_or_default();
@@ -112,9 +131,9 @@ impl AsyncWrite for ByteTunnel {
         self.tunnel.lock().poll_sent(self.tunnel.id(), cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.tunnel.in_order = true;
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (id, mut state) = (self.tunnel.id(), self.tunnel.lock());
+        state.say_all(id);
         let Some(mut tunnel) = state.engine.tunnel(id) else {
             state.dispatch();
             return Poll::Ready(state.result_of_end(id));

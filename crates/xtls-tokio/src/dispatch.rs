@@ -15,6 +15,9 @@ impl State {
     pub(crate) fn dispatch(&mut self) {
         let mut news = false;
         while let Some((event, held)) = self.engine.poll_event_held() {
+            if let Some(observer) = &mut self.observer {
+                observer(&mut self.engine, &event);
+            }
             news |= self.pass_on(event, held);
         }
         if news {
@@ -48,8 +51,18 @@ impl State {
             Event::Secured { id, security } => self.change(id, |entry| {
                 entry.security = Some(Arc::from(security));
                 entry.opened |= !entry.is_xml;
+                entry.wake_reader();
             }),
-            Event::StreamOpened { id } => self.change(id, |entry| entry.opened = true),
+            // The application has seen the end of its stream, and would not read another one.
+            Event::StreamOpened { id } if self.entries.get(&id).is_some_and(|entry| entry.finished) => {
+                if let Some(mut tunnel) = self.engine.tunnel(id) {
+                    tunnel.close(now());
+                }
+            }
+            Event::StreamOpened { id } => self.change(id, |entry| {
+                entry.opened = true;
+                entry.wake_reader();
+            }),
             Event::PeerFinished { id } | Event::StreamClosed { id } => self.change(id, |entry| {
                 entry.finished = true;
                 entry.wake_reader();
@@ -87,6 +100,7 @@ impl State {
             | Event::CertificatesReceived { .. }
             | Event::Probed { .. }
             | _) => {
+                self.note(&notice);
                 if self.notices.len() >= MAX_NOTICES {
                     self.notices.pop_front();
                     self.missed += 1;
@@ -96,6 +110,18 @@ impl State {
         }
         held.into_iter().for_each(|held| self.engine.release(held));
         true
+    }
+
+    /// What a notice changes of what is known of its tunnel.
+    fn note(&mut self, notice: &Event) {
+        if let Event::Redirected { id, peer } = notice {
+            self.change(*id, |entry| entry.peer.clone_from(peer));
+        }
+        if let Event::Confirmed { id } = notice
+            && let Some(security) = self.engine.tunnel(*id).and_then(|tunnel| tunnel.security().cloned())
+        {
+            self.change(*id, |entry| entry.security = Some(Arc::new(security)));
+        }
     }
 
     fn ask(&mut self, id: TunnelId, about: About) {

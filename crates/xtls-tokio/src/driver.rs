@@ -9,7 +9,7 @@ use std::{collections::VecDeque, io, sync::Arc};
 use futures::{Stream as _, channel::mpsc};
 use tokio::time::Sleep;
 use xtls::{
-    Disposition, Element, Engine,
+    Disposition, Element, Engine, Event,
     xml::{Condition, Disco, Iq, IqType, StanzaError},
 };
 
@@ -105,6 +105,13 @@ impl<O: OuterStream> Driver<O> {
     /// session of the engine. Those that it takes go to the client; the others are refused, as all are without it.
     pub fn beside(mut self, takes: impl FnMut(&O::Stanza) -> bool + Send + 'static) -> Self {
         self.takes = Some(Box::new(takes));
+        self
+    }
+
+    /// The same, which shows each event to `observer` before it is passed on, with the engine as it is then: for logs and traces. It must
+    /// not call anything of this crate, which would wait for ever.
+    pub fn observed(self, observer: impl FnMut(&mut Engine, &Event) + Send + 'static) -> Self {
+        self.core.lock().observer = Some(Box::new(observer));
         self
     }
 

@@ -9,7 +9,7 @@ use xtls::{
 };
 
 use crate::{
-    CallError, End, Incoming, Question, Tunnel,
+    CallError, End, Incoming, Opening, Question, Tunnel,
     shared::{Core, Shared, now},
 };
 
@@ -57,14 +57,33 @@ impl Handle {
     /// When the offer makes no sense, nobody is there or has XTLS, or the attempt ends before the tunnel is secured.
     pub async fn call(&self, peer: impl Into<Jid>, options: TunnelOptions) -> Result<Tunnel, CallError> {
         let peer: Jid = peer.into();
-        let carries = self.shared.lock().carries;
-        if !carries(&peer) {
-            return Err(CallError::Address(peer));
-        }
         match peer.to_full() {
-            Some(full) => self.call_resource(full, options).await,
+            Some(full) => self.open(full, options)?.opened().await,
             None => self.call_account(&peer.to_bare(), options).await,
         }
+    }
+
+    /// Offers a tunnel to one resource, without waiting for what becomes of it: for those who show how far it has come, or call it
+    /// off with a reason.
+    ///
+    /// # Errors
+    ///
+    /// When the offer makes no sense, or the driver has ended.
+    pub fn open(&self, peer: FullJid, options: TunnelOptions) -> Result<Opening, CallError> {
+        let mut state = self.shared.lock();
+        match &state.end {
+            Some(end) => return Err(CallError::Gone(end.clone())),
+            None if state.closing => return Err(CallError::Gone(End::Shutdown)),
+            None => {}
+        }
+        let to = Jid::from(peer.clone());
+        if !(state.carries)(&to) {
+            return Err(CallError::Address(to));
+        }
+        let is_xml = options.application == Application::XmlStream;
+        let id = state.engine.initiate(now(), peer.clone(), options)?;
+        state.own(id, peer.clone(), is_xml);
+        Ok(Opening::new(Tunnel::new(self.shared.clone(), id, peer, is_xml)))
     }
 
     /// The next offer of a peer; `None` when the driver has ended. Those that nobody takes ring until their time is up.
@@ -96,6 +115,19 @@ impl Handle {
         self.ended().await
     }
 
+    /// Ends the driver as soon as nothing waits to be sent, which gives the outer stream back; tunnels are not waited for. Those that
+    /// are open break off, and their peers are told nothing: close or drop them before.
+    pub async fn stop(&self) -> End {
+        self.shared.lock().stop();
+        self.ended().await
+    }
+
+    /// Why the driver has ended, if it has.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.shared.lock().end.clone()
+    }
+
     /// Waits until the driver has ended, and says why.
     pub async fn ended(&self) -> End {
         self.shared.wait_for(|state| state.end.clone()).await
@@ -111,23 +143,12 @@ impl Handle {
         result
     }
 
-    async fn call_resource(&self, peer: FullJid, options: TunnelOptions) -> Result<Tunnel, CallError> {
-        let tunnel = {
-            let mut state = self.shared.lock();
-            match &state.end {
-                Some(end) => return Err(CallError::Gone(end.clone())),
-                None if state.closing => return Err(CallError::Gone(End::Shutdown)),
-                None => {}
-            }
-            let is_xml = options.application == Application::XmlStream;
-            let id = state.engine.initiate(now(), peer.clone(), options)?;
-            state.own(id, peer.clone(), is_xml);
-            Tunnel::new(self.shared.clone(), id, peer, is_xml)
-        };
-        tunnel.opened().await
-    }
-
     async fn call_account(&self, account: &BareJid, mut options: TunnelOptions) -> Result<Tunnel, CallError> {
+        let to = Jid::from(account.clone());
+        let carries = self.shared.lock().carries;
+        if !carries(&to) {
+            return Err(CallError::Address(to));
+        }
         // Being asked is what tells which of them has it.
         options.check_support = true;
         let _seeker = Seeker::new(&self.shared);
@@ -146,7 +167,7 @@ impl Handle {
             };
             let resource = found?;
             tried.insert(resource.clone());
-            match self.call_resource(resource, options.clone()).await {
+            match self.open(resource, options.clone())?.opened().await {
                 Err(CallError::Closed(closed)) if is_another(&closed.reason) => {
                     lacking |=
                         matches!(&closed.reason, CloseReason::Fault(fault) if matches!(**fault, Fault::PeerLacksXtls));

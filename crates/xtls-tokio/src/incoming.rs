@@ -9,7 +9,7 @@ use xtls::{
 };
 
 use crate::{
-    CallError, Tunnel,
+    CallError, Opening, Tunnel,
     shared::{Shared, now},
 };
 
@@ -56,21 +56,27 @@ impl Incoming {
     /// # Errors
     ///
     /// When the offer does not stand any more, the options do not fit it (it is declined then), or it ends before it is secured.
-    pub async fn accept(mut self, options: TunnelOptions) -> Result<Tunnel, CallError> {
-        let tunnel = {
-            let mut state = self.shared.lock();
-            if let Some(end) = &state.end {
-                return Err(CallError::Gone(end.clone()));
-            }
-            let Some(offer) = self.offer.take() else { unreachable!("it is taken by value") };
-            let is_xml = offer.application == Application::XmlStream;
-            let accepted = state.engine.accept(now(), offer, options);
-            state.settle();
-            let id = accepted?;
-            state.own(id, self.peer.clone(), is_xml);
-            Tunnel::new(self.shared.clone(), id, self.peer.clone(), is_xml)
-        };
-        tunnel.opened().await
+    pub async fn accept(self, options: TunnelOptions) -> Result<Tunnel, CallError> {
+        self.open(options)?.opened().await
+    }
+
+    /// The same without waiting: see [`Handle::open`](crate::Handle::open).
+    ///
+    /// # Errors
+    ///
+    /// When the offer does not stand any more, or the options do not fit it (it is declined then).
+    pub fn open(mut self, options: TunnelOptions) -> Result<Opening, CallError> {
+        let mut state = self.shared.lock();
+        if let Some(end) = &state.end {
+            return Err(CallError::Gone(end.clone()));
+        }
+        let Some(offer) = self.offer.take() else { unreachable!("it is taken by value") };
+        let is_xml = offer.application == Application::XmlStream;
+        let accepted = state.engine.accept(now(), offer, options);
+        state.settle();
+        let id = accepted?;
+        state.own(id, self.peer.clone(), is_xml);
+        Ok(Opening::new(Tunnel::new(self.shared.clone(), id, self.peer.clone(), is_xml)))
     }
 
     /// Declines it for this reason.

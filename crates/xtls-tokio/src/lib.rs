@@ -48,6 +48,7 @@ mod handle;
 mod incoming;
 pub mod link;
 pub mod memory;
+mod opening;
 mod outer;
 mod question;
 mod shared;
@@ -63,6 +64,7 @@ pub use self::{
     error::{CallError, End, TunnelError},
     handle::{Handle, Notice},
     incoming::Incoming,
+    opening::Opening,
     outer::{OuterStanza, OuterStream, Received},
     question::{CertificateQuestion, PasswordQuestion, Question},
     stanzas::{StanzaSender, Stanzas},

@@ -7,7 +7,10 @@ use core::{
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
-use std::time::Instant;
+use std::{
+    fmt, io,
+    time::{Duration, Instant},
+};
 
 use futures::{Sink, Stream};
 use tokio::{
@@ -15,21 +18,26 @@ use tokio::{
     time::Sleep,
 };
 use xtls::{
-    Element, Terms,
+    CloseReason, Element, Terms,
     error::SendError,
     jid::Jid,
-    link::{Kind, Link, LinkError, LinkEvent, LinkSetup, Peer, PeerLink},
+    link::{Client, Kind, Link, LinkClosed, LinkError, LinkEvent, LinkSetup, Peer, PeerLink},
 };
 
-use crate::shared::now;
+use crate::{OuterStream, Received, shared::now};
 
 /// How much is read at once.
 const CHUNK: usize = 32 * 1024;
+/// How much may wait to be written while a link that is an outer stream has room for one more stanza.
+const WAITING: usize = 64 * 1024;
+/// How long the last bytes may take to be written, and the other end to end the connection too.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A link over a connection: a `Stream` of what happens, and a `Sink` of stanzas.
 ///
 /// - **Polling it as a stream** moves bytes in both directions and lets time pass. After [`LinkEvent::Closed`] it writes what is
-///   left, shuts the connection down, and ends. Nothing is lost with a future that is dropped.
+///   left, shuts the connection down, waits for the other end to do so, for 2 s in all, and ends. Nothing is lost with a future that
+///   is dropped.
 /// - **Commands** are given by [`with_link`](Self::with_link): `accept`, `trust`, `send_nonza`.
 /// - **Sending** waits for room: [`LinkConfig::send_buffer`](xtls::link::LinkConfig::send_buffer) in the link, and as much that
 ///   waits for the connection. Flushing waits until everything is written. A stanza that cannot be sent says so by
@@ -37,6 +45,13 @@ const CHUNK: usize = 32 * 1024;
 /// - **Closing** ends the link in order and waits for that; what else happens meanwhile is dropped.
 ///
 /// The connection is to send what is written at once (`TCP_NODELAY`).
+///
+/// # As an outer stream
+///
+/// A client's link to its server carries tunnels as well, once the client has logged in over it (what SASL and resource binding
+/// take is the client's: `send_nonza`, `restart_stream`). Then it is an [`OuterStream`] of elements. A link that ends in order
+/// is [`Received::Ended`], otherwise [`Received::Lost`] with a [`LinkEnd`] inside. Other events are dropped, and so is a stanza that
+/// the link refuses to send. What stops while it is away is not resumed.
 pub struct LinkStream<K: Kind, T> {
     link: Link<K>,
     connection: T,
@@ -54,9 +69,21 @@ pub struct LinkStream<K: Kind, T> {
     is_closed: bool,
     /// A stanza that there was no room for.
     kept: Option<Element>,
+    /// The connection is shut down in our direction.
+    is_shut: bool,
     /// Who waits for something to be written.
     writer: Option<Waker>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// When the end is not waited for any more.
+    farewell: Option<Pin<Box<Sleep>>>,
+}
+
+/// How a link ended that was an [`OuterStream`]: what is inside of the error of [`Received::Lost`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct LinkEnd {
+    /// Who ended it, and why.
+    pub closed: LinkClosed,
 }
 
 /// A link between two entities, over this connection to `peer`.
@@ -92,8 +119,10 @@ impl<K: Kind, T> LinkStream<K, T> {
             is_broken: false,
             is_closed: false,
             kept: None,
+            is_shut: false,
             writer: None,
             timer: None,
+            farewell: None,
         }
     }
 
@@ -192,18 +221,25 @@ impl<K: Kind, T: AsyncRead + AsyncWrite + Unpin> LinkStream<K, T> {
         is_due
     }
 
-    /// Writes the last bytes and shuts the connection down.
+    /// Writes the last bytes, shuts the connection down, and lets the other end read them.
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.link.poll_transmit(now(), &mut self.output) {}
-        self.write(cx);
-        if self.is_broken {
-            return Poll::Ready(());
+        let is_over = self.farewell.get_or_insert_with(|| Box::pin(tokio::time::sleep(FAREWELL))).as_mut().poll(cx);
+        while !self.is_broken && !self.is_shut && is_over.is_pending() {
+            while self.link.poll_transmit(now(), &mut self.output) {}
+            self.write(cx);
+            if !self.output.is_empty() {
+                return Poll::Pending;
+            }
+            self.is_broken |= ready!(Pin::new(&mut self.connection).poll_shutdown(cx)).is_err();
+            self.is_shut = true;
         }
-        if !self.output.is_empty() {
-            return Poll::Pending;
+        // A connection that is closed with bytes unread takes away what was written last.
+        while !self.is_broken && !self.has_ended && is_over.is_pending() {
+            self.input.clear();
+            if !self.read(cx) {
+                return Poll::Pending;
+            }
         }
-        let _ = ready!(Pin::new(&mut self.connection).poll_shutdown(cx));
-        self.is_broken = true;
         Poll::Ready(())
     }
 
@@ -293,8 +329,55 @@ where
     }
 }
 
-impl<K: Kind, T> core::fmt::Debug for LinkStream<K, T> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> OuterStream for LinkStream<Client, T> {
+    type Stanza = Element;
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Received<Element>> {
+        loop {
+            match ready!(Pin::new(&mut *self).poll_next(cx)) {
+                Some(LinkEvent::Stanza { stanza }) => return Poll::Ready(Received::Stanza(stanza)),
+                Some(LinkEvent::Closed(closed)) if matches!(closed.reason, CloseReason::Done) => {
+                    return Poll::Ready(Received::Ended);
+                }
+                Some(LinkEvent::Closed(closed)) => {
+                    return Poll::Ready(Received::Lost(io::Error::other(LinkEnd { closed })));
+                }
+                Some(_) => {}
+                None => return Poll::Ready(Received::Ended),
+            }
+        }
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = ready!(self.poll_kept(cx));
+        if self.link.stats().unsent + self.output.len() - self.written >= WAITING {
+            ready!(self.poll_written(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(&mut self, stanza: Element) -> io::Result<()> {
+        // If the link has ended, receiving tells.
+        let _ = Sink::start_send(Pin::new(self), stanza);
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = ready!(Sink::poll_flush(Pin::new(self), cx));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Display for LinkEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the link ended: {}", self.closed.reason)
+    }
+}
+
+impl core::error::Error for LinkEnd {}
+
+impl<K: Kind, T> fmt::Debug for LinkStream<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unread = self.input.len();
         f.debug_struct("LinkStream").field("stage", &self.link.stage()).field("unread", &unread).finish_non_exhaustive()
     }

@@ -50,6 +50,10 @@ pub(crate) struct State {
     pub(crate) end: Option<End>,
     /// The driver was asked to end.
     pub(crate) closing: bool,
+    /// It was asked not to wait for tunnels.
+    pub(crate) stopping: bool,
+    /// Who is shown each event first.
+    pub(crate) observer: Option<Observer>,
     /// Whether the outer stream takes stanzas for this address there.
     pub(crate) carries: fn(&Jid) -> bool,
     /// Those who look for a resource.
@@ -59,6 +63,8 @@ pub(crate) struct State {
     driver: Option<Waker>,
     pub(crate) news: Arc<Notify>,
 }
+
+pub(crate) type Observer = Box<dyn FnMut(&mut Engine, &Event) + Send>;
 
 /// A tunnel.
 pub(crate) struct Entry {
@@ -74,6 +80,8 @@ pub(crate) struct Entry {
     /// Stanzas that have come. What they hold is bounded by the engine.
     pub(crate) stanzas: VecDeque<(Element, Option<Held>)>,
     pub(crate) closed: Option<Arc<Closed>>,
+    /// The application has said all that it had to say: dropping it ends the tunnel in order.
+    pub(crate) in_order: bool,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
     watch: Watch,
@@ -120,6 +128,8 @@ impl Core {
             missed: 0,
             end: None,
             closing: false,
+            stopping: false,
+            observer: None,
             carries,
             seekers: 0,
             watched: BTreeSet::new(),
@@ -225,6 +235,7 @@ impl State {
             finished: false,
             stanzas: VecDeque::new(),
             closed: None,
+            in_order: false,
             reader: None,
             writer: None,
             watch: Watch::Nothing,
@@ -235,9 +246,10 @@ impl State {
     }
 
     /// What was handed out of a tunnel was dropped. The tunnel ends: in order, or broken off.
-    pub(crate) fn disown(&mut self, id: TunnelId, in_order: bool) {
+    pub(crate) fn disown(&mut self, id: TunnelId) {
         let now = now();
         self.dispatch();
+        let in_order = self.entries.get(&id).is_some_and(|entry| entry.in_order);
         if let Some(mut tunnel) = self.engine.tunnel(id) {
             tunnel.read(now, &mut Vec::new());
             if in_order {
@@ -274,9 +286,18 @@ impl State {
         self.settle();
     }
 
-    /// Whether no tunnel is left.
+    /// Ends everything but the tunnels.
+    pub(crate) fn stop(&mut self) {
+        self.closing = true;
+        self.stopping = true;
+        self.news.notify_waiters();
+        self.settle();
+    }
+
+    /// Whether no tunnel is left that is waited for.
     pub(crate) fn is_idle(&self) -> bool {
-        self.entries.values().all(|entry| entry.closed.is_some()) && self.engine.tunnels().next().is_none()
+        self.stopping
+            || self.entries.values().all(|entry| entry.closed.is_some()) && self.engine.tunnels().next().is_none()
     }
 
     /// There is no driver any more.

@@ -7,11 +7,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use xtls::{Closed, Security, TunnelId, jid::FullJid};
+use xtls::{
+    Closed, Security, TunnelId,
+    jid::FullJid,
+    jingle::{Reason, ReasonCondition},
+};
 
 use crate::{
-    ByteTunnel, CallError, TunnelError, XmlTunnel,
-    shared::{Entry, Shared, State},
+    ByteTunnel, TunnelError, XmlTunnel,
+    shared::{Entry, Shared, State, now},
 };
 
 /// A tunnel that is secured and can be used: [`into_bytes`](Self::into_bytes) or [`into_xml`](Self::into_xml) makes a stream
@@ -26,14 +30,12 @@ pub struct Tunnel {
     id: TunnelId,
     peer: FullJid,
     is_xml: bool,
-    /// The application has said all that it had to say: dropping it ends the tunnel in order.
-    pub(crate) in_order: bool,
 }
 
 impl Tunnel {
     /// The driver has it among its own already.
     pub(crate) fn new(shared: Shared, id: TunnelId, peer: FullJid, is_xml: bool) -> Self {
-        Self { shared, id, peer, is_xml, in_order: false }
+        Self { shared, id, peer, is_xml }
     }
 
     /// Its id in the engine.
@@ -85,6 +87,45 @@ impl Tunnel {
         self.wait_for(|entry| entry.closed.clone()).await
     }
 
+    /// The same for those who poll. Whoever reads is woken in its place, so it is for when nothing is read any more.
+    pub fn poll_closed(&self, cx: &Context<'_>) -> Poll<Arc<Closed>> {
+        let mut state = self.shared.lock();
+        state.dispatch();
+        match state.entries.get(&self.id).and_then(|entry| entry.closed.clone()) {
+            Some(closed) => Poll::Ready(closed),
+            None => {
+                state.await_reader(self.id, cx.waker());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Whether the peer has sent its last byte, or the stream is closed in both directions. What came before may still be unread.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.shared.lock().entries.get(&self.id).is_some_and(|entry| entry.finished)
+    }
+
+    /// Begins the end in order, of both directions; what was written still goes. [`closed`](Self::closed) waits for it: see
+    /// [`xtls::Tunnel::close`]. Before it can be used this calls it off.
+    pub fn begin_close(&self) {
+        let mut state = self.shared.lock();
+        state.say_all(self.id);
+        if let Some(mut tunnel) = state.engine.tunnel(self.id) {
+            tunnel.close(now());
+        }
+        state.settle();
+    }
+
+    /// Breaks it off, and tells the peer this. What has come can still be read, and keeps [`closed`](Self::closed) waiting.
+    pub fn abort(&self, condition: ReasonCondition) {
+        let mut state = self.shared.lock();
+        if let Some(mut tunnel) = state.engine.tunnel(self.id) {
+            tunnel.abort(now(), Reason::new(condition));
+        }
+        state.settle();
+    }
+
     /// The tunnel as a stream of bytes.
     ///
     /// # Errors
@@ -101,15 +142,6 @@ impl Tunnel {
     /// The tunnel itself, if it carries raw bytes.
     pub fn into_xml(self) -> Result<XmlTunnel, Self> {
         if self.is_xml { Ok(XmlTunnel::new(self)) } else { Err(self) }
-    }
-
-    /// Waits until it can be used. If this is dropped, and the tunnel with it, the attempt is called off.
-    pub(crate) async fn opened(self) -> Result<Self, CallError> {
-        let opened = self.wait_for(|entry| match &entry.closed {
-            Some(closed) if !entry.opened => Some(Err(CallError::Closed(Arc::clone(closed)))),
-            _ => entry.opened.then_some(Ok(())),
-        });
-        opened.await.map(|()| self)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -134,7 +166,7 @@ impl Tunnel {
 
 impl Drop for Tunnel {
     fn drop(&mut self) {
-        self.shared.lock().disown(self.id, self.in_order);
+        self.shared.lock().disown(self.id);
     }
 }
 
@@ -168,6 +200,13 @@ impl State {
     pub(crate) fn told_why_closed(&mut self, id: TunnelId) -> TunnelError {
         self.dispatch();
         self.why_closed(id)
+    }
+
+    /// The application has said all that it had to say.
+    pub(crate) fn say_all(&mut self, id: TunnelId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.in_order = true;
+        }
     }
 
     pub(crate) fn await_reader(&mut self, id: TunnelId, waker: &Waker) {

@@ -100,10 +100,12 @@ impl Stream for XmlTunnel {
             state.await_reader(id, cx.waker());
             return Poll::Pending;
         }
+        if is_finished {
+            // Nothing is left to be said.
+            state.say_all(id);
+        }
         drop(state);
         this.is_over = true;
-        // Nothing is left to be said, unless something is to be sent still.
-        this.tunnel.in_order |= is_finished;
         Poll::Ready(closed.filter(|closed| closed.truncated).map(|closed| Err(TunnelError::Closed(closed))))
     }
 }
@@ -133,8 +135,8 @@ impl Sink<Element> for XmlTunnel {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), TunnelError>> {
         ready!(self.poll_kept(cx))?;
-        self.tunnel.in_order = true;
         let (id, mut state) = (self.tunnel.id(), self.tunnel.lock());
+        state.say_all(id);
         let goes_on = state.end.is_none();
         if let Some(mut tunnel) = state.engine.tunnel(id).filter(|_| goes_on) {
             tunnel.close(now());

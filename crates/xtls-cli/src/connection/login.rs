@@ -11,17 +11,17 @@ use xtls_stanza::{Element, Limits, StanzaError, ns};
 use super::error::Words;
 use super::sasl::{Exchange, Heard};
 use crate::account::{Account, Protection};
-use crate::clock;
 use crate::exit::Failure;
 use crate::server::{self, Client};
+use crate::wire::{self, wire};
 
 /// The bytes to and from the server, with the link on them.
-pub(super) type Wire = crate::wire::Wire<xtls::link::Client>;
+pub(super) type Wire = wire::Wire<xtls::link::Client>;
 
 /// Longest time that connecting and logging in may take together.
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 /// Largest stanza that is read from the server. Servers forward less: 256 KiB from a client is usual.
-pub(super) const MAX_STANZA: usize = 1 << 20;
+const MAX_STANZA: usize = 1 << 20;
 /// The namespace of resource binding (RFC 6120 § 7.1).
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// Id of the bind request; nothing else is sent before its answer.
@@ -38,16 +38,12 @@ pub(super) async fn login(account: &Account, password: &str, identity: &Identity
 }
 
 async fn attempt(account: &Account, password: &str, identity: &Identity) -> Result<(Wire, FullJid), Failure> {
-    let mut login = Login { words: Words { account }, wire: connect(account, identity).await?, is_over: false };
+    let mut login = Login { words: Words { account }, wire: connect(account, identity).await? };
     match login.negotiate(password).await {
         Ok(jid) => Ok((login.wire, jid)),
         Err(failure) => {
             // RFC 6120 § 6.4.5: a client that has no other way to log in closes the stream.
-            if login.is_over {
-                login.wire.finish().await
-            } else {
-                login.wire.close().await
-            }
+            wire::end(login.wire).await;
             Err(failure)
         }
     }
@@ -78,7 +74,7 @@ async fn connect(account: &Account, identity: &Identity) -> Result<Wire, Failure
             elsewhere.ip()
         )));
     }
-    Ok(Wire::new(server::connect(server, &addresses, &words.no_server()).await?, link))
+    Ok(wire(server::connect(server, &addresses, &words.no_server()).await?, link))
 }
 
 /// What differs from the defaults: a stanza that exceeds a limit ends the connection, and strangers can send some, so that what
@@ -105,19 +101,18 @@ fn config() -> LinkConfig {
 struct Login<'a> {
     words: Words<'a>,
     wire: Wire,
-    is_over: bool,
 }
 
 impl Login<'_> {
     /// From the first header to the address that the server binds.
     async fn negotiate(&mut self, password: &str) -> Result<FullJid, Failure> {
         let features = self.features().await?;
-        if self.wire.link.security().is_none() && features.starttls.as_ref().is_some_and(|tls| tls.required) {
+        if self.wire.link().security().is_none() && features.starttls.as_ref().is_some_and(|tls| tls.required) {
             return Err(self.words.wants_tls());
         }
         self.authenticate(&features, password).await?;
         // If the link has ended meanwhile, it says why.
-        let _ = self.wire.link.restart_stream(clock::now());
+        let _ = self.wire.with_link(|link, now| link.restart_stream(now));
         self.features().await?;
         self.bind().await
     }
@@ -127,7 +122,7 @@ impl Login<'_> {
         let begun = Exchange::begin(features, name, password, self.exporter());
         let (mut exchange, mut answer) = begun.map_err(|e| self.words.sasl(e))?;
         loop {
-            let _ = self.wire.link.send_nonza(clock::now(), &answer);
+            let _ = self.wire.with_link(|link, now| link.send_nonza(now, &answer));
             let said = loop {
                 match self.event().await? {
                     LinkEvent::Nonza(said) if said.ns() == ns::SASL => break said,
@@ -144,7 +139,7 @@ impl Login<'_> {
 
     /// The channel binding `tls-exporter`: RFC 9266 defines it for TLS 1.3, where each connection has one.
     fn exporter(&self) -> Option<[u8; 32]> {
-        let link = &self.wire.link;
+        let link = self.wire.link();
         let version = link.security()?.tls.version;
         link.channel_binding().filter(|_| version == TlsVersion::Tls13)
     }
@@ -158,7 +153,7 @@ impl Login<'_> {
             .text(self.words.account.jid.resource())
             .build()
             .map_err(|e| self.words.bad_bind(&e.to_string()))?;
-        let _ = self.wire.link.send(clock::now(), &request);
+        let _ = self.wire.with_link(|link, now| link.send(now, &request));
         loop {
             // RFC 6120 § 7.1: whatever else comes is not for the resource that is not bound yet.
             let LinkEvent::Stanza { stanza } = self.event().await? else { continue };
@@ -191,11 +186,8 @@ impl Login<'_> {
 
     /// The next event of a link that is not to end.
     async fn event(&mut self) -> Result<LinkEvent, Failure> {
-        match self.wire.event().await {
-            LinkEvent::Closed(closed) => {
-                self.is_over = true;
-                Err(self.words.ended(&self.wire.link, &closed.reason))
-            }
+        match wire::event(&mut self.wire).await {
+            LinkEvent::Closed(closed) => Err(self.words.ended(self.wire.link(), &closed.reason)),
             event => Ok(event),
         }
     }

@@ -4,47 +4,65 @@ mod error;
 mod login;
 mod sasl;
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::Stream as _;
+use tokio::time::{Instant, Sleep};
 use xtls::Identity;
 use xtls::link::LinkEvent;
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Element, Limits};
+use xtls_tokio::{OuterStream, Received};
+use xtls_trace::Direction;
 
 use crate::account::Account;
-use crate::clock;
 use crate::exit::Failure;
+use crate::session;
+use crate::trace::Shared;
+use crate::wire;
 use error::Words;
-use login::{MAX_STANZA, Wire};
+use login::Wire;
 
-/// How many bytes may wait to be written before the session stops producing more.
-const WRITE_MARK: usize = 64 * 1024;
+/// Silence of the server after which it is asked for a sign of life.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long it may take with that.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The id of the question for a sign of life. One is open at a time.
+const PING_ID: &str = "alive";
 
-/// A logged-in connection. It does not come back once it is lost.
+/// A logged-in connection. It does not come back once it is lost: why, the [`Failure`] says that is inside of the error of
+/// [`Received::Lost`].
 pub(crate) struct Connection {
     account: Account,
     wire: Wire,
     jid: FullJid,
-    /// The link has ended.
-    is_over: bool,
-}
-
-/// What [`Connection::turn`] came back with.
-#[derive(Debug)]
-pub(crate) enum Turn {
-    /// A stanza arrived.
-    Stanza(Element),
-    /// Everything queued is on its way to the server.
-    Written,
+    trace: Shared,
+    /// When the server was last heard of, and whether it was asked for a sign of life since.
+    heard: Instant,
+    asked: bool,
+    /// When that is looked at next.
+    look: Pin<Box<Sleep>>,
 }
 
 impl Connection {
-    /// Connects, logs in and binds the resource; one attempt. The server does not get to see the certificate.
+    /// Connects, logs in and binds the resource; one attempt. The server does not get to see the certificate. From then on
+    /// stanzas are traced.
     ///
     /// # Errors
     ///
     /// One line that says what failed: unknown host, no connection, TLS, login, resource.
-    pub(crate) async fn login(account: Account, password: &str, identity: &Identity) -> Result<Self, Failure> {
+    pub(crate) async fn login(
+        account: Account,
+        password: &str,
+        identity: &Identity,
+        trace: Shared,
+    ) -> Result<Self, Failure> {
         let (wire, jid) = login::login(&account, password, identity).await?;
-        Ok(Self { account, wire, jid, is_over: false })
+        let look = Box::pin(tokio::time::sleep(IDLE));
+        Ok(Self { account, wire, jid, trace, heard: Instant::now(), asked: false, look })
     }
 
     /// The address that the server bound.
@@ -52,60 +70,71 @@ impl Connection {
         &self.jid
     }
 
-    /// Queues one stanza; [`Connection::turn`] writes it.
-    pub(crate) fn send(&mut self, stanza: &str) {
-        let mut limits = Limits::default();
-        limits.stanza_bytes = MAX_STANZA;
-        let Ok(element) = Element::parse(stanza, &limits) else {
-            debug_assert!(false, "what the engine and the session write is a stanza: {stanza}");
-            return;
-        };
-        // If the link has ended, the next turn tells; else it takes everything, since all of it is collected at once.
-        let _ = self.wire.link.send(clock::now(), &element);
-        self.wire.collect();
+    /// Ends the stream in order.
+    pub(crate) async fn close(self) {
+        wire::end(self.wire).await;
     }
 
-    /// Whether so much waits to be written that nothing should be added.
-    pub(crate) fn is_congested(&self) -> bool {
-        self.wire.waiting() >= WRITE_MARK
+    /// RFC 6120 § 4.6: a server that is gone without a word is noticed by asking it for one.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
+        while self.look.as_mut().poll(cx).is_ready() {
+            let due = self.heard + if self.asked { IDLE + PATIENCE } else { IDLE };
+            if Instant::now() < due {
+                self.look.as_mut().reset(due);
+                continue;
+            }
+            if self.asked {
+                return Poll::Ready(Words { account: &self.account }.silent());
+            }
+            self.asked = true;
+            if let Ok(ping) = Element::parse(&session::ping(PING_ID, self.jid.domain()), &Limits::default()) {
+                let _ = self.start_send(ping);
+            }
+        }
+        Poll::Pending
     }
 
-    /// Whether anything waits to be written.
-    pub(crate) fn has_output(&self) -> bool {
-        self.wire.waiting() > 0
+    fn lost(failure: Failure) -> Received<Element> {
+        Received::Lost(io::Error::other(failure))
     }
+}
 
-    /// What to say when the server does not give a sign of life.
-    pub(crate) fn silent(&self) -> Failure {
-        self.words().silent()
-    }
+impl OuterStream for Connection {
+    type Stanza = Element;
 
-    /// Writes what is queued and waits for a stanza, whichever comes first. Can be cancelled without loss.
-    ///
-    /// # Errors
-    ///
-    /// When the connection is gone; it is of no use afterwards.
-    pub(crate) async fn turn(&mut self) -> Result<Turn, Failure> {
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Received<Element>> {
         loop {
-            match self.wire.turn().await {
-                None => return Ok(Turn::Written),
-                Some(LinkEvent::Stanza { stanza }) => return Ok(Turn::Stanza(stanza)),
-                Some(LinkEvent::Closed(closed)) => {
-                    self.is_over = true;
-                    return Err(self.words().ended(&self.wire.link, &closed.reason));
+            // Asking for a sign of life is written by the link.
+            let silent = self.watch(cx);
+            match (Pin::new(&mut self.wire).poll_next(cx), silent) {
+                (Poll::Ready(Some(LinkEvent::Stanza { stanza })), _) => {
+                    (self.heard, self.asked) = (Instant::now(), false);
+                    self.trace.lock().stanza(self.jid.as_str(), Direction::In, &stanza);
+                    return Poll::Ready(Received::Stanza(stanza));
+                }
+                (Poll::Ready(Some(LinkEvent::Closed(closed))), _) => {
+                    let words = Words { account: &self.account };
+                    return Poll::Ready(Self::lost(words.ended(self.wire.link(), &closed.reason)));
                 }
                 // Nothing else was asked for.
-                Some(_) => {}
+                (Poll::Ready(Some(_)), _) => {}
+                (Poll::Ready(None), _) => return Poll::Ready(Received::Ended),
+                (Poll::Pending, Poll::Ready(silent)) => return Poll::Ready(Self::lost(silent)),
+                (Poll::Pending, Poll::Pending) => return Poll::Pending,
             }
         }
     }
 
-    /// Ends the stream in order.
-    pub(crate) async fn close(self) {
-        if self.is_over { self.wire.finish().await } else { self.wire.close().await }
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        OuterStream::poll_ready(&mut self.wire, cx)
     }
 
-    fn words(&self) -> Words<'_> {
-        Words { account: &self.account }
+    fn start_send(&mut self, stanza: Element) -> io::Result<()> {
+        self.trace.lock().stanza(self.jid.as_str(), Direction::Out, &stanza);
+        OuterStream::start_send(&mut self.wire, stanza)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        OuterStream::poll_flush(&mut self.wire, cx)
     }
 }

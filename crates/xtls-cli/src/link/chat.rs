@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use xtls::link::LinkEvent;
+use xtls::link::{Link, LinkEvent};
 use xtls::{Element, error::SendError};
 use xtls_stanza::Limits;
 use xtls_stanza::jid::Jid;
@@ -16,6 +16,7 @@ use crate::clock;
 use crate::exit::{Code, Failure};
 use crate::output::Report;
 use crate::session::{self, Keyboard, MAX_WAITING, NO_XML, Signals};
+use crate::wire;
 
 /// How long the orderly end may take; the link's own timer is shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -71,7 +72,7 @@ pub(super) async fn talk(
     signals: &mut Signals,
     echo: bool,
 ) -> Result<Leaves, Failure> {
-    let peer = wire.link.peer().cloned().ok_or_else(|| Failure::other("a link with nobody"))?;
+    let peer = wire.link().peer().cloned().ok_or_else(|| Failure::other("a link with nobody"))?;
     let mut talk = Talk { end, wire, peer, keyboard, waiting: VecDeque::new(), echo, leaves: false, until: None };
     let there = [talk.peer.clone()];
     talk.keyboard.came(&talk.peer, &there)?;
@@ -86,7 +87,7 @@ impl Talk<'_> {
         loop {
             let wants_line = !self.leaves && self.waiting.is_empty();
             tokio::select! {
-                event = self.wire.event() => if let Some(result) = self.handle(event) {
+                event = wire::event(self.wire) => if let Some(result) = self.handle(event) {
                     return result;
                 },
                 input = self.keyboard.next(wants_line, there) => {
@@ -98,12 +99,12 @@ impl Talk<'_> {
                 },
                 () = signals.next() => {
                     if self.leaves {
-                        self.wire.link.abort(clock::now());
+                        self.wire.with_link(Link::abort);
                         return Err(Failure::interrupted());
                     }
                     self.leave();
                 }
-                () = clock::sleep_until(self.until) => self.wire.link.abort(clock::now()),
+                () = clock::sleep_until(self.until) => self.wire.with_link(Link::abort),
             }
         }
     }
@@ -140,7 +141,7 @@ impl Talk<'_> {
     fn leave(&mut self) {
         self.leaves = true;
         self.until = Some(clock::now() + CLOSE_TIME);
-        self.wire.link.close(clock::now());
+        self.wire.with_link(Link::close);
     }
 
     /// Sends a line that waits, if it is for this peer.
@@ -182,7 +183,7 @@ impl Talk<'_> {
     /// Sends what waits, as far as there is room.
     fn flush(&mut self) {
         while let Some(Waiting { stanza, line }) = self.waiting.front() {
-            match (self.wire.link.send(clock::now(), stanza), *line) {
+            match (self.wire.with_link(|link, now| link.send(now, stanza)), *line) {
                 // LinkEvent::Writable tells when to go on.
                 (Err(SendError::Full), _) => break,
                 (Err(e), Some(number)) => {

@@ -7,7 +7,6 @@ use xtls::error::TermsError;
 use xtls::link::{LinkError, PeerLink};
 use xtls_stanza::jid::Jid;
 
-use super::Wire;
 use super::address::PORT;
 use super::chat;
 use super::end::End;
@@ -21,6 +20,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::reach;
 use crate::session::{Keyboard, Lines, Signals};
+use crate::wire::{self, wire};
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) -> Result<(), Failure> {
     let at = Server::parse("", &args.address, PORT)?;
@@ -29,20 +29,19 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) 
     let stream = dial(&end, &at).await?;
     let mut signals = Signals::new().map_err(|e| Failure::other(format!("signals cannot be handled: {e}")))?;
     let link = PeerLink::connect(end.setup()?, Jid::from(args.peer.clone()), end.terms(), clock::now());
-    let mut wire = Wire::new(stream, link.map_err(|e| cannot_begin(e, &end, args))?);
+    let mut wire = wire(stream, link.map_err(|e| cannot_begin(e, &end, args))?);
     let (named, busy) = (std::slice::from_ref(&args.peer), Cell::new(false));
     let guests = Guests { named, busy: &busy };
     let opened = tokio::select! {
         opened = open(&end, &mut wire, &guests, &args.address) => opened.and_then(|opened| opened),
         // Nothing is open that could end in order.
         () = signals.next() => {
-            wire.link.close(clock::now());
-            wire.finish().await;
+            wire::end(wire).await;
             return Err(Failure::interrupted());
         }
     };
     if let Err(failure) = opened {
-        wire.finish().await;
+        wire::end(wire).await;
         return Err(failure);
     }
     if args.link.pipe {
@@ -50,7 +49,7 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) 
     }
     let mut keyboard = Keyboard::only_for(output, Lines::start(), args.peer.clone().into());
     let result = chat::talk(&end, &mut wire, &mut keyboard, &mut signals, false).await;
-    wire.finish().await;
+    wire::end(wire).await;
     let unsent = keyboard.finish();
     result.map(drop).and(unsent)
 }

@@ -15,6 +15,7 @@ use super::end::End;
 use super::open::{Guests, open};
 use crate::clock;
 use crate::exit::Failure;
+use crate::wire::{self, wire};
 
 /// Most connections that are seen to at once; others wait until one of these has come to something.
 const MAX_GREETED: usize = 16;
@@ -63,7 +64,7 @@ impl<'a> Door<'a> {
     pub(super) async fn keep(&mut self) -> Failure {
         loop {
             match self.next().await {
-                Ok(wire) => wire.finish().await,
+                Ok(wire) => wire::end(wire).await,
                 Err(failure) => return failure,
             }
         }
@@ -74,12 +75,12 @@ impl<'a> Door<'a> {
 async fn greet(end: &End, guests: Guests<'_>, stream: TcpStream, from: SocketAddr) -> Result<Option<Wire>, Failure> {
     let link = PeerLink::listen(end.setup()?, None, clock::now());
     let link = link.map_err(|e| Failure::other(format!("no link can be made: {e}")))?;
-    let mut wire = Wire::new(stream, link);
+    let mut wire = wire(stream, link);
     match open(end, &mut wire, &guests, &from.to_string()).await? {
         Ok(()) => Ok(Some(wire)),
         Err(failure) => {
             end.output.failure(&failure);
-            wire.finish().await;
+            wire::end(wire).await;
             Ok(None)
         }
     }

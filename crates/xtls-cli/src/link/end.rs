@@ -107,7 +107,7 @@ impl End {
 
     /// Warns that what was learned of the other end could not be written.
     pub(super) fn store_failed(&self, wire: &Wire, error: &StoreError) {
-        let peer = wire.link.peer().map(Jid::to_bare);
-        self.output.store_failed(peer.as_ref(), wire.link.security().map(|security| security.method), error);
+        let peer = wire.link().peer().map(Jid::to_bare);
+        self.output.store_failed(peer.as_ref(), wire.link().security().map(|security| security.method), error);
     }
 }

@@ -15,6 +15,7 @@ use crate::data::DataDir;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, Report};
 use crate::session::{Keyboard, Lines, Signals};
+use crate::wire;
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -> Result<(), Failure> {
     let address = address::listening(&args.address)?;
@@ -78,7 +79,7 @@ async fn chats(
             result = chat::talk(end, &mut wire, keyboard, signals, args.echo) => result,
             failure = door.keep() => Err(failure),
         };
-        wire.finish().await;
+        wire::end(wire).await;
         busy.set(false);
         match result {
             Ok(leaves) if leaves || args.once => return Ok(()),

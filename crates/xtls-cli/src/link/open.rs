@@ -3,16 +3,16 @@
 use std::cell::Cell;
 
 use xtls::error::TermsError;
-use xtls::link::{LinkAcceptError, LinkClosed, LinkEvent};
+use xtls::link::{Link, LinkAcceptError, LinkClosed, LinkEvent};
 use xtls_stanza::jid::{BareJid, Jid};
 
 use super::Wire;
 use super::end::End;
 use super::verdict;
-use crate::clock;
 use crate::exit::Failure;
 use crate::output::{self, Report, Secured};
 use crate::reach;
+use crate::wire;
 
 /// Who is let in.
 pub(super) struct Guests<'a> {
@@ -33,24 +33,23 @@ pub(super) type Opened = Result<(), Failure>;
 pub(super) async fn open(end: &End, wire: &mut Wire, guests: &Guests<'_>, from: &str) -> Result<Opened, Failure> {
     let (mut refused, mut serves) = (None, false);
     loop {
-        let event = wire.event().await;
-        let now = clock::now();
+        let event = wire::event(wire).await;
         match event {
             LinkEvent::Incoming { peer } => refused = incoming(end, wire, guests, &peer)?,
             LinkEvent::StoreFailed { error } => end.store_failed(wire, &error),
             // The password was asked for before, if there is one.
-            LinkEvent::PasswordRequired => drop(wire.link.provide_password(now, None)),
+            LinkEvent::PasswordRequired => drop(wire.with_link(|link, now| link.provide_password(now, None))),
             LinkEvent::Secured { security } if !guests.busy.replace(true) => {
                 serves = true;
-                let peer = wire.link.peer().map_or(from, |peer| peer.as_str());
+                let peer = wire.link().peer().map_or(from, |peer| peer.as_str());
                 end.report(&Report::Secured(Secured::new(peer, &security)))?;
             }
             LinkEvent::Secured { .. } => {
                 refused = Some(Failure::connection(format!("{from} was turned away: somebody else is being served")));
-                wire.link.close(now);
+                wire.with_link(Link::close);
             }
             LinkEvent::StreamOpened if refused.is_none() => {
-                let peer = wire.link.peer().map_or(from, |peer| peer.as_str());
+                let peer = wire.link().peer().map_or(from, |peer| peer.as_str());
                 return end.report(&Report::StreamOpen { peer }).map(Ok);
             }
             LinkEvent::Closed(closed) => {
@@ -73,10 +72,9 @@ pub(super) async fn open(end: &End, wire: &mut Wire, guests: &Guests<'_>, from: 
 
 /// Decides on a peer; gives back why it was refused.
 fn incoming(end: &End, wire: &mut Wire, guests: &Guests<'_>, peer: &Jid) -> Result<Option<Failure>, Failure> {
-    let now = clock::now();
     if guests.busy.get() {
         // Nothing is said: between strangers there is no word for this.
-        wire.link.abort(now);
+        wire.with_link(Link::abort);
         return Ok(Some(Failure::connection(format!("{peer} was turned away: somebody else is being served"))));
     }
     let bare = peer.to_bare();
@@ -85,7 +83,7 @@ fn incoming(end: &End, wire: &mut Wire, guests: &Guests<'_>, peer: &Jid) -> Resu
         refused("--accept-from does not name it")
     } else {
         end.report(&Report::Incoming { peer: peer.as_str() })?;
-        match wire.link.accept(now, end.terms()) {
+        match wire.with_link(|link, now| link.accept(now, end.terms())) {
             Ok(()) => return Ok(None),
             Err(LinkAcceptError::Terms(TermsError::Store)) => reach::unreadable(&end.trust(), &bare),
             Err(LinkAcceptError::Terms(TermsError::NotPinned)) => refused(&format!(
@@ -96,7 +94,7 @@ fn incoming(end: &End, wire: &mut Wire, guests: &Guests<'_>, peer: &Jid) -> Resu
         }
     };
     // It was asked just now.
-    let _ = wire.link.refuse(now);
+    let _ = wire.with_link(|link, now| link.refuse(now));
     Ok(Some(why))
 }
 

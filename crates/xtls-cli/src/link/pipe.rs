@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use xtls::link::{LinkClosed, LinkEvent};
+use xtls::link::{Link, LinkClosed, LinkEvent};
 use xtls::{CloseReason, Element, error::SendError};
 use xtls_ibb::{
     Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, Handled, Request,
@@ -24,6 +24,7 @@ use crate::exit::Failure;
 use crate::pipe::streams::{Ahead, Input, Sink, Source, StillOpen};
 use crate::pipe::{self, Unacked};
 use crate::session::{self, Signals};
+use crate::wire;
 
 /// Bytes in a block before base64: with 32 of them in flight 1 MiB, as the bytestream allows.
 const BLOCK: u16 = 32 * 1024;
@@ -42,13 +43,13 @@ const CLOSE_TIME: Duration = Duration::from_secs(15);
 ///
 /// When not everything went through, or standard input or output failed.
 pub(super) async fn carry(end: &End, wire: Wire, signals: &mut Signals) -> Result<(), Failure> {
-    let peer = wire.link.peer().cloned().ok_or_else(|| Failure::other("a link with nobody"))?;
+    let peer = wire.link().peer().cloned().ok_or_else(|| Failure::other("a link with nobody"))?;
     let mut seed = [0; 32];
     end.random(&mut seed)?;
     let mut flow = Flow::new(end, wire, peer, Ids::new(seed));
     let result = flow.run(signals).await;
     let Flow { wire, sink, inbox, .. } = flow;
-    wire.finish().await;
+    wire::end(wire).await;
     result?;
     pipe::write_out(sink, inbox).await
 }
@@ -125,7 +126,7 @@ impl<'a> Flow<'a> {
             self.send();
             let takes_input = self.held.is_empty() && !self.input_ended && !self.unfinished;
             tokio::select! {
-                event = self.wire.event() => match event {
+                event = wire::event(&mut self.wire) => match event {
                     LinkEvent::Closed(closed) => return self.closed(&closed),
                     LinkEvent::Stanza { stanza } => self.receive(&stanza),
                     LinkEvent::StoreFailed { error } => self.end.store_failed(&self.wire, &error),
@@ -141,7 +142,7 @@ impl<'a> Flow<'a> {
                 },
                 () = signals.next() => {
                     if self.interrupted {
-                        self.wire.link.abort(clock::now());
+                        self.wire.with_link(Link::abort);
                         return Err(Failure::interrupted());
                     }
                     self.interrupt();
@@ -153,7 +154,7 @@ impl<'a> Flow<'a> {
                     }
                 }
                 () = clock::sleep_until(self.until) => {
-                    self.wire.link.abort(clock::now());
+                    self.wire.with_link(Link::abort);
                     if self.unfinished {
                         return Err(Failure::interrupted());
                     }
@@ -225,7 +226,7 @@ impl<'a> Flow<'a> {
         }
         while let Some(stanza) = self.unsent.take().or_else(|| self.next_stanza()) {
             // If the link is ending, its end says what was lost.
-            if self.wire.link.send(clock::now(), &stanza) == Err(SendError::Full) {
+            if self.wire.with_link(|link, now| link.send(now, &stanza)) == Err(SendError::Full) {
                 self.unsent = Some(stanza);
                 break;
             }
@@ -372,7 +373,7 @@ impl<'a> Flow<'a> {
     fn close(&mut self) {
         if !self.closing {
             self.closing = true;
-            self.wire.link.close(clock::now());
+            self.wire.with_link(Link::close);
         }
     }
 

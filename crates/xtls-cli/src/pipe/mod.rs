@@ -3,13 +3,13 @@
 mod flow;
 pub(crate) mod streams;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use xtls::{
-    Application, CloseReason, Closed, EndedBy, Event, Incoming,
-    jingle::{Reason, ReasonCondition},
-};
-use xtls_stanza::jid::BareJid;
+use futures::future;
+use xtls::{Application, CloseReason, Closed, EndedBy, Event, Security, jingle::ReasonCondition};
+use xtls_stanza::jid::{BareJid, FullJid};
+use xtls_tokio::{CallError, Incoming, Opening};
 
 use crate::args::PipeArgs;
 use crate::chat::no_answer;
@@ -17,7 +17,7 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Output, Report};
-use crate::reach::{self, Reached};
+use crate::reach;
 use crate::session::{Happening, Rules, Session, Signals, Verdict};
 pub(crate) use flow::Unacked;
 use flow::{Carried, Flow};
@@ -56,12 +56,29 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
 /// When there is no tunnel, or it was not waited for its end.
 async fn open_and_carry(session: &mut Session, wait: &mut Wait, args: &PipeArgs) -> Result<Carried, Failure> {
     if let Some(peer) = &args.peer {
-        wait.reached.push(reach::reach(session, &wait.rules, &wait.application, peer).await?);
+        wait.reached.push(reach::reach(session, &wait.rules, &wait.application, peer).await?.into());
     }
-    let tunnel = wait.secured(session).await?;
-    session.report_secured(tunnel.id, &tunnel.peer)?;
-    session.greet(&tunnel.peer);
+    let (opening, security) = wait.secured(session).await?;
+    let peer = opening.peer();
+    session.report_secured(&peer, &security)?;
+    session.greet(&peer).await;
+    let tunnel = opening.into_tunnel().ok().and_then(|tunnel| tunnel.into_bytes().ok());
+    let tunnel = tunnel.ok_or_else(|| Failure::other(format!("the tunnel with {peer} is not for bytes")))?;
     Flow::new(tunnel, wait.application.clone(), args.close_on_eof).carry(session).await
+}
+
+/// Which of these is secured first, or has ended.
+async fn first(reached: &[Reached]) -> (usize, Result<Arc<Security>, Arc<Closed>>) {
+    if reached.is_empty() {
+        return future::pending().await;
+    }
+    let (result, at, _) = future::select_all(reached.iter().map(|reached| Box::pin(reached.opening.secured()))).await;
+    match result {
+        Ok(security) => (at, Ok(security)),
+        Err(CallError::Closed(closed)) => (at, Err(closed)),
+        // The connection is gone, which is told elsewhere.
+        Err(_) => future::pending().await,
+    }
 }
 
 /// Writes what is left to standard output, which may take as long as its reader does.
@@ -76,6 +93,18 @@ pub(crate) async fn write_out(sink: Sink, rest: Vec<u8>) -> Result<(), Failure> 
             Failure::other(format!("standard output cannot be written: {e}; what came after that is lost"))
         }),
         () = signals.next() => Err(Failure::interrupted()),
+    }
+}
+
+/// A tunnel that was offered or taken, and with whom it was last known to be.
+struct Reached {
+    opening: Opening,
+    peer: FullJid,
+}
+
+impl From<Opening> for Reached {
+    fn from(opening: Opening) -> Self {
+        Self { peer: opening.peer(), opening }
     }
 }
 
@@ -98,14 +127,14 @@ impl Wait {
     /// # Errors
     ///
     /// When there is none to be had, or after Ctrl-C.
-    async fn secured(&mut self, session: &mut Session) -> Result<Reached, Failure> {
+    async fn secured(&mut self, session: &mut Session) -> Result<(Opening, Arc<Security>), Failure> {
         loop {
-            match session.next(std::future::pending::<()>(), self.until).await? {
-                Happening::Engine(Event::Incoming(incoming)) if self.has_crossed(&incoming) => {
+            match session.next(first(&self.reached), self.until).await? {
+                Happening::Incoming(incoming) if self.has_crossed(&incoming) => {
                     self.settle(session, incoming)?;
                 }
-                Happening::Engine(Event::Incoming(incoming)) => {
-                    let bare = incoming.peer.to_bare();
+                Happening::Incoming(incoming) => {
+                    let bare = incoming.peer().to_bare();
                     let awaited = if self.waits {
                         self.named.is_empty() || self.named.contains(&bare)
                     } else {
@@ -114,7 +143,7 @@ impl Wait {
                     if awaited && reach::is_for(&incoming, &self.application) {
                         self.until = None;
                         match reach::accept(session, &self.rules, incoming) {
-                            Ok(reached) => self.reached.push(reached),
+                            Ok(opening) => self.reached.push(opening.into()),
                             Err(failure) if self.waits => session.output.failure(&failure),
                             Err(failure) => return Err(failure),
                         }
@@ -122,28 +151,26 @@ impl Wait {
                         self.turn_away(session, incoming, awaited);
                     }
                 }
-                Happening::Engine(Event::Redirected { id, peer }) => {
-                    if let Some(reached) = self.reached.iter_mut().find(|reached| reached.id == id) {
+                Happening::Notice(Event::Redirected { id, peer }) => {
+                    if let Some(reached) = self.reached.iter_mut().find(|reached| reached.opening.id() == id) {
                         session.report(&Report::Redirected { peer: reached.peer.as_str(), to: peer.as_str() })?;
                         reached.peer = peer;
                     }
                 }
-                Happening::Engine(Event::Secured { id, .. }) => {
-                    let Some(at) = self.reached.iter().position(|reached| reached.id == id) else { continue };
+                Happening::Beside((at, Ok(security))) => {
                     let served = self.reached.swap_remove(at);
-                    for other in self.reached.drain(..) {
-                        if let Some(mut tunnel) = session.engine.tunnel(other.id) {
-                            tunnel.abort(clock::now(), Reason::new(ReasonCondition::Busy));
-                        }
-                    }
-                    return Ok(served);
+                    self.reached.drain(..).for_each(|other| other.opening.abort(ReasonCondition::Busy));
+                    return Ok((served.opening, security));
                 }
-                Happening::Engine(Event::Closed(closed)) => self.closed(session, &closed)?,
-                Happening::Engine(_) | Happening::Stanza(_) | Happening::Beside(()) => {}
+                Happening::Beside((at, Err(closed))) => {
+                    self.reached.swap_remove(at);
+                    self.closed(session, &closed)?;
+                }
+                Happening::Notice(_) | Happening::Stanza(_) => {}
                 Happening::Time => return Err(self.no_offer()),
                 // Nothing is open that could end in order; `Session::end` sends what these say.
                 Happening::Interrupted => {
-                    self.call_off(session);
+                    self.call_off();
                     return Err(Failure::interrupted());
                 }
             }
@@ -152,52 +179,43 @@ impl Wait {
 
     /// Whether a peer offers what is offered to it at the same time.
     fn has_crossed(&self, incoming: &Incoming) -> bool {
-        let offered = !self.waits && self.reached.iter().any(|reached| reached.peer == incoming.peer);
+        let offered = !self.waits && self.reached.iter().any(|reached| reached.peer == *incoming.peer());
         offered && reach::is_for(incoming, &self.application)
     }
 
     /// Two offers of bytes are two tunnels, unless both ends agree on one of them: that of the lower address.
-    fn settle(&mut self, session: &mut Session, incoming: Incoming) -> Result<(), Failure> {
-        if session.jid().canonical() < incoming.peer.canonical() {
+    fn settle(&mut self, session: &Session, incoming: Incoming) -> Result<(), Failure> {
+        if session.jid().canonical() < incoming.peer().canonical() {
             // XEP-0166 § 7.4: there is a session already, or there will be one. It may have been taken back meanwhile.
-            let reason = Reason::new(ReasonCondition::AlternativeSession);
-            let _ = session.engine.reject(clock::now(), incoming, reason);
+            let _ = incoming.reject(ReasonCondition::AlternativeSession);
             return Ok(());
         }
-        self.call_off(session);
-        let reached = reach::accept(session, &self.rules, incoming)?;
-        self.reached.push(reached);
+        self.call_off();
+        self.reached.push(reach::accept(session, &self.rules, incoming)?.into());
         Ok(())
     }
 
     /// Takes back what is not secured yet.
-    fn call_off(&mut self, session: &mut Session) {
-        for reached in self.reached.drain(..) {
-            if let Some(mut tunnel) = session.engine.tunnel(reached.id) {
-                tunnel.close(clock::now());
-            }
-        }
+    fn call_off(&mut self) {
+        self.reached.drain(..).for_each(|reached| reached.opening.begin_close());
     }
 
-    fn turn_away(&self, session: &mut Session, incoming: Incoming, awaited: bool) {
+    fn turn_away(&self, session: &Session, incoming: Incoming, awaited: bool) {
         let is_stranger = self.waits && !awaited;
         let why = if is_stranger { "--accept-from does not name it" } else { "it is not for bytes" };
         if self.waits {
-            let peer = incoming.peer.as_str();
+            let peer = incoming.peer().as_str();
             session.output.error_of(peer, &format!("a tunnel from {peer} was declined: {why}"));
         }
         if is_stranger {
             // An offer that was taken back meanwhile needs no answer.
-            let _ = session.engine.reject(clock::now(), incoming, Reason::new(ReasonCondition::Decline));
+            let _ = incoming.reject(ReasonCondition::Decline);
         } else {
-            reach::decline(session, incoming, &self.application);
+            reach::decline(incoming, &self.application);
         }
     }
 
     fn closed(&mut self, session: &Session, closed: &Closed) -> Result<(), Failure> {
-        // One that was never taken up is no news.
-        let Some(at) = self.reached.iter().position(|reached| reached.id == closed.id) else { return Ok(()) };
-        self.reached.swap_remove(at);
         let verdict = Verdict::of(closed, session.own());
         let prefers_its_own = closed.by == EndedBy::Remote
             && matches!(&closed.reason, CloseReason::Terminated(reason)

@@ -95,7 +95,9 @@ impl Probe {
         }
         let record = reach::known(&session.trust(), &peer.to_bare())?;
         let chosen = offer.as_ref().and_then(|offer| offer.as_ref().ok()).map(|offer| {
-            session.engine.would_choose(&peer, &rules.options(MESSAGES), offer).map_err(|fault| fault.to_string())
+            let choice =
+                session.handle.with_engine(|engine, _| engine.would_choose(&peer, &rules.options(MESSAGES), offer));
+            choice.map_err(|fault| fault.to_string())
         });
         let caps = self.caps.iter().find(|(resource, _)| *resource == peer).map(|(_, caps)| Announced {
             node: caps.node(),
@@ -115,9 +117,9 @@ impl Probe {
     async fn next(&mut self, session: &mut Session, until: Instant) -> Result<Happening<()>, Failure> {
         loop {
             match session.next(std::future::pending::<()>(), Some(until)).await? {
-                Happening::Engine(Event::Incoming(incoming)) => {
-                    let offered = incoming.application.clone();
-                    reach::decline(session, incoming, &offered);
+                Happening::Incoming(incoming) => {
+                    let offered = incoming.application().clone();
+                    reach::decline(incoming, &offered);
                 }
                 Happening::Stanza(stanza) => {
                     self.note_caps(&stanza);
@@ -150,11 +152,13 @@ impl Probe {
             let progress = match self.next(session, search.deadline()).await? {
                 Happening::Stanza(stanza) => search.handle(&stanza, clock::now()),
                 Happening::Time => search.handle_timeout(clock::now()),
-                Happening::Engine(_) | Happening::Interrupted | Happening::Beside(()) => Progress::Searching,
+                Happening::Notice(_) | Happening::Incoming(_) | Happening::Interrupted | Happening::Beside(()) => {
+                    Progress::Searching
+                }
             };
             match progress {
                 Progress::Searching => {}
-                Progress::Ask(question) => session.send(&question),
+                Progress::Ask(question) => session.send(&question).await,
                 Progress::Found(full) => return Ok(full),
                 Progress::WithoutXtls => return Err(reach::without_xtls(search.peer())),
                 Progress::Offline => return Err(reach::offline(search.peer(), search.confused())),
@@ -167,7 +171,7 @@ impl Probe {
     async fn ask_features(&mut self, session: &mut Session, peer: &FullJid) -> Result<DiscoInfo, Failure> {
         let mut query = String::new();
         DiscoInfo::write_request(&mut query, DISCO_ID, peer.as_str(), None, None);
-        session.send(&query);
+        session.send(&query).await;
         let until = clock::now() + ANSWER_TIME;
         loop {
             match self.next(session, until).await? {
@@ -177,7 +181,7 @@ impl Probe {
                     None => {}
                 },
                 Happening::Time => return Err(crate::chat::no_answer(peer)),
-                Happening::Engine(_) | Happening::Interrupted | Happening::Beside(()) => {}
+                Happening::Notice(_) | Happening::Incoming(_) | Happening::Interrupted | Happening::Beside(()) => {}
             }
         }
     }
@@ -189,20 +193,21 @@ impl Probe {
         rules: &Rules,
         peer: &FullJid,
     ) -> Result<Said<TlsOffer>, Failure> {
-        let now = clock::now();
-        let asked = session.engine.probe(now, peer.clone(), &rules.options(MESSAGES)).map_err(|e| match e {
+        let options = rules.options(MESSAGES);
+        let asked = session.handle.with_engine(|engine, now| engine.probe(now, peer.clone(), &options));
+        let asked = asked.map_err(|e| match e {
             ProbeError::OwnAddress => Failure::usage(format!("{peer} is this very login: name another address")),
             e => Failure::other(format!("{peer} cannot be asked what it is ready for: {e}")),
         })?;
         // The engine's own time is up first.
-        let until = now + 2 * ANSWER_TIME;
+        let until = clock::now() + 2 * ANSWER_TIME;
         loop {
             match self.next(session, until).await? {
-                Happening::Engine(Event::Probed { id, result, .. }) if id == asked => {
+                Happening::Notice(Event::Probed { id, result, .. }) if id == asked => {
                     return Ok(result.map_err(|fault| fault.to_string()));
                 }
                 Happening::Time => return Err(crate::chat::no_answer(peer)),
-                Happening::Engine(_) | Happening::Stanza(_) | Happening::Interrupted | Happening::Beside(()) => {}
+                _ => {}
             }
         }
     }

@@ -19,9 +19,10 @@ use crate::exit::Failure;
 use crate::output::{self, Output, Report};
 use crate::server::{self, Client, ServerTrust};
 use crate::session::{shows_interference, tell};
+use crate::wire::{self, wire};
 
 /// A connection with a link to a server on it.
-type Wire = crate::wire::Wire<xtls::link::Client>;
+type Wire = wire::Wire<xtls::link::Client>;
 
 /// The account in whose name the stream is opened inside TLS; nobody logs in to it.
 const NOBODY: &str = "probe";
@@ -82,7 +83,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
         servers.remember(&probe.domain, now, clock::unix().as_secs())?;
     }
     tell(output, &Report::Server(probe.report(&seen)))?;
-    wire.close().await;
+    wire::end(*wire).await;
     if starttls(seen.clear.as_ref()) == Some(MISSING) {
         return Err(Failure::security(format!(
             "STARTTLS works at {domain} although it is not offered: somebody on the way takes the offer away, so that \
@@ -120,12 +121,12 @@ impl Probe {
     async fn look(&self) -> Result<Looked, Failure> {
         let mut wire = self.connect(self.trust.policy()).await?;
         loop {
-            match wire.event().await {
+            match wire::event(&mut wire).await {
                 LinkEvent::Features(features) => {
-                    let Some(security) = wire.link.security().cloned().map(Box::new) else {
+                    let Some(security) = wire.link().security().cloned().map(Box::new) else {
                         return Err(Failure::other("the link is open and not secured"));
                     };
-                    let clear = wire.link.clear_features().cloned();
+                    let clear = wire.link().clear_features().cloned();
                     return Ok(Looked::Taken(Box::new(wire), Seen { security, clear, features }));
                 }
                 LinkEvent::Closed(closed) => {
@@ -143,11 +144,11 @@ impl Probe {
     async fn certificate(&self) -> Option<PeerCertificate> {
         let mut wire = self.connect(TrustPolicy::Ask).await.ok()?;
         loop {
-            match wire.event().await {
+            match wire::event(&mut wire).await {
                 LinkEvent::TrustRequired { question } => {
                     // It was asked just now.
-                    let _ = wire.link.trust(clock::now(), TrustDecision::Refuse);
-                    wire.close().await;
+                    let _ = wire.with_link(|link, now| link.trust(now, TrustDecision::Refuse));
+                    wire::end(wire).await;
                     return Some(question.certificate);
                 }
                 LinkEvent::Closed(_) => return None,
@@ -162,7 +163,7 @@ impl Probe {
         let mut terms = ServerTerms::new(policy);
         terms.direct_tls = self.direct_tls;
         let client = Client { jid: &self.jid, identity: &self.identity, domain: &self.domain };
-        Ok(Wire::new(stream, client.link(Some(&self.trust), &terms, LinkConfig::default())?))
+        Ok(wire(stream, client.link(Some(&self.trust), &terms, LinkConfig::default())?))
     }
 
     fn report<'a>(&'a self, seen: &'a Seen) -> output::Server<'a> {

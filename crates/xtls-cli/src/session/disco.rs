@@ -26,6 +26,14 @@ pub(crate) struct Disco {
     capabilities: Capabilities,
 }
 
+/// A question for a sign of life (XEP-0199).
+pub(crate) fn ping(id: &str, to: &str) -> String {
+    let mut out = String::new();
+    Iq::write_start(&mut out, IqType::Get, id, to, None);
+    out.push_str(&format!("<ping xmlns='{PING}'/></iq>"));
+    out
+}
+
 impl Disco {
     /// Everything that the engine can do, and what the command answers itself.
     ///
@@ -45,14 +53,6 @@ impl Disco {
         let mut presence = String::from("<presence><priority>-1</priority>");
         self.capabilities.caps().write(&mut presence);
         presence + "</presence>"
-    }
-
-    /// A question for a sign of life (XEP-0199).
-    pub(crate) fn ping(&self, id: &str, to: &str) -> String {
-        let mut out = String::new();
-        Iq::write_start(&mut out, IqType::Get, id, to, None);
-        out.push_str(&format!("<ping xmlns='{PING}'/></iq>"));
-        out
     }
 
     /// Answers a request that nobody else took; `None` if the stanza asks for no answer.

@@ -10,4 +10,6 @@ mod delayed;
 mod drops;
 mod ends;
 mod links;
+mod openings;
+mod outer_links;
 mod xml;
