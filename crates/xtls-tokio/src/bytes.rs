@@ -6,13 +6,16 @@ use core::{
 };
 use std::{io, sync::Arc};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use xtls::error::{FinishError, WriteError};
 
 use crate::{
     Tunnel, TunnelError,
     shared::{Watch, now},
 };
+
+/// How much [`ByteTunnel::send_all`] reads at once.
+const SEND_BLOCK: usize = 32 * 1024;
 
 /// A tunnel of raw bytes: `AsyncRead` and `AsyncWrite`. `tokio::io::split` lets two tasks have one direction each.
 ///
@@ -58,6 +61,34 @@ impl ByteTunnel {
         }
         state.settle();
         finished
+    }
+
+    /// Sends all that `reader` gives, and shuts our direction down. Gives the number of bytes.
+    ///
+    /// `progress` is told how many of them are acknowledged, after each 32 KiB at most, and at the end. Acknowledgements come from
+    /// servers: that the peer has a file, it can only say itself.
+    ///
+    /// If this is dropped, what was read last may be lost: break the tunnel off then, by dropping it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the reader, and those of the tunnel: [`TunnelError::of`] finds the latter.
+    pub async fn send_all(
+        &mut self,
+        mut reader: impl AsyncRead + Unpin,
+        mut progress: impl FnMut(u64),
+    ) -> io::Result<u64> {
+        let (mut block, mut written) = (vec![0; SEND_BLOCK], 0_u64);
+        loop {
+            let count = reader.read(&mut block).await?;
+            let Some(bytes) = block.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+            self.write_all(bytes).await?;
+            written = written.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            progress(written.saturating_sub(self.unacked()));
+        }
+        self.shutdown().await?;
+        progress(written);
+        Ok(written)
     }
 
     /// Moves what was taken into the buffer, as far as it has room.

@@ -101,6 +101,15 @@ impl<O: OuterStream> Driver<O> {
         self
     }
 
+    /// The same, which first sends our presence with these capabilities (XEP-0115), so that peers find us and we hear of them. A client
+    /// that says more in its presence sends it by itself, with [`Disco::caps`] inside.
+    pub fn with_presence(mut self, disco: Disco) -> Self {
+        let mut presence = String::from("<presence>");
+        disco.caps().write(&mut presence);
+        self.answers.push_front(presence + "</presence>");
+        self.with_disco(disco)
+    }
+
     /// The same beside another Jingle stack: `takes` is asked for each Jingle or in-band bytestream stanza that belongs to no
     /// session of the engine. Those that it takes go to the client; the others are refused, as all are without it.
     pub fn beside(mut self, takes: impl FnMut(&O::Stanza) -> bool + Send + 'static) -> Self {

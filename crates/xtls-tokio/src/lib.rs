@@ -51,6 +51,7 @@ pub mod memory;
 mod opening;
 mod outer;
 mod question;
+mod setup;
 mod shared;
 mod stanzas;
 #[cfg(feature = "tokio-xmpp")]
@@ -67,6 +68,7 @@ pub use self::{
     opening::Opening,
     outer::{OuterStanza, OuterStream, Received},
     question::{CertificateQuestion, PasswordQuestion, Question},
+    setup::setup,
     stanzas::{StanzaSender, Stanzas},
     tunnel::Tunnel,
     xml::XmlTunnel,

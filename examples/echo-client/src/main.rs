@@ -13,21 +13,21 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 use futures::{SinkExt as _, StreamExt as _};
 use tokio_xmpp::{connect::DnsConfig, xmlstream::Timeouts};
 use xtls::{
-    Config, Element, Engine, Identity, Local, Setup, TrustPolicy, TunnelOptions,
+    Config, Element, Engine, Identity, Local, TrustPolicy, TunnelOptions,
     jid::{BareJid, FullJid, Jid},
     tls::{KeyAlgorithm, UnixTime},
     trust::{Fingerprint, MemoryTrustStore, Pin},
-    xml::{Disco, DiscoIdentity, Limits, ns},
+    xml::{Disco, DiscoIdentity, ns},
 };
 use xtls_tokio::{
     Driver, Handle, Incoming,
-    tokio_xmpp::{NoDelayStartTls, XmppStream, to_stanza},
+    tokio_xmpp::{NoDelayStartTls, XmppStream},
 };
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Failure> {
     xtls::rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| "TLS has a provider already")?;
 
     // A client that people use keeps its identity: `Identity::to_pem` and `Identity::from_pem`.
-    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, time_of_day()?)?;
+    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, UnixTime::now())?;
     println!("{}", identity.fingerprint_sha256());
     // Shared with the engine of each login, so that what one learns the next one knows. A bot that is meant to stay would
     // read and write a file: see `xtls::trust::TrustStore`.
@@ -64,18 +64,11 @@ async fn main() -> Result<(), Failure> {
         println!("online as {jid}");
         let engine = engine(jid, identity.clone(), Arc::clone(&trust))?;
         let disco = Disco::new(engine.disco_info(DiscoIdentity::new("client", "bot")), NODE)?;
-        // The presence that tells everybody that there are tunnels to be had here (XEP-0115).
-        let mut presence = String::from("<presence>");
-        disco.caps().write(&mut presence);
-        presence.push_str("</presence>");
-        let presence = to_stanza(&Element::parse(&presence, &Limits::default())?)?;
-
         // Of what is not for the engine nothing is wanted: requests are answered by the driver.
-        let (driver, handle, stanzas) = Driver::new(engine, stream);
-        stanzas.sender().send(presence).await?;
-        drop(stanzas);
+        let (driver, handle, _) = Driver::new(engine, stream);
         tokio::spawn(take_offers(handle));
-        let ended = driver.with_disco(disco).await;
+        // The presence tells everybody that there are tunnels to be had here (XEP-0115).
+        let ended = driver.with_presence(disco).await;
         println!("{}", ended.end);
         stream = ended.outer;
     }
@@ -83,14 +76,11 @@ async fn main() -> Result<(), Failure> {
 }
 
 fn engine(jid: FullJid, identity: Identity, trust: Arc<Mutex<MemoryTrustStore>>) -> Result<Engine, Failure> {
-    let local = Local::new(jid, identity);
-    let mut seed = [0; 32];
-    local.provider.secure_random.fill(&mut seed).map_err(|_| "no randomness")?;
     let mut config = Config::default();
     // Nothing else here speaks Jingle or in-band bytestreams.
     config.sole_handler = true;
-    let setup = Setup::new(local, Box::new(trust), seed, time_of_day()?).with_config(config);
-    Ok(Engine::new(setup, Instant::now())?)
+    let setup = xtls_tokio::setup(Local::new(jid, identity), trust)?;
+    Ok(Engine::new(setup.with_config(config), Instant::now())?)
 }
 
 /// Until the login has ended.
@@ -122,8 +112,4 @@ async fn echo(offer: Incoming) -> Result<(), Failure> {
     }
     println!("closed");
     Ok(())
-}
-
-fn time_of_day() -> Result<UnixTime, Failure> {
-    Ok(UnixTime::since_unix_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?))
 }

@@ -13,7 +13,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "an embedder takes what it needs")]
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -72,16 +72,13 @@ async fn main() -> Result<(), Failure> {
 
 /// The client's end of a connection to the server of this account.
 fn link(account: &FullJid) -> Result<ClientLink, Failure> {
-    let time = UnixTime::since_unix_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?);
     // No server gets to see it: that would take `ServerTerms::present_certificate`.
-    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, time)?;
+    let identity = Identity::generate(&account.to_bare(), KeyAlgorithm::EcdsaP256, UnixTime::now())?;
     let certificates = rustls_native_certs::load_native_certs().certs;
     let usable = certificates.into_iter().filter(|certificate| Authorities::from_der([certificate]).is_ok());
     let local = Local::new(account.clone().into(), identity);
     let local = local.with_authorities(Arc::new(Authorities::from_der(usable)?));
-    let mut seed = [0; 32];
-    local.provider.secure_random.fill(&mut seed).map_err(|_| "no randomness")?;
-    let setup = LinkSetup::new(local, Box::new(MemoryTrustStore::default()), seed, time);
+    let setup: LinkSetup = xtls_tokio::setup(local, MemoryTrustStore::default())?;
     let domain = account.domain_part().into();
     Ok(ClientLink::connect(setup, domain, &ServerTerms::new(TrustPolicy::Authorities), Instant::now())?)
 }

@@ -45,11 +45,13 @@ struct Site {
     /// of servers; empty for one that stands alone.
     federation: Vec<(String, u16)>,
     certificate: Certificate,
+    /// Whether streams can be resumed (XEP-0198).
+    resumes: bool,
 }
 
 impl Site {
     fn alone(certificate: Certificate) -> Self {
-        Self { domain: DOMAIN.to_owned(), tls: &[], federation: Vec::new(), certificate }
+        Self { domain: DOMAIN.to_owned(), tls: &[], federation: Vec::new(), certificate, resumes: false }
     }
 }
 
@@ -82,6 +84,16 @@ impl Prosody {
     #[must_use]
     pub fn with_tls(options: &'static [&'static str]) -> Self {
         Self::launch(Site { tls: options, ..Site::alone(Certificate::Good) }, Transport::StartTls)
+    }
+
+    /// Starts a server with a good certificate, whose clients must use STARTTLS and can resume their streams (XEP-0198).
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn resuming() -> Self {
+        Self::launch(Site { resumes: true, ..Site::alone(Certificate::Good) }, Transport::StartTls)
     }
 
     /// Starts a server for this domain with a good certificate, whose clients must use STARTTLS.
@@ -347,6 +359,7 @@ end
 fn configuration(dir: &Path, port: u16, transport: Transport, site: &Site) -> String {
     let dir = dir.display();
     let domain = &site.domain;
+    let smacks = if site.resumes { r#""smacks", "# } else { "" };
     let mut text = format!(
         r#"
 daemonize = false
@@ -359,7 +372,7 @@ c2s_ports = {{ {port} }}
 http_ports = {{ }}
 https_ports = {{ }}
 component_ports = {{ }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours", "phone", "post" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours", "phone", {smacks}"post" }}
 post_file = "{dir}/post.xml"
 plugin_paths = {{ "{dir}/plugins" }}
 authentication = "internal_plain"

@@ -21,6 +21,7 @@ struct Seen {
     sent: Vec<u8>,
     received: Vec<u8>,
     clients: Vec<TcpStream>,
+    servers: Vec<TcpStream>,
 }
 
 impl Tap {
@@ -55,6 +56,7 @@ impl Tap {
                 let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 let (Ok(client_read), Ok(upstream_read)) = (client.try_clone(), upstream.try_clone()) else { continue };
                 lock(&record).clients.extend(client.try_clone());
+                lock(&record).servers.extend(upstream.try_clone());
                 let sent = Arc::clone(&record);
                 let record_sent = move |bytes: &[u8]| lock(&sent).sent.extend_from_slice(bytes);
                 thread::spawn(move || pass(client_read, upstream, None, record_sent));
@@ -88,6 +90,18 @@ impl Tap {
             client.write_all(text.as_bytes()).expect("the client is there");
             client.shutdown(Shutdown::Write).expect("the client is there");
         }
+    }
+
+    /// Cuts every connection that there is, in both directions. Those that are made after this are forwarded. Gives how many it
+    /// has forwarded by now.
+    #[must_use]
+    pub fn cut(&self) -> usize {
+        let seen = lock(&self.seen);
+        for end in seen.clients.iter().chain(&seen.servers) {
+            // It may have ended by itself.
+            let _ = end.shutdown(Shutdown::Both);
+        }
+        seen.clients.len()
     }
 
     /// Everything that clients sent to the server so far.

@@ -1,9 +1,14 @@
 //! Raw bytes.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
     time::{Instant, timeout},
 };
 use xtls::{Config, config::Window};
@@ -33,6 +38,58 @@ fn bytes_arrive_in_both_directions_and_each_ends_by_itself() {
             }
         };
         tokio::join!(send(romeo), send(juliet));
+    });
+}
+
+#[test]
+fn all_of_a_reader_is_sent_and_told_of_as_it_is_acknowledged() {
+    run(async {
+        let clients = two(&Config::default());
+        let [mut romeo, mut juliet] = bytes_between(&clients).await;
+        let (data, mut told, mut heard) = (noise(1_000_000), Vec::new(), Vec::new());
+        let send = romeo.send_all(data.as_slice(), |acked| told.push(acked));
+        let (sent, read) = tokio::join!(send, juliet.read_to_end(&mut heard));
+        assert_eq!((sent.unwrap(), read.unwrap(), heard == data), (1_000_000, 1_000_000, true));
+        assert_eq!(told.len(), data.len().div_ceil(32 * 1024) + 1);
+        assert!(told.is_sorted() && told[0] < 32 * 1024, "{told:?}");
+        assert_eq!(told.last(), Some(&1_000_000));
+    });
+}
+
+/// A file on a disk that breaks.
+struct Broken;
+
+impl AsyncRead for Broken {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::Error::other("broken")))
+    }
+}
+
+#[test]
+fn a_reader_that_fails_leaves_the_peer_with_a_part_that_it_knows_to_be_one() {
+    run(async {
+        let clients = two(&Config::default());
+        let [mut romeo, mut juliet] = bytes_between(&clients).await;
+        let failed = romeo.send_all(noise(1000).as_slice().chain(Broken), |_| {}).await.unwrap_err();
+        assert_eq!((failed.to_string().as_str(), TunnelError::of(&failed).is_none()), ("broken", true));
+        drop(romeo);
+        let error = juliet.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    });
+}
+
+#[test]
+fn a_peer_that_leaves_ends_what_is_sent() {
+    run(async {
+        let clients = two(&Config::default());
+        let [mut romeo, juliet] = bytes_between(&clients).await;
+        let leave = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(juliet);
+        };
+        let (sent, ()) = tokio::join!(romeo.send_all(tokio::io::repeat(7), |_| {}), leave);
+        let error = sent.unwrap_err();
+        assert!(matches!(TunnelError::of(&error), Some(TunnelError::Closed(closed)) if closed.unacked > 0), "{error}");
     });
 }
 

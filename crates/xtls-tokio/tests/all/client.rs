@@ -7,7 +7,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
-use xtls::{Config, Event};
+use xtls::{
+    Config, Event,
+    xml::{Disco, DiscoIdentity},
+};
 use xtls_tokio::{Driver, End, memory};
 
 use crate::common::{Faulty, JULIET, ROMEO, Who, bytes_between, raw, run, two, xml_between};
@@ -77,6 +80,32 @@ fn service_discovery_is_answered_by_the_driver() {
         let answer = stanzas.next().await.unwrap();
         assert!(answer.contains("urn:xmpp:jingle:security:xtls"), "{answer}");
         drop(juliet);
+    });
+}
+
+#[test]
+fn our_presence_goes_first_and_says_what_we_can_do() {
+    run(async {
+        let [one, other] = Who::both();
+        let (here, there) = memory::pair(&one.jid, &other.jid, 16);
+        let engine = one.engine(&other, Config::default());
+        let info = engine.disco_info(DiscoIdentity::new("client", "pc"));
+        let disco = Disco::new(info, "https://client.example").unwrap();
+        let ver = disco.caps().ver().to_owned();
+        let (driver, _handle, stanzas) = Driver::new(engine, here);
+        stanzas.sender().send("<message/>".to_owned()).await.unwrap();
+        tokio::spawn(driver.with_presence(disco));
+        let (driver, _other_handle, mut heard) = Driver::new(other.engine(&one, Config::default()), there);
+        tokio::spawn(driver);
+        let presence = heard.next().await.unwrap();
+        assert!(presence.starts_with("<presence") && presence.contains("https://client.example"), "{presence}");
+        assert!(presence.contains(&format!("ver='{ver}'")), "{presence}");
+        assert!(heard.next().await.unwrap().starts_with("<message"));
+        // Whoever asks what the presence says is told.
+        let query = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+        let ask = format!("<iq type='get' id='d' to='{ROMEO}'>{query}</iq>");
+        heard.sender().send(ask).await.unwrap();
+        assert!(heard.next().await.unwrap().contains("urn:xmpp:jingle:security:xtls"));
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod authorities;
 mod chat;
+mod chat_client;
 mod connection;
 mod ejabberd;
 mod example;
