@@ -1,0 +1,104 @@
+//! A harness for a fuzzer: whatever a server sends, your client does not panic, believes nothing, and comes to rest.
+//!
+//! It is an ordinary function, which a test calls with random bytes. As the body of a target it is for cargo-fuzz, which wants nightly:
+//!
+//! ```text
+//! libfuzzer_sys::fuzz_target!(|data: &[u8]| my_client::fuzz(data));
+//! ```
+
+use std::{io::Write, path::Path, time::Duration};
+
+use xtls_testkit::Client as _;
+
+use crate::{
+    Failure,
+    pair::{JULIET, ROMEO},
+    simulated::Greeter,
+};
+
+/// What it begins with: stanzas of which some bytes are changed. Your own traffic is good for that, and shows what is missing here.
+const STANZAS: [&str; 5] = [
+    "<iq type='set' id='1' from='juliet@capulet.example/balcony'><jingle xmlns='urn:xmpp:jingle:1' \
+     action='session-initiate' initiator='juliet@capulet.example/balcony' sid='s'><content creator='initiator' name='c'>\
+     <description xmlns='urn:xmpp:jingle:apps:xmlstream:0'/><transport xmlns='urn:xmpp:jingle:transports:ibb:1' \
+     block-size='4096' sid='b'/><security xmlns='urn:xmpp:jingle:security:xtls:1'><method name='x509'/></security>\
+     </content></jingle></iq>",
+    "<iq type='set' id='2' from='juliet@capulet.example/balcony'><open xmlns='http://jabber.org/protocol/ibb' sid='b' \
+     block-size='4096'/></iq>",
+    "<iq type='set' id='3' from='juliet@capulet.example/balcony'><data xmlns='http://jabber.org/protocol/ibb' sid='b' \
+     seq='0'>FgMBAAA=</data></iq>",
+    "<presence from='juliet@capulet.example/balcony' type='unavailable'/>",
+    "<iq type='error' id='1' from='juliet@capulet.example/balcony'/>",
+];
+
+/// Each four bytes are something that happens.
+pub(crate) fn fuzz(data: &[u8]) {
+    let mut now = std::time::Instant::now();
+    let mut client = Greeter::new(ROMEO, JULIET, now);
+    client.call(now, JULIET);
+    let (mut sent, mut came) = (0, 1);
+    for happening in data.chunks(4) {
+        let [what, at, to, ..] = *happening else { break };
+        if what < 32 {
+            now += Duration::from_secs(at.into());
+            client.handle_timeout(now);
+        } else {
+            let mut stanza = STANZAS[usize::from(what) % STANZAS.len()].as_bytes().to_vec();
+            let place = usize::from(at) * stanza.len() / 256;
+            stanza[place] = to;
+            // A stream is UTF-8, or it is not read.
+            client.handle_stanza(now, &String::from_utf8_lossy(&stanza));
+            came += 1;
+        }
+        sent += drain(&mut client, now);
+    }
+    // Nobody has shown a certificate, so nothing is secured, and nothing was said.
+    assert!(client.secured == 0 && client.heard.is_empty());
+    // Nobody has much done by saying little.
+    assert!(sent <= 8 * came + 64, "{sent} stanzas for {came}");
+    // In the end nothing waits.
+    for _ in 0..10_000 {
+        let Some(due) = client.poll_timeout() else { return };
+        now = now.max(due);
+        client.handle_timeout(now);
+        drain(&mut client, now);
+    }
+    panic!("it does not come to rest");
+}
+
+/// Takes what it sends, and counts it.
+fn drain(client: &mut Greeter, now: std::time::Instant) -> usize {
+    let (mut stanza, mut count) = (String::new(), 0);
+    while client.poll_transmit(now, &mut stanza) {
+        assert!(stanza.starts_with("<iq"), "{stanza}");
+        stanza.clear();
+        count += 1;
+    }
+    count
+}
+
+/// Plays one input, such as one that a fuzzer has found.
+pub(crate) fn run(file: &Path, out: &mut impl Write) -> Result<(), Failure> {
+    fuzz(&std::fs::read(file)?);
+    writeln!(out, "it holds")?;
+    Ok(())
+}
+
+#[cfg(test)]
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn whatever_a_server_sends_holds(data in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+        fuzz(&data);
+    }
+}
+
+#[test]
+fn an_input_is_played() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // An offer, as it is; a block of data that has nothing before it; 200 s; and gone.
+    let input = [35, 255, b'>', 0, 37, 255, b'>', 0, 0, 200, 0, 0, 38, 0, b'<', 0];
+    std::fs::write(dir.path().join("input"), input).expect("it is written");
+    assert_eq!(crate::written(async |out| run(&dir.path().join("input"), out)), "it holds\n");
+}
