@@ -1,5 +1,6 @@
 //! `xtls chat`: opens a tunnel to a peer.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use xtls::Application;
@@ -81,6 +82,6 @@ async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &Ful
 }
 
 /// The peer does not do what it should, and time is over.
-pub(crate) fn no_answer(peer: &FullJid) -> Failure {
+pub(crate) fn no_answer(peer: &impl fmt::Display) -> Failure {
     Failure::connection(format!("{peer} does not answer: check that it is online, and try again")).about(peer)
 }

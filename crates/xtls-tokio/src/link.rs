@@ -3,6 +3,10 @@
 //! A link has one connection and one user, so it needs no driver: [`LinkStream`] moves bytes while it is polled, and gives what
 //! happens.
 
+mod bytes;
+mod error;
+mod received;
+
 use core::{
     pin::Pin,
     task::{Context, Poll, Waker, ready},
@@ -24,6 +28,7 @@ use xtls::{
     link::{Client, Kind, Link, LinkClosed, LinkError, LinkEvent, LinkSetup, Peer, PeerLink},
 };
 
+pub use self::{bytes::ByteLink, error::ByteLinkError};
 use crate::{OuterStream, Received, shared::now};
 
 /// How much is read at once.
@@ -130,6 +135,11 @@ impl<K: Kind, T> LinkStream<K, T> {
     #[must_use]
     pub fn link(&self) -> &Link<K> {
         &self.link
+    }
+
+    /// Whether the connection has taken all that there was to send.
+    fn is_written(&self) -> bool {
+        self.is_broken || self.output.is_empty() && self.link.stats().unsent == 0
     }
 
     /// Gives the link a command. It goes out when this is polled next.

@@ -114,7 +114,7 @@ impl Talk<'_> {
         match event {
             LinkEvent::Stanza { stanza } => return self.receive(&stanza).err().map(Err),
             LinkEvent::Writable => self.flush(),
-            LinkEvent::StoreFailed { error } => self.end.store_failed(self.wire, &error),
+            LinkEvent::StoreFailed { error } => self.end.store_failed(self.wire.link(), &error),
             LinkEvent::Impersonation { from } => {
                 let peer = &self.peer;
                 self.end.output.error_of(

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use xtls::link::{LinkConfig, LinkSetup};
+use xtls::link::{LinkConfig, LinkSetup, PeerLink};
 use xtls::{Local, Terms, trust::StoreError};
 use xtls_stanza::jid::{BareJid, Jid};
 
-use super::{Wire, address};
+use super::address;
 use crate::args::LinkArgs;
 use crate::clock;
 use crate::data::{DataDir, TrustFile};
@@ -106,8 +106,8 @@ impl End {
     }
 
     /// Warns that what was learned of the other end could not be written.
-    pub(super) fn store_failed(&self, wire: &Wire, error: &StoreError) {
-        let peer = wire.link().peer().map(Jid::to_bare);
-        self.output.store_failed(peer.as_ref(), wire.link().security().map(|security| security.method), error);
+    pub(super) fn store_failed(&self, link: &PeerLink, error: &StoreError) {
+        let peer = link.peer().map(Jid::to_bare);
+        self.output.store_failed(peer.as_ref(), link.security().map(|security| security.method), error);
     }
 }

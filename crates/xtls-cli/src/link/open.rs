@@ -36,7 +36,7 @@ pub(super) async fn open(end: &End, wire: &mut Wire, guests: &Guests<'_>, from: 
         let event = wire::event(wire).await;
         match event {
             LinkEvent::Incoming { peer } => refused = incoming(end, wire, guests, &peer)?,
-            LinkEvent::StoreFailed { error } => end.store_failed(wire, &error),
+            LinkEvent::StoreFailed { error } => end.store_failed(wire.link(), &error),
             // The password was asked for before, if there is one.
             LinkEvent::PasswordRequired => drop(wire.with_link(|link, now| link.provide_password(now, None))),
             LinkEvent::Secured { security } if !guests.busy.replace(true) => {

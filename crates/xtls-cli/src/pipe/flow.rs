@@ -1,23 +1,19 @@
-//! A tunnel between standard input and standard output.
+//! Standard input and output on one side, and what carries their bytes on the other.
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
-use xtls::{Application, Closed, Event, error::FinishError, jingle::ReasonCondition};
-use xtls_stanza::jid::FullJid;
-use xtls_tokio::ByteTunnel;
+use xtls::jingle::ReasonCondition;
+use xtls_stanza::jid::Jid;
 
 use super::streams::{Ahead, Input, Sink, Source, StillOpen};
-use crate::chat::no_answer;
 use crate::clock;
 use crate::exit::Failure;
-use crate::reach;
-use crate::session::{Happening, Session, Verdict};
+use crate::output::Output;
 
 /// How long an end that was asked for by Ctrl-C may take.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -26,18 +22,42 @@ const TICK: Duration = Duration::from_millis(50);
 /// How much goes to standard output at once.
 const PIECE: usize = 64 * 1024;
 
-/// A secured tunnel, and what stands on both sides of it.
+/// What carries bytes in both directions: a tunnel, or a link.
+pub(crate) trait Way: AsyncRead + AsyncWrite + Unpin {
+    /// What people call it.
+    const NAME: &'static str;
+    /// How it ended.
+    type End;
+    /// What else happens.
+    type Other;
+
+    /// Bytes that were written and not acknowledged.
+    fn unacked(&self) -> u64;
+    /// Whether the peer has sent its last byte.
+    fn is_finished(&self) -> bool;
+    /// Begins the end of our direction; `any` says whether it ever had a byte.
+    fn finish(&mut self, any: bool);
+    /// Begins the end in order.
+    fn end(&mut self);
+    /// Ends it so that the peer learns that it is not all.
+    fn break_off(&mut self, condition: ReasonCondition);
+    /// Waits for the end.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Self::End>;
+    /// Waits for anything else.
+    fn poll_other(&mut self, cx: &mut Context<'_>) -> Poll<Self::Other>;
+}
+
+/// A way, and what stands on both sides of it.
 ///
-/// No more is read than the tunnel takes, and nothing is taken out of the tunnel before standard output has room: then the
-/// engine withholds acknowledgements, and the peer stops.
-pub(super) struct Flow {
-    tunnel: ByteTunnel,
-    peer: FullJid,
-    application: Application,
+/// No more is read than the way takes, and nothing is taken out of it before standard output has room: then acknowledgements are
+/// withheld, and the peer stops.
+pub(crate) struct Flow<W> {
+    pub(crate) way: W,
+    pub(crate) peer: Jid,
     close_on_eof: bool,
     source: Source,
-    sink: Sink,
-    /// Bytes that were read and that the tunnel has no room for.
+    pub(crate) sink: Sink,
+    /// Bytes that were read and that the way has no room for.
     held: Vec<u8>,
     /// The input had at least one byte.
     any: bool,
@@ -48,46 +68,43 @@ pub(super) struct Flow {
     output_ended: bool,
     /// It is known that the peer's input has ended.
     peer_finished: bool,
-    /// Bytes that came out of the tunnel at its end.
-    rest: Vec<u8>,
-    /// Our input alone keeps the tunnel open.
+    /// Our input alone keeps it open.
     still_open: StillOpen,
     /// Ctrl-C: when to stop waiting for the end.
     interrupted: Option<Instant>,
-    /// It came before all was done: the tunnel is to be broken off.
-    unfinished: bool,
-    /// We broke the tunnel off, because of standard output or for this reason.
-    broken_off: bool,
+    /// It came before all was done: it is to be broken off.
+    pub(crate) unfinished: bool,
+    /// We broke it off, because of standard output or for this reason.
+    pub(crate) broken_off: bool,
     /// What comes is of no use any more.
     discards: bool,
-    failure: Option<Failure>,
+    pub(crate) failure: Option<Failure>,
 }
 
-/// How it went; and what standard output does not have yet.
-pub(super) struct Carried {
-    pub(super) result: Result<(), Failure>,
-    pub(super) sink: Sink,
-    pub(super) rest: Vec<u8>,
+/// What is to be seen to.
+pub(crate) enum Came<W: Way> {
+    /// Bytes have moved, or standard input or output has ended: nothing is to be done.
+    Moved,
+    End(W::End),
+    Other(W::Other),
 }
 
-/// What is waited for beside the session.
-enum Came {
-    Input(Input),
-    /// The tunnel has taken all that was held.
-    Written,
-    /// Standard output does not work any more.
-    NoRoom,
-    /// The peer's input has ended.
+/// What has moved.
+enum Moved<W: Way> {
+    /// From standard input.
+    Out,
+    /// To standard output. It is empty at the end.
+    In(Vec<u8>),
     PeerFinished,
-    Closed(Arc<Closed>),
+    End(W::End),
+    Other(W::Other),
 }
 
-impl Flow {
-    pub(super) fn new(tunnel: ByteTunnel, application: Application, close_on_eof: bool) -> Self {
+impl<W: Way> Flow<W> {
+    pub(crate) fn new(way: W, peer: Jid, close_on_eof: bool) -> Self {
         Self {
-            peer: tunnel.peer(),
-            tunnel,
-            application,
+            way,
+            peer,
             close_on_eof,
             source: Source::start(),
             sink: Sink::start(),
@@ -97,7 +114,6 @@ impl Flow {
             has_room: false,
             output_ended: false,
             peer_finished: false,
-            rest: Vec::new(),
             still_open: StillOpen::default(),
             interrupted: None,
             unfinished: false,
@@ -107,92 +123,65 @@ impl Flow {
         }
     }
 
-    /// Moves bytes until the tunnel has ended.
-    ///
-    /// # Errors
-    ///
-    /// When it was not waited for: nothing is left to be done then.
-    pub(super) async fn carry(mut self, session: &mut Session) -> Result<Carried, Failure> {
-        let result = loop {
-            self.break_off_if_unfinished();
-            let deadline = self.deadline();
-            match session.next(self.step(), deadline).await {
-                Ok(Happening::Beside(Came::Input(input))) => self.take(input),
-                Ok(Happening::Beside(Came::Written)) => {}
-                // The end of the sink says why.
-                Ok(Happening::Beside(Came::NoRoom)) => self.break_off(),
-                Ok(Happening::Beside(Came::PeerFinished)) => {
+    /// Moves bytes until there is something to see to. Dropping this loses nothing.
+    pub(crate) async fn step(&mut self) -> Came<W> {
+        let takes_input = self.held.is_empty() && !self.input_ended && !self.unfinished;
+        let wants_room = !self.has_room && !self.output_ended && !self.discards;
+        let Self { way, source, sink, held, has_room, output_ended, peer_finished, discards, .. } = self;
+        let move_bytes = poll_fn(|cx| -> Poll<Moved<W>> {
+            if !held.is_empty()
+                && let Poll::Ready(Ok(taken)) = Pin::new(&mut *way).poll_write(cx, held)
+            {
+                held.drain(..taken);
+                return Poll::Ready(Moved::Out);
+            }
+            if let Poll::Ready(other) = way.poll_other(cx) {
+                return Poll::Ready(Moved::Other(other));
+            }
+            if !*output_ended
+                && (*has_room || *discards)
+                && let Poll::Ready(piece) = read(way, cx)
+            {
+                return Poll::Ready(Moved::In(piece));
+            }
+            if way.is_finished() && !*peer_finished {
+                return Poll::Ready(Moved::PeerFinished);
+            }
+            way.poll_end(cx).map(Moved::End)
+        });
+        tokio::select! {
+            input = source.next(takes_input) => self.take(input),
+            room = sink.room(wants_room) => {
+                self.has_room = room;
+                if !room {
+                    // The end of the sink says why.
+                    self.break_off();
+                }
+            }
+            moved = move_bytes => match moved {
+                Moved::Out => {}
+                Moved::In(piece) if piece.is_empty() => {
+                    self.output_ended = true;
+                    if self.way.is_finished() {
+                        self.sink.close();
+                    }
+                }
+                Moved::In(_) if self.discards => {}
+                Moved::In(piece) => {
+                    self.has_room = false;
+                    self.sink.write(piece);
+                }
+                Moved::PeerFinished => {
                     self.peer_finished = true;
                     if !self.input_ended {
                         self.still_open.begin(clock::now());
                     }
                 }
-                Ok(Happening::Beside(Came::Closed(closed))) => break self.closed(session, &closed),
-                // What cannot be said on standard error is lost.
-                Ok(Happening::Notice(Event::Confirmed { id })) if id == self.tunnel.id() => {
-                    let security = self.tunnel.security();
-                    let _ = security.map(|security| session.report_secured(&self.peer, &security));
-                }
-                Ok(Happening::Incoming(incoming)) => reach::decline(incoming, &self.application),
-                Ok(Happening::Interrupted) if self.interrupted.is_none() => self.interrupt(),
-                Ok(Happening::Interrupted) => return Err(Failure::interrupted()),
-                Ok(Happening::Time) => self.time(session)?,
-                Ok(Happening::Stanza(_) | Happening::Notice(_)) => {}
-                Err(lost) => break Err(self.lost(session, lost)),
-            }
-        };
-        let result = self.failure.map_or(result, Err);
-        Ok(Carried { result, sink: self.sink, rest: self.rest })
-    }
-
-    /// Moves bytes until there is something to see to. Dropping this loses nothing.
-    async fn step(&mut self) -> Came {
-        loop {
-            let takes_input = self.held.is_empty() && !self.input_ended && !self.unfinished;
-            let wants_room = !self.has_room && !self.output_ended && !self.discards;
-            let Self { tunnel, source, sink, held, has_room, output_ended, peer_finished, discards, .. } = self;
-            let move_bytes = poll_fn(|cx| {
-                if !held.is_empty()
-                    && let Poll::Ready(Ok(taken)) = Pin::new(&mut *tunnel).poll_write(cx, held)
-                {
-                    held.drain(..taken);
-                    return Poll::Ready(Moved::Out);
-                }
-                if !*output_ended && (*has_room || *discards) {
-                    return read(tunnel, cx).map(Moved::In);
-                }
-                if tunnel.is_finished() && !*peer_finished {
-                    return Poll::Ready(Moved::PeerFinished);
-                }
-                if *output_ended { tunnel.poll_closed(cx).map(Moved::Closed) } else { Poll::Pending }
-            });
-            tokio::select! {
-                input = source.next(takes_input) => return Came::Input(input),
-                room = sink.room(wants_room) => {
-                    if !room {
-                        return Came::NoRoom;
-                    }
-                    self.has_room = true;
-                }
-                moved = move_bytes => match moved {
-                    Moved::Out if self.held.is_empty() => return Came::Written,
-                    Moved::Out => {}
-                    Moved::In(piece) if piece.is_empty() => {
-                        self.output_ended = true;
-                        if self.tunnel.is_finished() {
-                            self.sink.close();
-                        }
-                    }
-                    Moved::In(_) if self.discards => {}
-                    Moved::In(piece) => {
-                        self.has_room = false;
-                        self.sink.write(piece);
-                    }
-                    Moved::PeerFinished => return Came::PeerFinished,
-                    Moved::Closed(closed) => return Came::Closed(closed),
-                },
-            }
+                Moved::End(end) => return Came::End(end),
+                Moved::Other(other) => return Came::Other(other),
+            },
         }
+        Came::Moved
     }
 
     fn take(&mut self, input: Input) {
@@ -204,30 +193,38 @@ impl Flow {
             }
             Input::End if self.close_on_eof => {
                 self.end_input();
-                self.tunnel.begin_close();
+                self.way.end();
             }
             Input::End | Input::Terminal => {
                 self.end_input();
-                self.finish();
+                self.way.finish(self.any);
             }
             // An end in order would make the peer believe that this was all.
             Input::Failed(e) => {
-                self.end_input();
-                let peer = &self.peer;
-                let message = format!("standard input cannot be read: {e}; the tunnel with {peer} was broken off");
-                self.failure = Some(Failure::other(message).about(peer));
-                self.break_off();
+                let (name, peer) = (W::NAME, &self.peer);
+                self.fail(Failure::other(format!(
+                    "standard input cannot be read: {e}; the {name} with {peer} was broken off"
+                )));
             }
         }
     }
 
-    /// The input has ended, and all of it is in the tunnel.
-    fn finish(&self) {
-        // TLS 1.2 has one end for both directions. Input that never had a byte does not bring it about: it may be the
-        // other direction that matters.
-        if self.tunnel.finish() == Err(FinishError::NotInThisTls) && self.any {
-            self.tunnel.begin_close();
-        }
+    /// Ends it because of this.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert_with(|| failure.about(&self.peer));
+        self.break_off();
+    }
+
+    /// Ends it so that the peer learns of it; what has come is of no use any more.
+    fn break_off(&mut self) {
+        self.end_input();
+        self.discards = true;
+        self.abort(ReasonCondition::FailedApplication);
+    }
+
+    fn abort(&mut self, condition: ReasonCondition) {
+        self.broken_off = true;
+        self.way.break_off(condition);
     }
 
     fn end_input(&mut self) {
@@ -235,39 +232,49 @@ impl Flow {
         self.still_open.end();
     }
 
-    /// Ctrl-C ends a tunnel in order only if nothing is missing at either end: an end in order would make the peer believe
-    /// that this was all.
-    fn interrupt(&mut self) {
+    /// Ctrl-C ends it in order only if nothing is missing at either end: an end in order would make the peer believe that
+    /// this was all. A second time is too much.
+    ///
+    /// # Errors
+    ///
+    /// The second time.
+    pub(crate) fn interrupt(&mut self) -> Result<(), Failure> {
+        if self.interrupted.is_some() {
+            return Err(Failure::interrupted());
+        }
         self.interrupted = Some(clock::now() + CLOSE_TIME);
         let ours_is_done = self.input_ended || !self.any;
-        self.unfinished = !(self.tunnel.is_finished() && ours_is_done);
+        self.unfinished = !(self.way.is_finished() && ours_is_done);
         if !self.unfinished {
             self.end_input();
-            self.tunnel.begin_close();
+            self.way.end();
         }
+        Ok(())
     }
 
     /// After Ctrl-C, once everything is delivered that was read before it.
-    fn break_off_if_unfinished(&mut self) {
-        if self.unfinished && !self.broken_off && self.held.is_empty() && self.tunnel.unacked() == 0 {
+    pub(crate) fn break_off_if_unfinished(&mut self) {
+        if self.unfinished && !self.broken_off && self.held.is_empty() && self.way.unacked() == 0 {
             self.abort(ReasonCondition::Cancel);
         }
     }
 
-    /// When to come back in any case.
-    fn deadline(&self) -> Option<Instant> {
+    /// When to call [`Flow::time`].
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         let tick = (self.unfinished && !self.broken_off).then(|| clock::now() + TICK);
         [tick, self.interrupted, self.still_open.deadline()].into_iter().flatten().min()
     }
 
+    /// Time has passed. `no_answer` is what to say when the end that was asked for takes too long.
+    ///
     /// # Errors
     ///
-    /// When the end that was asked for takes too long.
-    fn time(&mut self, session: &Session) -> Result<(), Failure> {
+    /// When it does.
+    pub(crate) fn time(&mut self, output: Output, no_answer: impl FnOnce(&Jid) -> Failure) -> Result<(), Failure> {
         let now = clock::now();
         if self.still_open.is_due(now) {
             let peer = self.peer.as_str();
-            session.output.warn_of(Some(peer), &StillOpen::warning(peer));
+            output.warn_of(Some(peer), &StillOpen::warning(peer));
         }
         if self.interrupted.is_none_or(|until| until > now) {
             return Ok(());
@@ -279,90 +286,26 @@ impl Flow {
         Err(no_answer(&self.peer))
     }
 
-    /// Ends the tunnel so that the peer learns of it; what has come is of no use any more.
-    fn break_off(&mut self) {
-        self.discards = true;
-        self.abort(ReasonCondition::FailedApplication);
+    /// What has come and standard output does not have yet.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        while matches!(self.way.read_buf(&mut rest).now_or_never(), Some(Ok(1..))) {}
+        rest
     }
 
-    fn abort(&mut self, condition: ReasonCondition) {
-        self.broken_off = true;
-        self.tunnel.abort(condition);
-    }
-
-    /// A piece that has come, if there is one.
-    fn read_now(&mut self) -> Option<Vec<u8>> {
-        let mut piece = Vec::with_capacity(PIECE);
-        let count = self.tunnel.read_buf(&mut piece).now_or_never()?.ok()?;
-        (count > 0).then_some(piece)
-    }
-
-    fn closed(&mut self, session: &Session, closed: &Closed) -> Result<(), Failure> {
-        session.report_closed(closed)?;
-        if self.unfinished {
-            return Err(Failure::interrupted());
-        }
-        if self.broken_off {
-            return Ok(());
-        }
-        let (unacked, ours_is_done) = self.unacked(closed);
-        match Verdict::of(closed, session.own()) {
-            Verdict::Failed(Failure { code, message, peer }) => {
-                Err(Failure { code, message: format!("{message}; {unacked}"), peer })
-            }
-            Verdict::Disconnected => Err(session.lost().map_or_else(
-                || Failure::connection(format!("the connection to the server is gone; {unacked}")),
-                |Failure { code, message, .. }| Failure::new(code, format!("{message}; {unacked}")),
-            )),
-            Verdict::Done | Verdict::GaveWay if unacked.0 == 0 && ours_is_done => Ok(()),
-            Verdict::Done | Verdict::GaveWay => Err(Failure::connection(format!(
-                "{} ended the tunnel before standard input had ended, or before it had everything: {unacked}",
-                closed.peer
-            ))
-            .about(&closed.peer)),
-        }
-    }
-
-    /// The connection is gone: what has come is all there will be.
-    fn lost(&mut self, session: &Session, Failure { code, message, peer }: Failure) -> Failure {
-        while let Some(piece) = self.read_now() {
-            self.rest.extend(piece);
-        }
-        let end = self.tunnel.end().map(|closed| {
-            let _ = session.report_closed(&closed);
-            self.unacked(&closed).0
-        });
-        Failure { message: end.map_or_else(|| message.clone(), |unacked| format!("{message}; {unacked}")), code, peer }
-    }
-
-    /// What was read from standard input and not acknowledged; and whether there is nothing more to read. An input without
-    /// any byte has no say.
-    fn unacked(&mut self, closed: &Closed) -> (Unacked, bool) {
+    /// What was read from standard input and not acknowledged, as `unacked` bytes were not; and whether there is nothing more to
+    /// read.
+    pub(crate) fn unacked(&mut self, unacked: u64) -> (Unacked, bool) {
         let Ahead { bytes, ended } = self.source.ahead();
         self.any |= bytes > 0;
         let unsent = u64::try_from(self.held.len() + bytes).unwrap_or(u64::MAX);
-        (Unacked(closed.unacked.saturating_add(unsent)), self.input_ended || ended || !self.any)
+        (Unacked(unacked.saturating_add(unsent)), self.input_ended || ended)
     }
-}
 
-/// What has moved.
-enum Moved {
-    /// From standard input.
-    Out,
-    /// To standard output. It is empty at the end.
-    In(Vec<u8>),
-    PeerFinished,
-    Closed(Arc<Closed>),
-}
-
-/// A piece that has come, empty at the end, whatever end it is: the tunnel's says more.
-fn read(tunnel: &mut ByteTunnel, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
-    let mut piece = vec![0; PIECE];
-    let mut buffer = ReadBuf::new(&mut piece);
-    let read = ready!(Pin::new(tunnel).poll_read(cx, &mut buffer));
-    let count = if read.is_ok() { buffer.filled().len() } else { 0 };
-    piece.truncate(count);
-    Poll::Ready(piece)
+    /// Whether there was not a byte of input: that has no say.
+    pub(crate) fn has_no_input(&self) -> bool {
+        !self.any
+    }
 }
 
 /// A number of bytes, in words.
@@ -373,4 +316,14 @@ impl std::fmt::Display for Unacked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} bytes of standard input were not acknowledged", self.0)
     }
+}
+
+/// A piece that has come, empty at the end, whatever end it is: that of the way says more.
+fn read<W: Way>(way: &mut W, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+    let mut piece = vec![0; PIECE];
+    let mut buffer = ReadBuf::new(&mut piece);
+    let read = ready!(Pin::new(way).poll_read(cx, &mut buffer));
+    let count = if read.is_ok() { buffer.filled().len() } else { 0 };
+    piece.truncate(count);
+    Poll::Ready(piece)
 }

@@ -1,7 +1,8 @@
 //! `xtls pipe`: standard input and output through a tunnel, byte for byte.
 
-mod flow;
+pub(crate) mod flow;
 pub(crate) mod streams;
+mod tunnel;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,9 +20,8 @@ use crate::exit::Failure;
 use crate::output::{Output, Report};
 use crate::reach;
 use crate::session::{Happening, Rules, Session, Signals, Verdict};
-pub(crate) use flow::Unacked;
-use flow::{Carried, Flow};
 use streams::Sink;
+use tunnel::Carried;
 
 /// How long the peer's offer may take when ours gave way to it.
 const OFFER_TIME: Duration = Duration::from_secs(30);
@@ -64,7 +64,7 @@ async fn open_and_carry(session: &mut Session, wait: &mut Wait, args: &PipeArgs)
     session.greet(&peer).await;
     let tunnel = opening.into_tunnel().ok().and_then(|tunnel| tunnel.into_bytes().ok());
     let tunnel = tunnel.ok_or_else(|| Failure::other(format!("the tunnel with {peer} is not for bytes")))?;
-    Flow::new(tunnel, wait.application.clone(), args.close_on_eof).carry(session).await
+    tunnel::carry(session, tunnel, &wait.application, args.close_on_eof).await
 }
 
 /// Which of these is secured first, or has ended.

@@ -19,7 +19,7 @@ const IDENTITY: (&str, &str) = ("client", "console");
 const NAME: &str = "xtls";
 
 /// What this entity is and can do (XEP-0030, XEP-0115), and its answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disco {
     /// Our bare address.
     account: String,

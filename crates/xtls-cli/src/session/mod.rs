@@ -5,6 +5,7 @@ mod disco;
 mod find;
 mod input;
 mod keyboard;
+mod open;
 mod outside;
 mod rules;
 mod signals;
@@ -31,11 +32,12 @@ use crate::exit::Failure;
 use crate::output::{self, Output, Report, Secured};
 use crate::trace::{self, Trace};
 
-pub(crate) use conversation::{Conversation, MAX_WAITING, NO_XML, Turn, body, message};
+pub(crate) use conversation::{Conversation, Turn};
 pub(crate) use disco::{Disco, ping};
 pub(crate) use find::{MAX_RESOURCES, Progress, Search};
 pub(crate) use input::{Input, Lines};
 pub(crate) use keyboard::Keyboard;
+pub(crate) use open::{MAX_WAITING, NO_XML, body, message};
 use outside::Outside;
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 pub(crate) use signals::Signals;
@@ -244,14 +246,15 @@ impl Session {
         tokio::pin!(beside);
         loop {
             let stanza = tokio::select! {
-                // What the engine tells of a tunnel comes before what the tunnel does, and the end of the connection after all.
+                // What the engine tells of a tunnel comes before what the tunnel does. An offer comes after that: ours may have given
+                // way to it. The end of the connection comes after all.
                 biased;
                 () = self.signals.next() => return Ok(Happening::Interrupted),
                 () = clock::sleep_until(until) => return Ok(Happening::Time),
                 Some(notice) = self.handle.notice() => return Ok(Happening::Notice(notice.event)),
-                Some(incoming) = self.handle.incoming() => return Ok(Happening::Incoming(incoming)),
                 Some(stanza) = self.stanzas.next() => stanza,
                 came = &mut beside => return Ok(Happening::Beside(came)),
+                Some(incoming) = self.handle.incoming() => return Ok(Happening::Incoming(incoming)),
                 end = self.handle.ended() => return Err(lost(&end)),
             };
             if let Some(answer) = self.disco.answer(&stanza) {

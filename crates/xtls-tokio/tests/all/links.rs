@@ -19,7 +19,7 @@ use xtls_tokio::link::{LinkStream, connect, listen};
 use crate::common::{body, message, run, unix};
 
 /// Two ends that trust one another; Romeo connects.
-fn ends(buffer: usize) -> [LinkStream<Peer, DuplexStream>; 2] {
+pub(crate) fn ends(buffer: usize) -> [LinkStream<Peer, DuplexStream>; 2] {
     let who: [Jid; 2] = ["romeo@forza", "juliet@pronto"].map(|jid| jid.parse().unwrap());
     let identities =
         [0, 1].map(|at: usize| Identity::generate(&who[at].to_bare(), KeyAlgorithm::Ed25519, unix()).unwrap());
@@ -36,7 +36,9 @@ fn ends(buffer: usize) -> [LinkStream<Peer, DuplexStream>; 2] {
 }
 
 /// Both streams are open; what else happened is gone.
-async fn opened([romeo, juliet]: [LinkStream<Peer, DuplexStream>; 2]) -> [LinkStream<Peer, DuplexStream>; 2] {
+pub(crate) async fn opened(
+    [romeo, juliet]: [LinkStream<Peer, DuplexStream>; 2],
+) -> [LinkStream<Peer, DuplexStream>; 2] {
     let open = async |mut end: LinkStream<Peer, DuplexStream>| {
         loop {
             match end.next().await.unwrap() {
@@ -53,7 +55,7 @@ async fn opened([romeo, juliet]: [LinkStream<Peer, DuplexStream>; 2]) -> [LinkSt
     [romeo, juliet]
 }
 
-async fn stanza(end: &mut LinkStream<Peer, DuplexStream>) -> Option<String> {
+pub(crate) async fn stanza(end: &mut LinkStream<Peer, DuplexStream>) -> Option<String> {
     loop {
         match end.next().await? {
             LinkEvent::Stanza { stanza } => return Some(body(&stanza)),

@@ -9,6 +9,7 @@ mod common;
 mod delayed;
 mod drops;
 mod ends;
+mod link_bytes;
 mod links;
 mod openings;
 mod outer_links;

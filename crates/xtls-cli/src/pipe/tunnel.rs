@@ -1,0 +1,135 @@
+//! A tunnel between standard input and standard output.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use xtls::{Application, Closed, Event, error::FinishError, jingle::ReasonCondition};
+use xtls_tokio::{ByteTunnel, Tunnel};
+
+use super::flow::{Came, Flow, Way};
+use super::streams::Sink;
+use crate::chat::no_answer;
+use crate::exit::Failure;
+use crate::reach;
+use crate::session::{Happening, Session, Verdict};
+
+/// How it went; and what standard output does not have yet.
+pub(super) struct Carried {
+    pub(super) result: Result<(), Failure>,
+    pub(super) sink: Sink,
+    pub(super) rest: Vec<u8>,
+}
+
+/// Moves bytes until the tunnel has ended.
+///
+/// # Errors
+///
+/// When it was not waited for: nothing is left to be done then.
+pub(super) async fn carry(
+    session: &mut Session,
+    tunnel: ByteTunnel,
+    application: &Application,
+    close_on_eof: bool,
+) -> Result<Carried, Failure> {
+    let peer = tunnel.peer().into();
+    let mut flow = Flow::new(tunnel, peer, close_on_eof);
+    let mut rest = Vec::new();
+    let result = loop {
+        flow.break_off_if_unfinished();
+        let deadline = flow.deadline();
+        match session.next(flow.step(), deadline).await {
+            Ok(Happening::Beside(Came::End(closed))) => break closed_as(&mut flow, session, &closed),
+            // What cannot be said on standard error is lost.
+            Ok(Happening::Notice(Event::Confirmed { id })) if id == flow.way.id() => {
+                let security = flow.way.security();
+                let _ = security.map(|security| session.report_secured(&flow.way.peer(), &security));
+            }
+            Ok(Happening::Incoming(incoming)) => reach::decline(incoming, application),
+            Ok(Happening::Interrupted) => flow.interrupt()?,
+            Ok(Happening::Time) => flow.time(session.output, no_answer)?,
+            Ok(Happening::Beside(Came::Moved | Came::Other(_)) | Happening::Stanza(_) | Happening::Notice(_)) => {}
+            Err(lost) => {
+                // The end comes when that is read.
+                rest = flow.rest();
+                break Err(lost_as(&mut flow, session, lost));
+            }
+        }
+    };
+    rest.extend(flow.rest());
+    Ok(Carried { result: flow.failure.map_or(result, Err), sink: flow.sink, rest })
+}
+
+fn closed_as(flow: &mut Flow<ByteTunnel>, session: &Session, closed: &Closed) -> Result<(), Failure> {
+    session.report_closed(closed)?;
+    if flow.unfinished {
+        return Err(Failure::interrupted());
+    }
+    if flow.broken_off {
+        return Ok(());
+    }
+    let (unacked, input_ended) = flow.unacked(closed.unacked);
+    let ours_is_done = input_ended || flow.has_no_input();
+    match Verdict::of(closed, session.own()) {
+        Verdict::Failed(Failure { code, message, peer }) => {
+            Err(Failure { code, message: format!("{message}; {unacked}"), peer })
+        }
+        Verdict::Disconnected => Err(session.lost().map_or_else(
+            || Failure::connection(format!("the connection to the server is gone; {unacked}")),
+            |Failure { code, message, .. }| Failure::new(code, format!("{message}; {unacked}")),
+        )),
+        Verdict::Done | Verdict::GaveWay if unacked.0 == 0 && ours_is_done => Ok(()),
+        Verdict::Done | Verdict::GaveWay => Err(Failure::connection(format!(
+            "{} ended the tunnel before standard input had ended, or before it had everything: {unacked}",
+            closed.peer
+        ))
+        .about(&closed.peer)),
+    }
+}
+
+/// The connection is gone.
+fn lost_as(flow: &mut Flow<ByteTunnel>, session: &Session, Failure { code, message, peer }: Failure) -> Failure {
+    let end = Tunnel::end(&flow.way).map(|closed| {
+        let _ = session.report_closed(&closed);
+        flow.unacked(closed.unacked).0
+    });
+    Failure { message: end.map_or_else(|| message.clone(), |unacked| format!("{message}; {unacked}")), code, peer }
+}
+
+impl Way for ByteTunnel {
+    const NAME: &'static str = "tunnel";
+    type End = Arc<Closed>;
+    type Other = Infallible;
+
+    fn unacked(&self) -> u64 {
+        Tunnel::unacked(self)
+    }
+
+    fn is_finished(&self) -> bool {
+        Tunnel::is_finished(self)
+    }
+
+    /// TLS 1.2 has one end for both directions. Input that never had a byte does not bring it about: it may be the other
+    /// direction that matters.
+    fn finish(&mut self, any: bool) {
+        if Self::finish(self) == Err(FinishError::NotInThisTls) && any {
+            self.begin_close();
+        }
+    }
+
+    fn end(&mut self) {
+        self.begin_close();
+    }
+
+    fn break_off(&mut self, condition: ReasonCondition) {
+        self.abort(condition);
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Arc<Closed>> {
+        self.poll_closed(cx)
+    }
+
+    fn poll_other(&mut self, _: &mut Context<'_>) -> Poll<Infallible> {
+        Poll::Pending
+    }
+}
