@@ -92,6 +92,13 @@ pub(crate) async fn reach(
             }
         }
     };
+    // Two offers at once are settled by the engine, unless one has come before the other is made.
+    while let Some(incoming) = session.offered() {
+        if incoming.peer().to_bare() == peer.to_bare() && is_for(&incoming, application) {
+            return accept(session, rules, incoming);
+        }
+        decline(incoming, application);
+    }
     let mut options = rules.options(application.clone());
     // A search has asked already. Raw bytes have two versions, and the engine looks itself which of them the peer has.
     options.check_support = !is_known || matches!(application, Application::Bytes(_));

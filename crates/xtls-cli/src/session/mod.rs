@@ -14,7 +14,7 @@ mod verdict;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::task::JoinHandle;
 use xtls::Setup;
 use xtls::{Closed, Config, Element, Engine, Event, Local, Security};
@@ -252,9 +252,9 @@ impl Session {
                 () = self.signals.next() => return Ok(Happening::Interrupted),
                 () = clock::sleep_until(until) => return Ok(Happening::Time),
                 Some(notice) = self.handle.notice() => return Ok(Happening::Notice(notice.event)),
-                Some(stanza) = self.stanzas.next() => stanza,
                 came = &mut beside => return Ok(Happening::Beside(came)),
                 Some(incoming) = self.handle.incoming() => return Ok(Happening::Incoming(incoming)),
+                Some(stanza) = self.stanzas.next() => stanza,
                 end = self.handle.ended() => return Err(lost(&end)),
             };
             if let Some(answer) = self.disco.answer(&stanza) {
@@ -266,6 +266,11 @@ impl Session {
             }
             return Ok(Happening::Stanza(stanza));
         }
+    }
+
+    /// An offer that has come already, if there is one.
+    pub(crate) fn offered(&self) -> Option<Incoming> {
+        self.handle.incoming().now_or_never().flatten()
     }
 
     /// Writes what is left and ends the stream in order.
