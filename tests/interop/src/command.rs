@@ -307,28 +307,36 @@ pub(crate) fn write_private(path: &Path, text: &str) {
 /// The command: the one that `XTLS_COMMAND` names, or else built once for each test process.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| std::env::var_os("XTLS_COMMAND").map_or_else(|| build("xtls-cli", "xtls"), PathBuf::from))
+    BINARY.get_or_init(|| std::env::var_os("XTLS_COMMAND").map_or_else(|| build("xtls"), PathBuf::from))
 }
 
-/// Builds a program of the workspace as cargo builds these tests, since a dependency on a binary cannot be declared, and
+/// The packages whose programs are tested here. All are built at once, and so with the same features: what they stand on is
+/// compiled once.
+const PACKAGES: [&str; 4] = ["xtls-cli", "chat-client", "echo-client", "sasl-login"];
+
+/// Builds a program of one of these packages as cargo builds these tests, since a dependency on a binary cannot be declared, and
 /// gives its path.
 ///
 /// # Panics
 ///
 /// When it cannot be built.
 #[must_use]
-pub fn build(package: &str, program: &str) -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-    let output = Command::new(cargo)
-        .args(["build", "--quiet", "--package", package, "--bin", program, "--message-format", "json"])
-        .arg("--manifest-path")
-        .arg(manifest)
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo starts");
-    assert!(output.status.success(), "cargo cannot build {program}");
-    let messages = String::from_utf8_lossy(&output.stdout);
+pub fn build(program: &str) -> PathBuf {
+    static BUILT: OnceLock<String> = OnceLock::new();
+    let messages = BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+        let output = Command::new(cargo)
+            .args(["build", "--quiet", "--bins", "--message-format", "json"])
+            .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+            .arg("--manifest-path")
+            .arg(manifest)
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo starts");
+        assert!(output.status.success(), "cargo cannot build the programs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    });
     let path = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

@@ -29,7 +29,7 @@ impl Client {
     /// Alice or Bob, who keeps everything in a directory of their own in this one, and connects there.
     fn start(server: &Prosody, dir: &Path, name: &'static str, address: &str) -> Self {
         let peer = if name == "alice" { "bob" } else { "alice" };
-        let mut child = Command::new(build("chat-client", "chat-client"))
+        let mut child = Command::new(build("chat-client"))
             .args([format!("{name}@localhost/pc"), format!("{peer}@localhost")])
             .arg(dir.join(name))
             .arg(address)

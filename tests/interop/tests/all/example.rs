@@ -20,7 +20,7 @@ impl Drop for Example {
 fn the_example_of_embedding_echoes_what_is_said_in_a_tunnel() {
     let stage = Stage::new(Transport::StartTls);
     let (alice, bob) = (stage.person("alice"), stage.person("bob"));
-    let child = Command::new(build("echo-client", "echo-client"))
+    let child = Command::new(build("echo-client"))
         .args([&bob.full(), &alice.bare(), &alice.fingerprint(), &bob.address])
         .env("XTLS_PASSWORD", &bob.password)
         // It trusts the authorities of the platform, which this variable replaces.

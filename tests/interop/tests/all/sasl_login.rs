@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use xtls_interop::{Certificate, Ejabberd, Prosody, build};
 
 fn login(address: &str, ca_file: &Path, password: &str) -> Output {
-    Command::new(build("sasl-login", "sasl-login"))
+    Command::new(build("sasl-login"))
         .args(["alice@localhost/balcony", address])
         .env("XTLS_PASSWORD", password)
         // It trusts the authorities of the platform, which this variable replaces.
