@@ -9,6 +9,19 @@
 //! [`CallError::Address`](crate::CallError::Address), and [`connect`](XmppStream::connect) refuses such an account. What comes from such
 //! an address cannot be told from what comes from the other one: a peer is known by its certificate or its password, not by its
 //! address alone.
+//!
+//! # Trees and text
+//!
+//! What comes is handed to the engine from tree to tree, and the client's own stanzas pass as they are. What an engine sends is text:
+//! a block goes from TLS into base64 in the very string that is sent, and no tree of it exists. tokio-xmpp takes nothing but trees,
+//! so that text is read once here, and written once more by tokio-xmpp.
+//!
+//! # Resumption
+//!
+//! tokio-xmpp resumes sessions where the server has XEP-0198. It sends what it had not sent, or what was not acknowledged, by itself;
+//! [`Received::Suspended`] and [`Received::Resumed`] come in their place among the stanzas. A session that is not resumed is
+//! [`Received::Lost`], and [`session`](XmppStream::session) gives the next one. (At a `<failed/>`
+//! without `h` version 6.0 drops the connection first.)
 
 mod connect;
 mod convert;

@@ -14,3 +14,5 @@ mod links;
 mod openings;
 mod outer_links;
 mod xml;
+#[cfg(feature = "tokio-xmpp")]
+mod xmpp_stream;
