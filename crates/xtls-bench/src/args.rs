@@ -136,7 +136,10 @@ mod tests {
             args.rows().into_iter().map(Row::name).collect::<Vec<_>>()
         };
         assert_eq!(rows(&["--rows", "8b,4,1"]), ["1", "4", "8b"]);
-        let all = ["1", "2", "3", "4", "5", "6", "7", "8", "8b", "9", "10", "11", "12", "15", "streams", "long"];
+        let all = [
+            "1", "2", "3", "4", "5", "6", "7", "8", "8b", "9", "10", "11", "12", "15", "streams", "others", "setup",
+            "long",
+        ];
         assert_eq!(rows(&[]), all);
         assert!(Args::try_parse_from(["xtls-bench", "--rows", "13"]).is_err());
     }

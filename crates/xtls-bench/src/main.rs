@@ -10,12 +10,15 @@ mod handshake;
 mod long;
 mod memory;
 mod message;
+mod others;
 mod part;
 mod plan;
 mod references;
 mod report;
 mod row;
 mod scale;
+mod setup;
+mod setup;
 mod srp;
 mod stats;
 mod streams;
@@ -81,6 +84,8 @@ fn run(args: Args) -> Result<ExitCode, Failure> {
         wire::measure,
         scale::measure,
         streams::measure,
+        others::measure,
+        setup::measure,
     ] {
         lines.append(&mut measure(&plan)?);
     }

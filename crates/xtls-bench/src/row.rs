@@ -50,6 +50,12 @@ pub(crate) enum Row {
     /// Payload through the tokio streams of xtls-tokio beside the engine alone
     #[value(name = "streams")]
     Streams,
+    /// A stanza that is not for the engine beside parsing it by minidom
+    #[value(name = "others")]
+    Others,
+    /// Opening a tunnel through a real Prosody beside its round trips
+    #[value(name = "setup")]
+    Setup,
     /// A gibibyte through one tunnel: memory does not grow
     #[value(name = "long")]
     Long,

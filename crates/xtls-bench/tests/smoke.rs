@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::Command};
 
 /// How many figures each row has.
-const FIGURES: [(&str, usize); 16] = [
+const FIGURES: [(&str, usize); 18] = [
     ("1", 1),
     ("2", 2),
     ("3", 3),
@@ -20,6 +20,8 @@ const FIGURES: [(&str, usize); 16] = [
     ("15", 3),
     ("long", 1),
     ("streams", 3),
+    ("others", 6),
+    ("setup", 1),
 ];
 
 #[test]

@@ -1,6 +1,6 @@
 //! `--trace`: what passes, one JSON object a line, without what is said. The format is that of `xtls-trace`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -130,11 +130,7 @@ impl Trace {
 
 /// Makes a file, which must not exist; readable by its owner only.
 fn create(what: &str, path: &Path) -> Result<File, Failure> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|e| {
+    xtls_store::private_file().create_new(true).open(path).map_err(|e| {
         Failure::other(format!(
             "the {what} {} cannot be written: {e}; nothing is overwritten: give a new file",
             path.display()

@@ -1,12 +1,13 @@
 //! Elements: text to tree and back, beside another parser.
 
-use xtls_stanza::{Element, ElementRef, Limits, ParseError, ParseErrorKind, Scope, ns};
+use xtls_stanza::{Element, ElementRef, Limits, ParseError, ParseErrorKind, Scope, StanzaParser, ns};
 
 use crate::oracle::{COMPARED, is_departure, it_knows_all_of, other_parser, say_element};
 
 /// Reads the input as one element and holds what was read against what is written of it.
 pub fn run(data: &[u8]) {
     let Ok(xml) = core::str::from_utf8(data) else { return };
+    check_parser(xml);
     match read(xml) {
         Ok(element) => {
             check_bounds(&element, xml);
@@ -38,6 +39,19 @@ fn compare(xml: &str, ours: Result<&Element, ParseErrorKind>) {
         (Ok(_), false) => assert!(!it_knows_all_of(xml.as_bytes()), "only ours takes it"),
         (Err(kind), true) => assert!(is_departure(kind), "only ours refuses it: {kind}"),
         (Err(_), false) => {}
+    }
+}
+
+/// A parser that has read something else, with a fault or without, reads like a new one.
+fn check_parser(xml: &str) {
+    let parsed = Element::parse(xml, &Limits::default());
+    let mut parser = StanzaParser::new(Limits::default());
+    let half = xml.get(..xml.len() / 2).unwrap_or_default();
+    for before in [half, xml, xml] {
+        if let Ok(element) = parser.parse(before) {
+            parser.reuse(element);
+        }
+        assert_eq!(parser.parse(xml), parsed);
     }
 }
 

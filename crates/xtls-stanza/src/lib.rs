@@ -28,7 +28,7 @@ pub mod write;
 pub use c2ctls::{KeyKind, KeyName, KeyNameError, OwnMethods, TlsOffer};
 pub use caps::{Caps, CapsError, Disco};
 pub use disco::{DiscoError, DiscoField, DiscoForm, DiscoIdentity, DiscoInfo};
-pub use element::{Attribute, BuildError, Builder, Element, ElementRef, Node, Scope};
+pub use element::{Attribute, BuildError, Builder, Element, ElementRef, Node, Scope, StanzaParser};
 pub use error::{ParseError, ParseErrorKind};
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgo};
 pub use id::{Id, Ids};

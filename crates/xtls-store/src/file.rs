@@ -2,7 +2,7 @@
 
 use core::fmt::Display;
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -10,6 +10,7 @@ use std::{
 use crate::{
     error::{FileError, FileFault},
     lock::{FileLock, PATIENCE},
+    private::{private_file, sync_dir},
 };
 
 /// A file that its owner alone can read, that is replaced as a whole, and that one process at a time changes:
@@ -91,46 +92,6 @@ impl PrivateFile {
     }
 }
 
-/// Whether every user of the machine can read this file: warn of a key that is. `false` where there are no such permissions.
-#[must_use]
-pub fn is_readable_by_all(path: &Path) -> bool {
-    allows_all(path, 0o004) && path.is_file()
-}
-
-/// Whether every user of the machine can write this directory, and so replace what is in it. `false` where there are no such
-/// permissions.
-#[must_use]
-pub fn is_writable_by_all(dir: &Path) -> bool {
-    allows_all(dir, 0o002) && dir.is_dir()
-}
-
-#[cfg(unix)]
-fn allows_all(path: &Path, bit: u32) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & bit != 0)
-}
-
-#[cfg(not(unix))]
-fn allows_all(_path: &Path, _bit: u32) -> bool {
-    false
-}
-
-/// Makes a directory that only its owner may enter, with those above it. One that exists is left as it is.
-///
-/// # Errors
-///
-/// When it cannot be made, or something else has its name.
-pub fn make_private_dir(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
 /// Replaces a file, readable by its owner only: after a crash there is the old content or the new one.
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
@@ -147,44 +108,16 @@ fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = private_file().create(true).truncate(true).open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
 
-/// Makes a renaming durable, where directories can be synced.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    #[test]
-    fn what_is_made_is_private() {
-        let dir = tempfile::tempdir().unwrap();
-        let inner = dir.path().join("a/b");
-        make_private_dir(&inner).unwrap();
-        assert_eq!((mode(&dir.path().join("a")), mode(&inner)), (0o700, 0o700));
-        let file = inner.join("secret");
-        write_private(&file, b"one").unwrap();
-        write_private(&file, b"two").unwrap();
-        assert_eq!((fs::read(&file).unwrap().as_slice(), mode(&file)), (b"two".as_slice(), 0o600));
-        assert_eq!(fs::read_dir(&inner).unwrap().count(), 1, "no temporary file is left");
-    }
 
     #[test]
     fn a_failed_write_leaves_the_old_content_and_no_rest() {

@@ -36,15 +36,17 @@ mod file;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 mod identity;
 mod lock;
+mod private;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod trust;
 
 pub use error::{FileError, FileFault};
-pub use file::{PrivateFile, is_readable_by_all, is_writable_by_all, make_private_dir};
+pub use file::PrivateFile;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
 pub use identity::{FoundIdentity, IdentityDir, IdentityFile};
 pub use lock::{FileLock, PATIENCE};
+pub use private::{is_readable_by_all, is_writable_by_all, make_private_dir, private_file};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteTrustStore;
 pub use trust::{DocumentError, FileTrustStore, TrustDocument};

@@ -1,14 +1,14 @@
 //! One writer at a time, whichever process it is in.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::error::FileFault;
+use crate::{error::FileFault, private::private_file};
 
 /// How long another process may keep this one from changing a file, until that is an error: 5 s.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,11 +52,7 @@ pub(crate) fn name_of(path: &Path) -> PathBuf {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    private_file().create(true).truncate(false).open(path)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,6 +18,7 @@ use xtls::{
 use crate::{
     error::{FileError, FileFault},
     lock::PATIENCE,
+    private::private_file,
 };
 
 /// A [`TrustStore`] in an SQLite database of its own, for many peers: a call reads and writes one of them. Several processes may
@@ -237,11 +237,7 @@ const WHAT: &str = "trust database";
 
 /// Makes the file, so that SQLite need not, which would let others read it. Its journals get the same permissions.
 fn create(path: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    private_file().create(true).truncate(false).open(path).map(drop)
 }
 
 fn connect(path: &Path) -> Result<Connection, Error> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use xtls_channel::{Environment, Instant, Setup, SetupError};
 use xtls_jingle::Dialect;
-use xtls_stanza::{Ids, jid::FullJid};
+use xtls_stanza::{Ids, StanzaParser, jid::FullJid};
 
 use crate::{
     capabilities::Capabilities,
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) capabilities: Capabilities,
     pub(crate) spares: Spares,
+    /// For the stanzas that arrive as text.
+    pub(crate) parser: StanzaParser,
     /// For the block that was recognised in its text.
     pub(crate) block: Scratch,
     /// For a block that came in an element, and the text of a stanza to be sent.
@@ -81,6 +83,7 @@ impl Shared {
         setup.config.check()?;
         let security = setup.config.security;
         let (jid, env, ids, config) = Environment::open(setup, security, now)?;
+        let parser = StanzaParser::new(config.stanza_limits);
         Ok(Self {
             dialect: config.profile.into(),
             config,
@@ -92,6 +95,7 @@ impl Shared {
             events: Events::default(),
             capabilities: Capabilities::default(),
             spares: Spares::default(),
+            parser,
             block: Scratch::default(),
             scratch: Scratch::default(),
         })

@@ -35,6 +35,11 @@ impl Bindings {
         self.index = None;
     }
 
+    /// How many bytes it holds in memory, while there is no index.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.all.capacity() * size_of::<Binding>()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }

@@ -18,6 +18,7 @@ use core::fmt;
 
 pub use build::{BuildError, Builder};
 pub(crate) use chars::{is_space, is_xml_char};
+pub use parse::StanzaParser;
 pub use scope::Scope;
 
 /// An XML element with all that is in it.

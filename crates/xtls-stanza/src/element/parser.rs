@@ -4,6 +4,8 @@
 
 mod grammar;
 
+use core::mem;
+
 use super::{Element, MAX_BYTES, Scope, chars, table::Table};
 use crate::{Limits, ParseError, ParseErrorKind};
 
@@ -131,11 +133,27 @@ impl Parser {
         }
     }
 
-    /// Expects one element of about so many bytes, where these declarations are in force.
-    pub(crate) fn of_one(limits: Limits, scope: &Scope, bytes: usize) -> Self {
-        let mut table = Table::default();
-        table.begin(bytes, limits, scope);
-        Self { place: Place::Alone, table, words: String::with_capacity(WORDS), ..Self::new(limits) }
+    /// Expects this one element, where these declarations are in force. What the last one needed is used again, as far as most
+    /// stanzas need it.
+    pub(crate) fn begin_one(&mut self, scope: &Scope, xml: &str) {
+        let (mut table, mut words) = (mem::take(&mut self.table), mem::take(&mut self.words));
+        // An element with an attribute, or with text and an end tag.
+        let nodes = 2 * xml.bytes().filter(|byte| *byte == b'<').count();
+        table.begin((xml.len(), nodes.min(self.limits.nodes)), self.limits, scope);
+        words.clear();
+        words.shrink_to(WORDS);
+        words.reserve(WORDS);
+        *self = Self { place: Place::Alone, table, words, ..Self::new(self.limits) };
+    }
+
+    /// Takes the memory of an element for the next one.
+    pub(crate) fn reuse(&mut self, element: Element) {
+        self.table.reuse(element);
+    }
+
+    /// How many bytes it holds in memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.words.capacity() + self.table.held_bytes()
     }
 
     /// Reads on to the end of the next piece and moves `input` past it. `None` when all of `input` was used.
@@ -189,7 +207,7 @@ impl Parser {
 
     /// The first-level child, after [`Piece::Child`].
     pub(crate) fn take_element(&mut self) -> Element {
-        self.table.finish()
+        self.table.finish(self.place != Place::Alone)
     }
 
     /// The header and the declarations that it puts in force, after [`Piece::Header`].

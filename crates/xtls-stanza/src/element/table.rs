@@ -49,14 +49,16 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Begins an element of about so many bytes, where these declarations are in force. What the last one needed meanwhile is
+    /// Begins an element of about so many bytes and nodes, where these declarations are in force. What the last one needed meanwhile is
     /// used again.
-    pub(super) fn begin(&mut self, bytes: usize, limits: Limits, scope: &Scope) {
+    pub(super) fn begin(&mut self, (bytes, nodes): (usize, usize), limits: Limits, scope: &Scope) {
         self.limits = limits;
         // The declarations of the surroundings come on top of the text itself, and maybe addresses that it is stamped with.
         let surroundings: usize = scope.bindings().map(|(prefix, namespace)| prefix.len() + namespace.len()).sum();
-        self.text = String::with_capacity(bytes + surroundings + STAMPS);
-        self.nodes = Vec::with_capacity(16);
+        self.text.clear();
+        self.text.reserve(bytes + surroundings + STAMPS);
+        self.nodes.clear();
+        self.nodes.reserve(nodes.max(NODES));
         self.open.reserve(KEPT);
         for (prefix, namespace) in scope.bindings() {
             let (prefix, namespace) = (self.push_str(prefix), self.push_str(namespace));
@@ -202,18 +204,33 @@ impl Table {
         Ok(())
     }
 
-    /// The element, all of which has been seen.
-    pub(super) fn finish(&mut self) -> Element {
-        let (mut text, nodes) = (mem::take(&mut self.text), mem::take(&mut self.nodes));
-        // What is kept of a peer's is to be about what it sent, and the addresses that it is stamped with.
-        if text.capacity() > text.len() + text.len() / 2 + STAMPS {
+    /// The element, all of which has been seen. What is kept of a peer's is to be about what it sent, and the addresses that it is
+    /// stamped with: a stream has room for what else has come, and is `cut` down to what the element needs.
+    pub(super) fn finish(&mut self, cut: bool) -> Element {
+        let (mut text, mut nodes) = (mem::take(&mut self.text), mem::take(&mut self.nodes));
+        if cut && text.capacity() > text.len() + text.len() / 2 + STAMPS {
             text.shrink_to(text.len() + STAMPS);
+        }
+        if nodes.capacity() > 2 * nodes.len().max(MANY_NODES) {
+            nodes.shrink_to_fit();
         }
         self.bindings.clear(KEPT);
         self.open.clear();
         self.open.shrink_to(KEPT);
         (self.surrounding, self.tag, self.xml, self.in_text) = (0, Tag::default(), None, false);
         Element { text, nodes }
+    }
+
+    /// Takes the memory of an element for the next one.
+    pub(super) fn reuse(&mut self, Element { text, nodes }: Element) {
+        (self.text, self.nodes) = (text, nodes);
+    }
+
+    /// How many bytes it holds in memory, while no element is open.
+    pub(super) fn held_bytes(&self) -> usize {
+        let text = self.text.capacity() + self.tag.text.capacity();
+        let rows = self.nodes.capacity() * size_of::<Entry>() + self.open.capacity() * size_of::<Open>();
+        text + rows + self.tag.prefixes.capacity() * size_of::<(usize, usize)>() + self.bindings.held_bytes()
     }
 
     /// For a start tag whose end comes much later: the element, and the declarations in force inside it.
@@ -223,7 +240,7 @@ impl Table {
             scope.declare(self.str(binding.prefix), self.str(binding.namespace))?;
         }
         self.end();
-        Ok((self.finish(), scope))
+        Ok((self.finish(true), scope))
     }
 
     /// Adds a text node, unless the last piece of text goes on: pieces around a reference become one.
@@ -340,6 +357,12 @@ fn split_name(name: &str) -> Result<(&str, &str), ParseErrorKind> {
 
 /// Open elements and declarations that most stanzas have at once.
 const KEPT: usize = 8;
+
+/// Elements, attributes and pieces of text that most stanzas have.
+const NODES: usize = 16;
+
+/// From here on, room for nodes that are not there is given back.
+const MANY_NODES: usize = 64;
 
 /// Bytes of the addresses that most stanzas are stamped with.
 const STAMPS: usize = 128;

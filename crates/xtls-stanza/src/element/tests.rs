@@ -4,11 +4,25 @@ mod bounds;
 mod round_trip;
 mod well_formed;
 
+use core::cell::RefCell;
+
 use super::*;
 use crate::{Limits, ParseError, ParseErrorKind, ns};
 
+thread_local! {
+    /// What has parsed everything else in this test.
+    static USED: RefCell<StanzaParser> = RefCell::new(StanzaParser::new(Limits::default()));
+}
+
+/// By a parser of its own, and by one that has parsed others before.
 fn parse(xml: &str) -> Result<Element, ParseError> {
-    Element::parse(xml, &Limits::default())
+    let parsed = Element::parse(xml, &Limits::default());
+    USED.with_borrow_mut(|used| {
+        let again = used.parse(xml);
+        assert_eq!(again, parsed, "{xml:?}");
+        again.into_iter().for_each(|element| used.reuse(element));
+    });
+    parsed
 }
 
 fn accepted(xml: &str) -> Element {

@@ -102,13 +102,22 @@ impl Jid {
     ///
     /// When it is none by RFC 7622. Nothing longer than [`MAX_PART`] is prepared.
     pub fn new(text: &str) -> Result<Self, JidError> {
-        let parts = Parts::split(text);
-        // § 3.1: the separators are looked for before anything is transformed.
-        let local = parts.local.map(|local| prepare(JidPart::Local, local, local::prepare)).transpose()?;
-        let domain = prepare(JidPart::Domain, parts.domain, domain::prepare)?;
-        let resource =
-            parts.resource.map(|resource| prepare(JidPart::Resource, resource, resource::prepare)).transpose()?;
-        Ok(Self::assemble(&parts, text, local.as_deref(), &domain, resource.as_deref()))
+        let spelt = Parts::split(text);
+        let [local, domain, resource] = spelt.prepared()?;
+        Ok(Self::assemble(&spelt, text, local.as_deref(), domain.as_deref().unwrap_or_default(), resource.as_deref()))
+    }
+
+    /// The canonical form of an address that is not needed itself: nothing is copied where it is in that form.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Jid::new`].
+    pub fn canonicalize(text: &str) -> Result<Cow<'_, str>, JidError> {
+        let spelt = Parts::split(text);
+        let prepared = spelt.prepared()?;
+        let is_canonical =
+            prepared.each_ref().map(Option::as_deref) == [spelt.local, Some(spelt.domain), spelt.resource];
+        if is_canonical { Ok(Cow::Borrowed(text)) } else { Ok(Cow::Owned(Self::new(text)?.canonical().to_owned())) }
     }
 
     fn assemble(parts: &Parts<'_>, spelt: &str, local: Option<&str>, domain: &str, resource: Option<&str>) -> Self {
@@ -238,6 +247,16 @@ impl<'a> Parts<'a> {
             Some((local, domain)) => Self { local: Some(local), domain, resource },
             None => Self { local: None, domain: bare, resource },
         }
+    }
+
+    /// Each part that is there in its canonical form: localpart, domainpart and resourcepart. What is in it already is borrowed.
+    fn prepared(&self) -> Result<[Option<Cow<'a, str>>; 3], JidError> {
+        // § 3.1: the separators are looked for before anything is transformed.
+        Ok([
+            self.local.map(|local| prepare(JidPart::Local, local, local::prepare)).transpose()?,
+            Some(prepare(JidPart::Domain, self.domain, domain::prepare)?),
+            self.resource.map(|resource| prepare(JidPart::Resource, resource, resource::prepare)).transpose()?,
+        ])
     }
 }
 

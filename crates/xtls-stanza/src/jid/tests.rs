@@ -11,12 +11,19 @@ fn jid(text: &str) -> Jid {
 fn refused(text: &str) -> JidError {
     match Jid::new(text) {
         Ok(jid) => panic!("{text:?} is taken as {:?}", jid.canonical()),
-        Err(error) => error,
+        Err(error) => {
+            assert_eq!(Jid::canonicalize(text), Err(error));
+            error
+        }
     }
 }
 
 fn canonical(text: &str) -> String {
-    jid(text).canonical().to_owned()
+    let canonical = jid(text).canonical().to_owned();
+    let alone = Jid::canonicalize(text).unwrap();
+    assert_eq!(alone, canonical);
+    assert_eq!(matches!(alone, Cow::Borrowed(_)), canonical == text, "copied for nothing: {text:?}");
+    canonical
 }
 
 /// The canonical form of an address parses, and to itself; and it is the same address.
@@ -280,6 +287,7 @@ proptest! {
         if let Ok(jid) = Jid::new(&text) {
             check_fixed_point(&jid);
             prop_assert_eq!(jid.as_str(), &text);
+            prop_assert_eq!(canonical(&text), jid.canonical());
         }
     }
 

@@ -10,7 +10,8 @@ use xtls::{Identity, jid::BareJid, tls::IdentityError, trust::Fingerprint};
 use super::IdentityFile;
 use crate::{
     error::{FileError, FileFault},
-    file::{PrivateFile, make_private_dir},
+    file::PrivateFile,
+    private::make_private_dir,
 };
 
 /// A directory with an [`IdentityFile`] for each of your accounts, named after the account.

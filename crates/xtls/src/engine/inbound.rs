@@ -62,8 +62,12 @@ impl Engine {
     }
 
     fn handle_text(&mut self, now: Instant, stanza: &str) -> Disposition {
-        match Element::parse(stanza, &self.shared.config.stanza_limits) {
-            Ok(element) => self.handle_element(now, &element),
+        match self.shared.parser.parse(stanza) {
+            Ok(element) => {
+                let disposition = self.handle_element(now, &element);
+                self.shared.parser.reuse(element);
+                disposition
+            }
             Err(error) => Disposition::Malformed(error),
         }
     }
@@ -292,10 +296,8 @@ impl Engine {
     /// no address stands for itself.
     pub(super) fn sender<'f>(&self, from: &'f str) -> Sender<'f> {
         let is_known = self.tunnels.index().with_peer(from).next().is_some();
-        let address = match (!is_known).then(|| Jid::new(from)) {
-            Some(Ok(jid)) if jid.canonical() != from => Cow::Owned(jid.canonical().to_owned()),
-            Some(Ok(_) | Err(_)) | None => Cow::Borrowed(from),
-        };
+        let address =
+            if is_known { Cow::Borrowed(from) } else { Jid::canonicalize(from).unwrap_or(Cow::Borrowed(from)) };
         Sender { stamped: from, address }
     }
 }

@@ -198,6 +198,69 @@ fn a_transfer_takes_the_allocations_of_rustls_for_each_record_and_none_besides()
     }
 }
 
+/// What a client's other traffic consists of.
+fn of_others() -> Vec<(&'static str, String)> {
+    let from = "from='mercutio@montague.lit/square' to='juliet@capulet.lit/balcony'";
+    let feature = |number: usize| format!("<feature var='urn:example:feature:{number}'/>");
+    let item =
+        |number: usize| format!("<item jid='friend-{number}@capulet.lit' subscription='both'><group>A</group></item>");
+    let features: String = (0..40).map(feature).collect();
+    let items: String = (0..200).map(item).collect();
+    let body = "What's in a name? That which we call a rose &amp; so on. ".repeat(20);
+    vec![
+        (
+            "a message",
+            format!(
+                "<message {from} type='chat' id='9f1'><body>Good night</body><active xmlns='http://jabber.org/protocol/chatstates'/>\
+                 <request xmlns='urn:xmpp:receipts'/></message>"
+            ),
+        ),
+        ("a long message", format!("<message {from} type='chat' id='9f2'><body>{body}</body></message>")),
+        (
+            "a message from an archive",
+            format!(
+                "<message from='juliet@capulet.lit' to='juliet@capulet.lit/balcony'><result xmlns='urn:xmpp:mam:2' id='28'>\
+                 <forwarded xmlns='urn:xmpp:forward:0'><delay xmlns='urn:xmpp:delay' stamp='2010-07-10T23:08:25Z'/>\
+                 <message xmlns='jabber:client' {from}><body>Hail</body></message></forwarded></result></message>"
+            ),
+        ),
+        (
+            "a presence that was seen before",
+            format!("<presence {from}><show>away</show><status>asleep</status></presence>"),
+        ),
+        ("a presence of somebody who leaves", "<presence from='room@rooms.lit/nick' type='unavailable'/>".into()),
+        ("an answer without anything", format!("<iq {from} type='result' id='p1'/>")),
+        (
+            "features",
+            format!(
+                "<iq {from} type='result' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'>{features}</query></iq>"
+            ),
+        ),
+        ("a roster", format!("<iq type='result' id='r1'><query xmlns='jabber:iq:roster'>{items}</query></iq>")),
+        ("a ping", format!("<iq {from} type='get' id='p2'><ping xmlns='urn:xmpp:ping'/></iq>")),
+    ]
+}
+
+#[test]
+fn a_stanza_that_is_not_ours_takes_three_allocations_at_most() {
+    let mut pair = Pair::new(raw(TrustPolicy::Pinned), 4096, Entry::Text);
+    let now = pair.now;
+    let engine = pair.ends[1].engine();
+    let mut counts = Vec::new();
+    for (what, stanza) in of_others() {
+        // What is remembered of a peer is there the second time.
+        for _ in 0..2 {
+            let mut disposition = None;
+            let count = measure(|| disposition = Some(engine.handle_stanza(now, &stanza))).count_total;
+            assert!(matches!(disposition, Some(Disposition::NotOurs)), "{what}: {disposition:?}");
+            counts.push((what, count));
+        }
+    }
+    let counts: Vec<_> = counts.chunks(2).map(|twice| twice[1]).collect();
+    let expected = [0, 2, 2, 1, 1, 1, 3, 2, 0];
+    assert_eq!(counts.iter().map(|(_, count)| *count).collect::<Vec<_>>(), expected, "{counts:?}");
+}
+
 #[test]
 fn bytes_that_are_not_utf8_are_malformed_and_change_nothing() {
     let mut pair = Pair::new(raw(TrustPolicy::Pinned), 4096, Entry::Bytes);

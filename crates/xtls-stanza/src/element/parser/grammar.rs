@@ -106,7 +106,8 @@ impl Parser {
                 return Err(Fault::Here(ParseErrorKind::Limit("depth")));
             }
             if self.table.is_empty() && self.place != Place::Alone {
-                self.table.begin(self.expected.clamp(EXPECTED, EXPECTED_MOST), self.limits, &self.scope);
+                let bytes = self.expected.clamp(EXPECTED, EXPECTED_MOST);
+                self.table.begin((bytes, 0), self.limits, &self.scope);
             }
             self.state = State::TagName;
             self.begin_word();

@@ -254,3 +254,28 @@ fn p21_whether_an_element_fits_is_told_without_writing_it_all() {
     // The bound, one element beyond it, and the doubling of a buffer.
     assert!(info.bytes_max <= 128 * 1024, "{}", info.bytes_max);
 }
+
+#[test]
+fn a_parser_keeps_the_memory_of_small_elements_and_of_no_others() {
+    let mut parser = StanzaParser::new(Limits::default());
+    let mut held_after = |length: usize| {
+        let text = "a".repeat(length);
+        let element = parser.parse(&format!("<message><body>{text}</body></message>")).unwrap();
+        let (held, without) = (element.held_bytes(), parser.held_bytes());
+        parser.reuse(element);
+        let kept = parser.held_bytes() - without;
+        (held, kept, without)
+    };
+    let largest = (0..StanzaParser::REUSED).rev().find(|length| held_after(*length).0 <= StanzaParser::REUSED).unwrap();
+    let (held, kept, without) = held_after(largest);
+    assert!(held == kept && held > StanzaParser::REUSED - 8, "{held}, {kept}");
+    assert!(without <= 1024, "{without}");
+    let (held, kept, without) = held_after(largest + 1);
+    assert!(held > StanzaParser::REUSED && kept == 0 && without <= 1024, "{held}, {kept}, {without}");
+    // Many names and declarations are open at once in the middle of it.
+    let deep = "<a xmlns:b='c'>".repeat(30) + &"</a>".repeat(30);
+    parser.parse(&deep).unwrap();
+    assert!(parser.held_bytes() <= 1024, "{}", parser.held_bytes());
+    parser.parse(&deep[..deep.len() - 1]).unwrap_err();
+    assert_eq!(parser.held_bytes(), 0, "nothing of one with a fault");
+}
