@@ -18,7 +18,6 @@ mod report;
 mod row;
 mod scale;
 mod setup;
-mod setup;
 mod srp;
 mod stats;
 mod streams;

@@ -45,8 +45,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
         }
         let times = time(subjects[0].samples(), subjects[1].samples());
         let allocations = Quartiles { q1: count, median: count, q3: count };
-        let target =
-            |what: &str, unit, gate, aim| Target::new(Row::Others, &format!("{what}, {name}"), unit, gate, aim);
+        let target = |what: &str, unit, gate, aim| Target::new(Row::Others, format!("{what}, {name}"), unit, gate, aim);
         lines.extend([
             target("a stanza that is not ours / minidom", Unit::Time, 0.5, 0.25).line(Ok(times)),
             target("allocations for a stanza that is not ours", Unit::Allocations, 3.0, 0.0).line(Ok(allocations)),

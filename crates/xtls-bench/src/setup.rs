@@ -23,7 +23,7 @@ use xtls::{
 };
 use xtls_interop::{Prosody, Transport};
 use xtls_tokio::{
-    Driver, Handle, Stanzas,
+    Driver, Handle, PromptTcp, Stanzas,
     tokio_xmpp::{XmppStream, to_stanza},
 };
 
@@ -38,8 +38,11 @@ use crate::{
     stats::{Subject, time},
 };
 
-/// What is exchanged before a tunnel is secured, where nothing is known of what the peer can do: `xtls-tokio` tests that number.
-const ROUND_TRIPS: usize = 5;
+/// What is exchanged before a tunnel is secured, where it is known that the peer has XTLS: `xtls-tokio` tests that number.
+const ROUND_TRIPS: usize = 4;
+
+/// Bytes that such a tunnel takes for each of them, both ways, over what a ping takes: 8 KiB in all, as strace shows them.
+const BYTES: usize = 1780;
 
 /// Measures the row, if it is wanted.
 pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
@@ -48,16 +51,24 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     }
     let clients = Clients::log_in()?;
     let mut subjects = [
-        Subject::timed("its round trips as pings", |times| clients.timed(times, Clients::pings)),
         Subject::timed("tunnel", |times| clients.timed(times, Clients::tunnel)),
+        Subject::timed("its round trips as pings", |times| clients.timed(times, async |all| all.pings(0).await)),
+        Subject::timed("and as pings with as many bytes", |times| {
+            clients.timed(times, async |all| all.pings(BYTES).await)
+        }),
     ];
     plan.sampling().interleave(&mut subjects)?;
     for subject in &subjects {
         plan.note(format!("through Prosody: {} {:.2} ms", subject.name(), subject.median() * 1e3));
     }
-    let name = "a tunnel through Prosody / its round trips as pings";
-    let target = Target::new(Row::Setup, name, Unit::Time, 1.5, 1.2);
-    Ok(vec![target.line(Ok(time(subjects[1].samples(), subjects[0].samples())))])
+    let beside = |name: &str, reference: &Subject<'_>| {
+        let target = Target::new(Row::Setup, name, Unit::Time, 1.5, 1.2);
+        target.line(Ok(time(subjects[0].samples(), reference.samples())))
+    };
+    Ok(vec![
+        beside("a tunnel through Prosody / its round trips as pings", &subjects[1]),
+        beside("a tunnel through Prosody / the same, with as many bytes", &subjects[2]),
+    ])
 }
 
 /// Two clients of one server.
@@ -100,7 +111,9 @@ impl Clients {
         })
     }
 
-    async fn pings(&self) -> f64 {
+    /// As many pings as there are round trips, one after the other, with so many bytes in each.
+    async fn pings(&self, bytes: usize) -> f64 {
+        let bytes = "x".repeat(bytes);
         let stanzas = self.caller.stanzas.as_ref().expect("the caller takes its stanzas");
         let mut stanzas = stanzas.lock().await;
         let mut sender = stanzas.sender();
@@ -111,7 +124,8 @@ impl Clients {
                 .attribute("type", "get")
                 .attribute("id", &id)
                 .attribute("to", self.listener.jid.as_str())
-                .open("ping", "urn:xmpp:ping");
+                .open("ping", "urn:xmpp:ping")
+                .text(&bytes);
             let ping = to_stanza(&ping.build().expect("a sound element")).expect("tokio-xmpp takes it");
             sender.send(ping).await.expect("the stream is there");
             // The first answer is to this one; nothing else is said to the caller but by Prosody, in messages.
@@ -133,6 +147,8 @@ impl Clients {
         let (one, other) =
             tokio::join!(tokio::io::AsyncWriteExt::shutdown(&mut from), tokio::io::AsyncWriteExt::shutdown(&mut to));
         one.and(other).expect("it ends in order");
+        // With these the server has passed on all that was said in farewell.
+        self.pings(0).await;
         seconds
     }
 }
@@ -162,7 +178,7 @@ impl Client {
 struct Plain(String);
 
 impl ServerConnector for Plain {
-    type Stream = BufStream<TcpStream>;
+    type Stream = BufStream<PromptTcp>;
 
     async fn connect(
         &self,
@@ -171,8 +187,7 @@ impl ServerConnector for Plain {
         timeouts: Timeouts,
     ) -> Result<(PendingFeaturesRecv<Self::Stream>, sasl::common::ChannelBinding), Error> {
         let header = StreamHeader { to: Some(Cow::Borrowed(jid.domain().as_str())), from: None, id: None };
-        let socket = TcpStream::connect(&self.0).await?;
-        socket.set_nodelay(true)?;
+        let socket = PromptTcp::from(TcpStream::connect(&self.0).await?);
         let stream = initiate_stream(BufStream::new(socket), ns, header, timeouts).await?;
         Ok((stream, sasl::common::ChannelBinding::None))
     }

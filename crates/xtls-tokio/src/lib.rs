@@ -54,11 +54,15 @@ mod question;
 mod setup;
 mod shared;
 mod stanzas;
+#[cfg(feature = "net")]
+mod tcp;
 #[cfg(feature = "tokio-xmpp")]
 pub mod tokio_xmpp;
 mod tunnel;
 mod xml;
 
+#[cfg(feature = "net")]
+pub use self::tcp::PromptTcp;
 pub use self::{
     bytes::ByteTunnel,
     driver::{Driver, Ended},

@@ -7,6 +7,7 @@ use xtls::CloseReason;
 use xtls::jingle::ReasonCondition;
 use xtls::link::{LinkClosed, LinkEvent};
 use xtls_stanza::jid::Jid;
+use xtls_tokio::PromptTcp;
 use xtls_tokio::link::{ByteLink, ByteLinkError};
 
 use super::Wire;
@@ -18,7 +19,7 @@ use crate::exit::Failure;
 use crate::pipe::flow::{Came, Flow, Unacked, Way};
 use crate::pipe::write_out;
 use crate::session::{self, Signals};
-use crate::wire::{self, Tcp};
+use crate::wire;
 
 /// Moves bytes until the link has ended, and then what is left to standard output.
 ///
@@ -40,7 +41,7 @@ pub(super) async fn carry(end: &End, wire: Wire, signals: &mut Signals) -> Resul
     write_out(sink, rest).await
 }
 
-async fn run(flow: &mut Flow<ByteLink<Tcp>>, end: &End, signals: &mut Signals) -> Result<(), Failure> {
+async fn run(flow: &mut Flow<ByteLink<PromptTcp>>, end: &End, signals: &mut Signals) -> Result<(), Failure> {
     loop {
         flow.break_off_if_unfinished();
         let deadline = flow.deadline();
@@ -63,7 +64,7 @@ async fn run(flow: &mut Flow<ByteLink<Tcp>>, end: &End, signals: &mut Signals) -
     }
 }
 
-fn closed_as(flow: &mut Flow<ByteLink<Tcp>>, end: &End, closed: &LinkClosed) -> Result<(), Failure> {
+fn closed_as(flow: &mut Flow<ByteLink<PromptTcp>>, end: &End, closed: &LinkClosed) -> Result<(), Failure> {
     let (Unacked(unacked), ours_is_done) = flow.unacked(flow.way.unacked());
     let peer = flow.peer.clone();
     report_closed(end, closed, peer.as_str(), unacked)?;
@@ -105,7 +106,7 @@ fn words(peer: &Jid, fault: &ByteLinkError) -> String {
     }
 }
 
-impl Way for ByteLink<Tcp> {
+impl Way for ByteLink<PromptTcp> {
     const NAME: &'static str = "link";
     type End = Arc<LinkClosed>;
     type Other = LinkEvent;

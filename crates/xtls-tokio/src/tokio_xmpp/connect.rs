@@ -1,9 +1,9 @@
-//! Connecting without Nagle's algorithm.
+//! Connecting without waiting.
 
 use std::borrow::Cow;
 
 use sasl::common::ChannelBinding;
-use tokio::{io::BufStream, net::TcpStream};
+use tokio::io::BufStream;
 use tokio_xmpp::{
     Error,
     connect::{DnsConfig, ServerConnector, starttls::starttls, tls_common::TlsStream},
@@ -12,8 +12,9 @@ use tokio_xmpp::{
     xmlstream::{PendingFeaturesRecv, StreamHeader, Timeouts, initiate_stream},
 };
 
-/// Connects by STARTTLS, as tokio-xmpp's own connector does, and sends every stanza at once (`TCP_NODELAY`): with Nagle's
-/// algorithm each round trip of a tunnel waits for acknowledgements that the other end delays, 40 ms each.
+use crate::PromptTcp;
+
+/// Connects by STARTTLS, as tokio-xmpp's own connector does, over TCP that waits for nothing: see [`PromptTcp`].
 #[derive(Debug, Clone)]
 pub struct NoDelayStartTls(DnsConfig);
 
@@ -24,7 +25,7 @@ impl From<DnsConfig> for NoDelayStartTls {
 }
 
 impl ServerConnector for NoDelayStartTls {
-    type Stream = BufStream<TlsStream<TcpStream>>;
+    type Stream = BufStream<TlsStream<PromptTcp>>;
 
     async fn connect(
         &self,
@@ -34,8 +35,7 @@ impl ServerConnector for NoDelayStartTls {
     ) -> Result<(PendingFeaturesRecv<Self::Stream>, ChannelBinding), Error> {
         let domain = jid.domain().as_str();
         let header = || StreamHeader { to: Some(Cow::Borrowed(domain)), from: None, id: None };
-        let socket = self.0.resolve().await?;
-        socket.set_nodelay(true)?;
+        let socket = PromptTcp::from(self.0.resolve().await?);
         let clear = initiate_stream(BufStream::new(socket), ns, header(), timeouts).await?;
         let (features, clear) = clear.recv_features().await?;
         if !features.can_starttls() {
