@@ -104,6 +104,14 @@ mod tests {
     }
 
     #[test]
+    fn what_the_guide_has_optimized_is_optimized_here() {
+        let page = fs::read_to_string(root().join("docs/guide/building.md")).unwrap();
+        let ours = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+        let named: Vec<&str> = page.lines().filter(|line| line.starts_with("[profile.dev.package.")).collect();
+        assert!(named.len() >= 4 && named.iter().all(|package| ours.contains(package)), "{named:?}");
+    }
+
+    #[test]
     fn no_link_of_a_page_leads_nowhere() {
         let mut checked = 0;
         for page in pages_in(&[".", "docs", "docs/guide", "fuzz"]) {
