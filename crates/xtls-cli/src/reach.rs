@@ -1,8 +1,10 @@
 //! Getting a tunnel to a peer that the command line names.
 
+use std::pin::pin;
+
 use xtls::tls::UnixTime;
 use xtls::{
-    Application,
+    Application, Element,
     config::SecurityLimits,
     error::{InitiateError, TermsError},
     jingle::{BYTES_0_NS, BYTES_NS, Description, ReasonCondition},
@@ -15,7 +17,7 @@ use crate::clock;
 use crate::data::TrustFile;
 use crate::exit::Failure;
 use crate::output::Report;
-use crate::session::{Happening, Progress, Rules, Search, Session, password_locked};
+use crate::session::{Happening, Rules, Session, password_locked};
 
 /// Whether what an offer is for is this application.
 pub(crate) fn is_for(incoming: &Incoming, application: &Application) -> bool {
@@ -84,13 +86,10 @@ pub(crate) async fn reach(
 ) -> Result<Opening, Failure> {
     let (peer, is_known) = match peer.to_full() {
         Some(full) => (full, false),
-        None => {
-            match search(session, Search::new(peer.to_bare(), session.jid().clone(), clock::now()), application).await?
-            {
-                Outcome::Found(full) => (full, true),
-                Outcome::Offered(incoming) => return accept(session, rules, incoming),
-            }
-        }
+        None => match search(session, &peer.to_bare(), application).await? {
+            Outcome::Found(full) => (full, true),
+            Outcome::Offered(incoming) => return accept(session, rules, incoming),
+        },
     };
     // Two offers at once are settled by the engine, unless one has come before the other is made.
     while let Some(incoming) = session.offered() {
@@ -137,30 +136,42 @@ enum Outcome {
 }
 
 /// Looks for a resource of the peer that has XTLS.
-async fn search(session: &mut Session, mut search: Search, application: &Application) -> Result<Outcome, Failure> {
+async fn search(session: &mut Session, peer: &BareJid, application: &Application) -> Result<Outcome, Failure> {
+    let handle = session.handle.clone();
+    let mut find = pin!(handle.find(peer));
+    let mut confused = None;
     loop {
-        let happening = session.next(std::future::pending::<()>(), Some(search.deadline())).await?;
-        let progress = match happening {
-            Happening::Stanza(stanza) => search.handle(&stanza, clock::now()),
-            Happening::Time => search.handle_timeout(clock::now()),
-            Happening::Incoming(incoming) => {
-                if incoming.peer().to_bare() == *search.peer() && is_for(&incoming, application) {
-                    return Ok(Outcome::Offered(incoming));
-                }
-                decline(incoming, application);
-                Progress::Searching
+        match session.next(&mut find, None).await? {
+            Happening::Beside(Ok(full)) => return Ok(Outcome::Found(full)),
+            Happening::Beside(Err(error)) => return Err(not_found(session, peer, &error, confused.as_ref())),
+            Happening::Incoming(incoming) if incoming.peer().to_bare() == *peer && is_for(&incoming, application) => {
+                return Ok(Outcome::Offered(incoming));
             }
+            Happening::Incoming(incoming) => decline(incoming, application),
+            Happening::Stanza(stanza) => confused = confused.or_else(|| confused_in(&stanza, session.jid(), peer)),
             Happening::Interrupted => return Err(Failure::interrupted()),
-            Happening::Notice(_) | Happening::Beside(()) => Progress::Searching,
-        };
-        match progress {
-            Progress::Searching => {}
-            Progress::Ask(question) => session.send(&question).await,
-            Progress::Found(full) => return Ok(Outcome::Found(full)),
-            Progress::WithoutXtls => return Err(without_xtls(search.peer())),
-            Progress::Offline => return Err(offline(search.peer(), search.confused())),
-            Progress::Another(other) => return Err(another(search.peer().as_str(), &other)),
+            Happening::Notice(_) | Happening::Time => {}
         }
+    }
+}
+
+/// Somebody who shows himself by this, and whose address servers may take for the peer's (RFC 7622 § 5). It may be a friend like any
+/// other, so that it counts for nothing unless nothing of the peer is to be seen.
+pub(crate) fn confused_in(stanza: &Element, own: &FullJid, peer: &BareJid) -> Option<BareJid> {
+    let from: FullJid = stanza.attribute("from")?.parse().ok()?;
+    let is_online = stanza.name() == "presence" && stanza.attribute("type").is_none();
+    let (bare, is_own) = (from.to_bare(), from == *own);
+    (is_online && !is_own && Jid::from(bare.clone()).is_confused_with(&peer.clone().into())).then_some(bare)
+}
+
+/// Why no resource of the peer was found; `confused` is whom servers may take for it.
+pub(crate) fn not_found(session: &Session, peer: &BareJid, error: &CallError, confused: Option<&BareJid>) -> Failure {
+    match error {
+        CallError::Offline => offline(peer, confused),
+        CallError::NoXtls => without_xtls(&peer.clone().into()),
+        CallError::Another(other) => another(peer.as_str(), other),
+        // The connection to the server is gone, and that is what to tell.
+        e => session.lost().unwrap_or_else(|| Failure::other(format!("{peer} cannot be looked for: {e}"))),
     }
 }
 
@@ -171,7 +182,7 @@ pub(crate) fn without_xtls(peer: &Jid) -> Failure {
 }
 
 /// The peer is not to be seen; `confused` is, whose address servers may take for the peer's.
-pub(crate) fn offline(peer: &Jid, confused: Option<&BareJid>) -> Failure {
+fn offline(peer: &BareJid, confused: Option<&BareJid>) -> Failure {
     let other = confused.map_or_else(String::new, |other| {
         format!(
             "; {other} is, which is another address, although older servers take both for one: if that is whom you mean, give \
@@ -234,4 +245,33 @@ fn cannot_initiate(e: InitiateError, own: &BareJid, peer: &FullJid, trust: &Trus
         e => Failure::other(format!("no tunnel to {peer} can be opened: {e}")),
     }
     .about(peer)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use xtls_stanza::Limits;
+
+    use super::*;
+
+    #[test]
+    fn somebody_online_whom_a_server_takes_the_peer_for_is_remembered() {
+        let own: FullJid = "juliet@capulet.lit/balcony".parse().unwrap();
+        let confused = |presence: &str, peer: &str| {
+            confused_in(&Element::parse(presence, &Limits::default()).unwrap(), &own, &peer.parse().unwrap())
+        };
+        let peer = "romeo@straße.example";
+        let other = "<presence from='romeo@strasse.example/x'/>";
+        assert_eq!(confused(other, peer), Some("romeo@strasse.example".parse().unwrap()));
+        for (presence, peer) in [
+            ("<presence from='mercutio@strasse.example/x'/>", peer),
+            ("<presence type='unavailable' from='romeo@strasse.example/x'/>", peer),
+            ("<message from='romeo@strasse.example/x'/>", peer),
+            ("<presence from='romeo@straße.example/x'/>", peer),
+            ("<presence from='juliet@capulet.lit/balcony'/>", "juliet@capulet.lit"),
+            (other, "romeo@montague.lit"),
+        ] {
+            assert_eq!(confused(presence, peer), None, "{presence}");
+        }
+    }
 }

@@ -184,12 +184,20 @@ impl<O: OuterStream> Driver<O> {
                 let error = io::Error::new(io::ErrorKind::InvalidData, error);
                 return Err(End::Lost(Arc::new(error)));
             }
+            Disposition::NotOurs if self.is_answer(&stanza) => {}
             Disposition::NotOurs | Disposition::Observed | _ => match self.answer(&stanza) {
                 Some(answer) => self.answers.push_back(answer),
                 None => self.kept = Some(stanza),
             },
         }
         Ok(())
+    }
+
+    /// Whether this answers what a search has asked, which is told.
+    fn is_answer(&self, stanza: &O::Stanza) -> bool {
+        let mut state = self.core.lock();
+        let questions = &mut state.questions_asked;
+        questions.are_open() && stanza.to_answer().is_some_and(|answer| questions.take(&answer))
     }
 
     /// The answer to a request that the driver answers itself.
@@ -277,6 +285,10 @@ impl<O: OuterStream> Driver<O> {
             if let Ok(answer) = O::Stanza::from_text(answer) {
                 return Some(answer);
             }
+        }
+        let question = self.core.lock().questions_asked.next();
+        if let Some(question) = question.and_then(|question| O::Stanza::from_text(question).ok()) {
+            return Some(question);
         }
         self.engines_turn = !self.engines_turn;
         if self.engines_turn

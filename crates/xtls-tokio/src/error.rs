@@ -38,6 +38,8 @@ pub enum CallError {
     Offline,
     /// Resources of the account are there, and none of them has XTLS.
     NoXtls,
+    /// A server takes the peer's address for this one, which answered (RFC 7622 § 5).
+    Another(Jid),
     /// The attempt ended before the tunnel could be used.
     Closed(Arc<Closed>),
     /// There is no driver any more.
@@ -120,6 +122,9 @@ impl fmt::Display for CallError {
             Self::Address(peer) => write!(f, "what is for {peer} would go to another address"),
             Self::Offline => f.write_str("no resource of the account showed itself in time"),
             Self::NoXtls => f.write_str("no resource of the account has XTLS"),
+            Self::Another(address) => {
+                write!(f, "a server takes the address of the peer for another one: {address} answered")
+            }
             Self::Closed(closed) => write!(f, "no tunnel: {}", closed.reason),
             Self::Gone(end) => end.fmt(f),
         }

@@ -1,6 +1,5 @@
 //! What the application does with a driver.
 
-use core::time::Duration;
 use std::{collections::BTreeSet, time::Instant};
 
 use xtls::{
@@ -10,15 +9,9 @@ use xtls::{
 
 use crate::{
     CallError, End, Incoming, Opening, Question, Tunnel,
-    shared::{Core, Shared, now},
+    find::find,
+    shared::{Shared, now},
 };
-
-/// How long a resource of an account may take to show itself.
-const PRESENCE_TIME: Duration = Duration::from_secs(10);
-/// How long another one may take when those that have shown themselves have no XTLS.
-const SETTLE_TIME: Duration = Duration::from_millis(1500);
-/// How many resources of an account are tried.
-const MAX_RESOURCES: usize = 32;
 
 /// Calls peers, and takes their offers, over the outer stream of a [`Driver`](crate::Driver). It is cheap to clone.
 ///
@@ -48,9 +41,7 @@ impl Handle {
 
     /// Offers a tunnel, and waits until it can be used. If this is dropped before, the attempt is called off.
     ///
-    /// A bare address stands for whichever resource of it has XTLS: those that are online are tried in the order of
-    /// [`Engine::resources`], at most 32. One that is not online yet has 10 s to show itself, and another 1.5 s after those that
-    /// are there have turned out to have none. For that, our own presence has to be out.
+    /// A bare address stands for whichever resource of it has XTLS: see [`find`](Self::find).
     ///
     /// # Errors
     ///
@@ -61,6 +52,17 @@ impl Handle {
             Some(full) => self.open(full, options)?.opened().await,
             None => self.call_account(&peer.to_bare(), options).await,
         }
+    }
+
+    /// Which resource of an account has XTLS. Those that are online are asked what they can do (XEP-0030), at most 32, and the first
+    /// that has it is it. One that is not online yet has 10 s to show itself, and as long to answer; another one has 1.5 s after all
+    /// that are there have turned out to have none. For that, our own presence has to be out.
+    ///
+    /// # Errors
+    ///
+    /// When nobody is there, or has XTLS, or somebody else answers.
+    pub async fn find(&self, account: &BareJid) -> Result<FullJid, CallError> {
+        find(&self.shared, account, &BTreeSet::new()).await
     }
 
     /// Offers a tunnel to one resource, without waiting for what becomes of it: for those who show how far it has come, or call it
@@ -149,23 +151,14 @@ impl Handle {
         if !carries(&to) {
             return Err(CallError::Address(to));
         }
-        // Being asked is what tells which of them has it.
-        options.check_support = true;
-        let _seeker = Seeker::new(&self.shared);
+        // It was asked already. Raw bytes have two versions, and the engine looks itself which of them the peer has.
+        options.check_support = matches!(options.application, Application::Bytes(_));
         let (mut tried, mut lacking) = (BTreeSet::new(), false);
         loop {
-            let wait = if tried.is_empty() { PRESENCE_TIME } else { SETTLE_TIME };
-            let next = self.shared.wait_for(|state| match &state.end {
-                Some(end) => Some(Err(CallError::Gone(end.clone()))),
-                None => {
-                    let resources = state.engine.resources(account).into_iter();
-                    resources.take(MAX_RESOURCES).find(|resource| !tried.contains(resource)).map(Ok)
-                }
-            });
-            let Ok(found) = tokio::time::timeout(wait, next).await else {
-                return Err(if lacking { CallError::NoXtls } else { CallError::Offline });
+            let resource = match find(&self.shared, account, &tried).await {
+                Err(CallError::Offline) if lacking => return Err(CallError::NoXtls),
+                found => found?,
             };
-            let resource = found?;
             tried.insert(resource.clone());
             match self.open(resource, options.clone())?.opened().await {
                 Err(CallError::Closed(closed)) if is_another(&closed.reason) => {
@@ -190,20 +183,4 @@ impl Handle {
 fn is_another(reason: &CloseReason) -> bool {
     let CloseReason::Fault(fault) = reason else { return false };
     matches!(**fault, Fault::PeerLacksXtls | Fault::Unreachable { .. } | Fault::Gone)
-}
-
-/// Somebody looks for a resource, for as long as this lives.
-struct Seeker<'a>(&'a Core);
-
-impl<'a> Seeker<'a> {
-    fn new(core: &'a Core) -> Self {
-        core.lock().seekers += 1;
-        Self(core)
-    }
-}
-
-impl Drop for Seeker<'_> {
-    fn drop(&mut self) {
-        self.0.lock().seekers -= 1;
-    }
 }

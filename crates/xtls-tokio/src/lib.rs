@@ -44,6 +44,7 @@ mod bytes;
 mod dispatch;
 mod driver;
 mod error;
+mod find;
 mod handle;
 mod incoming;
 pub mod link;

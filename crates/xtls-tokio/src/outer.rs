@@ -77,6 +77,10 @@ pub trait OuterStanza: Sized + Send + Unpin + 'static {
     /// The stanza as an element, if it is an IQ that asks for an answer. It is asked for when the engine did not take it.
     fn to_request(&self) -> Option<Element>;
 
+    /// The stanza as an element, if it is an IQ that answers something. It is asked for when the engine did not take it and
+    /// [`Handle::find`](crate::Handle::find) has asked somebody.
+    fn to_answer(&self) -> Option<Element>;
+
     /// Whether stanzas for this address go there: another library may take it for another one. Nobody else is called.
     #[must_use]
     fn carries(_peer: &Jid) -> bool {
@@ -94,7 +98,11 @@ impl OuterStanza for String {
     }
 
     fn to_request(&self) -> Option<Element> {
-        parsed_request(self)
+        parsed_iq(self).filter(is_request)
+    }
+
+    fn to_answer(&self) -> Option<Element> {
+        parsed_iq(self).filter(is_answer)
     }
 }
 
@@ -108,7 +116,11 @@ impl OuterStanza for Vec<u8> {
     }
 
     fn to_request(&self) -> Option<Element> {
-        parsed_request(core::str::from_utf8(self).ok()?)
+        parsed_iq(core::str::from_utf8(self).ok()?).filter(is_request)
+    }
+
+    fn to_answer(&self) -> Option<Element> {
+        parsed_iq(core::str::from_utf8(self).ok()?).filter(is_answer)
     }
 }
 
@@ -124,6 +136,10 @@ impl OuterStanza for Element {
     fn to_request(&self) -> Option<Element> {
         is_request(self).then(|| self.clone())
     }
+
+    fn to_answer(&self) -> Option<Element> {
+        is_answer(self).then(|| self.clone())
+    }
 }
 
 /// Whether this is an IQ of type get or set.
@@ -132,9 +148,14 @@ pub(crate) fn is_request(stanza: &Element) -> bool {
     is_iq && matches!(stanza.attribute("type"), Some("get" | "set"))
 }
 
-fn parsed_request(text: &str) -> Option<Element> {
+/// Whether this is an IQ of type result or error.
+fn is_answer(stanza: &Element) -> bool {
+    let is_iq = stanza.name() == "iq" && stanza.ns() == ns::CLIENT;
+    is_iq && matches!(stanza.attribute("type"), Some("result" | "error"))
+}
+
+fn parsed_iq(text: &str) -> Option<Element> {
     // Whatever else begins like this is seen then.
     let text = text.trim_start();
-    let stanza = if text.starts_with("<iq") { Element::parse(text, &Limits::default()).ok()? } else { return None };
-    is_request(&stanza).then_some(stanza)
+    if text.starts_with("<iq") { Element::parse(text, &Limits::default()).ok() } else { None }
 }

@@ -19,7 +19,7 @@ use xtls::{
     trust::TrustQuestion,
 };
 
-use crate::End;
+use crate::{End, find::Questions};
 
 /// How many notices wait until they are taken.
 pub(crate) const MAX_NOTICES: usize = 256;
@@ -56,8 +56,9 @@ pub(crate) struct State {
     pub(crate) observer: Option<Observer>,
     /// Whether the outer stream takes stanzas for this address there.
     pub(crate) carries: fn(&Jid) -> bool,
-    /// Those who look for a resource.
+    /// Those who look for a resource, and what they ask.
     pub(crate) seekers: usize,
+    pub(crate) questions_asked: Questions,
     /// Tunnels whose writer waits for stanzas to go or to be acknowledged.
     watched: BTreeSet<TunnelId>,
     driver: Option<Waker>,
@@ -132,6 +133,7 @@ impl Core {
             observer: None,
             carries,
             seekers: 0,
+            questions_asked: Questions::default(),
             watched: BTreeSet::new(),
             driver: None,
             news: Arc::clone(&news),

@@ -1,5 +1,7 @@
 //! `xtls probe PEER`: what a peer tells of itself, and what a tunnel with it would come to.
 
+use std::future::pending;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use xtls::{
@@ -18,10 +20,12 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Announced, Key, Output, Probed, Report};
 use crate::reach;
-use crate::session::{Happening, MAX_RESOURCES, Progress, Rules, Search, Session, unreachable_server};
+use crate::session::{Happening, Rules, Session, unreachable_server};
 
 /// How long the peer may take to say what it can do.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// Resources whose capabilities are remembered.
+const MAX_RESOURCES: usize = 32;
 /// What the tunnel would be for.
 const MESSAGES: Application = Application::XmlStream;
 /// The id of the question for that.
@@ -82,10 +86,7 @@ impl Probe {
     async fn run(mut self, session: &mut Session, rules: &Rules, peer: &Jid, asks: bool) -> Result<(), Failure> {
         let peer = match peer.to_full() {
             Some(full) => full,
-            None => {
-                let search = Search::new(peer.to_bare(), session.jid().clone(), clock::now());
-                self.search(session, search).await?
-            }
+            None => self.search(session).await?,
         };
         let info = self.ask_features(session, &peer).await?;
         let has_xtls = info.supports(ns::XTLS_0) || info.supports(ns::XTLS_1);
@@ -114,9 +115,15 @@ impl Probe {
     /// # Errors
     ///
     /// When the connection is gone, or after Ctrl-C.
-    async fn next(&mut self, session: &mut Session, until: Instant) -> Result<Happening<()>, Failure> {
+    async fn next<T>(
+        &mut self,
+        session: &mut Session,
+        beside: impl Future<Output = T>,
+        until: Option<Instant>,
+    ) -> Result<Happening<T>, Failure> {
+        let mut beside = pin!(beside);
         loop {
-            match session.next(std::future::pending::<()>(), Some(until)).await? {
+            match session.next(&mut beside, until).await? {
                 Happening::Incoming(incoming) => {
                     let offered = incoming.application().clone();
                     reach::decline(incoming, &offered);
@@ -147,22 +154,20 @@ impl Probe {
     }
 
     /// Looks for a resource with XTLS.
-    async fn search(&mut self, session: &mut Session, mut search: Search) -> Result<FullJid, Failure> {
+    async fn search(&mut self, session: &mut Session) -> Result<FullJid, Failure> {
+        let (handle, peer) = (session.handle.clone(), self.peer.clone());
+        let mut find = pin!(handle.find(&peer));
+        let mut confused = None;
         loop {
-            let progress = match self.next(session, search.deadline()).await? {
-                Happening::Stanza(stanza) => search.handle(&stanza, clock::now()),
-                Happening::Time => search.handle_timeout(clock::now()),
-                Happening::Notice(_) | Happening::Incoming(_) | Happening::Interrupted | Happening::Beside(()) => {
-                    Progress::Searching
+            match self.next(session, &mut find, None).await? {
+                Happening::Beside(Ok(full)) => return Ok(full),
+                Happening::Beside(Err(error)) => {
+                    return Err(reach::not_found(session, &peer, &error, confused.as_ref()));
                 }
-            };
-            match progress {
-                Progress::Searching => {}
-                Progress::Ask(question) => session.send(&question).await,
-                Progress::Found(full) => return Ok(full),
-                Progress::WithoutXtls => return Err(reach::without_xtls(search.peer())),
-                Progress::Offline => return Err(reach::offline(search.peer(), search.confused())),
-                Progress::Another(other) => return Err(reach::another(search.peer().as_str(), &other)),
+                Happening::Stanza(stanza) => {
+                    confused = confused.or_else(|| reach::confused_in(&stanza, session.jid(), &peer));
+                }
+                _ => {}
             }
         }
     }
@@ -174,7 +179,7 @@ impl Probe {
         session.send(&query).await;
         let until = clock::now() + ANSWER_TIME;
         loop {
-            match self.next(session, until).await? {
+            match self.next(session, pending::<()>(), Some(until)).await? {
                 Happening::Stanza(stanza) => match features_in(&stanza, peer) {
                     Some(Ok(info)) => return Ok(info),
                     Some(Err(failure)) => return Err(failure),
@@ -202,7 +207,7 @@ impl Probe {
         // The engine's own time is up first.
         let until = clock::now() + 2 * ANSWER_TIME;
         loop {
-            match self.next(session, until).await? {
+            match self.next(session, pending::<()>(), Some(until)).await? {
                 Happening::Notice(Event::Probed { id, result, .. }) if id == asked => {
                     return Ok(result.map_err(|fault| fault.to_string()));
                 }

@@ -2,7 +2,6 @@
 
 mod conversation;
 mod disco;
-mod find;
 mod input;
 mod keyboard;
 mod open;
@@ -34,7 +33,6 @@ use crate::trace::{self, Trace};
 
 pub(crate) use conversation::{Conversation, Turn};
 pub(crate) use disco::{Disco, ping};
-pub(crate) use find::{MAX_RESOURCES, Progress, Search};
 pub(crate) use input::{Input, Lines};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use open::{MAX_WAITING, NO_XML, body, message};

@@ -103,6 +103,13 @@ impl OuterStanza for Stanza {
         }
     }
 
+    fn to_answer(&self) -> Option<Element> {
+        match self {
+            Self::Iq(Iq::Result { .. } | Iq::Error { .. }) => for_engine(self).ok(),
+            Self::Iq(_) | Self::Message(_) | Self::Presence(_) => None,
+        }
+    }
+
     fn carries(peer: &Jid) -> bool {
         jid(peer).is_some()
     }

@@ -9,6 +9,7 @@ mod common;
 mod delayed;
 mod drops;
 mod ends;
+mod find;
 mod link_bytes;
 mod links;
 mod openings;

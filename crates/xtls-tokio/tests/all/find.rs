@@ -1,0 +1,221 @@
+//! Which resource of an account has XTLS. The server is played by hand.
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use futures::StreamExt;
+use tokio::time::{Instant, sleep, timeout};
+use xtls::{
+    Config,
+    jid::{BareJid, FullJid},
+    xml::ns,
+};
+use xtls_tokio::{CallError, Driver, Handle, OuterStream, Received, Stanzas, memory, memory::MemoryStream};
+
+use crate::common::{Who, element, run};
+
+/// A client, and the server's end of its connection.
+struct Stage {
+    handle: Handle,
+    stanzas: Stanzas<String>,
+    server: MemoryStream,
+}
+
+/// The resource of a question, and its id.
+type Question = (String, String);
+
+impl Stage {
+    fn new() -> Self {
+        let [romeo, juliet] = Who::both();
+        let (here, server) = memory::pair(&romeo.jid, &juliet.jid, 64);
+        let (driver, handle, stanzas) = Driver::new(romeo.engine(&juliet, Config::default()), here);
+        tokio::spawn(driver);
+        Self { handle, stanzas, server }
+    }
+
+    async fn say(&mut self, text: &str) {
+        poll_fn(|cx| self.server.poll_ready(cx)).await.unwrap();
+        self.server.start_send(text.to_owned()).unwrap();
+    }
+
+    async fn online(&mut self, peer: &str) {
+        self.say(&format!("<presence from='{peer}'/>")).await;
+    }
+
+    /// The next question.
+    async fn asked(&mut self) -> Question {
+        let Received::Stanza(stanza) = poll_fn(|cx| self.server.poll_recv(cx)).await else { panic!("it has ended") };
+        let query = element(&stanza.replacen("<iq ", "<iq xmlns='jabber:client' ", 1));
+        assert!(query.child("query", ns::DISCO_INFO).is_some(), "{stanza}");
+        (query.attribute("to").unwrap().to_owned(), query.attribute("id").unwrap().to_owned())
+    }
+
+    async fn answer(&mut self, from: &str, id: &str, feature: &str) {
+        self.say(&format!(
+            "<iq type='result' from='{from}' id='{id}'><query xmlns='{}'><identity category='client' type='pc'/><feature \
+             var='{feature}'/></query></iq>",
+            ns::DISCO_INFO
+        ))
+        .await;
+    }
+}
+
+fn account() -> BareJid {
+    "juliet@capulet.example".parse().unwrap()
+}
+
+fn full(resource: &str) -> String {
+    format!("{}/{resource}", account())
+}
+
+async fn find(handle: Handle) -> Result<FullJid, CallError> {
+    handle.find(&account()).await
+}
+
+#[test]
+fn the_resource_that_has_xtls_is_found_among_others_whoever_answers_first() {
+    for ns in [ns::XTLS_0, ns::XTLS_1] {
+        run(async {
+            let mut stage = Stage::new();
+            let found = tokio::spawn(find(stage.handle.clone()));
+            stage.online(&full("phone")).await;
+            stage.online(&full("xtls")).await;
+            let mut asked = [stage.asked().await, stage.asked().await];
+            asked.sort();
+            let [(phone, phones), (xtls, xtlses)] = asked;
+            assert_eq!([&phone, &xtls], [&full("phone"), &full("xtls")]);
+            stage.answer(&phone, &phones, ns::JINGLE).await;
+            stage.answer(&xtls, &xtlses, ns).await;
+            assert_eq!(found.await.unwrap().unwrap().as_str(), full("xtls"));
+        });
+    }
+}
+
+#[test]
+fn thirty_two_resources_are_asked_and_not_one_more() {
+    run(async {
+        let mut stage = Stage::new();
+        let found = tokio::spawn(find(stage.handle.clone()));
+        for number in 0..33 {
+            stage.online(&full(&number.to_string())).await;
+        }
+        for _ in 0..32 {
+            stage.asked().await;
+        }
+        assert!(timeout(Duration::from_secs(5), stage.asked()).await.is_err());
+        assert!(matches!(found.await.unwrap(), Err(CallError::NoXtls)));
+    });
+}
+
+#[test]
+fn strangers_and_answers_that_were_not_asked_for_count_for_nothing_and_are_the_clients() {
+    run(async {
+        let mut stage = Stage::new();
+        let found = tokio::spawn(find(stage.handle.clone()));
+        stage.online("mercutio@verona.example/xtls").await;
+        assert!(stage.stanzas.next().await.unwrap().contains("mercutio"));
+        stage.online(&full("phone")).await;
+        let (_, id) = stage.asked().await;
+        let wrong =
+            [(full("phone"), "other"), (full("xtls"), id.as_str()), ("mercutio@verona.example/xtls".to_owned(), &id)];
+        for (from, id) in &wrong {
+            stage.answer(from, id, ns::XTLS_1).await;
+        }
+        stage
+            .say(&format!("<iq type='get' id='{id}' from='{}'><ping xmlns='urn:xmpp:ping'/></iq>", full("phone")))
+            .await;
+        let start = Instant::now();
+        assert!(matches!(found.await.unwrap(), Err(CallError::NoXtls)));
+        assert_eq!(start.elapsed().as_secs(), 10, "it has not answered");
+        // The presence, the wrong answers, and the request.
+        for _ in 0..5 {
+            timeout(Duration::from_secs(1), stage.stanzas.next()).await.expect("it is the client's");
+        }
+    });
+}
+
+#[test]
+fn an_account_without_xtls_is_told_soon_after_its_last_resource_has_answered() {
+    run(async {
+        let mut stage = Stage::new();
+        let found = tokio::spawn(find(stage.handle.clone()));
+        stage.online(&full("phone")).await;
+        stage.online(&full("laptop")).await;
+        let [one, other] = [stage.asked().await, stage.asked().await];
+        stage.answer(&one.0, &one.1, ns::JINGLE).await;
+        sleep(Duration::from_secs(4)).await;
+        assert!(!found.is_finished(), "one has not answered");
+        let error = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+        stage.say(&format!("<iq type='error' from='{}' id='{}'>{error}</iq>", other.0, other.1)).await;
+        let start = Instant::now();
+        // Another one that shows itself before is asked all the same.
+        sleep(Duration::from_secs(1)).await;
+        stage.online(&full("tablet")).await;
+        let (_, id) = stage.asked().await;
+        sleep(Duration::from_secs(1)).await;
+        stage.answer(&full("tablet"), &id, ns::JINGLE).await;
+        assert!(matches!(found.await.unwrap(), Err(CallError::NoXtls)));
+        assert_eq!(start.elapsed().as_millis(), 3500);
+    });
+}
+
+#[test]
+fn a_resource_that_is_gone_is_offline_and_asked_anew_when_it_is_back() {
+    run(async {
+        let mut stage = Stage::new();
+        for comes_back in [false, true] {
+            let found = tokio::spawn(find(stage.handle.clone()));
+            stage.online(&full("xtls")).await;
+            let (_, first) = stage.asked().await;
+            stage.say(&format!("<presence type='unavailable' from='{}'/>", full("xtls"))).await;
+            if comes_back {
+                sleep(Duration::from_secs(1)).await;
+                stage.online(&full("xtls")).await;
+                let (_, id) = stage.asked().await;
+                assert_ne!(id, first);
+                stage.answer(&full("xtls"), &id, ns::XTLS_1).await;
+                assert!(found.await.unwrap().is_ok());
+            } else {
+                assert!(matches!(found.await.unwrap(), Err(CallError::Offline)));
+            }
+        }
+    });
+}
+
+/// As a server that prepares by RFC 6122 stamps it.
+#[test]
+fn rfc_7622_5_an_answer_by_whom_a_server_takes_the_peer_for_ends_the_search_and_names_it() {
+    run(async {
+        let mut stage = Stage::new();
+        let handle = stage.handle.clone();
+        let sharp: BareJid = "juliet@stra\u{df}e.example".parse().unwrap();
+        let found = tokio::spawn(async move { handle.find(&sharp).await });
+        stage.online("juliet@stra\u{df}e.example/x").await;
+        let (_, id) = stage.asked().await;
+        // That it is online is no answer.
+        stage.online("juliet@strasse.example/x").await;
+        sleep(Duration::from_secs(1)).await;
+        assert!(!found.is_finished());
+        stage.answer("juliet@strasse.example/x", &id, ns::XTLS_1).await;
+        let Err(CallError::Another(other)) = found.await.unwrap() else { panic!("it was taken for the peer") };
+        assert_eq!(other.as_str(), "juliet@strasse.example/x");
+    });
+}
+
+#[test]
+fn a_search_that_is_dropped_leaves_its_answers_to_the_client() {
+    run(async {
+        let mut stage = Stage::new();
+        let handle = stage.handle.clone();
+        {
+            let account = account();
+            let mut found = pin!(handle.find(&account));
+            assert!(timeout(Duration::from_secs(1), &mut found).await.is_err());
+            stage.online(&full("xtls")).await;
+            assert!(timeout(Duration::from_secs(1), &mut found).await.is_err());
+        }
+        stage.stanzas.next().await.unwrap();
+        let (_, id) = stage.asked().await;
+        stage.answer(&full("xtls"), &id, ns::XTLS_1).await;
+        assert!(stage.stanzas.next().await.unwrap().contains(&id));
+    });
+}
