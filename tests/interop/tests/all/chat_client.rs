@@ -222,7 +222,7 @@ fn a_client_of_the_guide_whose_connection_is_cut_loses_neither_its_file_nor_its_
     assert_arrives(&mut alice, &mut bob, &dir, &path, &content);
     assert_eq!(alice.count("online as "), 1, "{:#?}", alice.read);
     assert_eq!(alice.count("\"are you there?\""), 1, "{:#?}", alice.read);
-    assert_eq!(tap.cut(), 2, "it has connected again");
+    assert!(tap.cut() >= 2, "it has connected again");
     assert!(server.log().contains("mod_smacks resuming existing session"), "{}", server.log());
 
     // By now it is cut again, in the middle of nothing.
