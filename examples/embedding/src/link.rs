@@ -11,7 +11,7 @@ use xtls::{
     trust::{MemoryTrustStore, Pin},
     xml::ns,
 };
-use xtls_tokio::link;
+use xtls_tokio::{PromptTcp, link};
 
 use crate::{
     Failure,
@@ -33,8 +33,7 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Failure> {
 
 /// Connects to a peer, says one thing and closes the link.
 async fn say(setup: LinkSetup, peer: Jid, socket: TcpStream, what: &str) -> Result<(), Failure> {
-    socket.set_nodelay(true)?;
-    let mut link = link::connect(setup, peer, Terms::new(TrustPolicy::Pinned), socket)?;
+    let mut link = link::connect(setup, peer, Terms::new(TrustPolicy::Pinned), PromptTcp::from(socket))?;
     while let Some(event) = link.next().await {
         match event {
             LinkEvent::StreamOpened => {
@@ -51,8 +50,7 @@ async fn say(setup: LinkSetup, peer: Jid, socket: TcpStream, what: &str) -> Resu
 
 /// The other end: hears what a trusted peer says, until the link is closed.
 async fn hear(setup: LinkSetup, socket: TcpStream) -> Result<Vec<String>, Failure> {
-    socket.set_nodelay(true)?;
-    let (mut link, mut heard) = (link::listen(setup, None, socket)?, Vec::new());
+    let (mut link, mut heard) = (link::listen(setup, None, PromptTcp::from(socket))?, Vec::new());
     while let Some(event) = link.next().await {
         match event {
             // Who it is from is only a claim until it is secured.

@@ -29,7 +29,7 @@ use xtls::tls::{KeyAlgorithm, UnixTime};
 use xtls::trust::{Authorities, MemoryTrustStore};
 use xtls::xml::ns;
 use xtls::{Element, Identity, Local, TrustPolicy};
-use xtls_tokio::link::LinkStream;
+use xtls_tokio::{PromptTcp, link::LinkStream};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -38,7 +38,7 @@ const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 
 /// A link over its connection.
-struct Connection(LinkStream<Client, TcpStream>);
+struct Connection(LinkStream<Client, PromptTcp>);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -48,8 +48,7 @@ async fn main() -> Result<(), Failure> {
     };
     let account: FullJid = account.parse()?;
     let password = std::env::var("XTLS_PASSWORD")?;
-    let socket = TcpStream::connect(server).await?;
-    socket.set_nodelay(true)?;
+    let socket = PromptTcp::from(TcpStream::connect(server).await?);
     let mut connection = Connection(LinkStream::new(link(&account)?, socket));
 
     let features = connection.features().await?;
