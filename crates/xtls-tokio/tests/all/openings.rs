@@ -11,12 +11,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 use xtls::{
-    Application, CloseReason, Closed, Config, EndedBy, Event, Fault, TrustPolicy, TunnelOptions, jid::FullJid,
-    jingle::ReasonCondition,
+    Application, CloseReason, Closed, Config, EndedBy, Event, Fault, TrustDecision, TrustPolicy, TunnelOptions,
+    jid::FullJid, jingle::ReasonCondition, trust::MemoryTrustStore,
 };
-use xtls_tokio::{CallError, Driver, End, OuterStream, Received, memory};
+use xtls_tokio::{CallError, Driver, End, OuterStream, Question, Received, memory};
 
-use crate::common::{JULIET, ROMEO, Who, bytes_between, message, raw, run, stream, two, xml_between};
+use crate::common::{Client, JULIET, ROMEO, Who, bytes_between, message, raw, run, stream, two, xml_between};
 
 fn juliet() -> FullJid {
     JULIET.parse().unwrap()
@@ -230,5 +230,28 @@ fn xep_0166_6_3_2_a_tunnel_is_with_whom_it_was_redirected_to() {
             matches!(&notice.event, Event::Redirected { id, peer } if *id == offered.id() && peer.as_str() == chamber)
         );
         assert_eq!(offered.peer().as_str(), chamber);
+    });
+}
+
+/// Juliet's user judges the certificate for longer than a confirmation is waited for.
+#[test]
+fn a_confirmation_that_comes_later_is_told_and_is_in_the_security() {
+    run(async {
+        let [one, other] = Who::both();
+        let (there, here) = memory::pair(&one.jid, &other.jid, 16);
+        let romeo = Client::start(one.engine(&other, Config::default()), there);
+        let mut config = Config::default();
+        config.sole_handler = true;
+        let hers = Client::start(other.engine_with(MemoryTrustStore::default(), config), here);
+        let ours = romeo.handle.open(juliet(), raw()).unwrap();
+        let offer = hers.handle.incoming().await.unwrap();
+        let theirs = offer.open(TunnelOptions::new(Application::bytes(), TrustPolicy::Ask)).unwrap();
+        let Some(Question::Certificate(question)) = hers.handle.question().await else { panic!("nothing is asked") };
+        assert!(!ours.secured().await.unwrap().confirmed);
+        question.answer(TrustDecision::Accept).unwrap();
+        let notice = romeo.handle.notice().await.unwrap();
+        assert!(matches!(notice.event, Event::Confirmed { id } if id == ours.id()), "{notice:?}");
+        assert!(ours.security().unwrap().confirmed);
+        drop(theirs.opened().await.unwrap());
     });
 }
