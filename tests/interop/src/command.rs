@@ -158,9 +158,17 @@ impl Xtls {
     ///
     /// After [`Xtls::end_input`], or when the command is gone.
     pub fn line(&mut self, text: &str) {
+        assert!(self.try_line(text), "xtls reads its input");
+    }
+
+    /// The same, to a command that may be gone; whether it was there to take it.
+    ///
+    /// # Panics
+    ///
+    /// After [`Xtls::end_input`].
+    pub fn try_line(&mut self, text: &str) -> bool {
         let stdin = self.stdin.as_mut().expect("the input has not ended");
-        writeln!(stdin, "{text}").expect("xtls reads its input");
-        stdin.flush().expect("xtls reads its input");
+        writeln!(stdin, "{text}").and_then(|()| stdin.flush()).is_ok()
     }
 
     /// Ends its standard input.

@@ -140,14 +140,14 @@ fn a_message_to_a_peer_that_was_killed_is_told_as_not_acknowledged_or_not_sent()
     chatting.event("stream_open");
     listening.event("stream_open");
     listening.kill();
-    chatting.line("O true apothecary!");
+    let taken = chatting.try_line("O true apothecary!");
     let closed = chatting.event("closed");
     assert_eq!(closed["truncated"], true);
     let ended = chatting.wait();
     assert_eq!(ended.code, Some(4));
-    // The server may have told of the end before the line was read.
+    // The server may have told of the end before the line was read, or typed.
     let unacked = closed["unacked"].as_u64().is_some_and(|bytes| bytes > 18);
-    assert!(unacked || ended.named("not_sent").count() == 1, "{:?}", ended.events);
+    assert!(unacked || !taken || ended.named("not_sent").count() == 1, "{:?}", ended.events);
 }
 
 #[test]
