@@ -53,7 +53,9 @@ fn every_row_is_measured_and_written() {
             assert!(["5", "8", "9", "10", "11"].contains(&figure["row"].as_str().expect("a row")), "{name}: {figure}");
         } else {
             let [q1, ratio, q3] = ["q1", "ratio", "q3"].map(|key| figure[key].as_f64().expect("a number"));
-            assert!(0.0 < q1 && q1 <= ratio && ratio <= q3, "{name}: {figure}");
+            // Of all figures only those that are counted may be 0.
+            assert!(0.0 < q1 || figure["unit"] == "allocations", "{name}: {figure}");
+            assert!(q1 <= ratio && ratio <= q3, "{name}: {figure}");
             assert_eq!(figure["pass"].is_null(), figure["gate"].is_null(), "{name}: {figure}");
         }
     }

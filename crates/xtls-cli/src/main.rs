@@ -19,6 +19,7 @@ mod listen;
 mod manual;
 mod output;
 mod pipe;
+mod platform;
 mod probe;
 mod reach;
 mod server;

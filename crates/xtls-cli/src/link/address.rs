@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use xtls_stanza::jid::BareJid;
 
 use crate::exit::Failure;
+use crate::platform::host_name;
 
 /// The port of links, as it is registered for `presence` at IANA.
 pub(super) const PORT: u16 = 5298;
@@ -44,16 +45,6 @@ pub(super) fn machine() -> Option<String> {
     let whole = host_name()?;
     let label = whole.split('.').next().unwrap_or_default();
     (!label.is_empty()).then(|| label.to_owned())
-}
-
-#[cfg(unix)]
-fn host_name() -> Option<String> {
-    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
-}
-
-#[cfg(not(unix))]
-fn host_name() -> Option<String> {
-    std::env::var("COMPUTERNAME").ok()
 }
 
 #[cfg(test)]

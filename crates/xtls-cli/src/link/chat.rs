@@ -15,7 +15,8 @@ use super::verdict;
 use crate::clock;
 use crate::exit::{Code, Failure};
 use crate::output::Report;
-use crate::session::{self, Keyboard, MAX_WAITING, NO_XML, Signals};
+use crate::platform::Signals;
+use crate::session::{self, Keyboard, MAX_WAITING, NO_XML};
 use crate::wire;
 
 /// How long the orderly end may take; the link's own timer is shorter.

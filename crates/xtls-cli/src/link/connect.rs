@@ -18,8 +18,9 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::platform::Signals;
 use crate::reach;
-use crate::session::{Keyboard, Lines, Signals};
+use crate::session::{Keyboard, Lines};
 use crate::wire::{self, wire};
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) -> Result<(), Failure> {

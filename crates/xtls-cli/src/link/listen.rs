@@ -14,7 +14,8 @@ use crate::args::LinkListenArgs;
 use crate::data::DataDir;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, Report};
-use crate::session::{Keyboard, Lines, Signals};
+use crate::platform::Signals;
+use crate::session::{Keyboard, Lines};
 use crate::wire;
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -> Result<(), Failure> {

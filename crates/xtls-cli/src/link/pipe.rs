@@ -18,7 +18,8 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::pipe::flow::{Came, Flow, Unacked, Way};
 use crate::pipe::write_out;
-use crate::session::{self, Signals};
+use crate::platform::Signals;
+use crate::session;
 use crate::wire;
 
 /// Moves bytes until the link has ended, and then what is left to standard output.

@@ -18,8 +18,9 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Output, Report};
+use crate::platform::Signals;
 use crate::reach;
-use crate::session::{Happening, Rules, Session, Signals, Verdict};
+use crate::session::{Happening, Rules, Session, Verdict};
 use streams::Sink;
 use tunnel::Carried;
 

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::platform::{close_stdout, raw_stdout};
+
 /// How much is read at once, and so the most that waits before the tunnel takes it; one more is read ahead.
 const CHUNK: usize = 64 * 1024;
 
@@ -222,30 +224,6 @@ fn write_all(pieces: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
     }
     out.flush()
 }
-
-#[cfg(unix)]
-fn raw_stdout() -> io::Result<std::fs::File> {
-    use std::os::fd::AsFd;
-    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
-}
-
-#[cfg(not(unix))]
-fn raw_stdout() -> io::Result<io::Stdout> {
-    Ok(io::stdout())
-}
-
-/// Closes standard output while the process goes on, so that whoever reads it sees the end.
-#[cfg(unix)]
-fn close_stdout() {
-    if let Ok(nothing) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
-        // The end of the process closes it otherwise.
-        let _ = rustix::stdio::dup2_stdout(nothing);
-    }
-}
-
-/// Here the end of the process closes it.
-#[cfg(not(unix))]
-fn close_stdout() {}
 
 /// The thread always tells how it ended, unless it panicked.
 fn told(end: Result<io::Result<()>, oneshot::error::RecvError>) -> io::Result<()> {

@@ -7,7 +7,6 @@ mod keyboard;
 mod open;
 mod outside;
 mod rules;
-mod signals;
 mod verdict;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +28,7 @@ use crate::connection::Connection;
 use crate::data::{DataDir, TrustFile};
 use crate::exit::Failure;
 use crate::output::{self, Output, Report, Secured};
+use crate::platform::Signals;
 use crate::trace::{self, Trace};
 
 pub(crate) use conversation::{Conversation, Turn};
@@ -38,7 +38,6 @@ pub(crate) use keyboard::Keyboard;
 pub(crate) use open::{MAX_WAITING, NO_XML, body, message};
 use outside::Outside;
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
-pub(crate) use signals::Signals;
 pub(crate) use verdict::{
     Own, STARTTLS_FAILURE, Verdict, authentication_advice, password_locked, shows_interference, unreachable_server,
 };

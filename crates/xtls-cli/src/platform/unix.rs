@@ -1,33 +1,26 @@
-//! Ctrl-C and the request to end.
+//! Linux, macOS and their like.
 
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsFd as _;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask the command to end.
 pub(crate) struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
+    interrupt: Signal,
+    terminate: Signal,
     /// The terminal is gone. None where whoever started the command wants that to be ignored, as `nohup` does.
-    #[cfg(unix)]
-    hangup: Option<tokio::signal::unix::Signal>,
+    hangup: Option<Signal>,
 }
 
 impl Signals {
-    #[cfg(unix)]
     pub(crate) fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         let hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
     }
 
-    #[cfg(not(unix))]
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {})
-    }
-
     /// Waits for the next one; cancelling loses nothing.
-    #[cfg(unix)]
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -35,18 +28,28 @@ impl Signals {
             () = received(&mut self.hangup) => {}
         }
     }
+}
 
-    #[cfg(not(unix))]
-    pub(crate) async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+/// Standard output without the buffer that looks for line ends.
+pub(crate) fn raw_stdout() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Closes standard output while the process goes on, so that whoever reads it sees the end.
+pub(crate) fn close_stdout() {
+    if let Ok(nothing) = OpenOptions::new().write(true).open("/dev/null") {
+        // The end of the process closes it otherwise.
+        let _ = rustix::stdio::dup2_stdout(nothing);
     }
 }
 
+/// The machine's name, with its domain if it has one.
+pub(crate) fn host_name() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
+}
+
 /// Waits for a signal, or for ever.
-#[cfg(unix)]
-async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
+async fn received(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
@@ -54,19 +57,17 @@ async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
 }
 
 /// Whether the end of the terminal is to be ignored. Where that cannot be told nothing is changed about it.
-#[cfg(unix)]
 fn ignores_hangup() -> bool {
     std::fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored(&status)).unwrap_or(true)
 }
 
 /// The same by what Linux says of a process: bit n - 1 of a number in hexadecimal stands for signal n, and SIGHUP is 1.
-#[cfg(unix)]
 fn ignored(status: &str) -> Option<bool> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     Some(u64::from_str_radix(mask.trim(), 16).ok()? & 1 != 0)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

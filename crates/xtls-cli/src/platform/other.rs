@@ -1,0 +1,34 @@
+//! Windows, and whatever else tokio runs on.
+
+use std::io;
+
+/// Ctrl-C asks the command to end.
+pub(crate) struct Signals;
+
+impl Signals {
+    #[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for the next one; cancelling loses nothing.
+    pub(crate) async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Standard output.
+#[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+pub(crate) fn raw_stdout() -> io::Result<io::Stdout> {
+    Ok(io::stdout())
+}
+
+/// The end of the process closes it.
+pub(crate) fn close_stdout() {}
+
+/// The machine's name.
+pub(crate) fn host_name() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok()
+}
