@@ -128,7 +128,7 @@ impl Clients {
                 .text(&bytes);
             let ping = to_stanza(&ping.build().expect("a sound element")).expect("tokio-xmpp takes it");
             sender.send(ping).await.expect("the stream is there");
-            // The first answer is to this one; nothing else is said to the caller but by Prosody, in messages.
+            // Presence may come in between.
             while !matches!(stanzas.next().await.expect("the stream goes on"), Stanza::Iq(answer) if answer.id() == id.as_str())
             {
             }
@@ -147,7 +147,7 @@ impl Clients {
         let (one, other) =
             tokio::join!(tokio::io::AsyncWriteExt::shutdown(&mut from), tokio::io::AsyncWriteExt::shutdown(&mut to));
         one.and(other).expect("it ends in order");
-        // With these the server has passed on all that was said in farewell.
+        // The server answers in order: after these, nothing of the tunnel is left to pass on.
         self.pings(0).await;
         seconds
     }
@@ -163,7 +163,7 @@ impl Client {
         let engine = who.engine(Config::default(), &[peer], &bulk_provider(), clock::now());
         let (driver, handle, mut stanzas) = Driver::new(engine, stream);
         drop(tokio::spawn(driver));
-        // RFC 6121 § 8.5.3.1: what is for a resource that is not available may be refused.
+        // RFC 6121 § 8.5.3.1: servers deliver IQs between those who share presence.
         let presence = Element::parse("<presence><priority>-1</priority></presence>", &Limits::default());
         let presence = to_stanza(&presence.expect("it is XML")).expect("tokio-xmpp takes it");
         stanzas.sender().send(presence).await.map_err(std::io::Error::other)?;

@@ -155,8 +155,8 @@ async fn search(session: &mut Session, peer: &BareJid, application: &Application
     }
 }
 
-/// Somebody who shows himself by this, and whose address servers may take for the peer's (RFC 7622 § 5). It may be a friend like any
-/// other, so that it counts for nothing unless nothing of the peer is to be seen.
+/// The account that this presence shows, if servers may take its address for the peer's (RFC 7622 § 5). It may be another contact of the
+/// user, so it only counts while nothing is seen of the peer.
 pub(crate) fn confused_in(stanza: &Element, own: &FullJid, peer: &BareJid) -> Option<BareJid> {
     let from: FullJid = stanza.attribute("from")?.parse().ok()?;
     let is_online = stanza.name() == "presence" && stanza.attribute("type").is_none();
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn somebody_online_whom_a_server_takes_the_peer_for_is_remembered() {
+    fn an_account_online_that_a_server_takes_for_the_peer_is_remembered() {
         let own: FullJid = "juliet@capulet.lit/balcony".parse().unwrap();
         let confused = |presence: &str, peer: &str| {
             confused_in(&Element::parse(presence, &Limits::default()).unwrap(), &own, &peer.parse().unwrap())

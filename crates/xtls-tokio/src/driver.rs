@@ -193,7 +193,7 @@ impl<O: OuterStream> Driver<O> {
         Ok(())
     }
 
-    /// Whether this answers what a search has asked, which is told.
+    /// Whether this answers a question of a search; if so, the search has the answer.
     fn is_answer(&self, stanza: &O::Stanza) -> bool {
         let mut state = self.core.lock();
         let questions = &mut state.questions_asked;

@@ -54,19 +54,19 @@ impl Handle {
         }
     }
 
-    /// Which resource of an account has XTLS. Those that are online are asked what they can do (XEP-0030), at most 32, and the first
-    /// that has it is it. One that is not online yet has 10 s to show itself, and as long to answer; another one has 1.5 s after all
-    /// that are there have turned out to have none. For that, our own presence has to be out.
+    /// Finds a resource of an account that has XTLS. Those that are online, 32 at most, are asked what they can do (XEP-0030), and the
+    /// first that answers with XTLS is taken. If none is online, this waits 10 s for one; each has 10 s to answer. Once all that are
+    /// online have answered without XTLS, it waits 1.5 s for another. Send your presence first: without it you see no one.
     ///
     /// # Errors
     ///
-    /// When nobody is there, or has XTLS, or somebody else answers.
+    /// When no resource is online, none has XTLS, or another address answers.
     pub async fn find(&self, account: &BareJid) -> Result<FullJid, CallError> {
         find(&self.shared, account, &BTreeSet::new()).await
     }
 
-    /// Offers a tunnel to one resource, without waiting for what becomes of it: for those who show how far it has come, or call it
-    /// off with a reason.
+    /// Offers a tunnel to one resource, without waiting for what becomes of it: for clients that show how far it has come, or call
+    /// it off with a reason.
     ///
     /// # Errors
     ///

@@ -77,8 +77,8 @@ pub trait OuterStanza: Sized + Send + Unpin + 'static {
     /// The stanza as an element, if it is an IQ that asks for an answer. It is asked for when the engine did not take it.
     fn to_request(&self) -> Option<Element>;
 
-    /// The stanza as an element, if it is an IQ that answers something. It is asked for when the engine did not take it and
-    /// [`Handle::find`](crate::Handle::find) has asked somebody.
+    /// The stanza as an element, if it is an IQ of type result or error. It is asked for when the engine did not take it and
+    /// [`Handle::find`](crate::Handle::find) waits for answers.
     fn to_answer(&self) -> Option<Element>;
 
     /// Whether stanzas for this address go there: another library may take it for another one. Nobody else is called.

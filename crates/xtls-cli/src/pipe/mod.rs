@@ -77,7 +77,7 @@ async fn first(reached: &[Reached]) -> (usize, Result<Arc<Security>, Arc<Closed>
     match result {
         Ok(security) => (at, Ok(security)),
         Err(CallError::Closed(closed)) => (at, Err(closed)),
-        // The connection is gone, which is told elsewhere.
+        // The connection to the server is gone, and the session reports that.
         Err(_) => future::pending().await,
     }
 }

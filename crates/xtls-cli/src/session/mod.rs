@@ -67,7 +67,7 @@ pub(crate) struct Session {
 /// standard input, say.
 #[derive(Debug)]
 pub(crate) enum Happening<T> {
-    /// Somebody offers a tunnel.
+    /// A peer offers a tunnel.
     Incoming(Incoming),
     /// The engine tells something that is no tunnel's own.
     Notice(Event),

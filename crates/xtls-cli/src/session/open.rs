@@ -221,7 +221,7 @@ impl Open {
     }
 }
 
-/// How an attempt ended; with the driver, that is told elsewhere.
+/// How an attempt ended. If the driver ended, this never comes: the session reports that.
 fn never_opened(error: CallError) -> Poll<Said> {
     match error {
         CallError::Closed(closed) => Poll::Ready(Said::Closed(closed)),

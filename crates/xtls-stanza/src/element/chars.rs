@@ -78,9 +78,9 @@ pub(super) const OF_TEXT: Ends<3> = Ends { bytes: [b'<', b'&', b']'], class: 1 <
 /// Of a CDATA section.
 pub(super) const OF_CDATA: Ends<1> = Ends { bytes: [b']'], class: 1 << 2 };
 /// Of an attribute's value in quotation marks.
-const OF_QUOTED: Ends<6> = Ends { bytes: [b'"', b'<', b'&', b'\t', b'\n', b'\r'], class: 1 << 3 };
+pub(super) const OF_QUOTED: Ends<6> = Ends { bytes: [b'"', b'<', b'&', b'\t', b'\n', b'\r'], class: 1 << 3 };
 /// Of an attribute's value in apostrophes.
-const OF_APOSTROPHES: Ends<6> = Ends { bytes: [b'\'', b'<', b'&', b'\t', b'\n', b'\r'], class: 1 << 4 };
+pub(super) const OF_APOSTROPHES: Ends<6> = Ends { bytes: [b'\'', b'<', b'&', b'\t', b'\n', b'\r'], class: 1 << 4 };
 
 /// The class of ASCII's characters that may be in a name without a colon.
 const NAME: u8 = 1;
@@ -121,11 +121,6 @@ fn is_in(byte: u8, class: u8) -> bool {
 /// How many bytes may be part of a name, as far as a byte tells: of ASCII those of [`NAME`] and the colon (XML 1.0 § 2.3).
 pub(super) fn name_length(bytes: &[u8]) -> usize {
     bytes.iter().position(|&byte| !is_in(byte, NAME) && byte != b':' && byte.is_ascii()).unwrap_or(bytes.len())
-}
-
-/// How many bytes of an attribute's value stand for themselves, before one that does not or ends it.
-pub(super) fn in_value(bytes: &[u8], quote: u8) -> usize {
-    if quote == b'"' { position(bytes, &OF_QUOTED) } else { position(bytes, &OF_APOSTROPHES) }
 }
 
 /// How many bytes there are before one that ends them. It counts those in 64 bytes at a time and without a branch, so that

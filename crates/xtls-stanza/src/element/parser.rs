@@ -171,21 +171,12 @@ impl Parser {
             }
             let room = self.limits.stanza_bytes.min(MAX_BYTES).saturating_sub(self.buffered());
             let window = &input[..room.min(input.len())];
-            let start = all.len() - input.len();
-            if self.state == State::Tag
-                && let Some(text) = whole.and_then(|whole| whole.get(start..start + window.len()))
-            {
-                let length = self.attribute_at_once(text).map_err(|fault| self.located(&fault))?;
-                if length > 0 {
-                    self.advance(input, length);
-                    continue;
-                }
-            }
             if room > 0 {
                 self.begin_name(byte).map_err(|fault| self.located(&fault))?;
             }
             let plain = self.plain(window);
             if plain > 0 {
+                let start = all.len() - input.len();
                 let run = match whole.and_then(|whole| whole.get(start..start + plain)) {
                     Some(text) => self.text(text),
                     None => self.characters(&window[..plain], self.position),
@@ -251,7 +242,8 @@ impl Parser {
             State::Text => chars::position(bytes, &chars::OF_TEXT),
             State::CData if self.brackets > 0 => 0,
             State::CData => chars::position(bytes, &chars::OF_CDATA),
-            State::Value(quote) => chars::in_value(bytes, quote),
+            State::Value(b'"') => chars::position(bytes, &chars::OF_QUOTED),
+            State::Value(_) => chars::position(bytes, &chars::OF_APOSTROPHES),
             State::TagName | State::AttributeName | State::EndName | State::Reference(_) => chars::name_length(bytes),
             State::Declaration => bytes.iter().take_while(|byte| !matches!(byte, b'<' | b'>')).count(),
             State::Markup

@@ -118,25 +118,6 @@ impl Parser {
         Ok(())
     }
 
-    /// An attribute, all of which is there, without white space around the `=` and with a value that stands as it is: nearly every one
-    /// is written like that. How many bytes it has; 0 if it is not such a one.
-    pub(super) fn attribute_at_once(&mut self, text: &str) -> Result<usize, Fault> {
-        let bytes = text.as_bytes();
-        let name = chars::name_length(bytes);
-        let (Some(b'='), Some(&quote @ (b'"' | b'\''))) = (bytes.get(name), bytes.get(name + 1)) else { return Ok(0) };
-        let value = name + 2;
-        let end = value + chars::in_value(&bytes[value..], quote);
-        if name == 0 || name > self.limits.name_bytes || bytes.get(end) != Some(&quote) {
-            return Ok(0);
-        }
-        let name = &text[..name];
-        self.table.attribute(name)?;
-        self.table.value(&text[value..end])?;
-        self.table.value_ends(name)?;
-        self.state = State::ValueEnded;
-        Ok(end + 1)
-    }
-
     /// The byte after `<`.
     fn markup(&mut self, byte: u8) -> Result<State, Fault> {
         match byte {
