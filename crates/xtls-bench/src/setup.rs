@@ -1,4 +1,4 @@
-//! Row `setup`: how long it takes to open a tunnel through a real Prosody on loopback with `xtls-tokio`, beside a ping between the
+//! Row `setup`: how long it takes to open a tunnel through a real Prosody on loopback with `xtls-tokio`, beside pings between the
 //! same two clients over the same connections: nothing waits for a timer, or for Nagle's algorithm.
 
 use std::borrow::Cow;
@@ -41,8 +41,11 @@ use crate::{
 /// What is exchanged before a tunnel is secured, where it is known that the peer has XTLS: `xtls-tokio` tests that number.
 const ROUND_TRIPS: usize = 4;
 
-/// Bytes that such a tunnel takes for each of them, both ways, over what a ping takes: 8 KiB in all, as strace shows them.
-const BYTES: usize = 1780;
+/// Requests of both ends until then. Every one is answered, and the server passes on both: 16 stanzas.
+const REQUESTS: usize = 8;
+
+/// Bytes that such a tunnel takes over what its round trips take as pings, both ways: 8 KiB in all, as strace shows them.
+const BYTES: usize = 7120;
 
 /// Measures the row, if it is wanted.
 pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
@@ -52,9 +55,14 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     let clients = Clients::log_in()?;
     let mut subjects = [
         Subject::timed("tunnel", |times| clients.timed(times, Clients::tunnel)),
-        Subject::timed("its round trips as pings", |times| clients.timed(times, async |all| all.pings(0).await)),
+        Subject::timed("its round trips as pings", |times| {
+            clients.timed(times, async |all| all.pings(ROUND_TRIPS, 0).await)
+        }),
         Subject::timed("and as pings with as many bytes", |times| {
-            clients.timed(times, async |all| all.pings(BYTES).await)
+            clients.timed(times, async |all| all.pings(ROUND_TRIPS, BYTES).await)
+        }),
+        Subject::timed("its requests as pings with as many bytes", |times| {
+            clients.timed(times, async |all| all.pings(REQUESTS, BYTES).await)
         }),
     ];
     plan.sampling().interleave(&mut subjects)?;
@@ -68,6 +76,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Vec<Line>, Failure> {
     Ok(vec![
         beside("a tunnel through Prosody / its round trips as pings", &subjects[1]),
         beside("a tunnel through Prosody / the same, with as many bytes", &subjects[2]),
+        beside("a tunnel through Prosody / its requests as pings, with as many bytes", &subjects[3]),
     ])
 }
 
@@ -111,14 +120,14 @@ impl Clients {
         })
     }
 
-    /// As many pings as there are round trips, one after the other, with so many bytes in each.
-    async fn pings(&self, bytes: usize) -> f64 {
-        let bytes = "x".repeat(bytes);
+    /// So many pings, one after the other, with so many bytes in all.
+    async fn pings(&self, count: usize, bytes: usize) -> f64 {
+        let bytes = "x".repeat(bytes / count);
         let stanzas = self.caller.stanzas.as_ref().expect("the caller takes its stanzas");
         let mut stanzas = stanzas.lock().await;
         let mut sender = stanzas.sender();
         let start = clock::now();
-        for id in 0..ROUND_TRIPS {
+        for id in 0..count {
             let id = id.to_string();
             let ping = Element::builder("iq", ns::CLIENT)
                 .attribute("type", "get")
@@ -148,7 +157,7 @@ impl Clients {
             tokio::join!(tokio::io::AsyncWriteExt::shutdown(&mut from), tokio::io::AsyncWriteExt::shutdown(&mut to));
         one.and(other).expect("it ends in order");
         // The server answers in order: after these, nothing of the tunnel is left to pass on.
-        self.pings(0).await;
+        self.pings(1, 0).await;
         seconds
     }
 }
