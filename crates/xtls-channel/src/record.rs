@@ -15,6 +15,9 @@ pub enum Learned {
     Manual,
     /// It was the first certificate seen.
     LeapOfFaith,
+    /// The peer gave it in a tunnel that a password of the two users secured, and then proved to hold its key in a second tunnel
+    /// (draft-meyer-xmpp-e2e-encryption-02 § 5.1, XEP-0250 § 4).
+    Pairing,
 }
 
 /// Why a text is not the name of a [`Learned`].
@@ -34,6 +37,9 @@ pub struct Pin {
     pub fingerprint: Fingerprint,
     /// How it came to be.
     pub learned: Learned,
+    /// When it came to be, by whoever made it; `None` where nobody said.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none", with = "optional_seconds"))]
+    pub since: Option<UnixTime>,
 }
 
 /// What is known of one peer.
@@ -97,12 +103,13 @@ pub(crate) struct Learn {
 }
 
 impl Learned {
-    /// A short and stable name, for storing: `manual` or `leap-of-faith`.
+    /// A short and stable name, for storing: `manual`, `leap-of-faith` or `pairing`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Manual => "manual",
             Self::LeapOfFaith => "leap-of-faith",
+            Self::Pairing => "pairing",
         }
     }
 }
@@ -119,7 +126,7 @@ impl FromStr for Learned {
     type Err = LearnedError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        [Self::Manual, Self::LeapOfFaith]
+        [Self::Manual, Self::LeapOfFaith, Self::Pairing]
             .into_iter()
             .find(|learned| learned.as_str() == name)
             .ok_or(LearnedError::Unknown)
@@ -129,7 +136,7 @@ impl FromStr for Learned {
 impl fmt::Display for LearnedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("a pin is learned by `manual` or `leap-of-faith`"),
+            Self::Unknown => f.write_str("a pin is learned by `manual`, `leap-of-faith` or `pairing`"),
         }
     }
 }
@@ -155,21 +162,28 @@ impl Pin {
     /// A pin that the user vouches for.
     #[must_use]
     pub fn manual(fingerprint: Fingerprint) -> Self {
-        Self { fingerprint, learned: Learned::Manual }
+        Self::new(fingerprint, Learned::Manual)
     }
 
     /// A pin that came to be in the given way.
     #[must_use]
     pub fn new(fingerprint: Fingerprint, learned: Learned) -> Self {
-        Self { fingerprint, learned }
+        Self { fingerprint, learned, since: None }
+    }
+
+    /// The same pin, which came to be at this time.
+    #[must_use]
+    pub fn with_since(self, since: UnixTime) -> Self {
+        Self { since: Some(since), ..self }
     }
 }
 
 impl TrustRecord {
-    /// Adds a pin unless there is one for the same digest; the user's word replaces a leap of faith.
+    /// Adds a pin unless there is one for the same digest. What the users have done about it, by comparing fingerprints or by
+    /// pairing, replaces what was known of that digest.
     pub fn add(&mut self, pin: Pin) {
         match self.pins.iter_mut().find(|known| known.fingerprint == pin.fingerprint) {
-            Some(known) if pin.learned == Learned::Manual => *known = pin,
+            Some(known) if pin.learned != Learned::LeapOfFaith => *known = pin,
             Some(_) => {}
             None => self.pins.push(pin),
         }
@@ -306,91 +320,24 @@ pub(crate) mod seconds {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #[cfg(feature = "serde")]
+/// The same where there may be none.
+#[cfg(feature = "serde")]
+mod optional_seconds {
     use core::time::Duration;
 
-    use super::*;
-    #[cfg(feature = "serde")]
-    use crate::guess::GuessLimits;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use xtls_tls::UnixTime;
 
-    #[cfg(feature = "serde")]
-    fn at(seconds: u64) -> UnixTime {
-        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    #[allow(clippy::ref_option, reason = "serde hands it on so")]
+    pub(crate) fn serialize<S: Serializer>(time: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.as_secs()).serialize(serializer)
     }
 
-    #[test]
-    fn how_a_pin_was_learned_reads_back_and_nothing_else_does() {
-        for learned in [Learned::Manual, Learned::LeapOfFaith] {
-            assert_eq!(learned.to_string().parse(), Ok(learned));
-            assert_eq!(learned.to_string(), learned.as_str());
-        }
-        for name in ["", "manua", "manually", "Manual", " manual", "leap-of-faith\n", "leap of faith", "leap_of_faith"]
-        {
-            assert_eq!(name.parse::<Learned>(), Err(LearnedError::Unknown), "{name:?}");
-        }
-        assert_eq!(LearnedError::Unknown.to_string(), "a pin is learned by `manual` or `leap-of-faith`");
-    }
-
-    #[cfg(feature = "serde")]
-    #[test]
-    fn a_record_is_written_in_words_and_read_back() {
-        let mut record = TrustRecord::default();
-        record.add(Pin::new(Fingerprint::sha256(b"certificate"), Learned::LeapOfFaith));
-        record.note_secured(Method::Srp);
-        let _ = record.begin_guess(&mut GuessCount::default(), &Guess::new(at(1000), GuessLimits::default()));
-        let text = serde_json::to_string(&record).expect("it can be written");
-        for word in ["\"sha-256:", "\"leap-of-faith\"", "\"srp\"", "\"failed\":1", "\"count\":1", "1000"] {
-            assert!(text.contains(word), "{word} in {text}");
-        }
-        assert_eq!(serde_json::from_str::<TrustRecord>(&text).ok(), Some(record));
-        // What was added since is as good as absent.
-        assert_eq!(serde_json::from_str::<TrustRecord>("{}").ok(), Some(TrustRecord::default()));
-        for broken in ["\"leap\"", "1", "null"] {
-            assert!(serde_json::from_str::<Learned>(broken).is_err(), "{broken}");
-        }
-    }
-
-    #[test]
-    fn a_users_word_replaces_a_leap_of_faith_and_not_the_other_way_round() {
-        let fingerprint = Fingerprint::sha256(b"certificate");
-        let mut record = TrustRecord::default();
-        record.add(Pin::new(fingerprint, Learned::LeapOfFaith));
-        record.add(Pin::manual(fingerprint));
-        record.add(Pin::new(fingerprint, Learned::LeapOfFaith));
-        assert_eq!(record.pins, [Pin::manual(fingerprint)]);
-    }
-
-    #[test]
-    fn a_weak_pin_gives_way_to_the_strong_one_for_the_same_certificate() {
-        let weak = Pin::manual(Fingerprint::sha1(b"certificate"));
-        let strong = Pin::manual(Fingerprint::sha256(b"certificate"));
-        let other = Pin::manual(Fingerprint::sha1(b"another device's"));
-        let mut record = TrustRecord { pins: vec![weak, other], ..TrustRecord::default() };
-        let learn = Learn { pin: strong, replaces: vec![weak.fingerprint] };
-        let judged_by = Some(vec![other.fingerprint, weak.fingerprint]);
-        let confirmed = Confirmed::new(Method::X509, judged_by, Some(learn));
-        assert_eq!(record.confirm(&confirmed), Confirmation::Remembered);
-        assert_eq!(record.pins, [other, strong]);
-    }
-
-    #[test]
-    fn a_confirmation_by_pins_that_have_changed_is_refused_and_changes_nothing() {
-        let [first, second] = [b"one".as_slice(), b"other"].map(|der| Pin::manual(Fingerprint::sha256(der)));
-        let leap = |pin| Confirmed::new(Method::X509, Some(Vec::new()), Some(Learn { pin, replaces: Vec::new() }));
-        let mut record = TrustRecord::default();
-        assert_eq!(record.confirm(&leap(first)), Confirmation::Remembered);
-        let before = record.clone();
-        assert_eq!(record.confirm(&leap(second)), Confirmation::PinsChanged);
-        // One that was taken away, and one that was put in its place.
-        for judged_by in [vec![first.fingerprint, second.fingerprint], vec![second.fingerprint]] {
-            let by_pin = Confirmed::new(Method::X509, Some(judged_by), None);
-            assert_eq!(record.confirm(&by_pin), Confirmation::PinsChanged);
-        }
-        assert_eq!(record, before);
-        // Pins are nothing to a password.
-        assert_eq!(record.confirm(&Confirmed::new(Method::Srp, None, None)), Confirmation::Remembered);
-        assert_eq!(record.secured_by, [Method::X509, Method::Srp]);
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UnixTime>, D::Error> {
+        let seconds = Option::<u64>::deserialize(deserializer)?;
+        Ok(seconds.map(|seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds))))
     }
 }
+
+#[cfg(test)]
+mod tests;

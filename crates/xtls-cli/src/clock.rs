@@ -16,6 +16,11 @@ pub(crate) fn unix() -> UnixTime {
     UnixTime::since_unix_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
+/// A time of day as RFC 3339 writes it, in UTC.
+pub(crate) fn date(time: UnixTime) -> String {
+    rfc3339(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// Seconds since the Unix epoch as RFC 3339 writes them, in UTC.
 pub(crate) fn rfc3339(unix_seconds: i64) -> String {
     let (days, second) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));

@@ -23,8 +23,9 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
         TrustCommand::List => {
             for (jid, record) in trust.known().iter() {
                 for pin in &record.pins {
-                    let Pinned { fingerprint, learned } = pinned(pin);
-                    session::tell(output, &Report::Trusted { jid: jid.as_str(), fingerprint: &fingerprint, learned })?;
+                    let Pinned { fingerprint, learned, since } = &pinned(pin);
+                    let since = since.as_deref();
+                    session::tell(output, &Report::Trusted { jid: jid.as_str(), fingerprint, learned, since })?;
                 }
             }
             for name in trust.unread() {
@@ -49,7 +50,6 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
             let record = record.unwrap_or(&nothing);
             let by_strangers = listener.unwrap_or_default().at(guess.time, guess.limits.by_listener_forgiven);
             let total = record.attempts.total.at(guess.time, guess.limits.by_name_forgiven);
-            let date = |time: xtls::tls::UnixTime| clock::rfc3339(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
             let peer = Peer {
                 jid: jid.as_str(),
                 pins: record.pins.iter().map(pinned).collect(),
@@ -57,15 +57,15 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
                 negotiation_hash: record.negotiation_hash,
                 wrong_passwords: record.attempts.failed,
                 wrong_in_all: total.count,
-                last_wrong: (record.attempts.failed > 0).then(|| date(record.attempts.last)),
-                locked_until: record.locked_until(&GuessCount::default(), &guess).map(date),
+                last_wrong: (record.attempts.failed > 0).then(|| clock::date(record.attempts.last)),
+                locked_until: record.locked_until(&GuessCount::default(), &guess).map(clock::date),
                 wrong_by_strangers: by_strangers.count,
             };
             session::tell(output, &Report::Peer(peer))?;
         }
         TrustCommand::Add { jid, certificate, keep, replace } => {
             let fingerprint = fingerprint_or_pem(certificate)?;
-            let pin = Pin::manual(fingerprint);
+            let pin = Pin::manual(fingerprint).with_since(clock::unix());
             let pins = trust.known().iter().find(|(known, _)| *known == jid).map(|(_, record)| record.pins.clone());
             let others = pins.unwrap_or_default().into_iter().find(|one| one.fingerprint != fingerprint);
             if *replace {
@@ -103,7 +103,11 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
 }
 
 fn pinned(pin: &Pin) -> Pinned {
-    Pinned { fingerprint: pin.fingerprint.to_string(), learned: pin.learned.as_str() }
+    Pinned {
+        fingerprint: pin.fingerprint.to_string(),
+        learned: pin.learned.as_str(),
+        since: pin.since.map(clock::date),
+    }
 }
 
 fn unknown(jid: &BareJid) -> Failure {

@@ -52,7 +52,9 @@ const APPLICATION: i32 = 0x5854_4c53;
 
 /// The version of the tables and of the records in them. A field that a record gets some day makes another one, since whoever
 /// does not know the field would lose it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The oldest version that is known: its pins have no date, and nothing else is different.
+const OLDEST: u32 = 1;
 
 /// Records are JSON, as `serde` writes them. Strangers are those of whom nothing but guesses is known.
 const TABLES: &str = "
@@ -189,6 +191,11 @@ impl SqliteTrustStore {
         }
         let fault = match kind(&connection).map_err(read)? {
             (APPLICATION, VERSION) => return Ok(()),
+            // From now on whoever does not know the field stays out.
+            (APPLICATION, OLDEST..VERSION) => {
+                let raised = connection.pragma_update(None, "user_version", VERSION);
+                return raised.map_err(|e| self.error(e, FileFault::Write));
+            }
             (APPLICATION, found) => FileFault::Version { found, known: VERSION },
             _ => FileFault::Damaged("it is the database of something else".to_owned()),
         };

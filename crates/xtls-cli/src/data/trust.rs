@@ -10,6 +10,7 @@ use xtls::trust::{
 use xtls_stanza::jid::BareJid;
 use xtls_store::{FileError, FileTrustStore};
 
+use crate::clock;
 use crate::exit::Failure;
 
 /// The trust file, as it was read last, and what the command line adds to it.
@@ -65,7 +66,7 @@ impl TrustFile {
                 what_becomes_of_others(peer, &fingerprint)
             )));
         }
-        self.given.entry(peer.clone()).or_default().push(Pin::manual(fingerprint));
+        self.given.entry(peer.clone()).or_default().push(Pin::manual(fingerprint).with_since(clock::unix()));
         Ok(())
     }
 

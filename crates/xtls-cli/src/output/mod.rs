@@ -58,7 +58,7 @@ pub(crate) enum Report<'a> {
     /// The trust file could not be written; the same line is on standard error.
     StoreFailed { peer: Option<&'a str>, message: &'a str },
     /// A pinned certificate of `trust list`.
-    Trusted { jid: &'a str, fingerprint: &'a str, learned: &'a str },
+    Trusted { jid: &'a str, fingerprint: &'a str, learned: &'a str, since: Option<&'a str> },
     /// Everything known of a peer, for `trust show`.
     Peer(Peer<'a>),
     /// `probe`: what a peer told of itself, and what a tunnel with it would come to.
@@ -137,6 +137,8 @@ pub(crate) struct Peer<'a> {
 pub(crate) struct Pinned {
     pub(crate) fingerprint: String,
     pub(crate) learned: &'static str,
+    /// RFC 3339; none where it was not written down.
+    pub(crate) since: Option<String>,
 }
 
 /// Where reports go.
@@ -331,7 +333,9 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
         Report::Error { .. } | Report::Warning { .. } | Report::NotSent { .. } | Report::StoreFailed { .. } => Ok(()),
-        Report::Trusted { jid, fingerprint, learned } => writeln!(out, "{}  {fingerprint}  {learned}", Shown(jid)),
+        Report::Trusted { jid, fingerprint, learned, since } => {
+            writeln!(out, "{}  {fingerprint}  {}", Shown(jid), how(learned, *since))
+        }
         Report::Peer(peer) => human_peer(out, peer),
         Report::Probe(probed) => probed.human(out),
         Report::Certificate(certificate) => certificate.human(out),
@@ -374,8 +378,8 @@ fn human_secured(out: &mut dyn Write, s: &Secured<'_>) -> io::Result<()> {
 
 fn human_peer(out: &mut dyn Write, peer: &Peer<'_>) -> io::Result<()> {
     writeln!(out, "* {}", Shown(peer.jid))?;
-    for Pinned { fingerprint, learned } in &peer.pins {
-        writeln!(out, "    trusted     {fingerprint} ({learned})")?;
+    for Pinned { fingerprint, learned, since } in &peer.pins {
+        writeln!(out, "    trusted     {fingerprint} ({})", how(learned, since.as_deref()))?;
     }
     if peer.pins.is_empty() {
         writeln!(out, "    trusted     no certificate")?;
@@ -401,6 +405,16 @@ fn human_peer(out: &mut dyn Write, peer: &Peer<'_>) -> io::Result<()> {
         writeln!(out, "    strangers   tried {} wrong passwords at this address of yours", peer.wrong_by_strangers)?;
     }
     Ok(())
+}
+
+/// How and when a certificate was learned, in words.
+fn how(learned: &str, since: Option<&str>) -> String {
+    let way = match learned {
+        "leap-of-faith" => "by leap of faith",
+        "pairing" => "by pairing",
+        other => other,
+    };
+    since.map_or_else(|| way.to_owned(), |since| format!("{way}, {since}"))
 }
 
 fn human_found(

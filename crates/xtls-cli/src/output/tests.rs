@@ -138,7 +138,7 @@ fn a_peer_without_certificate_is_shown_without_one() {
 fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
     let mut peer = Peer {
         jid: "a@b",
-        pins: vec![Pinned { fingerprint: "sha-256:00".to_owned(), learned: "manual" }],
+        pins: vec![Pinned { fingerprint: "sha-256:00".to_owned(), learned: "manual", since: None }],
         secured_by: vec!["x509"],
         negotiation_hash: false,
         wrong_passwords: 0,
@@ -153,6 +153,8 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
         String::from_utf8(out).unwrap()
     };
     assert_eq!(shown(&peer), "* a@b\n    trusted     sha-256:00 (manual)\n    secured     before, by x509\n");
+    peer.pins = vec![Pinned { learned: "pairing", since: Some("T0".to_owned()), ..peer.pins.remove(0) }];
+    assert!(shown(&peer).contains("    trusted     sha-256:00 (by pairing, T0)\n"), "{}", shown(&peer));
     peer.pins.clear();
     peer.secured_by.push("srp");
     (peer.wrong_passwords, peer.last_wrong) = (3, Some("T1".to_owned()));

@@ -92,7 +92,7 @@ impl Own {
 
 /// No password may be tried with this peer until then, in Unix time.
 pub(crate) fn password_locked(peer: &BareJid, until: xtls::tls::UnixTime) -> Failure {
-    let until = clock::rfc3339(i64::try_from(until.as_secs()).unwrap_or(i64::MAX));
+    let until = clock::date(until);
     Failure::security(format!(
         "too many wrong passwords were tried with {peer}, by either side: no more are taken until {until}; compare it \
          with its owner by other means meanwhile"

@@ -147,7 +147,22 @@ fn what_is_no_database_of_ours_is_named_and_kept() {
     open(&path);
     let ours = Connection::open(&path).unwrap();
     ours.pragma_update(None, "user_version", VERSION + 1).unwrap();
-    assert!(matches!(error("has version 2").fault(), FileFault::Version { found: 2, known: 1 }));
+    assert!(matches!(error("has version 3").fault(), FileFault::Version { found: 3, known: VERSION }));
+}
+
+#[test]
+fn a_database_from_before_pins_had_dates_is_read_and_raised() {
+    let (_dir, path) = empty();
+    let store = open(&path);
+    store.change(|known| known.pin(&jid("a@b"), pin(b"one"))).unwrap();
+    drop(store);
+    let old = Connection::open(&path).unwrap();
+    old.pragma_update(None, "user_version", OLDEST).unwrap();
+    let dated = pin(b"two").with_since(UnixTime::since_unix_epoch(Duration::from_secs(7)));
+    let store = open(&path);
+    store.change(|known| known.pin(&jid("a@b"), dated)).unwrap();
+    assert_eq!(kind(&old).unwrap(), (APPLICATION, VERSION));
+    assert_eq!(open(&path).record(&jid("a@b")).unwrap().pins, [pin(b"one"), dated]);
 }
 
 #[test]

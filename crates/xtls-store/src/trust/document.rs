@@ -40,7 +40,7 @@ pub enum DocumentError {
 
 impl TrustDocument {
     /// The version of the format that is written. Those before it are read.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
 
     /// Reads the text.
     ///
@@ -164,6 +164,9 @@ struct StoredPin {
     /// `sha-256:` and hex.
     fingerprint: String,
     learned: Word<Learned>,
+    /// When that was, in seconds of Unix time, where it is known; files up to version 3 do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<u64>,
 }
 
 /// What is stored by its own name.
@@ -203,7 +206,8 @@ impl StoredPeer {
         for pin in &self.pins {
             let fingerprint: Fingerprint =
                 pin.fingerprint.parse().map_err(|e| format!("{:?} is no fingerprint: {e}", pin.fingerprint))?;
-            record.add(Pin::new(fingerprint, pin.learned.0));
+            let learned = Pin::new(fingerprint, pin.learned.0);
+            record.add(pin.since.map_or(learned, |since| learned.with_since(unix(since))));
         }
         if let Some(wrong) = self.wrong_passwords {
             let total = wrong.total.unwrap_or(StoredCount { count: wrong.count, since: wrong.last });
@@ -217,7 +221,11 @@ impl StoredPeer {
 
 impl From<&TrustRecord> for StoredPeer {
     fn from(record: &TrustRecord) -> Self {
-        let stored = |pin: &Pin| StoredPin { fingerprint: pin.fingerprint.to_string(), learned: Word(pin.learned) };
+        let stored = |pin: &Pin| StoredPin {
+            fingerprint: pin.fingerprint.to_string(),
+            learned: Word(pin.learned),
+            since: pin.since.map(|since| since.as_secs()),
+        };
         let attempts = record.attempts;
         Self {
             pins: record.pins.iter().map(stored).collect(),

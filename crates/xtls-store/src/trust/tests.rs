@@ -277,10 +277,10 @@ fn a_damaged_file_is_reported_by_line_and_kept() {
 fn the_file_is_written_as_it_always_was() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    let fingerprints = ["ab", "cd"].map(|byte| byte.repeat(32));
+    let fingerprints = ["ab", "cd", "ef"].map(|byte| byte.repeat(32));
     let text = format!(
         r#"{{
-  "version": 3,
+  "version": 4,
   "peers": {{
     "a@b": {{
       "pins": [
@@ -291,6 +291,11 @@ fn the_file_is_written_as_it_always_was() {
         {{
           "fingerprint": "sha-256:{}",
           "learned": "leap-of-faith"
+        }},
+        {{
+          "fingerprint": "sha-256:{}",
+          "learned": "pairing",
+          "since": 9
         }}
       ],
       "secured": true,
@@ -317,7 +322,7 @@ fn the_file_is_written_as_it_always_was() {
   }}
 }}
 "#,
-        fingerprints[0], fingerprints[1]
+        fingerprints[0], fingerprints[1], fingerprints[2]
     );
     fs::write(&path, &text).unwrap();
     let trust = FileTrustStore::open(path.clone()).unwrap();
@@ -341,10 +346,10 @@ fn the_file_is_written_as_it_always_was() {
 fn a_later_version_is_refused_and_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("trust.json");
-    fs::write(&path, "{\"version\":4,\"anything\":[]}").unwrap();
+    fs::write(&path, "{\"version\":5,\"anything\":[]}").unwrap();
     let failure = FileTrustStore::open(path.clone()).unwrap_err();
-    assert!(failure.to_string().contains("version 4"), "{failure}");
-    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":4,\"anything\":[]}");
+    assert!(failure.to_string().contains("version 5"), "{failure}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"version\":5,\"anything\":[]}");
 }
 
 #[test]

@@ -162,10 +162,12 @@ fn trust_show_tells_what_is_known_of_one_peer() {
     assert_eq!(run(dir.path(), &["trust", "add", "bob@localhost", &fingerprint]).code, Some(0));
     let shown = run(dir.path(), &["trust", "show", "bob@localhost"]);
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    let since = shown.events[0]["pins"][0]["since"].clone();
+    assert!(since.as_str().is_some_and(|since| since.ends_with('Z')), "{since}");
     let expected = serde_json::json!({
         "event": "peer", "jid": "bob@localhost", "secured_by": [], "negotiation_hash": false, "wrong_passwords": 0, "wrong_in_all": 0, "last_wrong": null,
         "wrong_by_strangers": 0,
-        "locked_until": null, "pins": [{ "fingerprint": format!("sha-256:{fingerprint}"), "learned": "manual" }],
+        "locked_until": null, "pins": [{ "fingerprint": format!("sha-256:{fingerprint}"), "learned": "manual", "since": since }],
     });
     assert_eq!(shown.events, [expected]);
 }
