@@ -1,25 +1,24 @@
 //! The XMPP account to log in with: address, server, password.
 
-use std::fs::File;
-use std::io::Read;
+mod password;
+
 use std::path::Path;
 
-use xtls_stanza::jid::FullJid;
-use zeroize::Zeroizing;
+use xtls_stanza::jid::{FullJid, Jid};
 
-use crate::args::AccountArgs;
+use crate::args::LoginArgs;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::server::ServerTrust;
+
+pub(crate) use password::{first_line, password, stored_password, warn_if_exposed};
 
 /// The port of XMPP client connections (RFC 6120 § 3.2.2).
 pub(crate) const CLIENT_PORT: u16 = 5222;
 /// The port where TLS begins with the connection, by custom (XEP-0368 has none).
 pub(crate) const DIRECT_PORT: u16 = 5223;
-/// Longest first line of a password file, in bytes.
-const MAX_LINE: usize = 4096;
-/// The variable that may hold the password.
-const PASSWORD_VARIABLE: &str = "XTLS_PASSWORD";
+/// The resource of an address that is given without one.
+const RESOURCE: &str = "xtls";
 
 /// Host and port of the server to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,26 +50,31 @@ impl Account {
     /// # Errors
     ///
     /// A usage failure, or a file that cannot be read.
-    pub(crate) fn from_args(output: Output, args: &AccountArgs) -> Result<Self, Failure> {
-        if args.jid.local().is_none() {
+    pub(crate) fn new(output: Output, jid: &Jid, login: &LoginArgs) -> Result<Self, Failure> {
+        if jid.local().is_none() {
             return Err(Failure::usage(format!(
-                "--jid {} has no account name: give a full address such as juliet@capulet.example/xtls",
-                args.jid
+                "--jid {jid} has no account name: give an address such as juliet@capulet.example"
             )));
         }
-        let port = if args.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
-        let server = match &args.server {
-            Some(text) => Server::parse("--server ", text, port)?,
-            None => Server { host: host_of(&args.jid), port },
+        let jid = match jid.to_full() {
+            Some(jid) => jid,
+            None => {
+                FullJid::new(&format!("{jid}/{RESOURCE}")).map_err(|e| Failure::usage(format!("--jid {jid}: {e}")))?
+            }
         };
-        let protection = if args.insecure_plaintext {
+        let port = if login.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
+        let server = match &login.server {
+            Some(text) => Server::parse("--server ", text, port)?,
+            None => Server { host: host_of(&jid), port },
+        };
+        let protection = if login.insecure_plaintext {
             Protection::Plaintext
         } else {
-            let (fingerprints, ca_file) = (&args.server_fingerprints, args.ca_file.as_deref());
+            let (fingerprints, ca_file) = (&login.server_fingerprints, login.ca_file.as_deref());
             let trust = ServerTrust::new(output, "--server-fingerprint", fingerprints, ca_file)?;
-            Protection::Tls { trust, direct: args.direct_tls }
+            Protection::Tls { trust, direct: login.direct_tls }
         };
-        Ok(Self { jid: args.jid.clone(), server, protection })
+        Ok(Self { jid, server, protection })
     }
 }
 
@@ -111,84 +115,6 @@ impl Server {
     }
 }
 
-/// Warns of a password file that other users of the machine can read.
-pub(crate) fn warn_if_exposed(output: Output, path: &Path) {
-    if xtls_store::is_readable_by_all(path) {
-        let name = path.display();
-        output.warn(&format!("the password file {name} can be read by every user of this machine: chmod 600 {name}"));
-    }
-}
-
-/// Reads the password from the file, the environment or the terminal, in this order.
-///
-/// # Errors
-///
-/// When there is none: the file cannot be read or is empty, or nobody can be asked.
-pub(crate) fn password(output: Output, args: &AccountArgs) -> Result<Zeroizing<String>, Failure> {
-    if let Some(path) = &args.password_file {
-        warn_if_exposed(output, path);
-        return not_empty(first_line(path)?, &format!("the first line of {}", path.display()));
-    }
-    if let Some(value) = std::env::var_os(PASSWORD_VARIABLE) {
-        let value = value.into_string().map_err(|_| Failure::usage(format!("{PASSWORD_VARIABLE} is not UTF-8")))?;
-        return not_empty(Zeroizing::new(value), PASSWORD_VARIABLE);
-    }
-    if !crate::output::is_somebody_there() {
-        return Err(Failure::usage(format!(
-            "no password for {}: give --password-file FILE or set {PASSWORD_VARIABLE}",
-            args.jid
-        )));
-    }
-    let typed = rpassword::prompt_password(format!("Password of {}: ", args.jid.to_bare()))
-        .map_err(|e| Failure::other(format!("the password cannot be read from the terminal: {e}")))?;
-    not_empty(Zeroizing::new(typed), "the password typed")
-}
-
-/// The first line of a password file, without its end and a byte order mark before it; it may be empty. No other copy of it is left in memory.
-///
-/// # Errors
-///
-/// When the file cannot be read, or the line is longer than 4096 bytes or not UTF-8.
-pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let name = path.display();
-    let unreadable =
-        |e: std::io::Error| Failure::other(format!("the password file {name} cannot be read: {e}; give another file"));
-    let mut file = File::open(path).map_err(unreadable)?;
-    let mut buffer = Zeroizing::new([0; MAX_LINE + 1]);
-    let mut filled = 0;
-    let line = loop {
-        let room = buffer.get_mut(filled..).unwrap_or_default();
-        let count = match file.read(room) {
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            count => count.map_err(unreadable)?,
-        };
-        filled += count;
-        let read = buffer.get(..filled).unwrap_or_default();
-        if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
-            break read.get(..end).unwrap_or_default();
-        }
-        if filled > MAX_LINE {
-            return Err(Failure::usage(format!("the first line of {name} is longer than {MAX_LINE} bytes")));
-        }
-        if count == 0 {
-            break read;
-        }
-    };
-    match std::str::from_utf8(line) {
-        // Some editors write a byte order mark, which nobody types.
-        Ok(line) => Ok(Zeroizing::new(line.trim_start_matches('\u{feff}').trim_end_matches('\r').to_owned())),
-        Err(_) => Err(Failure::usage(format!("the first line of {name} is not UTF-8"))),
-    }
-}
-
-fn not_empty(password: Zeroizing<String>, source: &str) -> Result<Zeroizing<String>, Failure> {
-    if password.is_empty() {
-        Err(Failure::usage(format!("{source} is empty, a password was expected")))
-    } else {
-        Ok(password)
-    }
-}
-
 pub(crate) fn read_file(what: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path)
         .map_err(|e| Failure::other(format!("{what} {} cannot be read: {e}; check the path", path.display())))
@@ -218,33 +144,5 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn only_the_first_line_of_the_password_file_counts() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("password");
-        std::fs::write(&path, " secret \r\nsecond\n").unwrap();
-        assert_eq!(first_line(&path).unwrap().as_str(), " secret ");
-        std::fs::write(&path, "\u{feff} secret \r\nsecond\n").unwrap();
-        assert_eq!(first_line(&path).unwrap().as_str(), " secret ");
-        std::fs::write(&path, "\nsecond\n").unwrap();
-        assert_eq!(first_line(&path).unwrap().as_str(), "");
-        assert!(not_empty(first_line(&path).unwrap(), "it").unwrap_err().message.contains("is empty"));
-        assert!(first_line(&dir.path().join("absent")).is_err());
-    }
-
-    #[test]
-    fn a_line_is_never_cut_short() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("password");
-        for end in ["", "\n", "\nsecond"] {
-            std::fs::write(&path, "x".repeat(MAX_LINE) + end).unwrap();
-            assert_eq!(first_line(&path).unwrap().len(), MAX_LINE);
-            std::fs::write(&path, "x".repeat(MAX_LINE + 1) + end).unwrap();
-            assert_eq!(first_line(&path).unwrap_err().code, crate::exit::Code::Usage);
-        }
-        std::fs::write(&path, b"\xff\n").unwrap();
-        assert_eq!(first_line(&path).unwrap_err().code, crate::exit::Code::Usage);
     }
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod account;
 mod link;
 mod probe;
 
@@ -8,8 +9,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use xtls::jingle::Profile;
-use xtls_stanza::jid::{BareJid, FullJid, Jid};
+use xtls_stanza::jid::{BareJid, Jid};
 
+use crate::config::Nicknames;
+
+pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, LoginArgs, TrustArgs};
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use probe::ProbeArgs;
 
@@ -24,6 +28,10 @@ pub(crate) struct Cli {
     /// Where certificates and trust are kept [default: "xtls" in the data directory of the platform]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+
+    /// The configuration file [default: xtls/config.toml in the configuration directory of the platform]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -53,6 +61,10 @@ fn exit_codes() -> String {
 pub(crate) enum Command {
     /// Show a whole tunnel inside this process: no account, no server, no network
     Demo(DemoArgs),
+
+    /// Show and change the accounts of the configuration file
+    #[command(subcommand)]
+    Account(AccountCommand),
 
     /// Show your certificate and its fingerprints; create it the first time
     Identity(IdentityArgs),
@@ -200,69 +212,6 @@ pub(crate) enum TrustCommand {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct AccountArgs {
-    /// Your full address, such as juliet@capulet.example/xtls
-    #[arg(long, value_name = "FULLJID")]
-    pub(crate) jid: FullJid,
-
-    /// Connect to this server [default: port 5222 of the host that the address names, with --direct-tls 5223]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) server: Option<String>,
-
-    /// Begin with TLS, without STARTTLS
-    #[arg(long, conflicts_with = "insecure_plaintext")]
-    pub(crate) direct_tls: bool,
-
-    /// Read the password from the first line of this file [else: XTLS_PASSWORD, else a prompt]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) password_file: Option<PathBuf>,
-
-    /// Trust these certificate authorities (PEM) for the server, in place of the platform's; or the server's own certificate
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure_plaintext")]
-    pub(crate) ca_file: Option<PathBuf>,
-
-    /// Trust this certificate of the server, whoever vouches for it: a fingerprint in hex; may be repeated
-    #[arg(long = "server-fingerprint", value_name = "FINGERPRINT", conflicts_with_all = ["ca_file", "insecure_plaintext"])]
-    pub(crate) server_fingerprints: Vec<String>,
-
-    /// Log in without TLS to the server; only to loopback addresses
-    #[arg(long)]
-    pub(crate) insecure_plaintext: bool,
-
-    /// Write a line of JSON for each stanza and each event to a new file, without message content
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trace: Option<PathBuf>,
-
-    /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant
-    #[arg(long, value_name = "PROFILE", default_value = "tolerant", value_parser = profile)]
-    pub(crate) profile: Profile,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TrustArgs {
-    /// Trust this certificate of a peer that none is trusted of, and remember it when the tunnel is up: its fingerprint in hex.
-    /// The address may be left out where one peer alone is named. May be repeated
-    #[arg(long = "trust", value_name = "[BAREJID=]FINGERPRINT")]
-    pub(crate) fingerprints: Vec<String>,
-
-    /// Accept the certificate of a peer that was never seen before, and expect the same from then on
-    #[arg(long, conflicts_with_all = ["fingerprints", "srp_password_file", "srp_password_prompt"])]
-    pub(crate) leap_of_faith: bool,
-
-    /// Accept a peer without a trusted certificate if one of these certificate authorities (PEM) vouches for its address
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["leap_of_faith", "fingerprints"])]
-    pub(crate) peer_ca_file: Option<PathBuf>,
-
-    /// Share the password in the first line of this file with the peer: it stands for a certificate that is not trusted
-    #[arg(long, value_name = "FILE")]
-    pub(crate) srp_password_file: Option<PathBuf>,
-
-    /// Ask for that password in the terminal, before anything else
-    #[arg(long, conflicts_with = "srp_password_file")]
-    pub(crate) srp_password_prompt: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct ListenArgs {
     #[command(flatten)]
     pub(crate) account: AccountArgs,
@@ -273,6 +222,10 @@ pub(crate) struct ListenArgs {
     /// Take tunnels from this peer only; may be repeated [default: from every trusted peer]
     #[arg(long, value_name = "BAREJID")]
     pub(crate) accept_from: Vec<BareJid>,
+
+    /// The nicknames of the configuration file, for lines that choose whom lines go to
+    #[arg(skip)]
+    pub(crate) nicknames: Nicknames,
 
     /// Answer each message with its own text; standard input is not read
     #[arg(long)]
@@ -394,16 +347,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_own_address_is_refused() {
-        let refused = Cli::try_parse_from(["xtls", "listen", "--jid", "a@b"]).unwrap_err();
-        assert_eq!(refused.exit_code(), 2);
-    }
-
-    #[test]
     fn a_wrong_command_line_is_told_in_one_line_with_everything_that_is_missing() {
         let slip_of = |args: &[&str]| slip(&Cli::try_parse_from(args).unwrap_err()).unwrap();
-        let missing = slip_of(&["xtls", "chat"]);
-        assert!(missing.contains("--jid <FULLJID>") && missing.contains("<PEER>"), "{missing}");
+        let missing = slip_of(&["xtls", "trust", "add"]);
+        assert!(missing.contains("<JID>") && missing.contains("<FINGERPRINT-OR-PEM>"), "{missing}");
         assert!(!missing.contains('\n') && !missing.contains("Usage"), "{missing}");
         let both = slip_of(&["xtls", "demo", "--bytes", "1", "--file", "x"]);
         assert!(both.starts_with("the argument '--bytes <N>' cannot be used with '--file <FILE>'"), "{both}");

@@ -23,7 +23,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Resu
     let mut trust = data.trust()?;
     let mut rules = Rules::from_args(&args.trust, &[args.peer.to_bare()], &mut trust)?;
     let bare = args.peer.to_bare();
-    reach::check(&rules, &trust, &args.account.jid.to_bare(), &bare)?;
+    reach::check(&rules, &trust, &args.account.bare()?, &bare)?;
     rules.ask(output, bare.as_str())?;
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;

@@ -22,7 +22,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Re
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
     session.allow_offers(&args.accept_from);
     let lines = if args.echo { Lines::none() } else { Lines::start() };
-    let keyboard = Keyboard::for_first(output, lines);
+    let keyboard = Keyboard::for_first(output, lines, &args.nicknames);
     let mut conversation = Conversation::new(rules, args.echo, keyboard);
     let result = listen(&mut session, &mut conversation, &args.accept_from).await;
     session.end().await;

@@ -6,9 +6,11 @@
 )]
 
 mod account;
+mod accounts;
 mod args;
 mod chat;
 mod clock;
+mod config;
 mod connection;
 mod data;
 mod demo;
@@ -33,6 +35,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
+use config::ConfigFile;
 use data::DataDir;
 use exit::{Code, Failure};
 use output::Output;
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
     };
     let output = Output::new(cli.json);
     let output = if cli.command.has_data() { output.beside_data() } else { output };
-    end(output, run(output, &cli))
+    end(output, run(output, cli))
 }
 
 /// Tells of a failure, and turns it into the exit code.
@@ -66,7 +69,9 @@ fn end(output: Output, result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-fn run(output: Output, cli: &Cli) -> Result<(), Failure> {
+fn run(output: Output, mut cli: Cli) -> Result<(), Failure> {
+    let config = ConfigFile::find(cli.config.as_deref());
+    config.fill(&mut cli.command)?;
     let data = || {
         let data = DataDir::open(cli.data_dir.as_deref())?;
         data.warn_if_exposed(output);
@@ -76,6 +81,7 @@ fn run(output: Output, cli: &Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(output, args),
         Command::Completions { shell } => manual::completions(*shell),
         Command::Man { out } => manual::man(out.as_deref()),
+        Command::Account(command) => block_on(accounts::run(output, data, &config, command)),
         Command::Identity(args) => identity::run(output, &data()?, args),
         Command::Trust(command) => trust::run(output, &data()?, command),
         Command::Listen(args) => block_on(listen::run(output, &data()?, args)),

@@ -89,6 +89,12 @@ mod tests {
             .collect();
         names.sort();
         let expected = [
+            "xtls-account-add.1",
+            "xtls-account-default.1",
+            "xtls-account-list.1",
+            "xtls-account-remove.1",
+            "xtls-account-show.1",
+            "xtls-account.1",
             "xtls-chat.1",
             "xtls-completions.1",
             "xtls-demo.1",

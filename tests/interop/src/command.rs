@@ -69,20 +69,46 @@ impl Xtls {
     /// When there is no terminal to be had, or as [`Xtls::start`].
     #[must_use]
     pub fn start_at_a_terminal<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I]) -> Self {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&master).and_then(|()| unlockpt(&master)).expect("the terminal is ours");
-        let name = ptsname(&master, Vec::new()).expect("the terminal has a name");
-        let name = OsStr::from_bytes(name.as_bytes());
-        let slave = File::options().read(true).write(true).open(name).expect("the terminal opens");
+        let (master, slave) = terminal();
         let mut started = Self::start_with(data_dir, password, args, slave.into());
-        started.terminal = Some(master.into());
+        started.terminal = Some(master);
         started
     }
 
+    /// Runs a command for people to its end, at a terminal where all of this is typed at once. Gives its exit code, and all that
+    /// it said.
+    ///
+    /// # Panics
+    ///
+    /// When there is no terminal to be had, or the command cannot be run.
+    #[must_use]
+    pub fn converse<I: AsRef<OsStr>>(data_dir: &Path, args: &[I], typed: &str) -> (Option<i32>, String) {
+        let (mut master, slave) = terminal();
+        master.write_all(typed.as_bytes()).expect("the terminal takes it");
+        let output = Self::command(data_dir).args(args).stdin(slave).output().expect("xtls runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// The command as it is run here, without any arguments but the data directory. It does not know of the configuration of
+    /// whoever runs the tests: that is in the data directory.
+    #[must_use]
+    pub fn command(data_dir: &Path) -> Command {
+        let mut command = Command::new(Self::program());
+        command.env_remove("XTLS_PASSWORD").env("XDG_CONFIG_HOME", data_dir).arg("--data-dir").arg(data_dir);
+        command
+    }
+
+    /// The program: the one that `XTLS_COMMAND` names, or else built once for each test process.
+    #[must_use]
+    pub fn program() -> &'static Path {
+        static BINARY: OnceLock<PathBuf> = OnceLock::new();
+        BINARY.get_or_init(|| std::env::var_os("XTLS_COMMAND").map_or_else(|| build("xtls"), PathBuf::from))
+    }
+
     fn start_with<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I], stdin: Stdio) -> Self {
-        let mut command = Command::new(binary());
-        command.arg("--json").arg("--data-dir").arg(data_dir).args(args);
-        command.env_remove("XTLS_PASSWORD");
+        let mut command = Self::command(data_dir);
+        command.arg("--json").args(args);
         if let Some(password) = password {
             command.env("XTLS_PASSWORD", password);
         }
@@ -118,7 +144,7 @@ impl Xtls {
     /// When it fails or has something to complain of.
     #[must_use]
     pub fn output<I: AsRef<OsStr>>(args: &[I]) -> Vec<u8> {
-        let output = Command::new(binary()).args(args).stdin(Stdio::null()).output().expect("xtls starts");
+        let output = Command::new(Self::program()).args(args).stdin(Stdio::null()).output().expect("xtls starts");
         assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     }
@@ -312,10 +338,14 @@ pub(crate) fn write_private(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).expect("the file is written");
 }
 
-/// The command: the one that `XTLS_COMMAND` names, or else built once for each test process.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| std::env::var_os("XTLS_COMMAND").map_or_else(|| build("xtls"), PathBuf::from))
+/// Both ends of a terminal: where somebody types, and where that is read.
+fn terminal() -> (File, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("the terminal is ours");
+    let name = ptsname(&master, Vec::new()).expect("the terminal has a name");
+    let name = OsStr::from_bytes(name.as_bytes());
+    let slave = File::options().read(true).write(true).open(name).expect("the terminal opens");
+    (master.into(), slave)
 }
 
 /// The packages whose programs are tested here. All are built at once, and so with the same features: what they stand on is

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use xtls_stanza::jid::BareJid;
 
 use super::TrustArgs;
+use crate::config::Nicknames;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LinkCommand {
@@ -51,6 +52,10 @@ pub(crate) struct LinkListenArgs {
     /// Take links from this peer only; may be repeated [default: from every trusted peer]
     #[arg(long, value_name = "BAREJID")]
     pub(crate) accept_from: Vec<BareJid>,
+
+    /// The nicknames of the configuration file, for lines that choose whom lines go to
+    #[arg(skip)]
+    pub(crate) nicknames: Nicknames,
 
     /// Answer each message with its own text; standard input is not read
     #[arg(long, conflicts_with = "pipe")]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use xtls::jingle::Profile;
-use xtls_stanza::jid::{BareJid, FullJid};
+use xtls_stanza::jid::{BareJid, Jid};
 
-use super::{AccountArgs, TrustArgs};
+use super::{AccountArgs, LoginArgs, TrustArgs};
 use crate::exit::Failure;
 
 #[derive(Debug, Args)]
@@ -33,6 +33,10 @@ pub(crate) struct ProbeArgs {
 
     #[command(flatten)]
     pub(crate) peer: PeerArgs,
+
+    /// The account that a peer is asked with, and the conditions of a tunnel with it.
+    #[arg(skip)]
+    pub(crate) filled: Option<Box<(AccountArgs, TrustArgs)>>,
 }
 
 /// What only a server is asked with.
@@ -52,9 +56,14 @@ pub(crate) struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for a peer")]
 pub(crate) struct PeerArgs {
-    /// Your full address, such as juliet@capulet.example/xtls
-    #[arg(long, value_name = "FULLJID")]
-    pub(crate) jid: Option<FullJid>,
+    /// Your address, such as juliet@capulet.example; one without a resource gets one. Of an account of the configuration file
+    /// with this address all else counts that no option says [default: the default account there]
+    #[arg(long, value_name = "JID")]
+    pub(crate) jid: Option<Jid>,
+
+    /// The account of this name in the configuration file
+    #[arg(long, value_name = "NAME", conflicts_with = "jid")]
+    pub(crate) account: Option<String>,
 
     /// Do not ask the peer what it is ready for: that shows it, and the servers, your fingerprints
     #[arg(long)]
@@ -68,7 +77,8 @@ pub(crate) struct PeerArgs {
     #[arg(long = "server-fingerprint", value_name = "FINGERPRINT", conflicts_with_all = ["ca_file", "insecure_plaintext"])]
     pub(crate) server_fingerprints: Vec<String>,
 
-    /// Read the password from the first line of this file [else: XTLS_PASSWORD, else a prompt]
+    /// Read the password from the first line of this file [else: XTLS_PASSWORD, else what the configuration file says, else a
+    /// prompt]
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 
@@ -80,9 +90,10 @@ pub(crate) struct PeerArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
-    /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant
-    #[arg(long, value_name = "PROFILE", default_value = "tolerant", value_parser = super::profile)]
-    pub(crate) profile: Profile,
+    /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant [default:
+    /// tolerant]
+    #[arg(long, value_name = "PROFILE", value_parser = super::profile)]
+    pub(crate) profile: Option<Profile>,
 
     /// As if the certificate of a peer that was never seen before were accepted
     #[arg(long, conflicts_with_all = ["fingerprints", "srp_password_file", "srp_password_prompt"])]
@@ -102,14 +113,21 @@ pub(crate) struct PeerArgs {
 }
 
 impl ProbeArgs {
+    /// Whether it is a peer that is asked, and not a server.
+    pub(crate) fn is_peer(&self) -> bool {
+        self.target.contains('@')
+    }
+
     /// # Errors
     ///
     /// A usage failure for what only a peer is asked with.
     pub(crate) fn check_server(&self) -> Result<(), Failure> {
-        let PeerArgs { jid, server, server_fingerprints, password_file, insecure_plaintext, trace, .. } = &self.peer;
+        let PeerArgs { jid, account, server, server_fingerprints, password_file, insecure_plaintext, trace, .. } =
+            &self.peer;
         let PeerArgs { no_offer, leap_of_faith, peer_ca_file, srp_password_file, srp_password_prompt, .. } = &self.peer;
         let given = [
             ("--jid", jid.is_some()),
+            ("--account", account.is_some()),
             ("--server", server.is_some()),
             ("--server-fingerprint", !server_fingerprints.is_empty()),
             ("--password-file", password_file.is_some()),
@@ -143,27 +161,23 @@ impl ProbeArgs {
     }
 
     /// The account that a peer is asked with.
-    ///
-    /// # Errors
-    ///
-    /// A usage failure when there is none.
-    pub(crate) fn account(&self) -> Result<AccountArgs, Failure> {
-        let PeerArgs { jid, server, server_fingerprints, password_file, insecure_plaintext, trace, profile, .. } =
-            &self.peer;
-        let jid = jid.clone().ok_or_else(|| {
-            Failure::usage(format!("{} is asked with an account: give its address by --jid FULLJID", self.target))
-        })?;
-        Ok(AccountArgs {
-            jid,
-            server: server.clone(),
-            direct_tls: self.direct_tls,
-            password_file: password_file.clone(),
-            ca_file: self.ca_file.clone(),
-            server_fingerprints: server_fingerprints.clone(),
-            insecure_plaintext: *insecure_plaintext,
-            trace: trace.clone(),
-            profile: *profile,
-        })
+    pub(crate) fn account(&self) -> AccountArgs {
+        let peer = &self.peer;
+        AccountArgs {
+            jid: peer.jid.clone(),
+            account: peer.account.clone(),
+            login: LoginArgs {
+                server: peer.server.clone(),
+                direct_tls: self.direct_tls,
+                password_file: peer.password_file.clone(),
+                ca_file: self.ca_file.clone(),
+                server_fingerprints: peer.server_fingerprints.clone(),
+                insecure_plaintext: peer.insecure_plaintext,
+                stored_password: None,
+            },
+            trace: peer.trace.clone(),
+            profile: peer.profile,
+        }
     }
 
     /// The conditions of a tunnel with a peer.

@@ -3,6 +3,7 @@
 //! With `--json` nothing but events goes to standard output. Errors go to standard error in both cases. Where standard
 //! output carries data, everything goes to standard error, and with `--json` nothing but events.
 
+mod account;
 mod offer;
 mod probe;
 
@@ -16,6 +17,7 @@ use xtls_stanza::jid::BareJid;
 use crate::clock;
 use crate::exit::Failure;
 
+pub(crate) use account::Account;
 pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use probe::{Certificate, Feature, Server};
 pub(crate) use xtls_stanza::Shown;
@@ -32,6 +34,8 @@ pub(crate) enum Report<'a> {
     Found { name: &'a str, host: &'a str, port: u16, addresses: &'a [String], txt: &'a BTreeMap<String, String> },
     /// A certificate of our own; fingerprints in lower-case hex, `not_after` in RFC 3339.
     Identity { jid: &'a str, sha1: &'a str, sha256: &'a str, key: &'a str, not_after: &'a str },
+    /// `account`: an account of the configuration file.
+    Account(Account),
     /// A peer asks for a tunnel, or for a link.
     Incoming { peer: &'a str },
     /// The peer, or a server in its name, sent the offer on to another of its resources.
@@ -313,6 +317,7 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             writeln!(out, "    sha-256 {sha256}")?;
             writeln!(out, "    sha1    {sha1}")
         }
+        Report::Account(account) => account.human(out),
         Report::Incoming { peer } => writeln!(out, "* {} asks for a connection", Shown(peer)),
         Report::Redirected { peer, to } => writeln!(out, "* {} redirected us to {}", Shown(peer), Shown(to)),
         Report::Secured(secured) => human_secured(out, secured),

@@ -32,7 +32,8 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
     let named: Vec<BareJid> = args.peer.iter().map(|peer| peer.to_bare()).chain(args.accept_from.clone()).collect();
     let mut rules = Rules::from_args(&args.trust, &named, &mut trust)?;
     if args.peer.is_some() {
-        named.iter().try_for_each(|peer| reach::check(&rules, &trust, &args.account.jid.to_bare(), peer))?;
+        let own = args.account.bare()?;
+        named.iter().try_for_each(|peer| reach::check(&rules, &trust, &own, peer))?;
     }
     rules.ask(output, named.first().map_or("your peers", |peer| peer.as_str()))?;
     rules.warn(output);

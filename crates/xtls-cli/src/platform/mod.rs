@@ -6,6 +6,6 @@ mod other;
 mod unix;
 
 #[cfg(not(unix))]
-pub(crate) use self::other::{Signals, close_stdout, host_name, raw_stdout};
+pub(crate) use self::other::{Signals, close_stdout, host_name, raw_stdout, shell};
 #[cfg(unix)]
-pub(crate) use self::unix::{Signals, close_stdout, host_name, raw_stdout};
+pub(crate) use self::unix::{Signals, close_stdout, host_name, raw_stdout, shell};

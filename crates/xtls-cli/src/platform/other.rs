@@ -1,6 +1,7 @@
 //! Windows, and whatever else tokio runs on.
 
 use std::io;
+use std::process::Command;
 
 /// Ctrl-C asks the command to end.
 pub(crate) struct Signals;
@@ -27,6 +28,13 @@ pub(crate) fn raw_stdout() -> io::Result<io::Stdout> {
 
 /// The end of the process closes it.
 pub(crate) fn close_stdout() {}
+
+/// A command line as the user would type it.
+pub(crate) fn shell(line: &str) -> Command {
+    let mut command = Command::new("cmd");
+    command.args(["/C", line]);
+    command
+}
 
 /// The machine's name.
 pub(crate) fn host_name() -> Option<String> {

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd as _;
+use std::process::Command;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -41,6 +42,13 @@ pub(crate) fn close_stdout() {
         // The end of the process closes it otherwise.
         let _ = rustix::stdio::dup2_stdout(nothing);
     }
+}
+
+/// A command line as the user would type it.
+pub(crate) fn shell(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line]);
+    command
 }
 
 /// The machine's name, with its domain if it has one.

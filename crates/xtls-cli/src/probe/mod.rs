@@ -12,7 +12,7 @@ use crate::output::Output;
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Result<(), Failure> {
     let target = &args.target;
-    if !target.contains('@') {
+    if !args.is_peer() {
         args.check_server()?;
         return server::run(output, data, args).await;
     }
@@ -21,6 +21,6 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
     if peer.local().is_none() {
         return Err(Failure::usage(format!("{target} is not the address of a user: it has no account before an @")));
     }
-    let (account, trust) = (args.account()?, args.trust());
-    peer::run_peer(output, data, &peer, &account, &trust, !args.peer.no_offer).await
+    let (account, trust) = args.filled.as_deref().ok_or_else(|| Failure::other("the account was not looked for"))?;
+    peer::run_peer(output, data, &peer, account, trust, !args.peer.no_offer).await
 }

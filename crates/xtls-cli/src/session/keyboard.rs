@@ -3,6 +3,7 @@
 use xtls_stanza::jid::Jid;
 
 use super::{Input, Lines, tell};
+use crate::config::Nicknames;
 use crate::exit::{Code, Failure};
 use crate::output::{Output, Report};
 
@@ -27,6 +28,8 @@ pub(crate) struct Keyboard {
     recipient: Recipient,
     /// Whether a line may be [`TO`].
     commands: bool,
+    /// By which that line may name a peer.
+    nicknames: Nicknames,
     /// A line that waits for a peer to come, or for room.
     held: Option<Typed>,
     /// How many lines were read.
@@ -62,9 +65,9 @@ struct Unsent {
 impl Keyboard {
     /// Lines that go to the first peer that comes, until the user chooses another one. That is done by a line where
     /// somebody at a terminal or a program that reads events types it; elsewhere every line is a message.
-    pub(crate) fn for_first(output: Output, lines: Lines) -> Self {
+    pub(crate) fn for_first(output: Output, lines: Lines, nicknames: &Nicknames) -> Self {
         let commands = output.takes_commands();
-        Self::new(output, lines, Recipient::First, commands)
+        Self { nicknames: nicknames.clone(), ..Self::new(output, lines, Recipient::First, commands) }
     }
 
     /// Lines that go to this peer.
@@ -78,6 +81,7 @@ impl Keyboard {
             lines,
             recipient,
             commands,
+            nicknames: Nicknames::default(),
             held: None,
             count: 0,
             unsent: Unsent::default(),
@@ -241,7 +245,7 @@ impl Keyboard {
     /// What is typed after that is for nobody else, even if this one is not there.
     fn choose(&mut self, address: &str, there: &[Jid]) -> Result<(), Failure> {
         self.recipient = match address.parse() {
-            Ok(peer) => Recipient::Chosen(peer),
+            Ok(peer) => Recipient::Chosen(self.nicknames.resolve(peer)),
             Err(e) => {
                 self.output.error(&format!("{address} is no address: {e}"));
                 Recipient::Nobody

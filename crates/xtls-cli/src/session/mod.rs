@@ -94,10 +94,10 @@ impl Session {
         trust: TrustFile,
         rules: &Rules,
     ) -> Result<Self, Failure> {
-        let account = Account::from_args(output, args)?;
+        let account = Account::new(output, args.jid()?, &args.login)?;
         let trace = trace::Shared::new(Trace::create(args.trace.as_deref(), output)?);
         let identity = crate::identity::own(output, data, &account.jid.to_bare(), None)?;
-        let password: Zeroizing<String> = account::password(output, args)?;
+        let password: Zeroizing<String> = account::password(output, &account.jid.to_bare(), &args.login)?;
         let connection = Connection::login(account.clone(), &password, &identity, trace.clone()).await?;
         drop(password);
         // Until here Ctrl-C just ends the process; from now on the server is told.
@@ -114,7 +114,7 @@ impl Session {
         let mut config = Config::default();
         // Nobody else here could take what the engine does not.
         config.sole_handler = true;
-        config.profile = args.profile;
+        config.profile = args.profile.unwrap_or_default();
         config.offers_password = rules.has_password();
         // Bytes that have come wait for whoever reads standard output, as they do in any pipe.
         config.timers.drain = PATIENT_READER;

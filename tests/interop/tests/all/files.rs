@@ -114,7 +114,7 @@ fn wrong_usage_ends_with_2() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let commands: [&[&str]; 4] = [
         &["shout"],
-        &["listen", "--jid", "alice@localhost"],
+        &["listen"],
         &["listen", "--jid", "alice@localhost/x", "--server", "localhost:none"],
         &["chat", "bob@localhost", "--jid", "alice@localhost/x", "--trust", "12"],
     ];

@@ -1,5 +1,6 @@
 //! The `xtls` command against real servers, on loopback.
 
+mod accounts;
 mod authorities;
 mod chat;
 mod chat_client;

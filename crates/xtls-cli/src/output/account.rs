@@ -1,0 +1,110 @@
+//! An account of the configuration file, as it is shown.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::Shown;
+use crate::config::{StoredAccount, StoredPassword};
+
+/// The members of the `account` event.
+#[derive(Debug, Serialize)]
+pub(crate) struct Account {
+    name: String,
+    default: bool,
+    jid: String,
+    server: Option<String>,
+    direct_tls: bool,
+    insecure_plaintext: bool,
+    ca_file: Option<String>,
+    server_fingerprints: Vec<String>,
+    /// `prompt`, `file` or `command`.
+    password: &'static str,
+    password_file: Option<String>,
+    /// The program and its arguments, which are those of `sh` where the file has a command of the shell.
+    password_command: Option<Vec<String>>,
+    accept_from: Option<Vec<String>>,
+    leap_of_faith: bool,
+    peer_ca_file: Option<String>,
+    profile: &'static str,
+    /// One line of a list.
+    #[serde(skip)]
+    is_brief: bool,
+}
+
+impl Account {
+    pub(crate) fn new(account: &StoredAccount, default: bool) -> Self {
+        let (login, policies) = (&account.login, &account.policies);
+        let (password, password_file, password_command) = match &login.stored_password {
+            None => ("prompt", None, None),
+            Some(StoredPassword::File(file)) => ("file", Some(file.display().to_string()), None),
+            Some(StoredPassword::Shell(line)) => {
+                ("command", None, Some(vec!["sh".to_owned(), "-c".to_owned(), line.clone()]))
+            }
+            Some(StoredPassword::Program(words)) => ("command", None, Some(words.clone())),
+        };
+        let accept_from = policies.accept_from.as_ref();
+        Self {
+            name: account.name.clone(),
+            default,
+            jid: account.jid.to_string(),
+            server: login.server.clone(),
+            direct_tls: login.direct_tls,
+            insecure_plaintext: login.insecure_plaintext,
+            ca_file: login.ca_file.as_ref().map(|file| file.display().to_string()),
+            server_fingerprints: login.server_fingerprints.clone(),
+            password,
+            password_file,
+            password_command,
+            accept_from: accept_from.map(|peers| peers.iter().map(ToString::to_string).collect()),
+            leap_of_faith: policies.leap_of_faith == Some(true),
+            peer_ca_file: policies.peer_ca_file.as_ref().map(|file| file.display().to_string()),
+            profile: policies.profile.unwrap_or_default().as_str(),
+            is_brief: false,
+        }
+    }
+
+    /// The same as one line of a list; with `--json` it has all members.
+    pub(crate) fn brief(self) -> Self {
+        Self { is_brief: true, ..self }
+    }
+
+    pub(super) fn human(&self, out: &mut dyn Write) -> io::Result<()> {
+        let default = if self.default { "  (default)" } else { "" };
+        if self.is_brief {
+            return writeln!(out, "{}  {}{default}", Shown(&self.name), Shown(&self.jid));
+        }
+        writeln!(out, "* account {}{default}", Shown(&self.name))?;
+        let mut line = |name: &str, value: &str| writeln!(out, "    {name:<11} {}", Shown(value));
+        line("address", &self.jid)?;
+        line("server", self.server.as_deref().unwrap_or("the host that the address names"))?;
+        if self.insecure_plaintext {
+            line("protection", "none: login without TLS, at loopback addresses only")?;
+        } else if self.direct_tls {
+            line("protection", "TLS from the beginning")?;
+        }
+        if let Some(file) = &self.ca_file {
+            line("trusts", &format!("authorities in {file}"))?;
+        }
+        for fingerprint in &self.server_fingerprints {
+            line("trusts", &format!("the server's certificate {fingerprint}"))?;
+        }
+        match (&self.password_file, &self.password_command) {
+            (Some(file), _) => line("password", &format!("the first line of {file}"))?,
+            (_, Some(words)) => line("password", &format!("the first line that is printed by: {}", words.join(" ")))?,
+            (None, None) => line("password", "is asked for")?,
+        }
+        match self.accept_from.as_deref() {
+            None => {}
+            Some([]) => line("accepts", "every trusted peer")?,
+            Some(peers) => line("accepts", &peers.join(" "))?,
+        }
+        if self.leap_of_faith {
+            line("strangers", "are taken by a leap of faith")?;
+        }
+        if let Some(file) = &self.peer_ca_file {
+            line("strangers", &format!("are taken if authorities in {file} vouch for them"))?;
+        }
+        line("profile", self.profile)
+    }
+}
