@@ -1,6 +1,7 @@
-//! A harness for a fuzzer: whatever a server sends, your client does not panic, believes nothing, and comes to rest.
+//! Two harnesses for a fuzzer. Whatever a server sends, your client does not panic, believes nothing, and comes to rest; and whatever
+//! happens between two of them, they hear nothing but each other, and nothing hangs.
 //!
-//! It is an ordinary function, which a test calls with random bytes. As the body of a target it is for cargo-fuzz, which wants nightly:
+//! They are ordinary functions, which a test calls with random bytes. As the body of a target they are for cargo-fuzz, which wants nightly:
 //!
 //! ```text
 //! libfuzzer_sys::fuzz_target!(|data: &[u8]| { my_client::fuzz(data); });
@@ -8,12 +9,12 @@
 
 use std::{io::Write, path::Path, time::Duration};
 
-use xtls_testkit::Client as _;
+use xtls_testkit::{Client as _, Misdeed};
 
 use crate::{
     Failure,
     pair::{JULIET, ROMEO},
-    simulated::Greeter,
+    simulated::{Greeter, world},
 };
 
 /// What it begins with: stanzas of which some bytes are changed. Your own traffic is good for that, and shows what is missing here.
@@ -81,6 +82,33 @@ fn drain(client: &mut Greeter, now: std::time::Instant) -> usize {
     count
 }
 
+/// Two clients and a server in between, where each byte is something that happens.
+pub(crate) fn fuzz_world(data: &[u8]) {
+    let (mut network, romeo, juliet) = world();
+    network.act(romeo, |client, now| client.call(now, JULIET));
+    for byte in data {
+        match byte % 10 {
+            0 => network.relay.plan(Misdeed::Drop),
+            1 => network.relay.plan(Misdeed::Duplicate),
+            2 => network.relay.plan(Misdeed::Flip(u32::from(*byte))),
+            3 => network.relay.plan(Misdeed::StripSecurity),
+            4 => network.relay.plan(Misdeed::ChangeFingerprint),
+            5 => network.suspend(juliet),
+            6 => network.resume(juliet),
+            7 => network.disconnect(romeo),
+            8 => network.log_in(romeo),
+            _ => network.run_for(Duration::from_millis(u64::from(*byte))),
+        }
+    }
+    network.relay.repent();
+    network.resume(juliet);
+    network.run_for(Duration::from_secs(900));
+    for client in [network.client(romeo), network.client(juliet)] {
+        assert!(client.heard.len() <= 1 && client.heard.iter().all(|words| words == "good day"), "{:?}", client.heard);
+        assert!(client.tunnels.is_empty() || client.secured > 0, "a tunnel is neither secured nor ended");
+    }
+}
+
 /// Plays one input, such as one that a fuzzer has found.
 pub(crate) fn run(file: &Path, out: &mut impl Write) -> Result<(), Failure> {
     let sent = fuzz(&std::fs::read(file)?);
@@ -95,6 +123,11 @@ proptest::proptest! {
     #[test]
     fn whatever_a_server_sends_holds(data in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
         fuzz(&data);
+    }
+
+    #[test]
+    fn whatever_happens_between_two_holds(data in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40)) {
+        fuzz_world(&data);
     }
 }
 

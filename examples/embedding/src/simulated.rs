@@ -7,7 +7,7 @@ use std::{
 };
 
 use xtls::{
-    Element, Engine, Event, Local, Setup, TrustPolicy, TunnelOptions,
+    Element, Engine, Event, Local, Setup, TrustPolicy, TunnelId, TunnelOptions,
     jid::FullJid,
     trust::{MemoryTrustStore, Pin},
     xml::ns,
@@ -28,7 +28,8 @@ pub(crate) struct Greeter {
     presence: VecDeque<String>,
     pub(crate) heard: Vec<String>,
     pub(crate) secured: usize,
-    pub(crate) ended: usize,
+    /// Those that it opened or accepted and that have not ended.
+    pub(crate) tunnels: Vec<TunnelId>,
 }
 
 impl Greeter {
@@ -40,16 +41,17 @@ impl Greeter {
         store.pin(&peer.to_bare(), Pin::manual(identity(&peer).fingerprint_sha256()));
         let local = Local::new(me.clone(), identity(&me)).with_provider(provider::deterministic());
         let engine = Engine::new(Setup::new(local, Box::new(store), [1; 32], unix(TODAY)), now).expect("a sound setup");
-        Self { engine, presence: VecDeque::new(), heard: Vec::new(), secured: 0, ended: 0 }
+        Self { engine, presence: VecDeque::new(), heard: Vec::new(), secured: 0, tunnels: Vec::new() }
     }
 
     pub(crate) fn call(&mut self, now: Instant, peer: &str) {
-        self.engine.initiate(now, peer.parse().expect("an address"), options()).expect("the offer makes sense");
+        let tunnel = self.engine.initiate(now, peer.parse().expect("an address"), options());
+        self.tunnels.push(tunnel.expect("the offer makes sense"));
     }
 
     fn on_event(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Incoming(offer) => drop(self.engine.accept(now, offer, options())),
+            Event::Incoming(offer) => self.tunnels.extend(self.engine.accept(now, offer, options())),
             Event::Secured { .. } => self.secured += 1,
             Event::StreamOpened { id } => {
                 let greeting =
@@ -59,7 +61,7 @@ impl Greeter {
                 }
             }
             Event::Stanza { stanza, .. } => self.heard.extend(stanza.child("body", ns::CLIENT).map(|body| body.text())),
-            Event::Closed(_) => self.ended += 1,
+            Event::Closed(closed) => self.tunnels.retain(|tunnel| *tunnel != closed.id),
             _ => {}
         }
     }
@@ -143,14 +145,20 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_changes_a_fingerprint_is_told_nothing() {
-        let (mut network, romeo, juliet) = world();
-        network.relay.plan(Misdeed::ChangeFingerprint);
-        network.act(romeo, |client, now| client.call(now, JULIET));
-        network.run_for(Duration::from_secs(900));
-        assert_eq!(network.relay.misdeeds().len(), 1);
-        for client in [network.client(romeo), network.client(juliet)] {
-            assert!(client.heard.is_empty() && client.ended == 1, "{:?}", client.heard);
+    fn a_server_in_the_middle_is_told_nothing() {
+        for misdeed in [Misdeed::ChangeFingerprint, Misdeed::StripSecurity] {
+            let (mut network, romeo, juliet) = world();
+            network.relay.plan(misdeed);
+            network.act(romeo, |client, now| client.call(now, JULIET));
+            network.run_for(Duration::from_secs(900));
+            assert_eq!(network.relay.misdeeds().len(), 1);
+            for client in [network.client(romeo), network.client(juliet)] {
+                assert!(
+                    client.heard.is_empty() && client.secured == 0 && client.tunnels.is_empty(),
+                    "{:?}",
+                    client.heard
+                );
+            }
         }
     }
 }
