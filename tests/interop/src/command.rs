@@ -353,7 +353,7 @@ fn terminal() -> (File, File) {
 const PACKAGES: [&str; 4] = ["xtls-cli", "chat-client", "echo-client", "sasl-login"];
 
 /// Builds a program of one of these packages as cargo builds these tests, since a dependency on a binary cannot be declared, and
-/// gives its path.
+/// gives its path. In a build of more packages, which `XTLS_PACKAGES` names as `tests/run` does, with what that has compiled.
 ///
 /// # Panics
 ///
@@ -364,14 +364,15 @@ pub fn build(program: &str) -> PathBuf {
     let messages = BUILT.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
-        let output = Command::new(cargo)
-            .args(["build", "--quiet", "--bins", "--message-format", "json"])
-            .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
-            .arg("--manifest-path")
-            .arg(manifest)
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo starts");
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--bins", "--message-format", "json"]);
+        match std::env::var("XTLS_PACKAGES") {
+            // An example has dev-dependencies, and with them come the features that tests have.
+            Ok(packages) => command.args(packages.split_whitespace()).args(["--example", "peer"]),
+            Err(_) => command.args(PACKAGES.iter().flat_map(|package| ["--package", package])),
+        };
+        let output =
+            command.arg("--manifest-path").arg(manifest).stderr(Stdio::inherit()).output().expect("cargo starts");
         assert!(output.status.success(), "cargo cannot build the programs");
         String::from_utf8_lossy(&output.stdout).into_owned()
     });
