@@ -67,6 +67,7 @@ mod shared;
 mod spares;
 pub mod stats;
 mod tunnel;
+pub mod verify;
 
 pub use rustls;
 pub use xtls_stanza::jid;
