@@ -109,9 +109,11 @@ pub(crate) fn fuzz_world(data: &[u8]) {
     }
 }
 
-/// Plays one input, such as one that a fuzzer has found.
+/// Plays one input in both, such as one that a fuzzer has found.
 pub(crate) fn run(file: &Path, out: &mut impl Write) -> Result<(), Failure> {
-    let sent = fuzz(&std::fs::read(file)?);
+    let data = std::fs::read(file)?;
+    fuzz_world(&data);
+    let sent = fuzz(&data);
     writeln!(out, "it holds; the client has sent {sent} stanzas")?;
     Ok(())
 }

@@ -6,7 +6,7 @@
 //! cargo run -p embedding-examples -- prompts    # the questions for a password and for trust
 //! cargo run -p embedding-examples -- link       # a link over TCP on loopback
 //! cargo run -p embedding-examples -- simulated  # a client in a simulated world
-//! cargo run -p embedding-examples -- fuzz FILE  # a harness for a fuzzer plays this input
+//! cargo run -p embedding-examples -- fuzz FILE  # harnesses for a fuzzer play this input
 //! ```
 
 #![allow(clippy::disallowed_methods, reason = "the embedder is where the clock is read")]
