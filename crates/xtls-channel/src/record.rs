@@ -18,6 +18,8 @@ pub enum Learned {
     /// The peer gave it in a tunnel that a password of the two users secured, and then proved to hold its key in a second tunnel
     /// (draft-meyer-xmpp-e2e-encryption-02 § 5.1, XEP-0250 § 4).
     Pairing,
+    /// The two users compared a short string in a tunnel that it secured (docs/wire.md of the repository, "Comparing a short string").
+    Comparison,
 }
 
 /// Why a text is not the name of a [`Learned`].
@@ -103,13 +105,14 @@ pub(crate) struct Learn {
 }
 
 impl Learned {
-    /// A short and stable name, for storing: `manual`, `leap-of-faith` or `pairing`.
+    /// A short and stable name, for storing: `manual`, `leap-of-faith`, `pairing` or `comparison`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Manual => "manual",
             Self::LeapOfFaith => "leap-of-faith",
             Self::Pairing => "pairing",
+            Self::Comparison => "comparison",
         }
     }
 }
@@ -126,7 +129,7 @@ impl FromStr for Learned {
     type Err = LearnedError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        [Self::Manual, Self::LeapOfFaith, Self::Pairing]
+        [Self::Manual, Self::LeapOfFaith, Self::Pairing, Self::Comparison]
             .into_iter()
             .find(|learned| learned.as_str() == name)
             .ok_or(LearnedError::Unknown)
@@ -136,7 +139,7 @@ impl FromStr for Learned {
 impl fmt::Display for LearnedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str("a pin is learned by `manual`, `leap-of-faith` or `pairing`"),
+            Self::Unknown => f.write_str("a pin is learned by `manual`, `leap-of-faith`, `pairing` or `comparison`"),
         }
     }
 }
@@ -179,8 +182,8 @@ impl Pin {
 }
 
 impl TrustRecord {
-    /// Adds a pin unless there is one for the same digest. What the users have done about it, by comparing fingerprints or by
-    /// pairing, replaces what was known of that digest.
+    /// Adds a pin unless there is one for the same digest. What the users have done about it, by comparing fingerprints or a string
+    /// or by pairing, replaces what was known of that digest.
     pub fn add(&mut self, pin: Pin) {
         match self.pins.iter_mut().find(|known| known.fingerprint == pin.fingerprint) {
             Some(known) if pin.learned != Learned::LeapOfFaith => *known = pin,

@@ -11,14 +11,17 @@ fn at(seconds: u64) -> UnixTime {
 
 #[test]
 fn how_a_pin_was_learned_reads_back_and_nothing_else_does() {
-    for learned in [Learned::Manual, Learned::LeapOfFaith, Learned::Pairing] {
+    for learned in [Learned::Manual, Learned::LeapOfFaith, Learned::Pairing, Learned::Comparison] {
         assert_eq!(learned.to_string().parse(), Ok(learned));
         assert_eq!(learned.to_string(), learned.as_str());
     }
     for name in ["", "manua", "manually", "Manual", " manual", "leap-of-faith\n", "leap of faith", "leap_of_faith"] {
         assert_eq!(name.parse::<Learned>(), Err(LearnedError::Unknown), "{name:?}");
     }
-    assert_eq!(LearnedError::Unknown.to_string(), "a pin is learned by `manual`, `leap-of-faith` or `pairing`");
+    assert_eq!(
+        LearnedError::Unknown.to_string(),
+        "a pin is learned by `manual`, `leap-of-faith`, `pairing` or `comparison`"
+    );
 }
 
 #[cfg(feature = "serde")]
