@@ -12,6 +12,7 @@ use futures::{SinkExt, StreamExt};
 use sasl::common::ChannelBinding;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufStream, DuplexStream, duplex},
+    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 use tokio_xmpp::{
@@ -26,7 +27,7 @@ use xtls::{
     jid::{FullJid, Jid},
 };
 use xtls_tokio::{
-    CallError, Driver, End, OuterStanza as _, OuterStream, Received,
+    CallError, Driver, End, Ended, Handle, Opening, OuterStanza as _, OuterStream, Received, Stanzas,
     tokio_xmpp::{XmppStream, from_minidom},
 };
 
@@ -140,12 +141,28 @@ fn connect(net: &Net) -> XmppStream {
     XmppStream::connect(net.clone(), &Jid::from(romeo), "a rose".to_owned(), Timeouts::default()).unwrap()
 }
 
-/// The stream after the first login, at this server.
-async fn logged_in(net: &Net, server: &mut Server) -> XmppStream {
-    let mut stream = connect(net);
+/// A stream after its first login, over a connection that holds so many bytes.
+async fn logged_in(buffer: usize) -> (Net, Server, XmppStream) {
+    let net = Net::default();
+    let mut server = net.server(buffer);
+    let mut stream = connect(&net);
     let (jid, ()) = tokio::join!(stream.session(), server.begin());
     assert_eq!(jid.unwrap().unwrap().as_str(), ROMEO);
-    stream
+    (net, server, stream)
+}
+
+/// Romeo's engine on the stream.
+fn driven(stream: XmppStream) -> (JoinHandle<Ended<XmppStream>>, Handle, Stanzas<Stanza>) {
+    let [romeo, juliet] = Who::both();
+    let (driver, handle, stanzas) = Driver::new(romeo.engine(&juliet, Config::default()), stream);
+    (tokio::spawn(driver), handle, stanzas)
+}
+
+/// His offer to Juliet, without a question before.
+fn offer(handle: &Handle) -> Opening {
+    let mut options = raw();
+    options.check_support = false;
+    handle.open(JULIET.parse().unwrap(), options).unwrap()
 }
 
 async fn received(stream: &mut XmppStream) -> Received<Stanza> {
@@ -165,9 +182,7 @@ fn message(text: &str) -> String {
 #[test]
 fn xep_0198_5_suspension_and_resumption_come_in_their_place_among_the_stanzas() {
     run(async {
-        let net = Net::default();
-        let mut server = net.server(10_000);
-        let mut stream = logged_in(&net, &mut server).await;
+        let (net, mut server, mut stream) = logged_in(10_000).await;
         server.say(&message("before")).await;
         drop(server);
         assert_eq!(text(&received(&mut stream).await), "before");
@@ -187,15 +202,9 @@ fn xep_0198_5_suspension_and_resumption_come_in_their_place_among_the_stanzas() 
 #[test]
 fn xep_0198_5_an_engine_waits_while_the_stream_is_away_and_no_longer() {
     run(async {
-        let net = Net::default();
-        let mut server = net.server(100_000);
-        let stream = logged_in(&net, &mut server).await;
-        let [romeo, juliet] = Who::both();
-        let (driver, handle, _stanzas) = Driver::new(romeo.engine(&juliet, Config::default()), stream);
-        tokio::spawn(driver);
-        let mut options = raw();
-        options.check_support = false;
-        let offered = handle.open(JULIET.parse().unwrap(), options).unwrap();
+        let (net, mut server, stream) = logged_in(100_000).await;
+        let (_driver, handle, _stanzas) = driven(stream);
+        let offered = offer(&handle);
         assert!(server.until("</iq>").await.contains("session-initiate"));
         sleep(Duration::from_secs(20)).await;
         drop(server);
@@ -217,18 +226,12 @@ fn xep_0198_5_an_engine_waits_while_the_stream_is_away_and_no_longer() {
 #[test]
 fn xep_0198_5_what_was_sent_while_the_stream_was_away_arrives_once_after_its_return() {
     run(async {
-        let net = Net::default();
-        let mut server = net.server(100_000);
-        let stream = logged_in(&net, &mut server).await;
-        let [romeo, juliet] = Who::both();
-        let (driver, handle, mut stanzas) = Driver::new(romeo.engine(&juliet, Config::default()), stream);
-        tokio::spawn(driver);
+        let (net, server, stream) = logged_in(100_000).await;
+        let (_driver, handle, mut stanzas) = driven(stream);
         drop(server);
         // Until the driver knows.
         sleep(Duration::from_secs(1)).await;
-        let mut options = raw();
-        options.check_support = false;
-        let offered = handle.open(JULIET.parse().unwrap(), options).unwrap();
+        let offered = offer(&handle);
         let hello = Stanza::from_text(format!("<message to='{JULIET}'><body>hello</body></message>")).unwrap();
         stanzas.sender().send(hello).await.unwrap();
         sleep(Duration::from_secs(60)).await;
@@ -251,15 +254,9 @@ fn xep_0198_5_what_was_sent_while_the_stream_was_away_arrives_once_after_its_ret
 #[test]
 fn a_session_that_cannot_be_resumed_ends_the_driver_and_the_next_one_begins_on_the_same_stream() {
     run(async {
-        let net = Net::default();
-        let mut server = net.server(100_000);
-        let stream = logged_in(&net, &mut server).await;
-        let [romeo, juliet] = Who::both();
-        let (driver, handle, _stanzas) = Driver::new(romeo.engine(&juliet, Config::default()), stream);
-        let driver = tokio::spawn(driver);
-        let mut options = raw();
-        options.check_support = false;
-        let offered = handle.open(JULIET.parse().unwrap(), options).unwrap();
+        let (net, mut server, stream) = logged_in(100_000).await;
+        let (driver, handle, _stanzas) = driven(stream);
+        let offered = offer(&handle);
         server.until("</iq>").await;
         drop(server);
         let mut server = net.server(100_000);
@@ -290,9 +287,7 @@ fn a_session_that_cannot_be_resumed_ends_the_driver_and_the_next_one_begins_on_t
 #[test]
 fn a_server_that_does_not_read_stops_the_sender_and_not_the_receiver_and_loses_nothing() {
     run(async {
-        let net = Net::default();
-        let mut server = net.server(2000);
-        let mut stream = logged_in(&net, &mut server).await;
+        let (_net, mut server, mut stream) = logged_in(2000).await;
         let (long, mut sent) = ("x".repeat(20_000), 0);
         while timeout(Duration::from_secs(1), poll_fn(|cx| stream.poll_ready(cx))).await.is_ok() {
             let say = format!("<message to='{JULIET}'><body>{sent} {long}</body></message>");
@@ -319,9 +314,7 @@ fn a_server_that_does_not_read_stops_the_sender_and_not_the_receiver_and_loses_n
 #[test]
 fn closing_ends_the_stream_in_order() {
     run(async {
-        let net = Net::default();
-        let mut server = net.server(10_000);
-        let stream = logged_in(&net, &mut server).await;
+        let (_net, mut server, stream) = logged_in(10_000).await;
         let closes = async {
             server.until("stream>").await;
             server.say("</stream:stream>").await;
