@@ -4,6 +4,7 @@ mod password;
 
 use std::path::Path;
 
+use xtls::tls::default_provider;
 use xtls_stanza::jid::{FullJid, Jid};
 
 use crate::args::LoginArgs;
@@ -17,7 +18,7 @@ pub(crate) use password::{first_line, password, stored_password, warn_if_exposed
 pub(crate) const CLIENT_PORT: u16 = 5222;
 /// The port where TLS begins with the connection, by custom (XEP-0368 has none).
 pub(crate) const DIRECT_PORT: u16 = 5223;
-/// The resource of an address that is given without one.
+/// The resource of an address that is given without one: peers look for it. What follows it with a hyphen is random.
 const RESOURCE: &str = "xtls";
 
 /// Host and port of the server to connect to.
@@ -30,7 +31,10 @@ pub(crate) struct Server {
 /// An account and the way to its server.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
+    /// With the resource that is asked for.
     pub(crate) jid: FullJid,
+    /// The user did not choose the resource: another one will do.
+    pub(crate) takes_any_resource: bool,
     pub(crate) server: Server,
     pub(crate) protection: Protection,
 }
@@ -56,11 +60,10 @@ impl Account {
                 "--jid {jid} has no account name: give an address such as juliet@capulet.example"
             )));
         }
+        let takes_any_resource = jid.resource().is_none();
         let jid = match jid.to_full() {
             Some(jid) => jid,
-            None => {
-                FullJid::new(&format!("{jid}/{RESOURCE}")).map_err(|e| Failure::usage(format!("--jid {jid}: {e}")))?
-            }
+            None => with_resource(jid, RESOURCE)?,
         };
         let port = if login.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
         let server = match &login.server {
@@ -74,8 +77,37 @@ impl Account {
             let trust = ServerTrust::new(output, "--server-fingerprint", fingerprints, ca_file)?;
             Protection::Tls { trust, direct: login.direct_tls }
         };
-        Ok(Self { jid, server, protection })
+        Ok(Self { jid, takes_any_resource, server, protection })
     }
+
+    /// Asks for a resource that nobody else has, if any will do.
+    ///
+    /// # Errors
+    ///
+    /// When there are no random numbers.
+    pub(crate) fn avoid_others(&mut self) -> Result<(), Failure> {
+        if self.takes_any_resource {
+            self.jid = self.elsewhere()?;
+        }
+        Ok(())
+    }
+
+    /// The address with a random resource.
+    ///
+    /// # Errors
+    ///
+    /// When there are no random numbers.
+    pub(crate) fn elsewhere(&self) -> Result<FullJid, Failure> {
+        let mut random = [0; 8];
+        let filled = default_provider().secure_random.fill(&mut random);
+        filled.map_err(|_| Failure::other("the operating system gives no random numbers"))?;
+        with_resource(&self.jid, &format!("{RESOURCE}-{:016x}", u64::from_be_bytes(random)))
+    }
+}
+
+fn with_resource(jid: &Jid, resource: &str) -> Result<FullJid, Failure> {
+    let full = FullJid::new(&format!("{}/{resource}", jid.to_bare()));
+    full.map_err(|e| Failure::usage(format!("{jid} takes no resource: {e}")))
 }
 
 /// Where the server of an account is looked for: by its name in the DNS, or at its address.

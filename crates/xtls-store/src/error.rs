@@ -79,7 +79,11 @@ impl fmt::Display for FileError {
                 "has version {found}, and no later one than {known} is known here; it was left as it is: use the program \
                  that wrote it"
             ),
-            FileFault::Write(e) => write!(f, "cannot be written: {e}; check the permissions of its directory"),
+            FileFault::Write(e) => {
+                let is_full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+                let advice = if is_full { "make room for it" } else { "check the permissions of its directory" };
+                write!(f, "cannot be written: {e}; {advice}")
+            }
             FileFault::Locked => write!(
                 f,
                 "cannot be used: another process has held its lock for {} s; end it, or try again",
@@ -109,5 +113,22 @@ impl Error for FileError {
 impl From<FileError> for StoreError {
     fn from(error: FileError) -> Self {
         Self::new(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_told_with_what_helps() {
+        for (kind, advice) in [
+            (io::ErrorKind::StorageFull, "; make room for it"),
+            (io::ErrorKind::QuotaExceeded, "; make room for it"),
+            (io::ErrorKind::PermissionDenied, "; check the permissions of its directory"),
+        ] {
+            let error = FileError::new("trust file", Path::new("trust.json"), FileFault::Write(kind.into()));
+            assert!(error.to_string().ends_with(advice), "{error}");
+        }
     }
 }

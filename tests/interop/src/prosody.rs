@@ -47,11 +47,14 @@ struct Site {
     certificate: Certificate,
     /// Whether streams can be resumed (XEP-0198).
     resumes: bool,
+    /// Whether who is logged in keeps the resource when somebody else asks for it (RFC 6120 § 7.7.2.2).
+    keeps_resources: bool,
 }
 
 impl Site {
     fn alone(certificate: Certificate) -> Self {
-        Self { domain: DOMAIN.to_owned(), tls: &[], federation: Vec::new(), certificate, resumes: false }
+        let domain = DOMAIN.to_owned();
+        Self { domain, tls: &[], federation: Vec::new(), certificate, resumes: false, keeps_resources: false }
     }
 }
 
@@ -94,6 +97,17 @@ impl Prosody {
     #[must_use]
     pub fn resuming() -> Self {
         Self::launch(Site { resumes: true, ..Site::alone(Certificate::Good) }, Transport::StartTls)
+    }
+
+    /// Starts a server with a good certificate, whose clients must use STARTTLS, and keep their resources when somebody else asks
+    /// for them.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn keeping_resources() -> Self {
+        Self::launch(Site { keeps_resources: true, ..Site::alone(Certificate::Good) }, Transport::StartTls)
     }
 
     /// Starts a server for this domain with a good certificate, whose clients must use STARTTLS.
@@ -380,6 +394,9 @@ storage = "internal"
 groups_file = "{dir}/groups.txt"
 "#
     );
+    if site.keeps_resources {
+        text.push_str("conflict_resolve = \"kick_new\"\n");
+    }
     match transport {
         Transport::Plain => text.push_str("c2s_require_encryption = false\nallow_unencrypted_plain_auth = false\n"),
         Transport::StartTls => {

@@ -168,18 +168,24 @@ impl Person {
     /// Starts a command that needs the account; the options of the account are added.
     #[must_use]
     pub fn start(&self, args: &[&str]) -> Xtls {
-        Xtls::start(&self.data_dir, Some(&self.password), &self.with_account(args))
+        self.start_as(&self.full(), args)
+    }
+
+    /// The same with this address of the account.
+    #[must_use]
+    pub fn start_as(&self, jid: &str, args: &[&str]) -> Xtls {
+        Xtls::start(&self.data_dir, Some(&self.password), &self.with_account(jid, args))
     }
 
     /// The same with a terminal as standard input, at which nobody types.
     #[must_use]
     pub fn start_at_a_terminal(&self, args: &[&str]) -> Xtls {
-        Xtls::start_at_a_terminal(&self.data_dir, Some(&self.password), &self.with_account(args))
+        Xtls::start_at_a_terminal(&self.data_dir, Some(&self.password), &self.with_account(&self.full(), args))
     }
 
-    fn with_account(&self, args: &[&str]) -> Vec<String> {
+    fn with_account(&self, jid: &str, args: &[&str]) -> Vec<String> {
         let mut all: Vec<String> = args.iter().map(ToString::to_string).collect();
-        all.extend(["--jid".to_owned(), self.full(), "--server".to_owned(), self.address.clone()]);
+        all.extend(["--jid".to_owned(), jid.to_owned(), "--server".to_owned(), self.address.clone()]);
         all.extend(self.protection.clone());
         all
     }

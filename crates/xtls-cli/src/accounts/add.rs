@@ -81,7 +81,8 @@ async fn log_in(
     data: impl FnOnce() -> Result<DataDir, Failure>,
     account: &StoredAccount,
 ) -> Result<(), Failure> {
-    let chosen = Account::new(output, &account.jid, &account.login)?;
+    let mut chosen = Account::new(output, &account.jid, &account.login)?;
+    chosen.avoid_others()?;
     let jid = account.jid.to_bare();
     let identity = crate::identity::own(output, &data()?, &jid, None)?;
     // The source that is written down is what is tried.

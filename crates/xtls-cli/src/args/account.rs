@@ -31,6 +31,10 @@ pub(crate) struct AccountArgs {
     /// tolerant]
     #[arg(long, value_name = "PROFILE", value_parser = super::profile)]
     pub(crate) profile: Option<Profile>,
+
+    /// The login is soon over: it leaves the resource that peers look for to others.
+    #[arg(skip)]
+    pub(crate) is_passing: bool,
 }
 
 /// The way to the server of an account, and the password there.

@@ -177,6 +177,7 @@ impl ProbeArgs {
             },
             trace: peer.trace.clone(),
             profile: peer.profile,
+            is_passing: true,
         }
     }
 

@@ -6,7 +6,7 @@ use xtls::link::{ClientLink, DirectFault, StartTlsFault, StreamCondition, Stream
 use xtls::tls::{CertificateFault, TlsError, TlsErrorKind};
 use xtls::trust::Fingerprint;
 use xtls::{CloseReason, Fault};
-use xtls_stanza::jid::BareJid;
+use xtls_stanza::jid::{BareJid, FullJid};
 
 use super::sasl::SaslFault;
 use crate::account::{Account, Protection};
@@ -58,11 +58,9 @@ impl Words<'_> {
         Failure::connection(format!("{} lets nobody log in without TLS: leave out --insecure-plaintext", self.server()))
     }
 
-    pub(super) fn bad_bind(&self, why: &str) -> Failure {
-        Failure::connection(format!(
-            "the server refused the resource {}: {why}; choose another one in --jid",
-            self.account.jid.resource()
-        ))
+    pub(super) fn bad_bind(&self, wanted: &FullJid, why: &str) -> Failure {
+        let resource = wanted.resource();
+        Failure::connection(format!("the server refused the resource {resource}: {why}; choose another one in --jid"))
     }
 
     pub(super) fn sasl(&self, fault: SaslFault) -> Failure {

@@ -6,7 +6,7 @@ use xtls::Identity;
 use xtls::link::{Features, LinkConfig, LinkEvent, ServerTerms, ServerTls};
 use xtls::tls::TlsVersion;
 use xtls_stanza::jid::FullJid;
-use xtls_stanza::{Element, Limits, StanzaError, ns};
+use xtls_stanza::{Condition as StanzaCondition, Element, Limits, StanzaError, ns};
 
 use super::error::Words;
 use super::sasl::{Exchange, Heard};
@@ -24,8 +24,9 @@ const LOGIN_TIME: Duration = Duration::from_secs(30);
 const MAX_STANZA: usize = 1 << 20;
 /// The namespace of resource binding (RFC 6120 § 7.1).
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
-/// Id of the bind request; nothing else is sent before its answer.
+/// Ids of the bind request, and of the one after a conflict; nothing else is sent before their answers.
 const BIND_ID: &str = "bind";
+const SECOND_BIND_ID: &str = "bind-2";
 
 /// Connects, logs in and binds the resource. The server does not get to see the certificate of `identity`.
 ///
@@ -144,32 +145,50 @@ impl Login<'_> {
         link.channel_binding().filter(|_| version == TlsVersion::Tls13)
     }
 
+    /// RFC 6120 § 7.7.2.2: a resource that somebody has is theirs. If the user has not chosen it there is a second attempt, with
+    /// one that nobody has.
     async fn bind(&mut self) -> Result<FullJid, Failure> {
+        let account = self.words.account;
+        match self.bind_as(&account.jid, BIND_ID).await? {
+            Ok(jid) => Ok(jid),
+            Err(error) if account.takes_any_resource && error.condition == StanzaCondition::Conflict => {
+                let other = account.elsewhere()?;
+                self.bind_as(&other, SECOND_BIND_ID)
+                    .await?
+                    .map_err(|error| self.words.bad_bind(&other, &error.to_string()))
+            }
+            Err(error) => Err(self.words.bad_bind(&account.jid, &error.to_string())),
+        }
+    }
+
+    /// Asks for the resource of this address. The server may bind another one (RFC 6120 § 7.7.1), or say why it does not.
+    async fn bind_as(&mut self, wanted: &FullJid, id: &str) -> Result<Result<FullJid, StanzaError>, Failure> {
+        let words = self.words;
         let request = Element::builder("iq", ns::CLIENT)
             .attribute("type", "set")
-            .attribute("id", BIND_ID)
+            .attribute("id", id)
             .open("bind", BIND)
             .open("resource", BIND)
-            .text(self.words.account.jid.resource())
+            .text(wanted.resource())
             .build()
-            .map_err(|e| self.words.bad_bind(&e.to_string()))?;
+            .map_err(|e| words.bad_bind(wanted, &e.to_string()))?;
         let _ = self.wire.with_link(|link, now| link.send(now, &request));
         loop {
             // RFC 6120 § 7.1: whatever else comes is not for the resource that is not bound yet.
             let LinkEvent::Stanza { stanza } = self.event().await? else { continue };
-            if !stanza.is("iq", ns::CLIENT) || stanza.attribute("id") != Some(BIND_ID) {
+            if !stanza.is("iq", ns::CLIENT) || stanza.attribute("id") != Some(id) {
                 continue;
             }
             match stanza.attribute("type") {
                 Some("result") => {
                     let jid = stanza.child("bind", BIND).and_then(|bind| bind.child("jid", BIND));
                     let text = jid.map(|jid| jid.text()).unwrap_or_default();
-                    return text.trim().parse().map_err(|e| self.words.bad_bind(&format!("it names no address ({e})")));
+                    let bound = text.trim().parse();
+                    return bound.map(Ok).map_err(|e| words.bad_bind(wanted, &format!("it names no address ({e})")));
                 }
                 Some("error") => {
                     let error = stanza.child("error", ns::CLIENT).map(StanzaError::parse);
-                    let why = error.map_or_else(|| "no reason given".to_owned(), |error| error.to_string());
-                    return Err(self.words.bad_bind(&why));
+                    return error.map(Err).ok_or_else(|| words.bad_bind(wanted, "no reason given"));
                 }
                 _ => {}
             }

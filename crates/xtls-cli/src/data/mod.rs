@@ -1,5 +1,6 @@
 //! What is kept between runs: certificates and trust, in one directory.
 
+mod claim;
 mod identity;
 mod servers;
 mod trust;
@@ -12,6 +13,7 @@ use xtls_store::{is_readable_by_all, is_writable_by_all, make_private_dir};
 use crate::exit::Failure;
 use crate::output::Output;
 
+pub(crate) use claim::Claim;
 pub(crate) use servers::ServersFile;
 pub(crate) use trust::{TrustFile, what_becomes_of_others};
 

@@ -25,7 +25,7 @@ use crate::account::{self, Account};
 use crate::args::AccountArgs;
 use crate::clock;
 use crate::connection::Connection;
-use crate::data::{DataDir, TrustFile};
+use crate::data::{Claim, DataDir, TrustFile};
 use crate::exit::Failure;
 use crate::output::{self, Output, Report, Secured};
 use crate::platform::Signals;
@@ -61,6 +61,8 @@ pub(crate) struct Session {
     disco: Disco,
     outside: Outside,
     signals: Signals,
+    /// To the resource that was asked for.
+    _claim: Option<Claim>,
 }
 
 /// Something that the command has to see to. `T` is what it waits for itself: what its tunnels come to, and lines of
@@ -94,7 +96,11 @@ impl Session {
         trust: TrustFile,
         rules: &Rules,
     ) -> Result<Self, Failure> {
-        let account = Account::new(output, args.jid()?, &args.login)?;
+        let mut account = Account::new(output, args.jid()?, &args.login)?;
+        let claim = if args.is_passing { None } else { data.claim(&account.jid) };
+        if claim.is_none() {
+            account.avoid_others()?;
+        }
         let trace = trace::Shared::new(Trace::create(args.trace.as_deref(), output)?);
         let identity = crate::identity::own(output, data, &account.jid.to_bare(), None)?;
         let password: Zeroizing<String> = account::password(output, &account.jid.to_bare(), &args.login)?;
@@ -153,6 +159,7 @@ impl Session {
             disco,
             outside: Outside::default(),
             signals,
+            _claim: claim,
         };
         let presence = session.disco.presence();
         session.send(&presence).await;

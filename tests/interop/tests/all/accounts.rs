@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use xtls_interop::{Ended, Prosody, Stage, Transport, Xtls};
+use xtls_interop::{Ended, Person, Prosody, Stage, Transport, Xtls};
 
 /// The signal of a process that writes more to a file than it may.
 const SIGXFSZ: i32 = 25;
@@ -159,7 +159,7 @@ fn an_account_that_was_added_at_a_terminal_needs_no_more_options_and_a_nickname_
     let typed = format!("alice@localhost\n{right}\n{}\n", alice.address);
     let (code, said) = Xtls::converse(alice.data_dir(), &add, &typed);
     assert_eq!(code, Some(0), "{said}");
-    for words in ["logged in as alice@localhost/xtls: it works", &alice.fingerprint(), "account alice  (default)"] {
+    for words in ["logged in as alice@localhost/xtls-", &alice.fingerprint(), "account alice  (default)"] {
         assert!(said.contains(words), "{words} is not in: {said}");
     }
     let mut listening = Xtls::start(alice.data_dir(), None, &["listen"]);
@@ -216,4 +216,59 @@ fn a_script_adds_an_account_only_if_the_login_works() {
     assert_eq!(listening.event("online")["jid"], "alice@localhost/xtls");
     listening.interrupt();
     assert_eq!(listening.wait().code, Some(0));
+}
+
+/// Listens with an address that has no resource, and gives the one that the server bound.
+fn listen_anywhere(alice: &Person) -> (Xtls, String) {
+    let mut listening = alice.start_as(&alice.bare(), &["listen"]);
+    let online = listening.event("online");
+    let jid = online["jid"].as_str().expect("it has an address");
+    let resource = jid.strip_prefix("alice@localhost/").expect("it is hers").to_owned();
+    (listening, resource)
+}
+
+/// It goes on as if nothing had been.
+fn assert_undisturbed(listening: Xtls) {
+    listening.interrupt();
+    let ended = listening.wait();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+fn is_random(resource: &str) -> bool {
+    let random = resource.strip_prefix("xtls-").unwrap_or_default();
+    random.len() == 16 && random.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+#[test]
+fn rfc_6120_7_7_2_2_where_the_usual_resource_is_taken_a_random_one_is_and_nobody_is_ended() {
+    let server = Prosody::keeping_resources();
+    let here = server.person("alice");
+    let mut elsewhere = here.clone();
+    elsewhere.move_data("elsewhere");
+    let (first, resource) = listen_anywhere(&here);
+    assert_eq!(resource, "xtls");
+    let (second, other) = listen_anywhere(&elsewhere);
+    assert!(is_random(&other), "{other}");
+    // One that the user has chosen is no other one.
+    let refused = elsewhere.run(&["listen"]);
+    assert_eq!(refused.code, Some(4), "{}", refused.stderr);
+    assert!(refused.stderr.contains("refused the resource xtls: conflict"), "{}", refused.stderr);
+    assert_undisturbed(first);
+    assert_undisturbed(second);
+}
+
+#[test]
+fn of_the_processes_of_one_user_the_first_has_the_usual_resource_until_it_ends() {
+    // This server ends the earlier login.
+    let server = Prosody::start(Transport::StartTls);
+    let alice = server.person("alice");
+    let (first, resource) = listen_anywhere(&alice);
+    let (second, other) = listen_anywhere(&alice);
+    assert_eq!(resource, "xtls");
+    assert!(is_random(&other), "{other}");
+    assert_undisturbed(first);
+    let (third, resource) = listen_anywhere(&alice);
+    assert_eq!(resource, "xtls");
+    assert_undisturbed(second);
+    assert_undisturbed(third);
 }
