@@ -2,6 +2,7 @@
 
 mod account;
 mod link;
+mod pair;
 mod probe;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::config::Nicknames;
 
 pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, LoginArgs, TrustArgs};
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
+pub(crate) use pair::PairArgs;
 pub(crate) use probe::ProbeArgs;
 
 /// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
@@ -72,6 +74,14 @@ pub(crate) enum Command {
     /// Show and change which certificates are trusted
     #[command(subcommand)]
     Trust(TrustCommand),
+
+    /// Trust a peer's certificate, and have it trust yours, by a code that one of you shows and the other one types
+    ///
+    /// Without PEER a code of four words is shown, and the same as a link: tell it to the one person whom it is for, by
+    /// telephone or face to face, who runs "xtls pair" with your address. Words may be cut to their first four letters. A
+    /// mistyped code is told before anything is sent. The code is good once and for ten minutes, and three wrong ones end it.
+    /// With --json the code is read from standard input when "code_wanted" is told.
+    Pair(Box<PairArgs>),
 
     /// Wait for tunnels from trusted peers, print messages and send lines of standard input
     ///

@@ -20,6 +20,7 @@ mod link;
 mod listen;
 mod manual;
 mod output;
+mod pair;
 mod pipe;
 mod platform;
 mod probe;
@@ -85,6 +86,7 @@ fn run(output: Output, mut cli: Cli) -> Result<(), Failure> {
         Command::Identity(args) => identity::run(output, &data()?, args),
         Command::Trust(command) => trust::run(output, &data()?, command),
         Command::Listen(args) => block_on(listen::run(output, &data()?, args)),
+        Command::Pair(args) => block_on(pair::run(output, &data()?, args)),
         Command::Pipe(args) => block_on(pipe::run(output, &data()?, args)),
         Command::Probe(args) => block_on(probe::run(output, &data()?, args)),
         Command::Link(command) => block_on(link::run(output, &data()?, command)),

@@ -105,6 +105,7 @@ mod tests {
             "xtls-link.1",
             "xtls-listen.1",
             "xtls-man.1",
+            "xtls-pair.1",
             "xtls-pipe.1",
             "xtls-probe.1",
             "xtls-trust-add.1",

@@ -218,7 +218,7 @@ pub(crate) fn guess() -> Guess {
     Guess::new(clock::unix(), SecurityLimits::default().guesses)
 }
 
-fn cannot_open(e: &CallError, session: &Session, peer: &FullJid) -> Failure {
+pub(crate) fn cannot_open(e: &CallError, session: &Session, peer: &FullJid) -> Failure {
     match e {
         CallError::Initiate(e) => cannot_initiate(*e, &session.jid().to_bare(), peer, &session.trust()),
         // The connection to the server is gone, and that is what to tell.

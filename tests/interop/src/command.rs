@@ -178,6 +178,16 @@ impl Xtls {
         })
     }
 
+    /// Types a line at the terminal of [`Xtls::start_at_a_terminal`].
+    ///
+    /// # Panics
+    ///
+    /// When it was started without one.
+    pub fn type_line(&mut self, text: &str) {
+        let terminal = self.terminal.as_mut().expect("it was started at a terminal");
+        writeln!(terminal, "{text}").expect("the terminal takes it");
+    }
+
     /// Writes a line to its standard input.
     ///
     /// # Panics

@@ -36,7 +36,7 @@ impl Tap {
     }
 
     /// The same, except that what stands in what the server sends from the first of these two to the second, both
-    /// included, is taken out once. What comes before that is held back until it has come.
+    /// included, is taken out once.
     ///
     /// # Panics
     ///
@@ -134,6 +134,12 @@ fn lock(seen: &Mutex<Seen>) -> std::sync::MutexGuard<'_, Seen> {
     seen.lock().expect("no thread of the tap panics")
 }
 
+/// Where these bytes have what is looked for, or the beginning of it at their end.
+fn begin_of(bytes: &[u8], sought: &[u8]) -> usize {
+    let begins = |at: &usize| bytes[*at..].starts_with(sought) || sought.starts_with(&bytes[*at..]);
+    (0..bytes.len()).find(begins).unwrap_or(bytes.len())
+}
+
 pub(crate) fn pass(
     mut from: TcpStream,
     mut to: TcpStream,
@@ -151,7 +157,14 @@ pub(crate) fn pass(
         if let Some((first, last)) = cut {
             let text = String::from_utf8_lossy(&held).into_owned();
             let found = text.split_once(first).and_then(|(before, rest)| Some((before, rest.split_once(last)?.1)));
-            let Some((before, after)) = found else { continue };
+            let Some((before, after)) = found else {
+                // What comes before it goes on.
+                let rest = held.split_off(begin_of(&held, first.as_bytes()));
+                if to.write_all(&std::mem::replace(&mut held, rest)).is_err() {
+                    break;
+                }
+                continue;
+            };
             held = format!("{before}{after}").into_bytes();
             cut = None;
         }

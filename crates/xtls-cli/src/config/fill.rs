@@ -25,6 +25,13 @@ impl ConfigFile {
                 config.fill(&mut args.account, &mut args.trust)?;
                 config.nicknames.put_in(&mut args.peer);
             }
+            Command::Pair(args) => {
+                let config = self.read()?;
+                // Whom it is for is not known to the file yet.
+                config.fill_account(&mut args.account)?;
+                args.put_in(|peer| config.nicknames.put_in(peer));
+                args.accept_from.iter_mut().for_each(|peer| config.nicknames.put_in_bare(peer));
+            }
             Command::Pipe(args) => {
                 let config = self.read()?;
                 let policies = config.fill(&mut args.account, &mut args.trust)?;
@@ -92,6 +99,18 @@ impl Config {
     /// Fills in the account and the policies, which it gives.
     fn fill(&self, account: &mut AccountArgs, trust: &mut TrustArgs) -> Result<Policies, Failure> {
         self.nicknames.put_in_owners(trust);
+        let policies = self.fill_account(account)?;
+        // What goes together there goes together here, and what the command line says of strangers is all there is.
+        let gives_password = trust.srp_password_file.is_some() || trust.srp_password_prompt;
+        if trust.fingerprints.is_empty() && !trust.leap_of_faith && trust.peer_ca_file.is_none() {
+            trust.leap_of_faith = policies.leap_of_faith == Some(true) && !gives_password;
+            trust.peer_ca_file.clone_from(&policies.peer_ca_file);
+        }
+        Ok(policies.clone())
+    }
+
+    /// Fills in the account, and gives the policies.
+    fn fill_account(&self, account: &mut AccountArgs) -> Result<&Policies, Failure> {
         let stored = match (&account.account, &account.jid) {
             (Some(name), _) => Some(self.named(name)?),
             (None, Some(jid)) => self.accounts.iter().find(|stored| stored.jid.to_bare() == jid.to_bare()),
@@ -103,13 +122,7 @@ impl Config {
             account.login.fill(&stored.login);
         }
         account.profile = account.profile.or(policies.profile);
-        // What goes together there goes together here, and what the command line says of strangers is all there is.
-        let gives_password = trust.srp_password_file.is_some() || trust.srp_password_prompt;
-        if trust.fingerprints.is_empty() && !trust.leap_of_faith && trust.peer_ca_file.is_none() {
-            trust.leap_of_faith = policies.leap_of_faith == Some(true) && !gives_password;
-            trust.peer_ca_file.clone_from(&policies.peer_ca_file);
-        }
-        Ok(policies.clone())
+        Ok(policies)
     }
 
     /// Whose offers are taken.

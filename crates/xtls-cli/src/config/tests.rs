@@ -301,6 +301,8 @@ fn a_nickname_stands_wherever_a_peer_does() {
         "xtls chat Romeo/orchard",
         "xtls pipe romeo",
         "xtls pipe --listen --accept-from romeo",
+        "xtls pair romeo",
+        "xtls pair --accept-from romeo",
         "xtls probe romeo",
         "xtls trust show romeo",
         "xtls trust add romeo ab",

@@ -15,7 +15,7 @@ use crate::output::Output;
 
 pub(crate) use claim::Claim;
 pub(crate) use servers::ServersFile;
-pub(crate) use trust::{TrustFile, what_becomes_of_others};
+pub(crate) use trust::{Others, TrustFile, what_becomes_of_others};
 
 /// The name of the trust file in the data directory.
 const TRUST_FILE: &str = "trust.json";

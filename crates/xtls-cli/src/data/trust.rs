@@ -20,8 +20,27 @@ pub(crate) struct TrustFile {
     known: MemoryTrustStore,
     /// The names in it that are no addresses any more.
     unread: Vec<String>,
-    /// Pins that the command line gives to peers without one. They are written when the peer is confirmed.
-    given: BTreeMap<BareJid, Vec<Pin>>,
+    /// Pins that the command line or a pairing gives. They are written when the peer is confirmed.
+    given: BTreeMap<BareJid, Given>,
+}
+
+/// What is given to a peer.
+#[derive(Debug)]
+struct Given {
+    pins: Vec<Pin>,
+    others: Others,
+}
+
+/// What becomes of other certificates that a peer is trusted with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// The user has to say: nothing is changed where there are some.
+    #[default]
+    Unsaid,
+    /// They are trusted as well.
+    Keep,
+    /// They are not trusted any more.
+    Replace,
 }
 
 impl TrustFile {
@@ -66,8 +85,44 @@ impl TrustFile {
                 what_becomes_of_others(peer, &fingerprint)
             )));
         }
-        self.given.entry(peer.clone()).or_default().push(Pin::manual(fingerprint).with_since(clock::unix()));
+        let nothing = || Given { pins: Vec::new(), others: Others::Unsaid };
+        self.given
+            .entry(peer.clone())
+            .or_insert_with(nothing)
+            .pins
+            .push(Pin::manual(fingerprint).with_since(clock::unix()));
         Ok(())
+    }
+
+    /// Trusts the certificate that a peer has given over a tunnel by password, in this run and in the place of what was given
+    /// before; it is remembered when the peer has proven that it holds the key, and has confirmed us.
+    ///
+    /// # Errors
+    ///
+    /// When the file has other pins for the peer and nothing was said of `others`, or cannot be read.
+    pub(crate) fn pair(&mut self, peer: &BareJid, pin: Pin, others: Others) -> Result<(), Failure> {
+        let pins = self.store.read().map_err(failure)?.known.of(peer).pins.clone();
+        let other = pins.iter().find(|known| known.fingerprint != pin.fingerprint);
+        if let Some(other) = other.filter(|_| others == Others::Unsaid) {
+            return Err(Failure::security(format!(
+                "{peer} is trusted with {}, and has {} now: nothing was changed. If its owner says by other means that it has \
+                 changed, pair again with --replace; if it has both, with --keep",
+                other.fingerprint, pin.fingerprint
+            ))
+            .about(peer));
+        }
+        self.given.insert(peer.clone(), Given { pins: vec![pin], others });
+        Ok(())
+    }
+
+    /// Whether the file itself has this pin, as it stands now.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(crate) fn has(&self, peer: &BareJid, pin: Pin) -> Result<bool, Failure> {
+        let mut known = self.store.read().map_err(failure)?.known;
+        Ok(known.of(peer).pins.contains(&pin))
     }
 
     /// Whether the command line has given a certificate to this peer.
@@ -169,11 +224,69 @@ pub(crate) fn what_becomes_of_others(peer: &BareJid, fingerprint: &Fingerprint) 
     )
 }
 
-/// Adds what the command line gives to a peer that has no pin.
-fn with_given(known: &mut MemoryTrustStore, given: &BTreeMap<BareJid, Vec<Pin>>, peer: &BareJid) {
-    if let Some(pins) = given.get(peer)
-        && known.record(peer).is_ok_and(|record| record.pins.is_empty())
-    {
-        pins.iter().for_each(|pin| known.pin(peer, *pin));
+/// Adds what is given to a peer. Where nothing was said of others, a peer that has any keeps to those.
+fn with_given(known: &mut MemoryTrustStore, given: &BTreeMap<BareJid, Given>, peer: &BareJid) {
+    let Some(Given { pins, others }) = given.get(peer) else { return };
+    let record = known.of(peer);
+    let is_given = |known: &Pin| pins.iter().any(|pin| pin.fingerprint == known.fingerprint);
+    match others {
+        Others::Unsaid if !record.pins.iter().all(is_given) => return,
+        Others::Replace => record.pins.retain(is_given),
+        Others::Unsaid | Others::Keep => {}
+    }
+    pins.iter().for_each(|pin| record.add(*pin));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use xtls::trust::Learned;
+
+    use super::*;
+
+    fn juliet() -> BareJid {
+        "juliet@capulet.lit".parse().unwrap()
+    }
+
+    fn paired(der: &[u8]) -> Pin {
+        Pin::new(Fingerprint::sha256(der), Learned::Pairing).with_since(clock::unix())
+    }
+
+    #[test]
+    fn what_a_pairing_gives_counts_in_this_run_and_is_not_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trust = TrustFile::load(dir.path().join("trust.json")).unwrap();
+        trust.pair(&juliet(), paired(b"one"), Others::Unsaid).unwrap();
+        assert_eq!(trust.record(&juliet()).unwrap().pins, [paired(b"one")]);
+        assert!(!trust.has(&juliet(), paired(b"one")).unwrap());
+        let again = TrustFile::load(dir.path().join("trust.json")).unwrap();
+        assert_eq!(again.record(&juliet()).unwrap(), TrustRecord::default());
+    }
+
+    #[test]
+    fn of_a_peer_with_other_certificates_the_user_has_to_say_what_becomes_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut trust = TrustFile::load(dir.path().join("trust.json")).unwrap();
+        let old = Pin::manual(Fingerprint::sha256(b"old"));
+        trust.add(&juliet(), old).unwrap();
+        let new = paired(b"new");
+        let failure = trust.pair(&juliet(), new, Others::Unsaid).unwrap_err();
+        for word in [&old.fingerprint.to_string(), &new.fingerprint.to_string(), "--replace", "--keep"] {
+            assert!(failure.message.contains(word), "{word} in {failure}");
+        }
+        assert_eq!(trust.record(&juliet()).unwrap().pins, [old]);
+        for (others, expected) in [(Others::Keep, vec![old, new]), (Others::Replace, vec![new])] {
+            trust.pair(&juliet(), new, others).unwrap();
+            assert_eq!(trust.record(&juliet()).unwrap().pins, expected);
+        }
+        // The one that is trusted already needs no word.
+        let same = paired(b"old");
+        trust.pair(&juliet(), same, Others::Unsaid).unwrap();
+        assert_eq!(trust.record(&juliet()).unwrap().pins, [same]);
+        // Unless another process has added one meanwhile.
+        trust.add(&juliet(), Pin::manual(Fingerprint::sha256(b"third"))).unwrap();
+        assert_eq!(trust.record(&juliet()).unwrap().pins.len(), 2);
+        assert!(!trust.record(&juliet()).unwrap().pins.contains(&same));
     }
 }

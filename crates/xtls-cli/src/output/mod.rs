@@ -5,6 +5,7 @@
 
 mod account;
 mod offer;
+mod pair;
 mod probe;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::exit::Failure;
 
 pub(crate) use account::Account;
 pub(crate) use offer::{Announced, Key, Probed};
+pub(crate) use pair::ShownCode;
 pub(crate) use probe::{Certificate, Feature, Server};
 pub(crate) use xtls_stanza::Shown;
 
@@ -47,6 +49,14 @@ pub(crate) enum Report<'a> {
     StreamOpen { peer: &'a str },
     /// Whom lines of standard input are for from now on, and whether they can be sent to it.
     Recipient { peer: Option<&'a str>, there: bool },
+    /// `pair`: a code that a peer may type now.
+    Code(ShownCode<'a>),
+    /// `pair`: the next line of standard input is to be the code of this peer, or, where none is named, a link.
+    CodeWanted { peer: Option<&'a str> },
+    /// `pair`: another code was tried than the right one, by whichever end; so many wrong ones there may still be.
+    WrongCode { peer: &'a str, left: u32 },
+    /// `pair`: both ends are verified by certificates, and this one of the peer is remembered.
+    Paired { peer: &'a str, fingerprint: &'a str },
     /// A message came through the tunnel.
     Message { peer: &'a str, from: &'a str, body: &'a str },
     /// A peer has written outside of tunnels, where servers can read it; told once for each peer.
@@ -335,6 +345,10 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
                 Shown(peer)
             )
         }
+        Report::Code(code) => code.human(out),
+        Report::CodeWanted { peer } => pair::wanted(out, *peer),
+        Report::WrongCode { peer, left } => pair::wrong(out, peer, *left),
+        Report::Paired { peer, fingerprint } => pair::paired(out, peer, fingerprint),
         Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
         Report::Error { .. } | Report::Warning { .. } | Report::NotSent { .. } | Report::StoreFailed { .. } => Ok(()),

@@ -61,6 +61,12 @@ impl Lines {
     }
 }
 
+/// The next line of standard input, while nothing else is to be seen to and no [`Lines`] have begun. What follows it is left to
+/// them.
+pub(crate) fn read_line() -> Input {
+    read(&mut io::stdin().lock())
+}
+
 fn forward(from: impl Read, to: &mpsc::Sender<Input>) {
     let mut from = BufReader::new(from);
     loop {

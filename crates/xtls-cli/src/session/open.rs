@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::{SinkExt as _, StreamExt as _};
-use xtls::{Closed, Element, Security, TunnelId, error::SendError};
+use xtls::{Closed, Element, Security, TunnelId, error::SendError, jingle::ReasonCondition};
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Limits, ns};
 use xtls_tokio::{CallError, Opening, TunnelError, XmlTunnel};
@@ -19,8 +19,8 @@ pub(crate) const MAX_WAITING: usize = 256;
 
 /// A tunnel.
 #[derive(Debug)]
-pub(super) struct Open {
-    pub(super) peer: FullJid,
+pub(crate) struct Open {
+    pub(crate) peer: FullJid,
     stage: Stage,
     /// It was told how it is secured.
     secured: bool,
@@ -57,14 +57,14 @@ pub(crate) enum Said {
 
 /// A message that waits for room.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) message: Element,
+pub(crate) struct Waiting {
+    pub(crate) message: Element,
     /// The number of the line that it is; none if it is an answer.
-    pub(super) line: Option<u64>,
+    pub(crate) line: Option<u64>,
 }
 
 impl Open {
-    pub(super) fn new(opening: Opening) -> Self {
+    pub(crate) fn new(opening: Opening) -> Self {
         Self {
             peer: opening.peer(),
             stage: Stage::Opening(opening),
@@ -76,7 +76,7 @@ impl Open {
     }
 
     /// Begins the orderly end.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         match &self.stage {
             Stage::Opening(opening) => opening.begin_close(),
             Stage::Ready(tunnel) | Stage::Ending(tunnel) => tunnel.begin_close(),
@@ -84,8 +84,17 @@ impl Open {
         }
     }
 
+    /// Breaks it off, and tells the peer this.
+    pub(crate) fn abort(&self, condition: ReasonCondition) {
+        match &self.stage {
+            Stage::Opening(opening) => opening.abort(condition),
+            Stage::Ready(tunnel) | Stage::Ending(tunnel) => tunnel.abort(condition),
+            Stage::Over => {}
+        }
+    }
+
     /// Sends a message when there is room.
-    pub(super) fn push(&mut self, message: Waiting) {
+    pub(crate) fn push(&mut self, message: Waiting) {
         self.waiting.push_back(message);
     }
 
@@ -100,7 +109,7 @@ impl Open {
     }
 
     /// What happens next.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Said> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Said> {
         match &self.stage {
             Stage::Opening(opening) if !self.secured => match ready!(opening.poll_secured(cx)) {
                 Ok(security) => {
@@ -204,7 +213,7 @@ impl Open {
         matches!(self.stage, Stage::Ready(_))
     }
 
-    pub(super) fn id(&self) -> Option<TunnelId> {
+    pub(crate) fn id(&self) -> Option<TunnelId> {
         match &self.stage {
             Stage::Opening(opening) => Some(opening.id()),
             Stage::Ready(tunnel) | Stage::Ending(tunnel) => Some(tunnel.id()),

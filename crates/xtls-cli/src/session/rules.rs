@@ -35,6 +35,8 @@ pub(crate) struct Rules {
     password_file: Option<PathBuf>,
     /// It is to be asked for.
     asks: bool,
+    /// Nothing but the password counts, whatever is known of the peer.
+    by_password_alone: bool,
 }
 
 impl Rules {
@@ -67,7 +69,28 @@ impl Rules {
             password,
             password_file: args.srp_password_file.clone(),
             asks: args.srp_password_prompt,
+            by_password_alone: false,
         })
+    }
+
+    /// A password, and whatever certificate is pinned does not stand for it.
+    pub(crate) fn by_password(password: Password, trust: &TrustFile) -> Self {
+        Self { password: Some(password), by_password_alone: true, ..Self::by_pins(trust) }
+    }
+
+    /// The certificates that are pinned, and nothing else.
+    pub(crate) fn by_pins(trust: &TrustFile) -> Self {
+        Self {
+            fingerprints: Vec::new(),
+            unread: trust.unread().to_vec(),
+            instead_of_password: Vec::new(),
+            leap_of_faith: false,
+            authorities: None,
+            password: None,
+            password_file: None,
+            asks: false,
+            by_password_alone: false,
+        }
     }
 
     /// Asks for the password that is shared with these peers, if the options say so.
@@ -97,11 +120,14 @@ impl Rules {
 
     /// The conditions of a tunnel or a link.
     pub(crate) fn terms(&self) -> Terms {
-        let terms = Terms::new(self.policy());
-        match &self.password {
-            Some(password) => terms.with_password(password.clone()),
-            None => terms,
+        let mut terms = Terms::new(self.policy());
+        if let Some(password) = &self.password {
+            terms = terms.with_password(password.clone());
         }
+        if self.by_password_alone {
+            terms.methods = vec![Method::Srp];
+        }
+        terms
     }
 
     /// Those whose word counts for whom a certificate belongs to.

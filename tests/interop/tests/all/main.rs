@@ -18,6 +18,7 @@ mod memory;
 mod neighbours;
 mod old_tls;
 mod openssl;
+mod pairing;
 mod password;
 mod pipe;
 mod probe;
