@@ -1,5 +1,6 @@
 //! What a peer presented, and why it was refused.
 
+mod binding;
 mod fault;
 mod known;
 mod names;
@@ -82,6 +83,7 @@ struct Inner {
     issuer: String,
     serial: String,
     signature_algorithm: &'static str,
+    signature_hash: Option<HashAlgo>,
     /// The hashes of the distinguished names as they are encoded.
     subject_id: [u8; 32],
     issuer_id: [u8; 32],
@@ -113,6 +115,7 @@ impl PeerCertificate {
             issuer: report::name(certificate.issuer()),
             serial: report::serial(certificate.raw_serial()),
             signature_algorithm: report::signature_algorithm(&certificate.signature_algorithm.algorithm),
+            signature_hash: binding::hash_of(&certificate.signature_algorithm.algorithm),
             subject_id: sha256(certificate.subject().as_raw()),
             issuer_id: sha256(certificate.issuer().as_raw()),
             der: CertificateDer::from(der.to_vec()),

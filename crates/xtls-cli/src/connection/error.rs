@@ -88,6 +88,7 @@ impl Words<'_> {
                 "login of {account} broken off: the server binds logins to TLS, and what it says of how leaves out what \
                  every server has; somebody may be in between"
             ),
+            SaslFault::NoRandom => return Failure::other("the operating system gives no random numbers"),
             SaslFault::Broken(why) => {
                 format!("login of {account} broken off: the server's part of it is wrong ({why}); check --server")
             }

@@ -8,6 +8,7 @@ use xtls::tls::TlsVersion;
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Condition as StanzaCondition, Element, Limits, StanzaError, ns};
 
+use super::binding::Bindings;
 use super::error::Words;
 use super::sasl::{Exchange, Heard};
 use crate::account::{Account, Protection};
@@ -120,7 +121,7 @@ impl Login<'_> {
 
     async fn authenticate(&mut self, features: &Features, password: &str) -> Result<(), Failure> {
         let name = self.words.account.jid.local().unwrap_or_default();
-        let begun = Exchange::begin(features, name, password, self.exporter());
+        let begun = Exchange::begin(features, name, password, &self.bindings());
         let (mut exchange, mut answer) = begun.map_err(|e| self.words.sasl(e))?;
         loop {
             let _ = self.wire.with_link(|link, now| link.send_nonza(now, &answer));
@@ -138,11 +139,14 @@ impl Login<'_> {
         }
     }
 
-    /// The channel binding `tls-exporter`: RFC 9266 defines it for TLS 1.3, where each connection has one.
-    fn exporter(&self) -> Option<[u8; 32]> {
+    /// What the login can be bound to.
+    fn bindings(&self) -> Bindings {
         let link = self.wire.link();
-        let version = link.security()?.tls.version;
-        link.channel_binding().filter(|_| version == TlsVersion::Tls13)
+        let Some(security) = link.security() else { return Bindings::default() };
+        Bindings {
+            exporter: link.channel_binding().filter(|_| security.tls.version == TlsVersion::Tls13),
+            end_point: security.certificate.as_ref().and_then(|certificate| certificate.server_end_point()),
+        }
     }
 
     /// RFC 6120 § 7.7.2.2: a resource that somebody has is theirs. If the user has not chosen it there is a second attempt, with

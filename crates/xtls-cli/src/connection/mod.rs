@@ -1,8 +1,10 @@
 //! The connection to the XMPP server: whole stanzas in both directions, over a link.
 
+mod binding;
 mod error;
 mod login;
 mod sasl;
+mod scram;
 
 use std::io;
 use std::pin::Pin;

@@ -151,8 +151,19 @@ fn rfc_5802_6_a_client_says_that_it_would_have_bound_its_login() {
     // Without types nobody knows which are meant: those that tell none have no exporter.
     let (_, flag, _, _) = login_at(offer(&["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"], &[]));
     assert_eq!(flag, "n");
-    let (_, flag, _, _) = login_at(offer(&["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"], &["tls-server-end-point"]));
-    assert_eq!(flag, "n");
+}
+
+/// RFC 5929 § 4.1, XEP-0440 § 3.
+#[test]
+fn rfc_5929_4_1_a_login_is_bound_to_the_certificate_where_the_server_has_nothing_stronger() {
+    let server = Scripted::in_tls(|talk: &mut Talk| {
+        talk.greet(&offer(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"], &["tls-server-end-point"]))?;
+        let (mechanism, flag, bound) = talk.scram()?;
+        assert_eq!((mechanism.as_str(), flag.as_str()), ("SCRAM-SHA-256-PLUS", "p=tls-server-end-point"));
+        assert_eq!(bound, [b"p=tls-server-end-point,,".as_slice(), &talk.end_point()].concat());
+        talk.bind()
+    });
+    server.logs_in();
 }
 
 /// XEP-0440 § 3, rule 6.

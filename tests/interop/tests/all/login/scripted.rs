@@ -183,6 +183,12 @@ impl Talk {
         self.tls.as_ref().and_then(|tls| tls.channel_binding().ok()).expect("it is secured")
     }
 
+    /// The hash of the server's certificate, whose signature has SHA-256 (RFC 5929 § 4.1).
+    pub(crate) fn end_point(&self) -> [u8; 32] {
+        let identity = self.identity.as_ref().expect("a server with TLS has a certificate");
+        identity.fingerprint_sha256().digest().try_into().expect("it is SHA-256")
+    }
+
     /// Takes a login by SCRAM-SHA-256 (RFC 5802), with the password; gives the mechanism, the flag and what it is bound to.
     pub(crate) fn scram(&mut self) -> Option<(String, String, Vec<u8>)> {
         let auth = self.hear("</auth>")?;
