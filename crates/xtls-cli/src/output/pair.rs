@@ -1,6 +1,6 @@
 //! What `xtls pair` tells.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
@@ -40,9 +40,10 @@ impl ShownCode<'_> {
     }
 }
 
-/// Asks for a code, on the line where it is typed.
+/// Asks for a code, on the line where it is typed; where none is typed there is nothing to ask.
 pub(super) fn wanted(out: &mut dyn Write, peer: Option<&str>) -> io::Result<()> {
     match peer {
+        _ if !io::stdin().is_terminal() => Ok(()),
         Some(peer) => write!(out, "The code or the link that {} shows: ", Shown(peer)),
         None => write!(out, "The link: "),
     }
@@ -62,4 +63,80 @@ pub(super) fn wrong(out: &mut dyn Write, peer: &str, left: u32) -> io::Result<()
 pub(super) fn paired(out: &mut dyn Write, peer: &str, fingerprint: &str) -> io::Result<()> {
     writeln!(out, "* paired with {}", Shown(peer))?;
     writeln!(out, "    trusted     {fingerprint}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::{Report, human};
+    use super::*;
+
+    const SHOWN: ShownCode<'_> = ShownCode {
+        jid: "juliet@capulet.example/xtls",
+        code: Some("museum better van hundred"),
+        uri: Some("xmpp:juliet@capulet.example/xtls?xtls-pair;code=museum-better-van-hundred"),
+        expires: "2026-11-28T02:10:00Z",
+        attempts: 3,
+    };
+
+    fn shown(report: &Report<'_>) -> String {
+        let mut out = Vec::new();
+        human(&mut out, report).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        text
+    }
+
+    #[test]
+    fn a_code_stands_where_it_can_be_read_out() {
+        let expected = "\
+Tell this code to the person whom it is for, by telephone or face to face:
+
+    museum better van hundred
+
+There it is typed into: xtls pair juliet@capulet.example/xtls
+Or give this link, which is as secret: xtls pair --enter
+
+    xmpp:juliet@capulet.example/xtls?xtls-pair;code=museum-better-van-hundred
+
+* it can be used once, until 2026-11-28T02:10:00Z; 3 wrong ones end it
+";
+        assert_eq!(shown(&Report::Code(SHOWN)), expected);
+        let fixed = ShownCode { code: None, uri: None, ..SHOWN };
+        let expected = "\
+* the fixed code is good now: xtls pair juliet@capulet.example/xtls
+* it can be used once, until 2026-11-28T02:10:00Z; 3 wrong ones end it
+";
+        assert_eq!(shown(&Report::Code(fixed)), expected);
+    }
+
+    #[test]
+    fn how_many_attempts_are_left_is_told_in_words() {
+        for (left, words) in [(2, "2 attempts are left"), (1, "1 attempt is left"), (0, "it was the last attempt")] {
+            let report = Report::WrongCode { peer: "a@b/c", left };
+            assert_eq!(shown(&report), format!("* wrong code with a@b/c: {words}\n"));
+        }
+        let paired = Report::Paired { peer: "a@b/c", fingerprint: "sha-256:00" };
+        assert_eq!(shown(&paired), "* paired with a@b/c\n    trusted     sha-256:00\n");
+    }
+
+    #[test]
+    fn the_events_have_the_documented_members() {
+        let json = |report: &Report<'_>| serde_json::to_string(report).unwrap();
+        let fixed = ShownCode { code: None, uri: None, ..SHOWN };
+        assert_eq!(
+            json(&Report::Code(fixed)),
+            r#"{"event":"code","jid":"juliet@capulet.example/xtls","code":null,"uri":null,"expires":"2026-11-28T02:10:00Z","attempts":3}"#
+        );
+        assert_eq!(json(&Report::CodeWanted { peer: None }), r#"{"event":"code_wanted","peer":null}"#);
+        assert_eq!(
+            json(&Report::WrongCode { peer: "a@b/c", left: 2 }),
+            r#"{"event":"wrong_code","peer":"a@b/c","left":2}"#
+        );
+        assert_eq!(
+            json(&Report::Paired { peer: "a@b/c", fingerprint: "sha-256:00" }),
+            r#"{"event":"paired","peer":"a@b/c","fingerprint":"sha-256:00"}"#
+        );
+    }
 }

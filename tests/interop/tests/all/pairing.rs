@@ -284,7 +284,8 @@ fn a_peer_with_another_certificate_needs_a_word_and_gets_it_from_the_user() {
     assert!(other.stderr.contains("nothing was remembered of this pairing"), "{}", other.stderr);
     assert!(trusted(&bob).is_empty(), "somebody is trusted");
     let (showing, shown) = show(&alice, &["--replace"]);
-    let mut entering = enter(&bob, &alice.full());
+    // By a bare address, as with `chat`.
+    let mut entering = enter(&bob, &alice.bare());
     entering.line(text(&shown["code"]));
     assert_paired(&showing.wait(), &alice, &bob);
     assert_paired(&entering.wait(), &bob, &alice);
