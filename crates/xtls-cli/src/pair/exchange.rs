@@ -12,7 +12,7 @@ use xtls::tls::default_provider;
 use xtls::trust::{Learned, Pin};
 use xtls::{Application, Closed, Element, Event};
 use xtls_stanza::jid::FullJid;
-use xtls_stanza::{Iq, IqType, Limits, ns};
+use xtls_stanza::{Condition, Iq, IqType, Limits, ns};
 use xtls_tokio::{Incoming, Opening};
 
 use crate::clock;
@@ -99,6 +99,21 @@ pub(super) fn broken(peer: &FullJid) -> Failure {
     Failure::connection(format!("the tunnel with {peer} ended before it was done: try again")).about(peer)
 }
 
+/// What is known in the first tunnel.
+#[derive(Default)]
+struct Swap {
+    /// The peer's certificate, which is trusted from now on, for the second tunnel at least.
+    pin: Option<Pin>,
+    /// Why it is not.
+    refused: Option<Failure>,
+    /// The peer's question whether its certificate has come, as long as that is not known.
+    asked: Option<String>,
+    /// The peer has ours.
+    is_answered: bool,
+    /// The peer's offer of the second tunnel.
+    offered: Option<Incoming>,
+}
+
 /// Each end gives its certificate, and knows that the other one has it. Gives that of the peer, and its offer of the second
 /// tunnel if it was quick.
 async fn swap(
@@ -108,51 +123,98 @@ async fn swap(
     others: Others,
 ) -> Result<(Pin, Option<Incoming>), Failure> {
     let until = Some(clock::now() + PATIENCE);
-    let (mut pin, mut asked, mut is_answered, mut offered) = (None, None, false, None);
+    let mut swap = Swap::default();
     loop {
         match step(session, &mut open, until).await? {
             Step::Said(Said::StreamOpened) => ask(session, &open)?,
-            Step::Certificates(given) => match learned(session, &open.peer, given, others) {
-                Ok(learned) => {
-                    pin = Some(learned);
-                    match side {
-                        Side::Enterer => say(&mut open, question()),
-                        Side::Shower => asked.take().into_iter().for_each(|id: String| say(&mut open, answer(&id))),
-                    }
-                }
+            Step::Certificates(given) => match certificate(&open.peer, given) {
+                Ok(pin) => swap.came(session, &mut open, side, pin, others)?,
                 Err(failure) => {
                     open.abort(ReasonCondition::SecurityError);
                     return Err(failure);
                 }
             },
-            Step::Said(Said::Stanza(stanza)) => match (side, said(&stanza)) {
-                (Side::Shower, Some(About::Question(id))) if pin.is_some() => say(&mut open, answer(&id)),
-                (Side::Shower, Some(About::Question(id))) => asked = Some(id),
-                // An error is as good: a peer that does not know the question has had its time.
-                (Side::Enterer, Some(About::Answer)) => {
-                    is_answered = true;
-                    open.close();
-                }
-                _ => {
-                    let answer = session.answer(&stanza);
-                    let answer = answer.and_then(|answer| Element::parse(&answer, &Limits::default()).ok());
-                    answer.into_iter().for_each(|answer| say(&mut open, Some(answer)));
-                }
-            },
+            Step::Said(Said::Stanza(stanza)) => swap.heard(session, &mut open, side, &stanza),
             Step::Said(Said::Closed(closed)) => {
                 session.report_closed(&closed)?;
-                return match pin {
-                    Some(pin) if is_answered || side == Side::Shower => Ok((pin, offered)),
-                    _ => Err(ended(session, &closed)),
+                let is_done = swap.is_answered || side == Side::Shower;
+                return match (swap.refused, swap.pin, Verdict::of(&closed, session.own())) {
+                    (Some(failure), ..) => Err(failure),
+                    (None, Some(pin), Verdict::Done) if is_done => Ok((pin, swap.offered)),
+                    (None, ..) => Err(ended(session, &closed)),
                 };
             }
             // The end of this one may still be on its way to us.
             Step::Offered(incoming) if side == Side::Shower && is_second(&incoming, &open.peer) => {
-                offered = Some(incoming);
+                swap.offered = Some(incoming);
             }
             Step::Offered(incoming) => reach::decline(incoming, &MESSAGES),
             Step::Time => return Err(crate::chat::no_answer(&open.peer)),
             Step::Said(Said::Secured(_) | Said::StreamClosed | Said::Sent(..)) | Step::Confirmed => {}
+        }
+    }
+}
+
+impl Swap {
+    /// The peer's certificate has come, and is trusted for the second tunnel unless the user has to say something first.
+    fn came(
+        &mut self,
+        session: &Session,
+        open: &mut Open,
+        side: Side,
+        pin: Pin,
+        others: Others,
+    ) -> Result<(), Failure> {
+        let trusted = session.trust().pair(&open.peer.to_bare(), pin, others);
+        match (trusted, side) {
+            (Ok(()), Side::Enterer) => say(open, question()),
+            (Err(failure), Side::Enterer) => {
+                open.abort(ReasonCondition::Decline);
+                return Err(failure);
+            }
+            (Ok(()), Side::Shower) => {}
+            (Err(failure), Side::Shower) => self.refused = Some(failure),
+        }
+        if self.refused.is_none() {
+            self.pin = Some(pin);
+        }
+        if let Some(id) = self.asked.take() {
+            self.answer(open, id);
+        }
+        Ok(())
+    }
+
+    /// The peer has said this.
+    fn heard(&mut self, session: &Session, open: &mut Open, side: Side, stanza: &Element) {
+        match (side, said(stanza)) {
+            (Side::Shower, Some(About::Question(id))) => self.answer(open, id),
+            (Side::Enterer, Some(About::Answer { is_refusal })) => {
+                let why = || {
+                    let peer = &open.peer;
+                    Failure::security(format!(
+                        "{peer} does not take our certificate: it trusts another one of ours, and its owner has to pair with --replace \
+                         or --keep"
+                    ))
+                    .about(peer)
+                };
+                self.refused = is_refusal.then(why);
+                self.is_answered = true;
+                open.close();
+            }
+            _ => {
+                let answer = session.answer(stanza);
+                let answer = answer.and_then(|answer| Element::parse(&answer, &Limits::default()).ok());
+                answer.into_iter().for_each(|answer| say(open, Some(answer)));
+            }
+        }
+    }
+
+    /// Answers the question whether the peer's certificate has come, once that is known.
+    fn answer(&mut self, open: &mut Open, id: String) {
+        match (&self.pin, &self.refused) {
+            (Some(_), _) => say(open, answer(&id)),
+            (None, Some(_)) => say(open, refusal(&id)),
+            (None, None) => self.asked = Some(id),
         }
     }
 }
@@ -248,13 +310,10 @@ fn ask(session: &Session, open: &Open) -> Result<(), Failure> {
     }
 }
 
-/// Trusts, for the second tunnel, the certificate that the peer has given as its own. The engine has compared it with what was
-/// announced outside.
-fn learned(
-    session: &Session,
+/// The certificate that the peer has given as its own. The engine has compared it with what was announced outside.
+fn certificate(
     peer: &FullJid,
     given: Result<Vec<ReceivedCertificate>, Box<CertificatesFault>>,
-    others: Others,
 ) -> Result<Pin, Failure> {
     let failure = |why: String| Failure::security(why).about(peer);
     let given = given.map_err(|fault| match *fault {
@@ -267,9 +326,7 @@ fn learned(
     let own = own.ok_or_else(|| failure(format!("{peer} gave no certificate of its own")))?;
     let usable = own.certificate.check_usable(&default_provider());
     usable.map_err(|fault| failure(format!("the certificate of {peer} cannot be used: {fault}")))?;
-    let pin = Pin::new(own.certificate.fingerprint_sha256(), Learned::Pairing).with_since(clock::unix());
-    session.trust().pair(&peer.to_bare(), pin, others)?;
-    Ok(pin)
+    Ok(Pin::new(own.certificate.fingerprint_sha256(), Learned::Pairing).with_since(clock::unix()))
 }
 
 /// Tells that the peer is paired with, if the trust file says so.
@@ -292,14 +349,20 @@ fn ended(session: &Session, closed: &Closed) -> Failure {
 /// What a stanza of the peer is about, if it belongs to this.
 enum About {
     Question(String),
-    Answer,
+    /// Any other error than a refusal is as good as a yes: a peer that does not know the question has had its time.
+    Answer {
+        is_refusal: bool,
+    },
 }
 
 fn said(stanza: &Element) -> Option<About> {
     let iq = Iq::parse(stanza)?.ok()?;
     match iq.iq_type {
         IqType::Get if iq.payload?.is(QUESTION, NS) => Some(About::Question(iq.id.to_owned())),
-        IqType::Result | IqType::Error if *iq.id == *QUESTION_ID => Some(About::Answer),
+        IqType::Result | IqType::Error if *iq.id == *QUESTION_ID => {
+            let is_refusal = iq.error().is_some_and(|error| error.condition == Condition::NotAcceptable);
+            Some(About::Answer { is_refusal })
+        }
         _ => None,
     }
 }
@@ -311,6 +374,12 @@ fn question() -> Option<Element> {
 
 fn answer(id: &str) -> Option<Element> {
     Element::builder("iq", ns::CLIENT).attribute("type", "result").attribute("id", id).build().ok()
+}
+
+fn refusal(id: &str) -> Option<Element> {
+    let iq = Element::builder("iq", ns::CLIENT).attribute("type", "error").attribute("id", id);
+    let error = iq.open("error", ns::CLIENT).attribute("type", "cancel");
+    error.open(Condition::NotAcceptable.as_str(), ns::STANZA_ERRORS).build().ok()
 }
 
 fn say(open: &mut Open, message: Option<Element>) {
