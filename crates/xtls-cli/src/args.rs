@@ -4,6 +4,7 @@ mod account;
 mod link;
 mod pair;
 mod probe;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, LoginArgs, TrustA
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use pair::PairArgs;
 pub(crate) use probe::ProbeArgs;
+pub(crate) use verify::VerifyArgs;
 
 /// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
 #[derive(Debug, Parser)]
@@ -82,6 +84,14 @@ pub(crate) enum Command {
     /// mistyped code is told before anything is sent. The code is good once and for ten minutes, and three wrong ones end it.
     /// With --json the code is read from standard input when "code_wanted" is told.
     Pair(Box<PairArgs>),
+
+    /// Compare a short string with a peer that is trusted by a leap of faith, which shows whether somebody is in the middle
+    ///
+    /// Both users run this, one of them with the other one's address. Each sees ten digits, and the same as three words; they read
+    /// them to one another, by telephone or face to face, and type whether they are the same. If both say so, the certificate is
+    /// the peer's. If they differ, somebody is in the middle, and a leap of faith is taken back. With --json the answer is read
+    /// from standard input when "answer_wanted" is told.
+    Verify(VerifyArgs),
 
     /// Wait for tunnels from trusted peers, print messages and send lines of standard input
     ///

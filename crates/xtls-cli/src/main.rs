@@ -24,12 +24,15 @@ mod pair;
 mod pipe;
 mod platform;
 mod probe;
+mod random;
 mod reach;
 mod server;
 mod session;
 mod trace;
 mod trust;
+mod verify;
 mod wire;
+mod words;
 
 use std::process::ExitCode;
 
@@ -87,6 +90,7 @@ fn run(output: Output, mut cli: Cli) -> Result<(), Failure> {
         Command::Trust(command) => trust::run(output, &data()?, command),
         Command::Listen(args) => block_on(listen::run(output, &data()?, args)),
         Command::Pair(args) => block_on(pair::run(output, &data()?, args)),
+        Command::Verify(args) => block_on(verify::run(output, &data()?, args)),
         Command::Pipe(args) => block_on(pipe::run(output, &data()?, args)),
         Command::Probe(args) => block_on(probe::run(output, &data()?, args)),
         Command::Link(command) => block_on(link::run(output, &data()?, command)),

@@ -114,6 +114,7 @@ mod tests {
             "xtls-trust-reset.1",
             "xtls-trust-show.1",
             "xtls-trust.1",
+            "xtls-verify.1",
             "xtls.1",
         ];
         assert_eq!(names, expected);

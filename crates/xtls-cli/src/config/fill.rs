@@ -32,6 +32,12 @@ impl ConfigFile {
                 args.put_in(|peer| config.nicknames.put_in(peer));
                 args.accept_from.iter_mut().for_each(|peer| config.nicknames.put_in_bare(peer));
             }
+            Command::Verify(args) => {
+                let config = self.read()?;
+                config.fill_account(&mut args.account)?;
+                args.peer.iter_mut().for_each(|peer| config.nicknames.put_in(peer));
+                args.accept_from.iter_mut().for_each(|peer| config.nicknames.put_in_bare(peer));
+            }
             Command::Pipe(args) => {
                 let config = self.read()?;
                 let policies = config.fill(&mut args.account, &mut args.trust)?;

@@ -7,6 +7,7 @@ mod account;
 mod offer;
 mod pair;
 mod probe;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -57,6 +58,12 @@ pub(crate) enum Report<'a> {
     WrongCode { peer: &'a str, left: u32 },
     /// `pair`: both ends are verified by certificates, and this one of the peer is remembered.
     Paired { peer: &'a str, fingerprint: &'a str },
+    /// `verify`: what the users compare.
+    Compare { peer: &'a str, digits: &'a str, words: &'a str },
+    /// `verify`: the next line of standard input is to say whether it is the same: `yes` or `no`.
+    AnswerWanted { peer: &'a str },
+    /// `verify`: both users have said so, and this certificate of the peer is remembered as its own.
+    Verified { peer: &'a str, fingerprint: &'a str },
     /// A message came through the tunnel.
     Message { peer: &'a str, from: &'a str, body: &'a str },
     /// A peer has written outside of tunnels, where servers can read it; told once for each peer.
@@ -349,6 +356,9 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         Report::CodeWanted { peer } => pair::wanted(out, *peer),
         Report::WrongCode { peer, left } => pair::wrong(out, peer, *left),
         Report::Paired { peer, fingerprint } => pair::paired(out, peer, fingerprint),
+        Report::Compare { peer, digits, words } => verify::compare(out, peer, digits, words),
+        Report::AnswerWanted { .. } => verify::wanted(out),
+        Report::Verified { peer, fingerprint } => verify::verified(out, peer, fingerprint),
         Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
         Report::Error { .. } | Report::Warning { .. } | Report::NotSent { .. } | Report::StoreFailed { .. } => Ok(()),
@@ -431,6 +441,7 @@ fn how(learned: &str, since: Option<&str>) -> String {
     let way = match learned {
         "leap-of-faith" => "by leap of faith",
         "pairing" => "by pairing",
+        "comparison" => "by comparing a string",
         other => other,
     };
     since.map_or_else(|| way.to_owned(), |since| format!("{way}, {since}"))

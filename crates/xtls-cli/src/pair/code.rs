@@ -7,7 +7,7 @@ use xtls::Password;
 use xtls_stanza::jid::BareJid;
 use zeroize::Zeroizing;
 
-use super::words::Word;
+use crate::words::Word;
 
 /// What the check word is a hash of begins with this, so that it is no hash of anything else.
 const DOMAIN: &str = "urn:xtls:pairing:1";

@@ -11,7 +11,6 @@ mod exchange;
 mod link;
 mod show;
 mod source;
-mod words;
 
 use xtls_stanza::jid::BareJid;
 

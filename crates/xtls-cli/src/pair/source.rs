@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use xtls::tls::default_provider;
 use xtls_stanza::jid::BareJid;
 use xtls_store::private_file;
 use zeroize::Zeroizing;
@@ -11,6 +10,7 @@ use zeroize::Zeroizing;
 use super::code::Code;
 use crate::account;
 use crate::exit::Failure;
+use crate::random::random;
 
 /// Where a code comes from.
 pub(super) enum Source {
@@ -32,7 +32,7 @@ impl Source {
         let Some(path) = file else { return Ok(Self::Random) };
         let name = path.display();
         if !path.exists() {
-            let code = random(shower)?;
+            let code = random_code(shower)?;
             let text = Zeroizing::new(format!("{}\n", code.text(" ").as_str()));
             let made = private_file().create_new(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
             made.map_err(|e| Failure::other(format!("the code file {name} cannot be made: {e}; give another one")))?;
@@ -50,18 +50,15 @@ impl Source {
     /// When there are no random numbers.
     pub(super) fn into_code(self, shower: &BareJid) -> Result<(Code, bool), Failure> {
         match self {
-            Self::Random => Ok((random(shower)?, true)),
+            Self::Random => Ok((random_code(shower)?, true)),
             Self::New(code) => Ok((code, true)),
             Self::Fixed(code) => Ok((code, false)),
         }
     }
 }
 
-fn random(shower: &BareJid) -> Result<Code, Failure> {
-    let mut bytes = Zeroizing::new([0; Code::RANDOM]);
-    let filled = default_provider().secure_random.fill(bytes.as_mut_slice());
-    filled.map_err(|_| Failure::other("the operating system gives no random numbers"))?;
-    Ok(Code::new(&bytes, shower))
+fn random_code(shower: &BareJid) -> Result<Code, Failure> {
+    Ok(Code::new(&Zeroizing::new(random()?), shower))
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use crate::data::{Claim, DataDir, TrustFile};
 use crate::exit::Failure;
 use crate::output::{self, Output, Report, Secured};
 use crate::platform::Signals;
+use crate::random::random;
 use crate::trace::{self, Trace};
 
 pub(crate) use conversation::{Conversation, Turn};
@@ -124,12 +125,7 @@ impl Session {
         config.offers_password = rules.has_password();
         // Bytes that have come wait for whoever reads standard output, as they do in any pipe.
         config.timers.drain = PATIENT_READER;
-        let mut seed = [0; 32];
-        local
-            .provider
-            .secure_random
-            .fill(&mut seed)
-            .map_err(|_| Failure::other("the operating system gives no random numbers"))?;
+        let seed = random()?;
         let trust = Arc::new(Mutex::new(trust));
         let now = clock::now();
         let setup = Setup::new(local, Box::new(Arc::clone(&trust)), seed, clock::unix()).with_config(config);

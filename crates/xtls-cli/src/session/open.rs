@@ -99,7 +99,7 @@ impl Open {
     }
 
     /// Whether something waits for room.
-    pub(super) fn is_backed_up(&self) -> bool {
+    pub(crate) fn is_backed_up(&self) -> bool {
         self.sending.is_some() || !self.waiting.is_empty()
     }
 

@@ -26,3 +26,4 @@ mod probe_server;
 mod sasl_login;
 mod security;
 mod trace;
+mod verifying;

@@ -5,7 +5,7 @@ use xtls::trust::Fingerprint;
 use xtls_interop::{Certificate, Ejabberd, Ended, Person, Stage, Tap, Transport, Xtls};
 
 /// The words that codes are made of.
-const WORDS: &str = include_str!("../../../../crates/xtls-cli/src/pair/words.txt");
+const WORDS: &str = include_str!("../../../../crates/xtls-cli/src/words.txt");
 
 /// Shows a code; gives the event with it.
 fn show(person: &Person, args: &[&str]) -> (Xtls, Value) {

@@ -1,4 +1,4 @@
-//! The words that codes are made of: the English list of BIP-39. Its words have three to eight letters, and differ in the first four.
+//! The words of codes and of short strings: the English list of BIP-39. Its words have three to eight letters, and differ in the first four.
 
 use std::{fmt, sync::LazyLock};
 
@@ -13,31 +13,31 @@ const ENOUGH: usize = 4;
 
 /// A word: one of 2048.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Word(u16);
+pub(crate) struct Word(u16);
 
 impl DefaultIsZeroes for Word {}
 
 impl Word {
     /// How many bits a word stands for.
-    pub(super) const BITS: u32 = 11;
+    pub(crate) const BITS: u32 = 11;
 
     /// The word with the number that the lowest eleven bits are.
-    pub(super) const fn new(bits: u16) -> Self {
+    pub(crate) const fn new(bits: u16) -> Self {
         Self(bits & ((1 << Self::BITS) - 1))
     }
 
     /// Its number.
-    pub(super) const fn number(self) -> u16 {
+    pub(crate) const fn number(self) -> u16 {
         self.0
     }
 
     /// The word itself.
-    pub(super) fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         WORDS.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
     /// The word that is written so: whole, or cut after its first four letters or later. Case makes no difference.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         // No copy of it in other letters is made: it is a secret.
         let small = || text.bytes().map(|byte| byte.to_ascii_lowercase());
         let is_start_of = |word: &str| word.bytes().take(text.len()).eq(small());

@@ -1,0 +1,22 @@
+//! What `xtls verify` tells.
+
+use std::io::{self, Write};
+
+use super::Shown;
+
+/// What the users compare.
+pub(super) fn compare(out: &mut dyn Write, peer: &str, digits: &str, words: &str) -> io::Result<()> {
+    let peer = Shown(peer);
+    writeln!(out, "Compare this with what {peer} shows, by telephone or face to face:\n\n    {digits}\n    {words}\n")
+}
+
+/// Asks how it went, on the line where it is typed.
+pub(super) fn wanted(out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "Is it the same there? Type yes or no: ")
+}
+
+/// The peer's certificate is its own.
+pub(super) fn verified(out: &mut dyn Write, peer: &str, fingerprint: &str) -> io::Result<()> {
+    writeln!(out, "* {} is verified: both users have seen the same", Shown(peer))?;
+    writeln!(out, "    trusted     {fingerprint}")
+}

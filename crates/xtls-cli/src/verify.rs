@@ -1,0 +1,330 @@
+//! `xtls verify`: two users who trust one another by a leap of faith compare a short string (docs/wire.md, "Comparing a short
+//! string").
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::select;
+use xtls::trust::{Fingerprint, Learned, Pin};
+use xtls::verify::{EXPORTER_LABEL, Party, ShortString, Verifier, VerifyEvent, VerifyFailure};
+use xtls::{Application, Closed, Element, Event, Security, xml::Condition};
+use xtls_stanza::Limits;
+use xtls_stanza::jid::{BareJid, FullJid};
+use xtls_tokio::Incoming;
+
+use crate::args::VerifyArgs;
+use crate::chat::no_answer;
+use crate::clock;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::output::{Output, Report};
+use crate::random::random;
+use crate::reach;
+use crate::session::{Happening, Input, Lines, Open, Rules, Said, Session, Verdict, Waiting};
+use crate::words::Word;
+
+/// What is carried.
+const MESSAGES: Application = Application::XmlStream;
+/// How long the end in order may take.
+const CLOSE_TIME: Duration = Duration::from_secs(15);
+
+pub(crate) async fn run(output: Output, data: &DataDir, args: &VerifyArgs) -> Result<(), Failure> {
+    let trust = data.trust()?;
+    let rules = Rules::by_pins(&trust);
+    if let Some(peer) = &args.peer {
+        reach::check(&rules, &trust, &args.account.bare()?, &peer.to_bare())?;
+    }
+    let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
+    session.allow_offers(&args.accept_from);
+    let result = verify(&mut session, &rules, args).await;
+    session.end().await;
+    result
+}
+
+async fn verify(session: &mut Session, rules: &Rules, args: &VerifyArgs) -> Result<(), Failure> {
+    if let Some(peer) = &args.peer {
+        let opening = reach::reach(session, rules, &MESSAGES, peer).await?;
+        return match Comparison::new(Open::new(opening)).run(session, true).await? {
+            Came::Through => Ok(()),
+            Came::ToNothing(failure) => Err(failure),
+        };
+    }
+    loop {
+        let incoming = wait(session, &args.accept_from).await?;
+        let opening = match reach::accept(session, rules, incoming) {
+            Ok(opening) => opening,
+            Err(failure) => {
+                session.output.failure(&failure);
+                continue;
+            }
+        };
+        match Comparison::new(Open::new(opening)).run(session, false).await? {
+            Came::Through => return Ok(()),
+            // Another one may come.
+            Came::ToNothing(failure) => session.output.failure(&failure),
+        }
+    }
+}
+
+/// Waits for an offer.
+async fn wait(session: &mut Session, from: &[BareJid]) -> Result<Incoming, Failure> {
+    loop {
+        match session.next(std::future::pending::<()>(), None).await? {
+            Happening::Incoming(incoming) => {
+                let is_named = from.is_empty() || from.contains(&incoming.peer().to_bare());
+                if is_named && reach::is_for(&incoming, &MESSAGES) {
+                    return Ok(incoming);
+                }
+                reach::decline(incoming, &MESSAGES);
+            }
+            Happening::Interrupted => return Err(Failure::interrupted()),
+            Happening::Beside(()) | Happening::Notice(_) | Happening::Stanza(_) | Happening::Time => {}
+        }
+    }
+}
+
+/// What became of a tunnel.
+enum Came {
+    /// Something was compared, and it was the same.
+    Through,
+    /// It was never secured.
+    ToNothing(Failure),
+}
+
+/// One tunnel, and what is compared in it.
+struct Comparison {
+    open: Open,
+    /// Once the tunnel is secured by certificates.
+    verifier: Option<Verifier>,
+    certificate: Option<Fingerprint>,
+    lines: Lines,
+    outcome: Option<Result<(), Failure>>,
+    until: Option<Instant>,
+}
+
+impl Comparison {
+    fn new(open: Open) -> Self {
+        Self { open, verifier: None, certificate: None, lines: Lines::none(), outcome: None, until: None }
+    }
+
+    /// Compares, pins if both users have said that it is the same, and ends the tunnel. This end begins if it `proposes`; if both
+    /// do, one of them gives way.
+    async fn run(mut self, session: &mut Session, proposes: bool) -> Result<Came, Failure> {
+        loop {
+            self.turn(session)?;
+            let (open, lines, until) = (&mut self.open, &mut self.lines, self.until);
+            let wanted = self.verifier.as_ref().is_some_and(|verifier| verifier.string().is_some());
+            let beside = async {
+                select! {
+                    biased;
+                    said = poll_fn(|cx| open.poll(cx)) => Beside::Said(said),
+                    input = lines.next(wanted) => Beside::Input(input),
+                }
+            };
+            match session.next(beside, until).await? {
+                Happening::Beside(Beside::Said(said)) => {
+                    if matches!(said, Said::StreamOpened)
+                        && proposes
+                        && let Some(verifier) = &mut self.verifier
+                    {
+                        // It is the first one.
+                        let _ = verifier.propose();
+                    }
+                    if let Some(closed) = self.said(session, said)? {
+                        return match self.outcome.take() {
+                            Some(outcome) => outcome.map(|()| Came::Through),
+                            None if self.verifier.is_none() => Ok(Came::ToNothing(self.ended(session, &closed))),
+                            None => Err(self.ended(session, &closed)),
+                        };
+                    }
+                }
+                Happening::Beside(Beside::Input(input)) => self.typed(session, input)?,
+                Happening::Notice(Event::Redirected { id, peer }) if self.open.id() == Some(id) => {
+                    session.report(&Report::Redirected { peer: self.open.peer.as_str(), to: peer.as_str() })?;
+                    self.open.peer = peer;
+                }
+                Happening::Incoming(incoming) => reach::decline(incoming, &MESSAGES),
+                Happening::Interrupted if self.outcome.is_some() || self.verifier.is_none() => {
+                    return Err(Failure::interrupted());
+                }
+                Happening::Interrupted => {
+                    self.verifier.as_mut().into_iter().for_each(Verifier::abort);
+                    self.end(Err(Failure::interrupted()));
+                }
+                // How it ends makes no difference any more.
+                Happening::Time => {
+                    let outcome = self.outcome.take().unwrap_or_else(|| Err(no_answer(&self.open.peer)));
+                    return outcome.map(|()| Came::Through);
+                }
+                Happening::Notice(_) | Happening::Stanza(_) => {}
+            }
+        }
+    }
+
+    /// Sends what there is to send, and tells what has happened.
+    fn turn(&mut self, session: &Session) -> Result<(), Failure> {
+        while let Some(event) = self.verifier.as_mut().and_then(Verifier::poll_event) {
+            match event {
+                VerifyEvent::Compare(string) => self.ask(session, string)?,
+                VerifyEvent::Verified => {
+                    let outcome = self.remember(session);
+                    self.end(outcome);
+                }
+                VerifyEvent::Failed(VerifyFailure::WeAborted) => {}
+                VerifyEvent::Failed(how) => {
+                    let outcome = Err(self.failed(session, how)?);
+                    self.end(outcome);
+                }
+                _ => {}
+            }
+        }
+        while let Some(message) = self.verifier.as_mut().and_then(Verifier::poll_transmit) {
+            self.open.push(Waiting { message, line: None });
+        }
+        // What is said last goes first: the other end waits for it.
+        if self.outcome.is_some() && self.until.is_none() && !self.open.is_backed_up() {
+            self.until = Some(clock::now() + CLOSE_TIME);
+            self.open.close();
+        }
+        Ok(())
+    }
+
+    /// What happened in the tunnel; how it has ended, if it has.
+    fn said(&mut self, session: &Session, said: Said) -> Result<Option<Arc<Closed>>, Failure> {
+        match said {
+            Said::Secured(security) => {
+                session.report_secured(&self.open.peer, &security)?;
+                self.begin(session, &security)?;
+            }
+            Said::Stanza(stanza) => {
+                if !self.verifier.as_mut().is_some_and(|verifier| verifier.handle_stanza(&stanza)) {
+                    let answer = session.answer(&stanza);
+                    let answer = answer.and_then(|answer| Element::parse(&answer, &Limits::default()).ok());
+                    answer.into_iter().for_each(|message| self.open.push(Waiting { message, line: None }));
+                }
+            }
+            Said::Closed(closed) => {
+                session.report_closed(&closed)?;
+                return Ok(Some(closed));
+            }
+            Said::StreamOpened | Said::StreamClosed | Said::Sent(..) => {}
+        }
+        Ok(None)
+    }
+
+    /// The tunnel is secured.
+    fn begin(&mut self, session: &Session, security: &Security) -> Result<(), Failure> {
+        let certificate = security.certificate.as_ref().map(|certificate| certificate.fingerprint_sha256());
+        let channel = session.handle.with_engine(|engine, _| {
+            let tunnel = engine.tunnel(self.open.id()?)?;
+            tunnel.export_keying_material(32, EXPORTER_LABEL, None)?.try_into().ok()
+        });
+        let (Some(certificate), Some(channel)) = (certificate, channel) else {
+            return Err(Failure::connection(format!("the tunnel with {} is gone: try again", self.open.peer)));
+        };
+        let we = Party { jid: session.jid().clone().into(), certificate: session.own().fingerprint };
+        let peer = Party { jid: self.open.peer.clone().into(), certificate };
+        self.certificate = Some(certificate);
+        self.verifier = Some(Verifier::new(channel, we, peer, random()?));
+        Ok(())
+    }
+
+    /// Shows the user what to compare.
+    fn ask(&mut self, session: &Session, string: ShortString) -> Result<(), Failure> {
+        if self.lines.is_none() {
+            self.lines = Lines::start();
+        }
+        let words = string.places().map(|place| Word::new(place).text()).join(" ");
+        let peer = self.open.peer.as_str();
+        session.report(&Report::Compare { peer, digits: &string.digits(), words: &words })?;
+        session.report(&Report::AnswerWanted { peer })
+    }
+
+    /// The user has typed something.
+    fn typed(&mut self, session: &Session, input: Input) -> Result<(), Failure> {
+        let answer = match &input {
+            Input::Line(line) => match line.trim().to_ascii_lowercase().as_str() {
+                "yes" | "y" => Some(true),
+                "no" | "n" => Some(false),
+                _ => None,
+            },
+            Input::Unusable(_) => None,
+            Input::End => {
+                self.verifier.as_mut().into_iter().for_each(Verifier::abort);
+                self.end(Err(Failure::usage(
+                    "nobody has said whether the strings are the same, so nothing was learned: answer by yes or no",
+                )));
+                return Ok(());
+            }
+        };
+        let Some(answer) = answer else {
+            return session.report(&Report::AnswerWanted { peer: self.open.peer.as_str() });
+        };
+        self.verifier.as_mut().into_iter().for_each(|verifier| verifier.answer(answer));
+        Ok(())
+    }
+
+    /// Both have said that it is the same: the certificate is the peer's.
+    fn remember(&self, session: &Session) -> Result<(), Failure> {
+        let Some(fingerprint) = self.certificate else { return Ok(()) };
+        let pin = Pin::new(fingerprint, Learned::Comparison).with_since(clock::unix());
+        session.trust().add(&self.open.peer.to_bare(), pin)?;
+        session.report(&Report::Verified { peer: self.open.peer.as_str(), fingerprint: &fingerprint.to_string() })
+    }
+
+    /// It has failed. Where the users have seen two strings, what was taken by a leap of faith is trusted no more.
+    fn failed(&self, session: &Session, how: VerifyFailure) -> Result<Failure, Failure> {
+        let peer = &self.open.peer;
+        let failure = match how {
+            VerifyFailure::WeDiffer | VerifyFailure::PeerDiffers => {
+                let what = self.distrust(session)?;
+                Failure::security(format!("{how}; {what}"))
+            }
+            VerifyFailure::Refused(Condition::ServiceUnavailable) => Failure::connection(format!(
+                "{peer} does not compare strings now: let its user run xtls verify there, and try again"
+            )),
+            how => Failure::connection(format!("nothing was learned of {peer}: {how}")),
+        };
+        Ok(failure.about(peer))
+    }
+
+    /// Takes back a leap of faith; what became of the certificate.
+    fn distrust(&self, session: &Session) -> Result<String, Failure> {
+        let bare = self.open.peer.to_bare();
+        let pins = reach::known(&session.trust(), &bare)?.pins;
+        let pin = pins.iter().find(|pin| Some(pin.fingerprint) == self.certificate);
+        match pin {
+            Some(Pin { learned: Learned::LeapOfFaith, .. }) if pins.len() == 1 => {
+                session.trust().remove(&bare)?;
+                Ok(format!("the certificate that {bare} was trusted with by a leap of faith is not trusted any more"))
+            }
+            _ => Ok(format!("do not trust the certificate any more that {bare} has shown: xtls trust remove {bare}")),
+        }
+    }
+
+    fn end(&mut self, outcome: Result<(), Failure>) {
+        self.outcome.get_or_insert(outcome);
+    }
+
+    /// The tunnel ended before the users were done.
+    fn ended(&self, session: &Session, closed: &Closed) -> Failure {
+        match Verdict::of(closed, session.own()) {
+            Verdict::Failed(failure) => failure,
+            Verdict::Disconnected => session.lost().unwrap_or_else(|| self.gone()),
+            Verdict::Done | Verdict::GaveWay => self.gone(),
+        }
+    }
+
+    fn gone(&self) -> Failure {
+        let peer: &FullJid = &self.open.peer;
+        Failure::connection(format!("{peer} has ended before both had answered, and nothing was learned: try again"))
+            .about(peer)
+    }
+}
+
+/// What happens besides the login.
+enum Beside {
+    Said(Said),
+    Input(Input),
+}
