@@ -35,6 +35,7 @@ mod misuse;
 mod negotiation_hash;
 mod networks;
 mod offers;
+mod pairing;
 mod password;
 mod password_choice;
 mod password_guesses;
