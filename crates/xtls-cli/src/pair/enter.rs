@@ -117,11 +117,13 @@ fn take(output: Output, input: Input, named: Option<&Jid>) -> Result<Option<(Jid
     Ok(None)
 }
 
-/// Whoever is not there may have ended because the code is good for nothing any more.
+/// Whoever is not there may have ended because the code is good for nothing any more, and whoever takes no code may be another
+/// login of the same account.
 fn perhaps_over(failure: Failure) -> Failure {
-    if failure.code != exit::Code::Connection {
-        return failure;
-    }
-    let message = format!("{}. A code is good only while xtls pair runs there: it may have expired", failure.message);
-    Failure { message, ..failure }
+    let hint = match failure.code {
+        exit::Code::Connection => "A code is good only while xtls pair runs there: it may have expired",
+        exit::Code::Security => "No code was tried: check that this is the whole address that xtls pair shows there",
+        exit::Code::Done | exit::Code::Other | exit::Code::Usage => return failure,
+    };
+    Failure { message: format!("{}. {hint}", failure.message), ..failure }
 }

@@ -293,6 +293,19 @@ fn a_peer_with_another_certificate_needs_a_word_and_gets_it_from_the_user() {
 }
 
 #[test]
+fn another_login_of_the_account_takes_no_code_and_what_to_do_is_told() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = (stage.person("alice"), stage.person("bob"));
+    let _listening = alice.listen(&[]);
+    let mut entering = enter(&bob, &alice.full());
+    entering.line(&another("able baby cabbage", &alice.bare()));
+    let ended = entering.wait();
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the whole address that xtls pair shows there"), "{}", ended.stderr);
+    assert_eq!(ended.named("wrong_code").count(), 0);
+}
+
+#[test]
 fn the_end_where_the_code_is_typed_keeps_to_what_it_trusts_as_well() {
     let stage = Stage::new(Transport::Plain);
     let (mut alice, bob) = (stage.person("alice"), stage.person("bob"));
