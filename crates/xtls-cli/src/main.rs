@@ -75,6 +75,9 @@ fn end(output: Output, result: Result<(), Failure>) -> ExitCode {
 
 fn run(output: Output, mut cli: Cli) -> Result<(), Failure> {
     let config = ConfigFile::find(cli.config.as_deref());
+    if !matches!(cli.command, Command::Demo(_) | Command::Completions { .. } | Command::Man { .. }) {
+        config.warn_if_exposed(output);
+    }
     config.fill(&mut cli.command)?;
     let data = || {
         let data = DataDir::open(cli.data_dir.as_deref())?;

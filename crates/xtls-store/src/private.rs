@@ -26,11 +26,11 @@ pub fn is_readable_by_all(path: &Path) -> bool {
     allows_all(path, 0o004) && path.is_file()
 }
 
-/// Whether every user of the machine can write this directory, and so replace what is in it. `false` where there are no such
-/// permissions.
+/// Whether every user of the machine can write this file, or this directory, and so replace what is in it: warn of what decides
+/// whom to trust, or what to run. `false` where there are no such permissions.
 #[must_use]
-pub fn is_writable_by_all(dir: &Path) -> bool {
-    allows_all(dir, 0o002) && dir.is_dir()
+pub fn is_writable_by_all(path: &Path) -> bool {
+    allows_all(path, 0o002)
 }
 
 #[cfg(unix)]
@@ -86,5 +86,19 @@ mod tests {
         PrivateFile::new("secret", &file).write(b"two").unwrap();
         assert_eq!((fs::read(&file).unwrap().as_slice(), mode(&file)), (b"two".as_slice(), 0o600));
         assert_eq!(fs::read_dir(&inner).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn what_others_can_write_is_noticed_be_it_a_file_or_a_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [&file, dir.path()] {
+            for (mode, expected) in [(0o700, false), (0o775, false), (0o702, true)] {
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+                assert_eq!(is_writable_by_all(path), expected, "{mode:o}");
+            }
+        }
+        assert!(!is_writable_by_all(&dir.path().join("missing")));
     }
 }

@@ -13,9 +13,11 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 use xtls::jingle::Profile;
 use xtls_stanza::jid::{BareJid, Jid};
+use xtls_store::is_writable_by_all;
 
 use crate::args::LoginArgs;
 use crate::exit::Failure;
+use crate::output::Output;
 use read::Wrong;
 
 /// Its name in the configuration directory.
@@ -88,6 +90,17 @@ impl ConfigFile {
         Self { path: given.map(Path::to_owned).or_else(usual), is_given: given.is_some() }
     }
 
+    /// Warns of a file that every user of the machine can change: it names commands to run.
+    pub(crate) fn warn_if_exposed(&self, output: Output) {
+        let Some(path) = self.path.as_deref().filter(|path| path.exists()) else { return };
+        for place in [Some(path), path.parent()].into_iter().flatten().filter(|place| is_writable_by_all(place)) {
+            output.warn(&format!(
+                "every user of this machine can change the configuration file, and what it says to run: chmod o-w {}",
+                place.display()
+            ));
+        }
+    }
+
     /// What the file says; nothing if there is none, unless the command line names it.
     ///
     /// # Errors
@@ -150,6 +163,12 @@ impl Config {
 }
 
 impl Nicknames {
+    #[cfg(test)]
+    pub(crate) fn of(peers: &[(&str, &str)]) -> Self {
+        let peer = |(name, peer): &(&str, &str)| Some(((*name).to_owned(), peer.parse().ok()?));
+        Self(peers.iter().filter_map(peer).collect())
+    }
+
     /// Whom an address stands for that the user has given; what is no nickname stands for itself. A resource after a nickname
     /// is the peer's.
     pub(crate) fn resolve(&self, given: Jid) -> Jid {

@@ -1,6 +1,7 @@
 //! The configuration file: what becomes of it whatever happens, and accounts in it at a real server.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -127,6 +128,18 @@ fn accounts_are_listed_shown_chosen_and_removed() {
         );
     }
     assert_eq!(text(dir.path()), OLD);
+}
+
+#[test]
+fn a_configuration_that_everybody_can_change_is_warned_of() {
+    let dir = with(OLD);
+    let path = config(dir.path());
+    for (mode, warned) in [(0o666, true), (0o644, false)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+        let listed = Xtls::run(dir.path(), None, &["account", "list"]);
+        assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+        assert_eq!(listed.stderr.contains("what it says to run: chmod o-w"), warned, "{}", listed.stderr);
+    }
 }
 
 #[test]

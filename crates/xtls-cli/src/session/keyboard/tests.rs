@@ -16,6 +16,15 @@ fn type_line(keyboard: &mut Keyboard, text: &str, there: &[Jid]) -> Option<(usiz
 }
 
 #[test]
+fn a_line_may_choose_by_a_nickname() {
+    let mut keyboard = keyboard(Recipient::First);
+    keyboard.nicknames = Nicknames::of(&[("romeo", "romeo@montague.lit")]);
+    let there = [jid("tybalt@capulet.lit/sword"), jid("romeo@montague.lit/orchard")];
+    assert_eq!(type_line(&mut keyboard, "/to Romeo", &there), None);
+    assert_eq!(type_line(&mut keyboard, "wherefore art thou", &there), Some((1, "wherefore art thou".to_owned())));
+}
+
+#[test]
 fn a_line_goes_to_whom_it_was_typed_for_or_to_nobody() {
     let mut keyboard = keyboard(Recipient::First);
     let (romeo, tybalt) = (jid("romeo@montague.lit/orchard"), jid("tybalt@capulet.lit/sword"));
