@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 
-use crate::wait;
+use crate::{schema, wait};
 
 /// A running `xtls --json`.
 #[derive(Debug)]
@@ -307,7 +307,7 @@ fn is_named(event: &Value, name: &str) -> bool {
 const ABOUT_A_PEER: [&str; 8] =
     ["incoming", "redirected", "secured", "stream_open", "recipient", "message", "not_sent", "closed"];
 
-/// With `--json` every line of standard output (with `xtls pipe`, of standard error) is an object with an `event`, the
+/// With `--json` every line of standard output (with `xtls pipe`, of standard error) is an event of the schema, with the
 /// `time`, which is not kept, and the `peer` that it is about.
 fn read_events(from: impl Read + Send + 'static, events: Arc<Mutex<Vec<Value>>>) -> JoinHandle<()> {
     thread::spawn(move || {
@@ -316,6 +316,7 @@ fn read_events(from: impl Read + Send + 'static, events: Arc<Mutex<Vec<Value>>>)
             let mut event: Value =
                 serde_json::from_str(&line).unwrap_or_else(|e| panic!("no JSON on a line: {e}: {line:?}"));
             assert!(event.get("event").is_some_and(Value::is_string), "an object without event: {line}");
+            schema::check(&event);
             assert!(event.get("peer").is_some() || !ABOUT_A_PEER.iter().any(|name| is_named(&event, name)), "{line}");
             let time = event.as_object_mut().and_then(|members| members.remove("time"));
             assert!(time.as_ref().and_then(Value::as_str).is_some_and(is_time), "an event without time: {line}");

@@ -12,6 +12,7 @@ mod ejabberd;
 mod machine;
 mod meddler;
 mod prosody;
+mod schema;
 mod stage;
 mod tap;
 mod wait;

@@ -9,6 +9,7 @@ use crate::config::{StoredAccount, StoredPassword};
 
 /// The members of the `account` event.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Account {
     name: String,
     default: bool,

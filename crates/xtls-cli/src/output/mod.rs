@@ -27,6 +27,7 @@ pub(crate) use xtls_stanza::Shown;
 
 /// One thing that happened. The names and members are the JSON interface of the command.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Report<'a> {
     /// Logged in, with the resource that the server bound.
@@ -43,7 +44,6 @@ pub(crate) enum Report<'a> {
     Incoming { peer: &'a str },
     /// The peer, or a server in its name, sent the offer on to another of its resources.
     Redirected { peer: &'a str, to: &'a str },
-    /// What the command line said to a certificate that was not trusted yet.
     /// The peer is verified and the tunnel encrypted.
     Secured(Secured<'a>),
     /// Messages can be exchanged.
@@ -96,6 +96,7 @@ pub(crate) enum Report<'a> {
 
 /// An event as `--json` writes it.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "An event of xtls --json"))]
 struct Stamped<'a> {
     /// When it is told: RFC 3339 with milliseconds.
     time: &'a str,
@@ -105,6 +106,7 @@ struct Stamped<'a> {
 
 /// The members of the `closed` event.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Closed<'a> {
     /// None for a link that ended before the other end said who it is.
     pub(crate) peer: Option<&'a str>,
@@ -120,6 +122,7 @@ pub(crate) struct Closed<'a> {
 
 /// The members of the `secured` event.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Secured<'a> {
     pub(crate) peer: &'a str,
     pub(crate) method: String,
@@ -135,6 +138,7 @@ pub(crate) struct Secured<'a> {
 
 /// The members of the `peer` event.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Peer<'a> {
     pub(crate) jid: &'a str,
     pub(crate) pins: Vec<Pinned>,
@@ -155,6 +159,7 @@ pub(crate) struct Peer<'a> {
 
 /// A trusted certificate.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Pinned {
     pub(crate) fingerprint: String,
     pub(crate) learned: &'static str,
@@ -483,5 +488,7 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod tests;

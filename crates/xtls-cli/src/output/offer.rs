@@ -8,6 +8,7 @@ use super::Shown;
 
 /// The members of the `probe` event.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Probed<'a> {
     pub(crate) peer: &'a str,
     pub(crate) xtls: bool,
@@ -30,6 +31,7 @@ pub(crate) struct Probed<'a> {
 
 /// Capabilities (XEP-0115).
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Announced<'a> {
     pub(crate) node: &'a str,
     pub(crate) ver: &'a str,
@@ -39,6 +41,7 @@ pub(crate) struct Announced<'a> {
 
 /// A key of the peer by the name it has in the offer.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Key<'a> {
     pub(crate) name: &'a str,
     pub(crate) trusted: bool,

@@ -8,6 +8,7 @@ use super::Shown;
 
 /// The members of the `code` event.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ShownCode<'a> {
     /// Our full address.
     pub(crate) jid: &'a str,

@@ -10,6 +10,7 @@ use crate::clock;
 
 /// The members of the `certificate` event.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Certificate<'a> {
     pub(crate) domain: &'a str,
     subject: &'a str,
@@ -37,6 +38,7 @@ pub(crate) struct Certificate<'a> {
 
 /// The members of the `server` event.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Server<'a> {
     pub(crate) domain: &'a str,
     pub(crate) address: String,
@@ -56,6 +58,7 @@ pub(crate) struct Server<'a> {
 
 /// A stream feature.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Feature<'a> {
     pub(crate) name: &'a str,
     pub(crate) namespace: &'a str,
