@@ -26,9 +26,24 @@ pub(super) struct Answers {
 
 #[derive(Debug)]
 enum Waiting {
-    Reply { to: Arc<str>, id: String, error: Option<xtls_stanza::StanzaError> },
-    Offer { to: Arc<str>, id: String, offer: TlsOffer },
-    Terminate { to: Arc<str>, sid: String, version: JingleVersion, reason: Reason },
+    Reply {
+        to: Arc<str>,
+        id: String,
+        error: Option<xtls_stanza::StanzaError>,
+        /// The farewell of this tunnel goes first.
+        after: Option<u64>,
+    },
+    Offer {
+        to: Arc<str>,
+        id: String,
+        offer: TlsOffer,
+    },
+    Terminate {
+        to: Arc<str>,
+        sid: String,
+        version: JingleVersion,
+        reason: Reason,
+    },
 }
 
 impl Answers {
@@ -40,19 +55,32 @@ impl Answers {
     const EXPECTED: usize = 256;
 
     pub(super) fn push(&mut self, to: &str, id: &str, answer: Answer) {
+        self.push_after(None, to, id, answer);
+    }
+
+    /// The same for an answer that goes after the farewell of this tunnel.
+    pub(super) fn push_after(&mut self, after: Option<u64>, to: &str, id: &str, answer: Answer) {
         if self.waiting.len() >= Self::WAITING || self.bytes >= Self::BYTES {
             return;
         }
         let to: Arc<str> = address(to);
         let id = id.to_owned();
         match answer {
-            Answer::Result => self.wait(Waiting::Reply { to, id, error: None }),
-            Answer::Error(error) => self.wait(Waiting::Reply { to, id, error: Some(error) }),
+            Answer::Result => self.wait(Waiting::Reply { to, id, error: None, after }),
+            Answer::Error(error) => self.wait(Waiting::Reply { to, id, error: Some(error), after }),
             Answer::Offer(offer) => self.wait(Waiting::Offer { to, id, offer }),
             Answer::Terminate { sid, version, reason } => {
-                self.wait(Waiting::Reply { to: Arc::clone(&to), id, error: None });
+                self.wait(Waiting::Reply { to: Arc::clone(&to), id, error: None, after });
                 self.wait(Waiting::Terminate { to, sid, version, reason });
             }
+        }
+    }
+
+    /// The tunnel whose farewell goes before the next one.
+    pub(super) fn next_after(&self) -> Option<u64> {
+        match self.waiting.front()? {
+            Waiting::Reply { after, .. } => *after,
+            Waiting::Offer { .. } | Waiting::Terminate { .. } => None,
         }
     }
 
@@ -71,11 +99,11 @@ impl Answers {
         let next = self.waiting.pop_front()?;
         self.bytes -= next.bytes();
         match next {
-            Waiting::Reply { to, id, error: None } => {
+            Waiting::Reply { to, id, error: None, .. } => {
                 Iq::write_result(out, &id, &to, shared.from());
                 Some(to)
             }
-            Waiting::Reply { to, id, error: Some(error) } => {
+            Waiting::Reply { to, id, error: Some(error), .. } => {
                 Iq::write_error(out, &id, &to, shared.from(), &error);
                 Some(to)
             }

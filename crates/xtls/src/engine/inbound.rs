@@ -230,15 +230,17 @@ impl Engine {
         let answer = match request {
             Ok(request) => self
                 .with_tunnel(number, |tunnel, shared| {
+                    // What comes after the end is answered after the farewell; what brings the end about is answered before it.
+                    let after = tunnel.owes_farewell().then_some(number);
                     tunnel.heard_of_session(shared);
                     watch::received(name);
-                    tunnel.handle_ibb(id, &request, shared)
+                    tunnel.handle_ibb(id, &request, shared).map(|answer| (after, answer))
                 })
                 .flatten(),
-            Err(fault) => Some(Answer::Error(fault.to_stanza_error())),
+            Err(fault) => Some((None, Answer::Error(fault.to_stanza_error()))),
         };
-        if let Some(answer) = answer {
-            self.answers.push(from.stamped, id, answer);
+        if let Some((after, answer)) = answer {
+            self.answers.push_after(after, from.stamped, id, answer);
         }
         Disposition::Consumed
     }

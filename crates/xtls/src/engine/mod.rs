@@ -148,6 +148,13 @@ impl Engine {
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant, out: &mut String) -> Option<Transmit> {
         self.shared.env.advance(now);
+        // A peer takes the refusal of its data for the end: why it is one goes first.
+        if let Some(number) = self.answers.next_after()
+            && self.tunnels.get(number).is_some_and(tunnel::TunnelCore::owes_farewell)
+            && let Some(transmit) = self.poll_tunnel(number, false, out)
+        {
+            return Some(transmit);
+        }
         if let Some(to) = self.answers.poll(&mut self.shared, out) {
             watch::sent("answer");
             return Some(Transmit { to });
@@ -156,26 +163,8 @@ impl Engine {
             return Some(Transmit { to });
         }
         while let Some((number, is_turn)) = self.next_to_ask() {
-            let shared = &mut self.shared;
-            // Who comes by may send a block only where nobody waits for that.
-            shared.flow.ask(is_turn || self.tunnels.waiting().len() == 0);
-            let polled = self.tunnels.act(number, |tunnel| (tunnel.poll_transmit(shared, out), tunnel.is_finished()));
-            match self.shared.flow.answer() {
-                FlowAnswer::Waits => self.tunnels.wait(number, false),
-                // A turn is for a block, and it had something else to send.
-                FlowAnswer::Nothing if is_turn && matches!(polled, Some((Some(_), _))) => {
-                    self.tunnels.wait(number, true)
-                }
-                FlowAnswer::Nothing | FlowAnswer::Sent => {}
-            }
-            match polled {
-                Some((Some(to), _)) => {
-                    // One stanza each in turn, so that a bulk transfer does not hold up a chat.
-                    self.tunnels.wake(number);
-                    return Some(Transmit { to });
-                }
-                Some((None, true)) => self.forget(number),
-                Some((None, false)) | None => {}
+            if let Some(transmit) = self.poll_tunnel(number, is_turn, out) {
+                return Some(transmit);
             }
         }
         None
@@ -290,6 +279,32 @@ impl Engine {
     }
 
     /// The tunnel to be asked next for something to send, and whether it has waited for its turn to send a block.
+    /// What a tunnel has to send.
+    fn poll_tunnel(&mut self, number: u64, is_turn: bool, out: &mut String) -> Option<Transmit> {
+        let shared = &mut self.shared;
+        // Who comes by may send a block only where nobody waits for that.
+        shared.flow.ask(is_turn || self.tunnels.waiting().len() == 0);
+        let polled = self.tunnels.act(number, |tunnel| (tunnel.poll_transmit(shared, out), tunnel.is_finished()));
+        match self.shared.flow.answer() {
+            FlowAnswer::Waits => self.tunnels.wait(number, false),
+            // A turn is for a block, and it had something else to send.
+            FlowAnswer::Nothing if is_turn && matches!(polled, Some((Some(_), _))) => self.tunnels.wait(number, true),
+            FlowAnswer::Nothing | FlowAnswer::Sent => {}
+        }
+        match polled {
+            Some((Some(to), _)) => {
+                // One stanza each in turn, so that a bulk transfer does not hold up a chat.
+                self.tunnels.wake(number);
+                Some(Transmit { to })
+            }
+            Some((None, true)) => {
+                self.forget(number);
+                None
+            }
+            Some((None, false)) | None => None,
+        }
+    }
+
     fn next_to_ask(&mut self) -> Option<(u64, bool)> {
         let turn = if self.shared.flow.has_room() { self.tunnels.pop_waiting() } else { None };
         turn.map(|number| (number, true)).or_else(|| self.tunnels.pop_ready().map(|number| (number, false)))

@@ -349,6 +349,12 @@ impl TunnelCore {
         sent.then(|| Arc::clone(self.to()))
     }
 
+    /// Whether it has ended, and has not told the peer yet.
+    pub(crate) fn owes_farewell(&self) -> bool {
+        let session = self.negotiation.session.as_ref();
+        session.is_some_and(|session| session.state() == SessionState::Ended && session.wants_to_send())
+    }
+
     /// Sees to what follows from whatever happened.
     pub(crate) fn settle(&mut self, shared: &mut Shared) {
         self.advance_end(shared);

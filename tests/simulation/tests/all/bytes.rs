@@ -1,7 +1,7 @@
 //! Raw bytes: transfers, half-close, backpressure, ends.
 use crate::common::{JULIET, ROMEO, SECOND, close, closed, noise, piping, raw, read, write};
 use xtls::{
-    Application, Config, EndedBy, Event, Fault, TrustPolicy, TunnelId,
+    Application, Config, Disposition, EndedBy, Event, Fault, TrustPolicy, TunnelId,
     config::Window,
     error::{FinishError, InitiateError, SendError, StreamStateError, TermsError, WriteError},
     jingle::{Reason, ReasonCondition},
@@ -201,6 +201,25 @@ fn a_window_of_one_waits_for_each_acknowledgement() {
     assert_eq!(crate::common::sent_data(&world, ROMEO, JULIET) - before, 1);
     world.run_for(2 * SECOND);
     assert_eq!(crate::common::sent_data(&world, ROMEO, JULIET) - before, 2);
+}
+
+/// Data that comes before the session-terminate has gone out is refused, and the peer would take that for the end.
+#[test]
+fn why_a_tunnel_was_broken_off_is_told_before_data_for_it_is_refused() {
+    let (mut world, [romeo, juliet], [here, there]) = piping(18);
+    let stanza = world.with(juliet, |engine, now| {
+        engine.tunnel(there).unwrap().write(now, b"on its way").unwrap();
+        let mut stanza = String::new();
+        assert!(engine.poll_transmit(now, &mut stanza).is_some());
+        stanza.replace("<iq ", &format!("<iq from='{JULIET}' "))
+    });
+    world.with(romeo, |engine, now| {
+        engine.tunnel(here).unwrap().abort(now, Reason::new(ReasonCondition::Busy));
+        assert!(matches!(engine.handle_stanza(now, &stanza), Disposition::Consumed));
+    });
+    world.run();
+    let end = closed(&mut world, juliet);
+    assert_eq!((end.by, end.condition.as_deref()), (EndedBy::Remote, Some("busy")), "{end:?}");
 }
 
 #[test]
