@@ -21,7 +21,7 @@ const FIGURES: [(&str, usize); 18] = [
     ("long", 1),
     ("streams", 3),
     ("others", 6),
-    ("setup", 2),
+    ("setup", 3),
 ];
 
 #[test]
