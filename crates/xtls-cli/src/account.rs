@@ -19,7 +19,7 @@ pub(crate) const CLIENT_PORT: u16 = 5222;
 /// The port where TLS begins with the connection, by custom (XEP-0368 has none).
 pub(crate) const DIRECT_PORT: u16 = 5223;
 /// The resource of an address that is given without one: peers look for it. What follows it with a hyphen is random.
-const RESOURCE: &str = "xtls";
+pub(crate) const RESOURCE: &str = "xtls";
 
 /// Host and port of the server to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use xtls::{
 use xtls_stanza::jid::{BareJid, FullJid, Jid};
 use xtls_tokio::{CallError, Incoming, Opening};
 
+use crate::account::RESOURCE;
 use crate::clock;
 use crate::data::TrustFile;
 use crate::exit::Failure;
@@ -138,7 +139,8 @@ enum Outcome {
 /// Looks for a resource of the peer that has XTLS.
 async fn search(session: &mut Session, peer: &BareJid, application: &Application) -> Result<Outcome, Failure> {
     let handle = session.handle.clone();
-    let mut find = pin!(handle.find(peer));
+    let usual = usual(peer);
+    let mut find = pin!(handle.find_or_ask(peer, &usual));
     let mut confused = None;
     loop {
         match session.next(&mut find, None).await? {
@@ -153,6 +155,11 @@ async fn search(session: &mut Session, peer: &BareJid, application: &Application
             Happening::Notice(_) | Happening::Time => {}
         }
     }
+}
+
+/// The resource that this command takes where none is given: it is asked although it may not show itself to us.
+pub(crate) fn usual(peer: &BareJid) -> Vec<FullJid> {
+    format!("{peer}/{RESOURCE}").parse().into_iter().collect()
 }
 
 /// The account that this presence shows, if servers may take its address for the peer's (RFC 7622 § 5). It may be another contact of the

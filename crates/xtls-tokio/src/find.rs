@@ -92,6 +92,8 @@ impl Questions {
 struct Search<'a> {
     core: &'a Core,
     account: &'a BareJid,
+    /// Those that are asked whether they show themselves or not.
+    usual: &'a [FullJid],
     /// Those that are not wanted.
     tried: &'a BTreeSet<FullJid>,
     /// Those that were asked: the question, until it is answered, and whether they are still there.
@@ -100,16 +102,24 @@ struct Search<'a> {
 }
 
 enum Asked {
-    Awaited(String),
+    /// The question, and whether it was asked of one that had not shown itself.
+    Awaited(String, bool),
     WithoutXtls,
     /// It went offline.
     Gone,
+    /// It was asked although it had not shown itself, and has no XTLS or is not there.
+    Hidden,
 }
 
 /// A resource of this account that has XTLS and was not tried yet.
-pub(crate) async fn find(core: &Core, account: &BareJid, tried: &BTreeSet<FullJid>) -> Result<FullJid, CallError> {
+pub(crate) async fn find(
+    core: &Core,
+    account: &BareJid,
+    usual: &[FullJid],
+    tried: &BTreeSet<FullJid>,
+) -> Result<FullJid, CallError> {
     let wait = if tried.is_empty() { PRESENCE_TIME } else { SETTLE_TIME };
-    let mut search = Search { core, account, tried, asked: BTreeMap::new(), deadline: Instant::now() + wait };
+    let mut search = Search { core, account, usual, tried, asked: BTreeMap::new(), deadline: Instant::now() + wait };
     core.lock().seekers += 1;
     loop {
         let notified = core.news.notified();
@@ -133,45 +143,66 @@ impl Search<'_> {
         let now = Instant::now();
         let mut there = state.engine.resources(self.account);
         there.retain(|resource| !self.tried.contains(resource));
+        let hidden = self.usual.iter().filter(|resource| !there.contains(resource) && !self.tried.contains(*resource));
+        let hidden: Vec<FullJid> = hidden.cloned().collect();
         for (resource, asked) in &mut self.asked {
-            let answer = match asked {
-                Asked::Awaited(id) => state.questions_asked.open.get(id).and_then(|question| question.answer.clone()),
-                Asked::WithoutXtls | Asked::Gone => None,
+            let (answer, was_hidden) = match asked {
+                Asked::Awaited(id, was_hidden) => {
+                    let question = state.questions_asked.open.get(id);
+                    (question.and_then(|question| question.answer.clone()), *was_hidden)
+                }
+                Asked::WithoutXtls | Asked::Gone | Asked::Hidden => (None, false),
             };
             match answer {
                 Some(Answer::HasXtls) => return Some(Ok(resource.clone())),
                 Some(Answer::Another(other)) => return Some(Err(CallError::Another(other.into()))),
+                // The server may say so of one that is not there.
+                Some(Answer::WithoutXtls) if was_hidden => asked.settle(state, Asked::Hidden),
                 Some(Answer::WithoutXtls) => asked.settle(state, Asked::WithoutXtls),
                 None => {}
             }
-            if !there.contains(resource) {
+            if !there.contains(resource) && !hidden.contains(resource) {
                 asked.settle(state, Asked::Gone);
             }
         }
-        let is_settled = !self.asked.values().any(|asked| matches!(asked, Asked::Awaited(_)));
-        if is_settled && !self.asked.is_empty() {
+        let is_settled = !self.asked.values().any(|asked| matches!(asked, Asked::Awaited(..)));
+        if is_settled && !self.asked.values().all(|asked| matches!(asked, Asked::Hidden)) {
             self.deadline = self.deadline.min(now + SETTLE_TIME);
         }
         for resource in there {
             let is_new = match self.asked.get(&resource) {
                 None => self.asked.len() < MAX_RESOURCES,
-                // Back again.
-                Some(Asked::Gone) => true,
-                Some(Asked::Awaited(_) | Asked::WithoutXtls) => false,
+                // It has come, or come back.
+                Some(Asked::Gone | Asked::Hidden) => true,
+                Some(Asked::Awaited(..) | Asked::WithoutXtls) => false,
             };
             if is_new {
-                let id = state.questions_asked.ask(resource.clone());
-                self.asked.insert(resource, Asked::Awaited(id));
-                self.deadline = now + ANSWER_TIME;
-                state.wake_driver();
+                self.ask(state, resource, false);
+            }
+        }
+        for resource in hidden.into_iter().take(MAX_RESOURCES) {
+            if !self.asked.contains_key(&resource) {
+                self.ask(state, resource, true);
             }
         }
         None
     }
 
+    fn ask(&mut self, state: &mut State, resource: FullJid, is_hidden: bool) {
+        let id = state.questions_asked.ask(resource.clone());
+        self.asked.insert(resource, Asked::Awaited(id, is_hidden));
+        self.deadline = self.deadline.max(Instant::now() + ANSWER_TIME);
+        state.wake_driver();
+    }
+
     /// The time is over.
     fn given_up(&self) -> CallError {
-        let is_gone = self.asked.values().all(|asked| matches!(asked, Asked::Gone));
+        let there = self.core.lock().engine.resources(self.account);
+        let is_gone = self.asked.iter().all(|(resource, asked)| match asked {
+            Asked::Gone | Asked::Hidden => true,
+            Asked::Awaited(..) => !there.contains(resource),
+            Asked::WithoutXtls => false,
+        });
         if is_gone { CallError::Offline } else { CallError::NoXtls }
     }
 }
@@ -179,7 +210,7 @@ impl Search<'_> {
 impl Asked {
     /// It is not waited for any more.
     fn settle(&mut self, state: &mut State, to: Self) {
-        if let Self::Awaited(id) = self {
+        if let Self::Awaited(id, _) = self {
             state.questions_asked.open.remove(id);
         }
         *self = to;

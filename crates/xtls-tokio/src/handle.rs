@@ -62,7 +62,17 @@ impl Handle {
     ///
     /// When no resource is online, none has XTLS, or another address answers.
     pub async fn find(&self, account: &BareJid) -> Result<FullJid, CallError> {
-        find(&self.shared, account, &BTreeSet::new()).await
+        find(&self.shared, account, &[], &BTreeSet::new()).await
+    }
+
+    /// The same, where these resources are asked at once as well, whether or not they show themselves: those that a client is known to
+    /// take by habit. So a peer is found that does not let you see its presence. One that does not answer is as good as not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`find`](Self::find).
+    pub async fn find_or_ask(&self, account: &BareJid, usual: &[FullJid]) -> Result<FullJid, CallError> {
+        find(&self.shared, account, usual, &BTreeSet::new()).await
     }
 
     /// Offers a tunnel to one resource, without waiting for what becomes of it: for clients that show how far it has come, or call
@@ -155,7 +165,7 @@ impl Handle {
         options.check_support = matches!(options.application, Application::Bytes(_));
         let (mut tried, mut lacking) = (BTreeSet::new(), false);
         loop {
-            let resource = match find(&self.shared, account, &tried).await {
+            let resource = match find(&self.shared, account, &[], &tried).await {
                 Err(CallError::Offline) if lacking => return Err(CallError::NoXtls),
                 found => found?,
             };

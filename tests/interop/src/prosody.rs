@@ -16,6 +16,9 @@ pub(crate) const DOMAIN: &str = "localhost";
 /// The accounts that exist, each with its name as a part of the password; see [`Prosody::password`].
 pub(crate) const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
 
+/// An account whose presence nobody sees, and that sees nobody's.
+const LONER: &str = "dave";
+
 /// Whether clients must use STARTTLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -121,7 +124,7 @@ impl Prosody {
         Self::launch(site, Transport::StartTls)
     }
 
-    /// One of alice, bob and carol.
+    /// One of alice, bob and carol, who see one another's presence, or dave.
     #[must_use]
     pub fn person(&self, name: &'static str) -> Person {
         Person::new(name, self.domain(), self.address(), &self.ca_file(), &self.dir.path().join("people"))
@@ -429,10 +432,13 @@ fn write_accounts(dir: &Path, site: &Site) {
     let accounts = dir.join("data").join(host).join("accounts");
     fs::create_dir_all(&accounts).expect("the data directory is created");
     let mut groups = String::from("[Everyone]\n");
-    for account in ACCOUNTS {
+    for account in ACCOUNTS.into_iter().chain([LONER]) {
         let password = Prosody::password(account);
         fs::write(accounts.join(format!("{account}.dat")), format!("return {{ [\"password\"] = \"{password}\"; }};\n"))
             .expect("an account is written");
+        if account == LONER {
+            continue;
+        }
         let neighbours = site.federation.iter().map(|(domain, _)| domain).filter(|domain| **domain != site.domain);
         for domain in neighbours.chain([&site.domain]) {
             writeln!(groups, "{account}@{domain}={account}").expect("writing to a string");

@@ -156,7 +156,8 @@ impl Probe {
     /// Looks for a resource with XTLS.
     async fn search(&mut self, session: &mut Session) -> Result<FullJid, Failure> {
         let (handle, peer) = (session.handle.clone(), self.peer.clone());
-        let mut find = pin!(handle.find(&peer));
+        let usual = reach::usual(&peer);
+        let mut find = pin!(handle.find_or_ask(&peer, &usual));
         let mut confused = None;
         loop {
             match self.next(session, &mut find, None).await? {

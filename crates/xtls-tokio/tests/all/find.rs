@@ -90,6 +90,71 @@ fn the_resource_that_has_xtls_is_found_among_others_whoever_answers_first() {
     }
 }
 
+/// The search that also asks this resource, which may not be there.
+async fn find_or_ask(handle: Handle, usual: &str) -> Result<FullJid, CallError> {
+    handle.find_or_ask(&account(), &[full(usual).parse().unwrap()]).await
+}
+
+#[test]
+fn a_usual_resource_is_found_without_presence_and_at_once() {
+    run(async {
+        let mut stage = Stage::new();
+        let before = Instant::now();
+        let found = tokio::spawn(find_or_ask(stage.handle.clone(), "xtls"));
+        let (resource, id) = stage.asked().await;
+        assert_eq!(resource, full("xtls"));
+        stage.answer(&resource, &id, ns::XTLS_0).await;
+        assert_eq!(found.await.unwrap().unwrap().as_str(), full("xtls"));
+        assert!(before.elapsed() < Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn a_usual_resource_that_is_not_there_ends_no_search_and_counts_for_nothing() {
+    run(async {
+        for another in [false, true] {
+            let mut stage = Stage::new();
+            let before = Instant::now();
+            let found = tokio::spawn(find_or_ask(stage.handle.clone(), "xtls"));
+            let (resource, id) = stage.asked().await;
+            let error =
+                "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+            stage.say(&format!("<iq type='error' from='{resource}' id='{id}'>{error}</iq>")).await;
+            if another {
+                // Another one takes its time to show itself.
+                sleep(Duration::from_secs(8)).await;
+                stage.online(&full("phone")).await;
+                let (phone, id) = stage.asked().await;
+                assert_eq!(phone, full("phone"));
+                stage.answer(&phone, &id, ns::XTLS_1).await;
+                assert_eq!(found.await.unwrap().unwrap().as_str(), full("phone"));
+            } else {
+                assert!(matches!(found.await.unwrap(), Err(CallError::Offline)));
+                assert_eq!(before.elapsed().as_secs(), 10);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_usual_resource_that_comes_later_is_asked_again_and_one_that_never_answers_is_not_there() {
+    run(async {
+        let mut stage = Stage::new();
+        let found = tokio::spawn(find_or_ask(stage.handle.clone(), "xtls"));
+        let (resource, id) = stage.asked().await;
+        let error = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+        stage.say(&format!("<iq type='error' from='{resource}' id='{id}'>{error}</iq>")).await;
+        stage.online(&full("xtls")).await;
+        let (resource, id) = stage.asked().await;
+        stage.answer(&resource, &id, ns::XTLS_0).await;
+        assert_eq!(found.await.unwrap().unwrap().as_str(), full("xtls"));
+        let mut stage = Stage::new();
+        let found = tokio::spawn(find_or_ask(stage.handle.clone(), "xtls"));
+        stage.asked().await;
+        assert!(matches!(found.await.unwrap(), Err(CallError::Offline)));
+    });
+}
+
 #[test]
 fn thirty_two_resources_are_asked_and_not_one_more() {
     run(async {

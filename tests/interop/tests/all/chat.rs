@@ -127,6 +127,21 @@ fn a_bare_peer_is_found_by_presence_and_disco() {
 }
 
 #[test]
+fn a_bare_peer_whose_presence_is_not_seen_is_found_by_its_usual_resource() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, dave) = (stage.person("alice"), stage.person("dave"));
+    alice.trust(&dave);
+    dave.trust(&alice);
+    let listening = dave.listen(&[]);
+    let mut chatting = alice.start(&["chat", &dave.bare()]);
+    assert_eq!(chatting.event("secured")["peer"], dave.full().as_str());
+    chatting.event("stream_open");
+    chatting.end_input();
+    assert_eq!(chatting.wait().code, Some(0));
+    drop(listening);
+}
+
+#[test]
 fn many_lines_arrive_in_order_before_the_end_of_input_closes() {
     let stage = Stage::new(Transport::Plain);
     let (alice, bob) = stage.friends();
