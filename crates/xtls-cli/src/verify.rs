@@ -134,7 +134,10 @@ impl Comparison {
                     if let Some(closed) = self.said(session, said)? {
                         return match self.outcome.take() {
                             Some(outcome) => outcome.map(|()| Came::Through),
-                            None if self.verifier.is_none() => Ok(Came::ToNothing(self.ended(session, &closed))),
+                            // The end of the login is the end of all.
+                            None if self.verifier.is_none() && session.lost().is_none() => {
+                                Ok(Came::ToNothing(self.ended(session, &closed)))
+                            }
                             None => Err(self.ended(session, &closed)),
                         };
                     }
