@@ -126,7 +126,7 @@ pub(crate) enum AccountCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
-    /// What to call the account here [default: what stands before the @ of the address]
+    /// What to call the account here; without it, what stands before the @ of the address
     pub(crate) name: Option<String>,
 
     /// Your address, such as juliet@capulet.example; one without a resource gets one with each login
