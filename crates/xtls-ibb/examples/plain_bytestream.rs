@@ -163,19 +163,23 @@ impl Component {
 
         let bare = own.split('/').next().unwrap_or(own);
         let domain = bare.split('@').next_back().unwrap_or(bare);
-        write!(
-            component.socket,
+        component.send(&format!(
             "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{domain}'>"
-        )?;
+        ))?;
         let StreamItem::Header(header) = component.next()? else { return Err("no stream header".into()) };
         // XEP-0114 § 3: the SHA-1 of the stream's id and the secret, in lower-case hex.
         let digest = Sha1::digest(format!("{}{secret}", header.id().unwrap_or_default()));
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        write!(component.socket, "<handshake>{hex}</handshake>")?;
+        component.send(&format!("<handshake>{hex}</handshake>"))?;
         if component.read()?.name() != "handshake" {
             return Err("the server does not take the secret".into());
         }
         Ok(component)
+    }
+
+    /// In one piece: what is formatted into a socket goes out in several.
+    fn send(&mut self, text: &str) -> io::Result<()> {
+        self.socket.write_all(text.as_bytes())
     }
 
     fn read(&mut self) -> Result<Element, Box<dyn Error>> {
