@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use xtls::trust::{Fingerprint, Learned, Pin};
 use xtls::verify::{EXPORTER_LABEL, Party, ShortString, Verifier, VerifyEvent, VerifyFailure};
-use xtls::{Application, Closed, Element, Event, Security, xml::Condition};
-use xtls_stanza::Limits;
+use xtls::{Application, Closed, Event, Security, xml::Condition};
 use xtls_stanza::jid::{BareJid, FullJid};
 use xtls_tokio::Incoming;
 
@@ -21,7 +20,7 @@ use crate::exit::Failure;
 use crate::output::{Output, Report};
 use crate::random::random;
 use crate::reach;
-use crate::session::{Happening, Input, Lines, Open, Rules, Said, Session, Verdict, Waiting};
+use crate::session::{Happening, Input, Lines, Open, Rules, Said, Session, Verdict};
 use crate::words::Word;
 
 /// What is carried.
@@ -182,8 +181,11 @@ impl Comparison {
                 _ => {}
             }
         }
-        while let Some(message) = self.verifier.as_mut().and_then(Verifier::poll_transmit) {
-            self.open.push(Waiting { message, line: None });
+        // What waits stays with the verifier, which has a bound for it.
+        while !self.open.is_backed_up()
+            && let Some(message) = self.verifier.as_mut().and_then(Verifier::poll_transmit)
+        {
+            self.open.push_answer(message);
         }
         // What is said last goes first: the other end waits for it.
         if self.outcome.is_some() && self.until.is_none() && !self.open.is_backed_up() {
@@ -202,9 +204,7 @@ impl Comparison {
             }
             Said::Stanza(stanza) => {
                 if !self.verifier.as_mut().is_some_and(|verifier| verifier.handle_stanza(&stanza)) {
-                    let answer = session.answer(&stanza);
-                    let answer = answer.and_then(|answer| Element::parse(&answer, &Limits::default()).ok());
-                    answer.into_iter().for_each(|message| self.open.push(Waiting { message, line: None }));
+                    self.open.answer(session, &stanza);
                 }
             }
             Said::Closed(closed) => {

@@ -100,7 +100,7 @@ async fn ask_again(session: &mut Session, lines: &mut Lines, peer: &Jid) -> Resu
     }
 }
 
-/// What was typed; `None` if it has to be typed again, which is told.
+/// The address and the code that were typed. `None` tells the user what is wrong, and asks again.
 fn take(output: Output, input: Input, named: Option<&Jid>) -> Result<Option<(Jid, Code)>, Failure> {
     let why = match input {
         Input::Line(line) => match entered(&zeroize::Zeroizing::new(line), named) {

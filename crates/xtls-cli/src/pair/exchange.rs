@@ -12,7 +12,7 @@ use xtls::tls::default_provider;
 use xtls::trust::{Learned, Pin};
 use xtls::{Application, Closed, Element, Event};
 use xtls_stanza::jid::FullJid;
-use xtls_stanza::{Condition, Iq, IqType, Limits, ns};
+use xtls_stanza::{Condition, Iq, IqType, ns};
 use xtls_tokio::{Incoming, Opening};
 
 use crate::clock;
@@ -20,7 +20,7 @@ use crate::data::Others;
 use crate::exit::Failure;
 use crate::output::Report;
 use crate::reach;
-use crate::session::{Happening, Open, Rules, Said, Session, Verdict, Waiting};
+use crate::session::{Happening, Open, Rules, Said, Session, Verdict};
 
 /// How long each of the two tunnels may take once the code was right.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -201,11 +201,7 @@ impl Swap {
                 self.is_answered = true;
                 open.close();
             }
-            _ => {
-                let answer = session.answer(stanza);
-                let answer = answer.and_then(|answer| Element::parse(&answer, &Limits::default()).ok());
-                answer.into_iter().for_each(|answer| say(open, Some(answer)));
-            }
+            _ => open.answer(session, stanza),
         }
     }
 
@@ -384,5 +380,5 @@ fn refusal(id: &str) -> Option<Element> {
 
 fn say(open: &mut Open, message: Option<Element>) {
     debug_assert!(message.is_some(), "what is said here can be");
-    message.into_iter().for_each(|message| open.push(Waiting { message, line: None }));
+    message.into_iter().for_each(|message| open.push_answer(message));
 }

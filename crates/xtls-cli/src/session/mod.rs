@@ -36,7 +36,7 @@ pub(crate) use conversation::{Conversation, Turn};
 pub(crate) use disco::{Disco, ping};
 pub(crate) use input::{Input, Lines, read_line};
 pub(crate) use keyboard::Keyboard;
-pub(crate) use open::{MAX_WAITING, NO_XML, Open, Said, Waiting, body, message};
+pub(crate) use open::{MAX_WAITING, NO_XML, Open, Said, body, message};
 use outside::Outside;
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 pub(crate) use verdict::{

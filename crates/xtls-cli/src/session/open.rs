@@ -180,16 +180,28 @@ impl Open {
         }
     }
 
+    /// Sends what a stanza of the peer has led to, when there is room. If the peer asks faster than it reads, what goes past
+    /// [`MAX_WAITING`] is dropped.
+    pub(crate) fn push_answer(&mut self, message: Element) {
+        if self.waiting.len() < MAX_WAITING {
+            self.push(Waiting { message, line: None });
+        }
+    }
+
+    /// Answers a request; nothing else gets an answer.
+    pub(crate) fn answer(&mut self, session: &Session, stanza: &Element) {
+        // RFC 6120 § 8.2.3: every request gets an answer, in a tunnel too.
+        if let Some(answer) = session.answer(stanza)
+            && let Ok(message) = Element::parse(&answer, &Limits::default())
+        {
+            self.push_answer(message);
+        }
+    }
+
     /// Tells of a message, or answers a request.
     pub(super) fn receive(&mut self, session: &Session, stanza: &Element, echoes: bool) -> Result<(), Failure> {
         let Some(body) = body(stanza) else {
-            // RFC 6120 § 8.2.3: every request gets an answer, in a tunnel too.
-            if let Some(answer) = session.answer(stanza)
-                && self.waiting.len() < MAX_WAITING
-                && let Ok(message) = Element::parse(&answer, &Limits::default())
-            {
-                self.waiting.push_back(Waiting { message, line: None });
-            }
+            self.answer(session, stanza);
             return Ok(());
         };
         let peer = self.peer.as_str();

@@ -221,7 +221,7 @@ fn a_number_that_was_not_committed_to_is_not_taken() {
         format!("<iq type='result' id='{id}'><nonce xmlns='urn:xtls:verify:0'>{}</nonce></iq>", "ab".repeat(32));
     assert!(ends[0].handle_stanza(&Element::parse(&other, &Limits::default()).unwrap()));
     assert_eq!(events(&mut ends[0]), [VerifyEvent::Failed(VerifyFailure::Broken)]);
-    // The right one is too late, and it is nobody's any more.
+    // The right one comes too late: the attempt has ended.
     assert!(!ends[0].handle_stanza(&honest));
     assert_eq!(ends[0].string(), None);
 }
