@@ -86,7 +86,7 @@ impl Engine {
         } else if !is_free(Place::Known) {
             is_full()
         } else {
-            let place = if self.is_known(&peer.to_bare()) { Place::Known } else { Place::Stranger };
+            let place = self.place_of(&peer.to_bare());
             if is_free(place) {
                 Admission::Ring(Box::new(Admitted { session, application, loser, place }))
             } else {

@@ -16,8 +16,8 @@ use crate::{config::Config, tunnel::Place};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Holder {
     pub(super) address: Arc<str>,
-    /// The account, of a stranger.
-    stranger: Option<BareJid>,
+    account: BareJid,
+    place: Place,
 }
 
 /// The places that are taken, and the tunnels that hold none any more.
@@ -25,6 +25,8 @@ pub(super) struct Holder {
 pub(super) struct Places {
     taken: usize,
     peers: BTreeMap<Arc<str>, usize>,
+    /// Those of accounts that are known.
+    friends: BTreeMap<BareJid, usize>,
     strangers: usize,
     accounts: BTreeMap<BareJid, usize>,
     domains: BTreeMap<Box<str>, usize>,
@@ -69,6 +71,11 @@ impl Places {
         self.peers.get(address).copied().unwrap_or_default()
     }
 
+    /// Whether a tunnel with this account takes no stranger's place: it is authenticated, or was asked for here.
+    pub(super) fn is_friend(&self, account: &BareJid) -> bool {
+        self.friends.contains_key(account)
+    }
+
     /// The oldest tunnel that has ended, if there are more of them than there are places.
     pub(super) fn oldest_farewell_over(&self, config: &Config) -> Option<u64> {
         self.farewells.first().copied().filter(|_| self.farewells.len() > config.tunnels)
@@ -77,20 +84,26 @@ impl Places {
     pub(super) fn take(&mut self, holder: &Holder) {
         self.taken += 1;
         add(&mut self.peers, Arc::clone(&holder.address));
-        if let Some(account) = &holder.stranger {
-            self.strangers += 1;
-            add(&mut self.accounts, account.clone());
-            add(&mut self.domains, account.domain().into());
+        match holder.place {
+            Place::Known => add(&mut self.friends, holder.account.clone()),
+            Place::Stranger => {
+                self.strangers += 1;
+                add(&mut self.accounts, holder.account.clone());
+                add(&mut self.domains, holder.account.domain().into());
+            }
         }
     }
 
     pub(super) fn leave(&mut self, holder: &Holder) {
         self.taken -= 1;
         remove(&mut self.peers, &*holder.address);
-        if let Some(account) = &holder.stranger {
-            self.strangers -= 1;
-            remove(&mut self.accounts, account);
-            remove(&mut self.domains, account.domain());
+        match holder.place {
+            Place::Known => remove(&mut self.friends, &holder.account),
+            Place::Stranger => {
+                self.strangers -= 1;
+                remove(&mut self.accounts, &holder.account);
+                remove(&mut self.domains, holder.account.domain());
+            }
         }
     }
 
@@ -105,11 +118,11 @@ impl Places {
 
 impl Holder {
     pub(super) fn new(address: &Arc<str>, peer: &FullJid, place: Place) -> Self {
-        Self { address: Arc::clone(address), stranger: (place == Place::Stranger).then(|| peer.to_bare()) }
+        Self { address: Arc::clone(address), account: peer.to_bare(), place }
     }
 
     pub(super) fn place(&self) -> Place {
-        if self.stranger.is_some() { Place::Stranger } else { Place::Known }
+        self.place
     }
 }
 

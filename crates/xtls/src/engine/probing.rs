@@ -28,6 +28,7 @@ use crate::{
     error::ProbeError,
     event::{Event, ProbeFault, ProbeId},
     shared::{Shared, address},
+    tunnel::Place,
 };
 
 /// Questions of ours and those of others.
@@ -264,13 +265,27 @@ impl Engine {
 
     /// Whether a peer is no stranger: it has a pin, was secured before, has a tunnel with us, or the embedder names it.
     pub(super) fn is_known(&self, peer: &BareJid) -> bool {
-        let knows = || {
+        // An offer that is not decided on makes nobody known: anybody can make one.
+        self.tunnels.index().is_usable_with(peer) || self.is_remembered(peer)
+    }
+
+    /// Whose place an offer of this peer takes. That others of its offers were accepted makes it no friend: whoever shares a
+    /// password accepts everybody's, and nobody is authenticated by that.
+    pub(super) fn place_of(&self, peer: &BareJid) -> Place {
+        if self.tunnels.index().places.is_friend(peer) || self.is_remembered(peer) {
+            Place::Known
+        } else {
+            Place::Stranger
+        }
+    }
+
+    fn is_remembered(&self, peer: &BareJid) -> bool {
+        let is_in_store = || {
             // What cannot be read is as good as unknown.
             let record = self.shared.env.record(peer).unwrap_or_default();
-            // An offer that is not decided on makes nobody known: anybody can make one.
-            !record.pins.is_empty() || record.secured_before() || self.tunnels.index().is_usable_with(peer)
+            !record.pins.is_empty() || record.secured_before()
         };
-        self.probing.allowed.contains(peer) || knows()
+        self.probing.allowed.contains(peer) || is_in_store()
     }
 
     /// What is known of a peer that a tunnel would be offered to.

@@ -1,5 +1,6 @@
 //! Places: strangers do not take those of the user and of the user's friends.
 use crate::common::{JULIET, ROMEO, condition, element, raw};
+use core::time::Duration;
 use xtls::{
     Disposition, Event, TrustDecision, TrustPolicy,
     error::InitiateError,
@@ -126,4 +127,26 @@ fn a_stranger_takes_a_strangers_place_until_it_is_authenticated() {
     world.run();
     assert!(rings(&mut world, juliet, "benvolio@montague.lit/x", "b2"));
     assert!(!rings(&mut world, juliet, "mercutio@montague.lit/x", "m"));
+}
+
+/// As an embedder does that shares a password with somebody: anybody may try it.
+#[test]
+fn an_account_whose_offers_are_all_accepted_takes_two_places_until_one_is_authenticated() {
+    let (mut world, juliet) = juliet();
+    let mut accepted = 0;
+    for at in 0..64 {
+        rings(&mut world, juliet, &format!("a@evil{}.lit/{at}", at % 2), &format!("a{at}"));
+        for event in world.take_events(juliet) {
+            if let Event::Incoming(incoming) = event {
+                let options = raw(TrustPolicy::LeapOfFaith);
+                world.with(juliet, |engine, now| engine.accept(now, incoming, options)).unwrap();
+                accepted += 1;
+            }
+        }
+        world.run();
+    }
+    assert_eq!(accepted, 4, "two of each account");
+    // They have the time of a handshake that does not begin, and then there is room again.
+    world.run_for(Duration::from_secs(301));
+    assert!(rings(&mut world, juliet, "a@evil0.lit/again", "again"));
 }
