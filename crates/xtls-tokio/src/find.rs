@@ -1,6 +1,9 @@
 //! Which resource of an account has XTLS: those that show themselves by presence are asked what they can do (XEP-0030).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    hash::{BuildHasher as _, RandomState},
+};
 
 use tokio::time::{Duration, Instant, timeout_at};
 use xtls::{
@@ -27,6 +30,9 @@ const MAX_RESOURCES: usize = 32;
 #[derive(Default)]
 pub(crate) struct Questions {
     count: u64,
+    /// What ids are made with, so that nobody who has not got a question can answer it: whoever has an address that servers take
+    /// for the peer's could end a search.
+    key: RandomState,
     open: BTreeMap<String, Question>,
     to_send: VecDeque<String>,
 }
@@ -78,7 +84,8 @@ impl Questions {
     }
 
     fn ask(&mut self, resource: FullJid) -> String {
-        let id = format!("xtls-find-{}", self.count);
+        let [first, second] = [0, 1].map(|half| self.key.hash_one((self.count, half)));
+        let id = format!("xtls-find-{first:016x}{second:016x}");
         self.count += 1;
         let mut query = String::new();
         DiscoInfo::write_request(&mut query, &id, resource.as_str(), None, None);

@@ -12,13 +12,14 @@ use xtls::{
     xml::{Caps, DiscoInfo},
 };
 use xtls_stanza::jid::{BareJid, FullJid, Jid};
-use xtls_stanza::{Iq, IqType, ns};
+use xtls_stanza::{Ids, Iq, IqType, ns};
 
 use crate::args::{AccountArgs, TrustArgs};
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Announced, Key, Output, Probed, Report};
+use crate::random::random;
 use crate::reach;
 use crate::session::{Happening, Rules, Session, unreachable_server};
 
@@ -28,8 +29,6 @@ const ANSWER_TIME: Duration = Duration::from_secs(30);
 const MAX_RESOURCES: usize = 32;
 /// What the tunnel would be for.
 const MESSAGES: Application = Application::XmlStream;
-/// The id of the question for that.
-const DISCO_ID: &str = "probe";
 /// The features that have to do with tunnels.
 const FEATURES: [&str; 15] = [
     ns::XTLS_0,
@@ -175,13 +174,15 @@ impl Probe {
 
     /// What the peer can do.
     async fn ask_features(&mut self, session: &mut Session, peer: &FullJid) -> Result<DiscoInfo, Failure> {
+        // Whoever has an address that servers take for the peer's could answer under an id that is known.
+        let id = Ids::new(random()?).next_id();
         let mut query = String::new();
-        DiscoInfo::write_request(&mut query, DISCO_ID, peer.as_str(), None, None);
+        DiscoInfo::write_request(&mut query, id.as_str(), peer.as_str(), None, None);
         session.send(&query).await;
         let until = clock::now() + ANSWER_TIME;
         loop {
             match self.next(session, pending::<()>(), Some(until)).await? {
-                Happening::Stanza(stanza) => match features_in(&stanza, peer) {
+                Happening::Stanza(stanza) => match features_in(&stanza, id.as_str(), peer) {
                     Some(Ok(info)) => return Ok(info),
                     Some(Err(failure)) => return Err(failure),
                     None => {}
@@ -219,13 +220,13 @@ impl Probe {
     }
 }
 
-/// The peer's answer to the question what it can do, if this is it.
-fn features_in(stanza: &Element, peer: &FullJid) -> Option<Result<DiscoInfo, Failure>> {
+/// The peer's answer to the question of this id what it can do, if this is it.
+fn features_in(stanza: &Element, id: &str, peer: &FullJid) -> Option<Result<DiscoInfo, Failure>> {
     let nonsense =
         || Failure::connection(format!("{peer} does not tell what it is: its answer makes no sense")).about(peer);
     let iq = Iq::parse(stanza)?.ok()?;
     let from = iq.from?.parse::<FullJid>().ok()?;
-    let is_answer = iq.id == DISCO_ID && matches!(iq.iq_type, IqType::Result | IqType::Error);
+    let is_answer = iq.id == id && matches!(iq.iq_type, IqType::Result | IqType::Error);
     if is_answer && from.is_confused_with(peer) {
         return Some(Err(reach::another(peer.as_str(), &from)));
     }
@@ -288,6 +289,8 @@ mod tests {
 
     use super::*;
 
+    const DISCO_ID: &str = "probe";
+
     fn peer() -> FullJid {
         "romeo@montague.lit/xtls".parse().unwrap()
     }
@@ -297,7 +300,7 @@ mod tests {
         let query = format!("<query xmlns='{}'><identity category='client' type='pc'/></query>", ns::DISCO_INFO);
         let said = |from: &str, kind: &str, id: &str, inner: &str| {
             let stanza = format!("<iq type='{kind}' from='{from}' id='{id}'>{inner}</iq>");
-            features_in(&Element::parse(&stanza, &Limits::default()).unwrap(), &peer())
+            features_in(&Element::parse(&stanza, &Limits::default()).unwrap(), DISCO_ID, &peer())
         };
         assert!(said("romeo@montague.lit/phone", "result", DISCO_ID, &query).is_none());
         assert!(said("romeo@montague.lit/xtls", "result", "find-0", &query).is_none());
@@ -313,7 +316,7 @@ mod tests {
         let from = |kind: &str, id: &str| {
             let inner = if kind == "error" { error } else { &query };
             let stanza = format!("<iq type='{kind}' from='romeo@strasse.example/xtls' id='{id}'>{inner}</iq>");
-            features_in(&Element::parse(&stanza, &Limits::default()).unwrap(), &meant)
+            features_in(&Element::parse(&stanza, &Limits::default()).unwrap(), DISCO_ID, &meant)
         };
         for kind in ["result", "error"] {
             let words = from(kind, DISCO_ID).unwrap().unwrap_err().message;

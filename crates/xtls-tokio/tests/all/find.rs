@@ -266,6 +266,48 @@ fn rfc_7622_5_an_answer_by_whom_a_server_takes_the_peer_for_ends_the_search_and_
     });
 }
 
+/// The resource that is asked without presence is no exception.
+#[test]
+fn rfc_7622_5_an_answer_for_a_usual_resource_by_whom_a_server_takes_the_peer_for_ends_the_search_too() {
+    run(async {
+        let mut stage = Stage::new();
+        let handle = stage.handle.clone();
+        let sharp: BareJid = "juliet@stra\u{df}e.example".parse().unwrap();
+        let usual: FullJid = format!("{sharp}/xtls").parse().unwrap();
+        let found = tokio::spawn(async move { handle.find_or_ask(&sharp, &[usual]).await });
+        let (resource, id) = stage.asked().await;
+        assert_eq!(resource, "juliet@stra\u{df}e.example/xtls");
+        // An id that was not asked with is nobody's answer.
+        stage.answer("juliet@strasse.example/xtls", "xtls-find-0", ns::XTLS_1).await;
+        assert!(timeout(Duration::from_secs(1), stage.stanzas.next()).await.unwrap().unwrap().contains("xtls-find-0"));
+        assert!(!found.is_finished());
+        stage.answer("juliet@strasse.example/xtls", &id, ns::XTLS_1).await;
+        let Err(CallError::Another(other)) = found.await.unwrap() else { panic!("it was taken for the peer") };
+        assert_eq!(other.as_str(), "juliet@strasse.example/xtls");
+    });
+}
+
+/// Whoever has an address that a server takes for the peer's could end each search if it knew the id.
+#[test]
+fn m20_nobody_can_tell_under_which_id_a_resource_is_asked() {
+    run(async {
+        let mut ids = std::collections::BTreeSet::new();
+        for _ in 0..2 {
+            let mut stage = Stage::new();
+            let found = tokio::spawn(find(stage.handle.clone()));
+            for resource in ["phone", "xtls"] {
+                stage.online(&full(resource)).await;
+                let (_, id) = stage.asked().await;
+                let random = id.strip_prefix("xtls-find-").unwrap();
+                assert!(random.len() == 32 && random.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+                ids.insert(id);
+            }
+            found.abort();
+        }
+        assert_eq!(ids.len(), 4);
+    });
+}
+
 #[test]
 fn a_search_that_is_dropped_leaves_its_answers_to_the_client() {
     run(async {
