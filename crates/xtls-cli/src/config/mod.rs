@@ -215,6 +215,8 @@ fn parsed<'a>(path: &Path, content: &'a [u8]) -> Result<(&'a str, Config), Failu
     };
     read().map_err(|Wrong { at, why }| {
         let before = String::from_utf8_lossy(content.get(..at).unwrap_or(content));
+        // Nobody sees it.
+        let before = before.trim_start_matches('\u{feff}');
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         Failure::usage(format!("the configuration file {}, line {line}, column {column}: {why}", path.display()))

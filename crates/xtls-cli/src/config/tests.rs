@@ -124,6 +124,52 @@ fn what_is_not_utf_8_is_told_with_its_place() {
     assert!(failure.message.contains("line 2, column 4: what stands here is not UTF-8"), "{failure}");
 }
 
+/// As some editors save it.
+#[test]
+fn a_byte_order_mark_hides_nothing() {
+    let (dir, file) = with(&format!("\u{feff}{WHOLE}"));
+    let config = file.read().unwrap();
+    assert_eq!((config.accounts.len(), config.default.as_deref()), (2, Some("home")));
+    file.add(&account("third", "third@b"), true).unwrap();
+    let config = file.read().unwrap();
+    assert_eq!((config.accounts.len(), config.default.as_deref()), (3, Some("third")));
+    assert!(text(&dir).contains("# Juliet's"));
+    // Places are told as people count them.
+    let (_dir, file) = with("\u{feff}nonsense = 1\n");
+    assert!(file.read().unwrap_err().message.contains("line 1, column 1: "), "{}", file.read().unwrap_err());
+}
+
+#[test]
+fn rfc_7622_3_addresses_are_the_same_in_every_spelling_and_no_looser() {
+    let (_dir, file) = with(
+        "[accounts.home]\njid = 'Juliet@XN--STRAE-OQA.example/Desk'\nserver = 'x:5'\naccept-from = ['B\u{fc}cher', 'a@b.']\n\
+         [peers]\nxn--bcher-kva = 'Romeo@MONTAGUE.example'\n",
+    );
+    let config = file.read().unwrap();
+    let [home] = &config.accounts[..] else { panic!("{config:?}") };
+    assert_eq!(
+        home.policies.accept_from,
+        Some(["romeo@montague.example", "a@b"].map(|jid| jid.parse().unwrap()).to_vec())
+    );
+    let fill = |jid: &str| {
+        let mut command = Cli::try_parse_from(["xtls", "chat", "b\u{fc}cher", "--jid", jid]).unwrap().command;
+        file.fill(&mut command).unwrap();
+        let Command::Chat(args) = command else { panic!("it is chat") };
+        args
+    };
+    let args = fill("juliet@stra\u{df}e.example");
+    assert_eq!((args.peer.as_str(), args.account.login.server.as_deref()), ("Romeo@MONTAGUE.example", Some("x:5")));
+    // What older software takes for the same is somebody else's.
+    assert_eq!(fill("juliet@strasse.example").account.login.server, None);
+    let names = |text: &str| {
+        let (_dir, file) = with(text);
+        file.read().map(|config| config.accounts.len()).map_err(|failure| failure.message)
+    };
+    let two = |other: &str| format!("[accounts.a]\njid = 'j@stra\u{df}e.example'\n[accounts.b]\njid = '{other}'\n");
+    assert_eq!(names(&two("j@strasse.example")), Ok(2));
+    assert!(names(&two("J@xn--strae-oqa.example/x")).unwrap_err().contains("b has the address of a"));
+}
+
 #[test]
 fn a_file_of_64_kib_is_read_and_one_byte_more_is_not() {
     let (dir, file) = with(&format!("#{}\n", "x".repeat(MAX_FILE - 2)));
