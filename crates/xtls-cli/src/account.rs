@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::server::ServerTrust;
 
-pub(crate) use password::{first_line, password, stored_password, warn_if_exposed};
+pub(crate) use password::{PASSWORD_FILE, first_line, password, stored_password, warn_if_exposed};
 
 /// The port of XMPP client connections (RFC 6120 § 3.2.2).
 pub(crate) const CLIENT_PORT: u16 = 5222;

@@ -147,8 +147,10 @@ impl Comparison {
                     self.open.peer = peer;
                 }
                 Happening::Incoming(incoming) => reach::decline(incoming, &MESSAGES),
+                // What has come out of it stands.
                 Happening::Interrupted if self.outcome.is_some() || self.verifier.is_none() => {
-                    return Err(Failure::interrupted());
+                    let outcome = self.outcome.take().unwrap_or_else(|| Err(Failure::interrupted()));
+                    return outcome.map(|()| Came::Through);
                 }
                 Happening::Interrupted => {
                     self.verifier.as_mut().into_iter().for_each(Verifier::abort);
@@ -272,7 +274,11 @@ impl Comparison {
     fn remember(&self, session: &Session) -> Result<(), Failure> {
         let Some(fingerprint) = self.certificate else { return Ok(()) };
         let pin = Pin::new(fingerprint, Learned::Comparison).with_since(clock::unix());
-        session.trust().add(&self.open.peer.to_bare(), pin)?;
+        let peer = &self.open.peer;
+        if !session.trust().affirm(&peer.to_bare(), pin)? {
+            let why = format!("the certificate of {peer} is not trusted any more, and was not again: try again");
+            return Err(Failure::other(why).about(peer));
+        }
         session.report(&Report::Verified { peer: self.open.peer.as_str(), fingerprint: &fingerprint.to_string() })
     }
 
@@ -295,15 +301,15 @@ impl Comparison {
     /// Takes back a leap of faith; what became of the certificate.
     fn distrust(&self, session: &Session) -> Result<String, Failure> {
         let bare = self.open.peer.to_bare();
-        let pins = reach::known(&session.trust(), &bare)?.pins;
-        let pin = pins.iter().find(|pin| Some(pin.fingerprint) == self.certificate);
-        match pin {
-            Some(Pin { learned: Learned::LeapOfFaith, .. }) if pins.len() == 1 => {
-                session.trust().remove(&bare)?;
-                Ok(format!("the certificate that {bare} was trusted with by a leap of faith is not trusted any more"))
-            }
-            _ => Ok(format!("do not trust the certificate any more that {bare} has shown: xtls trust remove {bare}")),
-        }
+        let taken_back = match self.certificate {
+            Some(certificate) => session.trust().take_leap_back(&bare, certificate)?,
+            None => false,
+        };
+        Ok(if taken_back {
+            format!("the certificate that {bare} was trusted with by a leap of faith is not trusted any more")
+        } else {
+            format!("do not trust the certificate any more that {bare} has shown: xtls trust remove {bare}")
+        })
     }
 
     fn end(&mut self, outcome: Result<(), Failure>) {

@@ -262,6 +262,19 @@ impl Xtls {
         let _ = self.child.wait();
     }
 
+    /// The most memory that it has had so far, in bytes.
+    ///
+    /// # Panics
+    ///
+    /// When it is gone.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak.map(|kibibytes: u64| kibibytes * 1024).expect("the kernel says so")
+    }
+
     /// Its standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {

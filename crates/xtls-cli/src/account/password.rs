@@ -18,14 +18,16 @@ use crate::platform;
 const MAX_LINE: usize = 4096;
 /// The most that a command may print after that, in bytes.
 const MAX_REST: usize = 64 * 1024;
+/// What a file with a password is called.
+pub(crate) const PASSWORD_FILE: &str = "password file";
 /// The variable that may hold the password.
 const PASSWORD_VARIABLE: &str = "XTLS_PASSWORD";
 
-/// Warns of a password file that other users of the machine can read.
-pub(crate) fn warn_if_exposed(output: Output, path: &Path) {
+/// Warns of a secret in a file that other users of the machine can read; `what` is the kind of file.
+pub(crate) fn warn_if_exposed(output: Output, what: &str, path: &Path) {
     if xtls_store::is_readable_by_all(path) {
         let name = path.display();
-        output.warn(&format!("the password file {name} can be read by every user of this machine: chmod 600 {name}"));
+        output.warn(&format!("the {what} {name} can be read by every user of this machine: chmod 600 {name}"));
     }
 }
 
@@ -79,8 +81,8 @@ pub(crate) fn stored_password(
 }
 
 fn from_file(output: Output, path: &Path) -> Result<Zeroizing<String>, Failure> {
-    warn_if_exposed(output, path);
-    not_empty(first_line(path)?, &format!("the first line of {}", path.display()))
+    warn_if_exposed(output, PASSWORD_FILE, path);
+    not_empty(first_line(PASSWORD_FILE, path)?, &format!("the first line of {}", path.display()))
 }
 
 /// The first line that a command prints; what else it prints does not matter, and is shown nowhere.
@@ -125,15 +127,14 @@ fn pass_over(from: &mut impl Read) -> io::Result<()> {
     Err(io::Error::other(format!("it is longer than {} KiB", MAX_REST / 1024)))
 }
 
-/// The first line of a password file, without its end and a byte order mark before it; it may be empty. No other copy of it is left in memory.
+/// The first line of a file with a secret, without its end and a byte order mark before it; it may be empty. No other copy of it is left in memory.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, or the line is longer than 4096 bytes or not UTF-8.
-pub(crate) fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+pub(crate) fn first_line(what: &str, path: &Path) -> Result<Zeroizing<String>, Failure> {
     let name = path.display();
-    let unreadable =
-        |e: io::Error| Failure::other(format!("the password file {name} cannot be read: {e}; give another file"));
+    let unreadable = |e: io::Error| Failure::other(format!("the {what} {name} cannot be read: {e}; give another file"));
     let mut file = File::open(path).map_err(unreadable)?;
     line_of(&mut file, &name.to_string(), unreadable)
 }
@@ -190,13 +191,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("password");
         std::fs::write(&path, " secret \r\nsecond\n").unwrap();
-        assert_eq!(first_line(&path).unwrap().as_str(), " secret ");
+        assert_eq!(first_line(PASSWORD_FILE, &path).unwrap().as_str(), " secret ");
         std::fs::write(&path, "\u{feff} secret \r\nsecond\n").unwrap();
-        assert_eq!(first_line(&path).unwrap().as_str(), " secret ");
+        assert_eq!(first_line(PASSWORD_FILE, &path).unwrap().as_str(), " secret ");
         std::fs::write(&path, "\nsecond\n").unwrap();
-        assert_eq!(first_line(&path).unwrap().as_str(), "");
-        assert!(not_empty(first_line(&path).unwrap(), "it").unwrap_err().message.contains("is empty"));
-        assert!(first_line(&dir.path().join("absent")).is_err());
+        assert_eq!(first_line(PASSWORD_FILE, &path).unwrap().as_str(), "");
+        assert!(not_empty(first_line(PASSWORD_FILE, &path).unwrap(), "it").unwrap_err().message.contains("is empty"));
+        assert!(first_line(PASSWORD_FILE, &dir.path().join("absent")).is_err());
     }
 
     #[test]
@@ -205,12 +206,12 @@ mod tests {
         let path = dir.path().join("password");
         for end in ["", "\n", "\nsecond"] {
             std::fs::write(&path, "x".repeat(MAX_LINE) + end).unwrap();
-            assert_eq!(first_line(&path).unwrap().len(), MAX_LINE);
+            assert_eq!(first_line(PASSWORD_FILE, &path).unwrap().len(), MAX_LINE);
             std::fs::write(&path, "x".repeat(MAX_LINE + 1) + end).unwrap();
-            assert_eq!(first_line(&path).unwrap_err().code, crate::exit::Code::Usage);
+            assert_eq!(first_line(PASSWORD_FILE, &path).unwrap_err().code, crate::exit::Code::Usage);
         }
         std::fs::write(&path, b"\xff\n").unwrap();
-        assert_eq!(first_line(&path).unwrap_err().code, crate::exit::Code::Usage);
+        assert_eq!(first_line(PASSWORD_FILE, &path).unwrap_err().code, crate::exit::Code::Usage);
     }
     #[cfg(unix)]
     #[test]

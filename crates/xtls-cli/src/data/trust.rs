@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use xtls::tls::UnixTime;
 use xtls::trust::{
-    Confirmation, Confirmed, Fingerprint, Guess, MemoryTrustStore, Permit, Pin, StoreError, TrustRecord, TrustStore,
+    Confirmation, Confirmed, Fingerprint, Guess, Learned, MemoryTrustStore, Permit, Pin, StoreError, TrustRecord,
+    TrustStore,
 };
 use xtls_stanza::jid::BareJid;
 use xtls_store::{FileError, FileTrustStore};
@@ -22,6 +23,8 @@ pub(crate) struct TrustFile {
     unread: Vec<String>,
     /// Pins that the command line or a pairing gives. They are written when the peer is confirmed.
     given: BTreeMap<BareJid, Given>,
+    /// Guesses at a password that this run has made with each peer, but for right ones. The limits of guesses bound them.
+    guesses: BTreeMap<BareJid, u32>,
 }
 
 /// What is given to a peer.
@@ -53,7 +56,7 @@ impl TrustFile {
         let store = FileTrustStore::open(path).map_err(failure)?;
         let document = store.read().map_err(failure)?;
         let unread = document.unread().map(str::to_owned).collect();
-        Ok(Self { store, known: document.known, unread, given: BTreeMap::new() })
+        Ok(Self { store, known: document.known, unread, given: BTreeMap::new(), guesses: BTreeMap::new() })
     }
 
     /// All that is known, as it was read last.
@@ -74,7 +77,7 @@ impl TrustFile {
     ///
     /// When the file has pins for the peer, and this is none of them.
     pub(crate) fn give(&mut self, peer: &BareJid, fingerprint: Fingerprint) -> Result<(), Failure> {
-        let pins = self.known().record(peer).map(|record| record.pins).unwrap_or_default();
+        let pins = pins(self.known(), peer);
         if pins.iter().any(|pin| pin.fingerprint == fingerprint) {
             return Ok(());
         }
@@ -125,6 +128,12 @@ impl TrustFile {
         Ok(known.of(peer).pins.contains(&pin))
     }
 
+    /// How many guesses at a password this run has made with this peer, but for right ones. What the file counts can become less
+    /// meanwhile, and more by other processes.
+    pub(crate) fn guesses(&self, peer: &BareJid) -> u32 {
+        self.guesses.get(peer).copied().unwrap_or_default()
+    }
+
     /// Whether the command line has given a certificate to this peer.
     pub(crate) fn is_given(&self, peer: &BareJid) -> bool {
         self.given.contains_key(peer)
@@ -163,6 +172,37 @@ impl TrustFile {
         self.change(|known| known.remove(peer))
     }
 
+    /// The two users have found that this certificate is the peer's: its pin says how, from now on. Tells whether there is one
+    /// still; where there is none any more, nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; it stays as it is.
+    pub(crate) fn affirm(&mut self, peer: &BareJid, pin: Pin) -> Result<bool, Failure> {
+        self.change(|known| {
+            let is_there = pins(known, peer).iter().any(|one| one.fingerprint == pin.fingerprint);
+            if is_there {
+                known.pin(peer, pin);
+            }
+            is_there
+        })
+    }
+
+    /// Forgets a peer that is known by nothing but this certificate, and that by a leap of faith; tells whether it was so.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; it stays as it is.
+    pub(crate) fn take_leap_back(&mut self, peer: &BareJid, fingerprint: Fingerprint) -> Result<bool, Failure> {
+        self.change(|known| {
+            let is_leap = matches!(pins(known, peer)[..], [pin] if pin.fingerprint == fingerprint && pin.learned == Learned::LeapOfFaith);
+            if is_leap {
+                known.remove(peer);
+            }
+            is_leap
+        })
+    }
+
     /// Forgets the wrong passwords with a peer, and those at a local address; tells whether there were any.
     ///
     /// # Errors
@@ -192,10 +232,18 @@ impl TrustStore for TrustFile {
     }
 
     fn begin_guess(&mut self, local: &BareJid, peer: &BareJid, guess: &Guess) -> Result<Permit, StoreError> {
-        self.store.begin_guess(local, peer, guess)
+        let permit = self.store.begin_guess(local, peer, guess)?;
+        if permit == Permit::Granted {
+            let count = self.guesses.entry(peer.clone()).or_default();
+            *count = count.saturating_add(1);
+        }
+        Ok(permit)
     }
 
     fn guess_was_right(&mut self, local: &BareJid, peer: &BareJid) -> Result<(), StoreError> {
+        if let Some(count) = self.guesses.get_mut(peer) {
+            *count = count.saturating_sub(1);
+        }
         self.store.guess_was_right(local, peer)
     }
 
@@ -214,6 +262,10 @@ impl TrustStore for TrustFile {
 
 fn failure(error: FileError) -> Failure {
     Failure::other(error.to_string())
+}
+
+fn pins(known: &MemoryTrustStore, peer: &BareJid) -> Vec<Pin> {
+    known.record(peer).map(|record| record.pins).unwrap_or_default()
 }
 
 /// What to do about a peer that is trusted with another certificate than this one.
@@ -241,7 +293,9 @@ fn with_given(known: &mut MemoryTrustStore, given: &BTreeMap<BareJid, Given>, pe
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use xtls::trust::Learned;
+    use std::time::Duration;
+
+    use xtls::trust::GuessLimits;
 
     use super::*;
 
@@ -288,5 +342,67 @@ mod tests {
         trust.add(&juliet(), Pin::manual(Fingerprint::sha256(b"third"))).unwrap();
         assert_eq!(trust.record(&juliet()).unwrap().pins.len(), 2);
         assert!(!trust.record(&juliet()).unwrap().pins.contains(&same));
+    }
+
+    /// What a pairing counts by. The file counts for all processes and forgives.
+    #[test]
+    fn the_guesses_of_this_run_are_counted_whatever_becomes_of_those_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let [mut ours, mut others] = [(); 2].map(|()| TrustFile::load(dir.path().join("trust.json")).unwrap());
+        let romeo = "romeo@montague.lit".parse().unwrap();
+        let later =
+            |hours: u64| UnixTime::since_unix_epoch(Duration::from_secs(clock::unix().as_secs() + hours * 3600));
+        let guess = |hours| Guess::new(later(hours), GuessLimits::default());
+        assert_eq!(others.begin_guess(&romeo, &juliet(), &guess(0)).unwrap(), Permit::Granted);
+        assert_eq!((ours.guesses(&juliet()), others.guesses(&juliet())), (0, 1));
+        for count in [1, 2] {
+            // A right one of another process ends the row of wrong ones.
+            others.guess_was_right(&romeo, &juliet()).unwrap();
+            assert_eq!(ours.begin_guess(&romeo, &juliet(), &guess(1)).unwrap(), Permit::Granted);
+            assert_eq!((ours.guesses(&juliet()), ours.record(&juliet()).unwrap().attempts.failed), (count, 1));
+        }
+        ours.forgive(&juliet()).unwrap();
+        assert_eq!((ours.guesses(&juliet()), ours.record(&juliet()).unwrap().attempts.failed), (2, 0));
+        for count in [3, 4, 5] {
+            assert_eq!(ours.begin_guess(&romeo, &juliet(), &guess(2)).unwrap(), Permit::Granted);
+            assert_eq!(ours.guesses(&juliet()), count);
+        }
+        // One that is not made does not count, and neither does one that was right.
+        assert!(matches!(ours.begin_guess(&romeo, &juliet(), &guess(2)).unwrap(), Permit::Locked { .. }));
+        assert_eq!(ours.guesses(&juliet()), 5);
+        ours.guess_was_right(&romeo, &juliet()).unwrap();
+        assert_eq!((ours.guesses(&juliet()), ours.guesses(&romeo)), (4, 0));
+    }
+
+    #[test]
+    fn what_was_compared_is_affirmed_and_a_leap_taken_back_only_as_they_stand_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let [mut trust, mut other] = [(); 2].map(|()| TrustFile::load(dir.path().join("trust.json")).unwrap());
+        let leap = |der: &[u8]| Pin::new(Fingerprint::sha256(der), Learned::LeapOfFaith);
+        let compared = |der: &[u8]| Pin::new(Fingerprint::sha256(der), Learned::Comparison);
+        let pins = |trust: &TrustFile| trust.record(&juliet()).unwrap().pins;
+        // Nothing is trusted that was not.
+        assert!(!trust.affirm(&juliet(), compared(b"one")).unwrap());
+        assert_eq!(trust.record(&juliet()).unwrap(), TrustRecord::default());
+        trust.add(&juliet(), leap(b"one")).unwrap();
+        assert!(trust.affirm(&juliet(), compared(b"one")).unwrap());
+        assert_eq!(pins(&trust), [compared(b"one")]);
+        // Another process has put another one in its place.
+        other.replace(&juliet(), Pin::manual(Fingerprint::sha256(b"two"))).unwrap();
+        assert!(!trust.affirm(&juliet(), compared(b"one")).unwrap());
+        assert_eq!(pins(&trust), [Pin::manual(Fingerprint::sha256(b"two"))]);
+        // What was not taken by a leap, another certificate, and one of several stay.
+        let two = Fingerprint::sha256(b"two");
+        assert!(!trust.take_leap_back(&juliet(), two).unwrap());
+        other.remove(&juliet()).unwrap();
+        other.add(&juliet(), leap(b"two")).unwrap();
+        assert!(!trust.take_leap_back(&juliet(), Fingerprint::sha256(b"one")).unwrap());
+        other.add(&juliet(), leap(b"three")).unwrap();
+        assert!(!trust.take_leap_back(&juliet(), two).unwrap());
+        assert_eq!(pins(&trust), [leap(b"two"), leap(b"three")]);
+        other.remove(&juliet()).unwrap();
+        other.add(&juliet(), leap(b"two")).unwrap();
+        assert!(trust.take_leap_back(&juliet(), two).unwrap());
+        assert_eq!(pins(&trust), []);
     }
 }

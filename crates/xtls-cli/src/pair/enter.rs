@@ -35,7 +35,7 @@ async fn enter(session: &mut Session, args: &PairArgs, mut peer: Jid, mut rules:
     let mut attempts = Attempts::new(None);
     let mut lines = None;
     while attempts.begin(clock::now()).is_ok() {
-        let before = guesses(session, &peer.to_bare())?;
+        let before = guesses(session, &peer.to_bare());
         let opening = reach::reach(session, &rules, &Application::XmlStream, &peer).await.map_err(perhaps_over)?;
         let mut open = Open::new(opening);
         let closed = loop {
@@ -50,7 +50,7 @@ async fn enter(session: &mut Session, args: &PairArgs, mut peer: Jid, mut rules:
             }
         };
         session.report_closed(&closed)?;
-        if guesses(session, &peer.to_bare())? == before {
+        if guesses(session, &peer.to_bare()) == before {
             return Err(match Verdict::of(&closed, session.own()) {
                 Verdict::Failed(failure) => perhaps_over(failure),
                 Verdict::Done | Verdict::GaveWay | Verdict::Disconnected => exchange::broken(&open.peer),

@@ -237,7 +237,12 @@ async fn prove(
     let mut open = Open::new(opening);
     let (mut is_paired, mut is_open) = (false, false);
     loop {
-        match step(session, &mut open, Some(until)).await? {
+        let step = match step(session, &mut open, Some(until)).await {
+            // Whatever comes after that takes nothing back.
+            Err(_) if is_paired => return Ok(()),
+            step => step?,
+        };
+        match step {
             Step::Said(Said::Secured(security)) => {
                 session.report_secured(&open.peer, &security)?;
                 if security.confirmed {

@@ -18,7 +18,6 @@ use crate::args::PairArgs;
 use crate::data::{DataDir, Others};
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::reach;
 use crate::session::Session;
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &PairArgs) -> Result<(), Failure> {
@@ -39,8 +38,8 @@ fn others(args: &PairArgs) -> Others {
     }
 }
 
-/// How many guesses at a password were made with this peer since the last right one, as the trust file counts them: a handshake
-/// that has got so far that it was one is among them, however it ended.
-fn guesses(session: &Session, peer: &BareJid) -> Result<u32, Failure> {
-    Ok(reach::known(&session.trust(), peer)?.attempts.failed)
+/// How many guesses at a password this run has made with this peer: a handshake that has got so far that it was one is among them,
+/// however it ended, unless it was right.
+fn guesses(session: &Session, peer: &BareJid) -> u32 {
+    session.trust().guesses(peer)
 }

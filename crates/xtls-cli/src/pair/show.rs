@@ -24,7 +24,7 @@ use crate::session::{Happening, Open, Rules, Said, Session, Verdict};
 pub(super) async fn run(output: Output, data: &DataDir, args: &PairArgs) -> Result<(), Failure> {
     let trust = data.trust()?;
     let own = args.account.bare()?;
-    let (code, is_shown) = Source::of(args.code_file.as_deref(), &own)?.into_code(&own)?;
+    let (code, is_shown) = Source::of(output, args.code_file.as_deref(), &own)?.into_code(&own)?;
     let rules = Rules::by_password(code.password(), &trust);
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
@@ -127,7 +127,7 @@ impl Waiting<'_> {
             let _ = incoming.reject(condition);
             return Ok(());
         }
-        let before = guesses(session, &peer.to_bare())?;
+        let before = guesses(session, &peer.to_bare());
         match reach::accept(session, self.rules, incoming) {
             Ok(opening) => {
                 self.open.push((Open::new(opening), before));
@@ -143,7 +143,7 @@ impl Waiting<'_> {
         let (open, before) = self.open.remove(at);
         session.report_closed(closed)?;
         let bare = open.peer.to_bare();
-        if guesses(session, &bare)? > before {
+        if guesses(session, &bare) > before {
             self.end(Outcome::Wrong)?;
             return wrong(session, &open.peer, self.attempts.left());
         }

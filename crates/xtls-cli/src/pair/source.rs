@@ -10,7 +10,11 @@ use zeroize::Zeroizing;
 use super::code::Code;
 use crate::account;
 use crate::exit::Failure;
+use crate::output::Output;
 use crate::random::random;
+
+/// What a file with a code is called.
+const CODE_FILE: &str = "code file";
 
 /// Where a code comes from.
 pub(super) enum Source {
@@ -28,7 +32,7 @@ impl Source {
     /// # Errors
     ///
     /// When the file cannot be read or made, or has no code of this address.
-    pub(super) fn of(file: Option<&Path>, shower: &BareJid) -> Result<Self, Failure> {
+    pub(super) fn of(output: Output, file: Option<&Path>, shower: &BareJid) -> Result<Self, Failure> {
         let Some(path) = file else { return Ok(Self::Random) };
         let name = path.display();
         if !path.exists() {
@@ -38,7 +42,8 @@ impl Source {
             made.map_err(|e| Failure::other(format!("the code file {name} cannot be made: {e}; give another one")))?;
             return Ok(Self::New(code));
         }
-        let line = account::first_line(path)?;
+        account::warn_if_exposed(output, CODE_FILE, path);
+        let line = account::first_line(CODE_FILE, path)?;
         let code = Code::parse_own(&line, shower);
         code.map(Self::Fixed).map_err(|e| Failure::usage(format!("the code file {name} has no code of {shower}: {e}")))
     }
@@ -76,14 +81,15 @@ mod tests {
     fn a_fixed_code_is_made_once_and_shown_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("code");
-        let (made, shown) = Source::of(Some(&path), &juliet()).unwrap().into_code(&juliet()).unwrap();
+        let (made, shown) = Source::of(Output::silent(), Some(&path), &juliet()).unwrap().into_code(&juliet()).unwrap();
         assert!(shown && !xtls_store::is_readable_by_all(&path));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", made.text(" ").as_str()));
-        let (again, shown) = Source::of(Some(&path), &juliet()).unwrap().into_code(&juliet()).unwrap();
+        let (again, shown) =
+            Source::of(Output::silent(), Some(&path), &juliet()).unwrap().into_code(&juliet()).unwrap();
         assert!(again == made && !shown);
         // Another account has another code.
         let romeo = "romeo@montague.example".parse().unwrap();
-        let failure = Source::of(Some(&path), &romeo).err().unwrap();
+        let failure = Source::of(Output::silent(), Some(&path), &romeo).err().unwrap();
         assert_eq!(failure.code, exit::Code::Usage);
         assert!(failure.message.contains("no code of romeo@montague.example"), "{failure}");
     }
@@ -93,17 +99,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("code");
         std::fs::write(&path, "wherefore art thou\n").unwrap();
-        let failure = Source::of(Some(&path), &juliet()).err().unwrap();
+        let failure = Source::of(Output::silent(), Some(&path), &juliet()).err().unwrap();
         assert!(failure.message.contains("the first word") && !failure.message.contains("wherefore"), "{failure}");
         assert!(
-            Source::of(Some(&dir.path().join("none/code")), &juliet())
+            Source::of(Output::silent(), Some(&dir.path().join("none/code")), &juliet())
                 .err()
                 .unwrap()
                 .message
                 .contains("cannot be made")
         );
         std::fs::write(&path, "able baby cabbage").unwrap();
-        assert!(matches!(Source::of(Some(&path), &juliet()), Ok(Source::Fixed(_))));
+        assert!(matches!(Source::of(Output::silent(), Some(&path), &juliet()), Ok(Source::Fixed(_))));
     }
 
     #[test]

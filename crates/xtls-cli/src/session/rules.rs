@@ -178,7 +178,7 @@ impl Rules {
             ));
         }
         if let Some(path) = &self.password_file {
-            account::warn_if_exposed(output, path);
+            account::warn_if_exposed(output, account::PASSWORD_FILE, path);
         }
     }
 
@@ -259,7 +259,7 @@ fn authorities_from_file(path: &Path) -> Result<Authorities, Failure> {
 
 /// A password that the engine takes.
 fn password_from_file(path: &Path) -> Result<Password, Failure> {
-    let line = account::first_line(path)?;
+    let line = account::first_line(account::PASSWORD_FILE, path)?;
     Password::new(&line).map_err(|e| {
         Failure::usage(format!("{e}: see the first line of {}, which --srp-password-file names", path.display()))
     })

@@ -2,7 +2,7 @@
 
 mod last_words;
 mod sasl;
-mod scripted;
+pub(crate) mod scripted;
 mod servers;
 
 use xtls_interop::Ended;

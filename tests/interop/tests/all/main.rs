@@ -9,6 +9,7 @@ mod ejabberd;
 mod example;
 mod federation;
 mod files;
+mod floods;
 mod link;
 mod link_pipe;
 mod link_security;

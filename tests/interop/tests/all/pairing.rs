@@ -1,5 +1,7 @@
 //! `xtls pair` through real servers: from nothing to a tunnel by certificates in two commands, and who it keeps out.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::Value;
 use xtls::trust::Fingerprint;
 use xtls_interop::{Certificate, Ejabberd, Ended, Person, Stage, Tap, Transport, Xtls};
@@ -239,6 +241,38 @@ fn what_ends_between_the_two_tunnels_is_not_remembered() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("nothing was remembered of this pairing"), "{}", ended.stderr);
     assert!(trusted(&alice).is_empty(), "somebody is trusted");
+}
+
+/// Bob does the second tunnel by hand and leaves it open.
+#[test]
+fn what_comes_after_a_pairing_takes_nothing_back() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = (stage.person("alice"), stage.person("bob"));
+    let (mut showing, shown) = show(&alice, &[]);
+    let file = bob.file("code", text(&shown["code"]));
+    let mut chatting = bob.start(&["chat", &alice.full(), "--srp-password-file", &file]);
+    chatting.event("stream_open");
+    chatting.end_input();
+    assert_eq!(chatting.wait().code, Some(0));
+    let trusting = format!("{}=sha-256:{}", alice.bare(), alice.fingerprint());
+    let mut chatting = bob.start(&["chat", &alice.full(), "--trust", &trusting]);
+    chatting.event("stream_open");
+    showing.event("paired");
+    showing.interrupt();
+    assert_paired(&showing.wait(), &alice, &bob);
+}
+
+#[test]
+fn a_fixed_code_that_others_can_read_is_warned_of() {
+    let stage = Stage::new(Transport::Plain);
+    let alice = stage.person("alice");
+    let file = alice.file("code", "able baby cabbage");
+    for (mode, warns) in [(0o644, true), (0o600, false)] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).expect("it is ours");
+        let ended = show(&alice, &["--code-file", &file, "--expires-after", "1s"]).0.wait();
+        let warning = format!("the code file {file} can be read by every user of this machine: chmod 600 {file}");
+        assert_eq!(ended.stderr.contains(&warning), warns, "{}", ended.stderr);
+    }
 }
 
 /// Bob has the code and gives his certificate. Then his server, which is Mallory's, comes with another one in his place.

@@ -4,6 +4,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -103,9 +104,18 @@ impl Scripted {
 
     /// Starts to listen with an account of it.
     pub(crate) fn listen(&self) -> Xtls {
-        let mut args = vec!["listen".to_owned()];
-        args.extend(self.options());
-        Xtls::start(self.dir.path(), Some(PASSWORD), &args)
+        self.command(&["listen"])
+    }
+
+    /// Starts a command with an account of it.
+    pub(crate) fn command(&self, args: &[&str]) -> Xtls {
+        let args: Vec<String> = args.iter().copied().map(str::to_owned).chain(self.options()).collect();
+        Xtls::start(self.data_dir(), Some(PASSWORD), &args)
+    }
+
+    /// Where those who use the account keep their data.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Logs in, which is to succeed, and ends.
@@ -145,6 +155,19 @@ impl Talk {
             }
             self.read()?;
         }
+    }
+
+    /// Waits until there is something, and gives all of it.
+    pub(crate) fn hear_more(&mut self) -> Option<String> {
+        while self.waiting.is_empty() {
+            self.read()?;
+        }
+        Some(core::mem::take(&mut self.waiting))
+    }
+
+    /// What another thread says things by, in clear.
+    pub(crate) fn writer(&self) -> TcpStream {
+        self.socket.try_clone().expect("a socket can be shared")
     }
 
     /// Waits for a header, and answers it with this.
