@@ -131,6 +131,9 @@ mod tests {
     #[test]
     fn the_presence_announces_what_the_answer_tells() {
         let presence = Element::parse(&disco().presence(), &Limits::default()).unwrap();
+        // RFC 6121 §§ 4.2.1, 4.7.2.3: it is for everybody, and nobody who writes to the account means this client.
+        assert_eq!((presence.attribute("to"), presence.attribute("type")), (None, None));
+        assert_eq!(presence.child("priority", ns::CLIENT).unwrap().text(), "-1");
         let announced = presence.child("c", ns::CAPS).and_then(xtls::xml::Caps::parse).unwrap();
         let answer = ask(&format!("<query xmlns='{}'/>", ns::DISCO_INFO), "get").unwrap();
         let told = DiscoInfo::parse(answer.child("query", ns::DISCO_INFO).unwrap()).unwrap().unwrap();

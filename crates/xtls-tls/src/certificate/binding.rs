@@ -2,8 +2,9 @@
 
 use x509_parser::der_parser::oid::Oid;
 use x509_parser::oid_registry::{
-    OID_PKCS1_SHA1WITHRSA, OID_PKCS1_SHA256WITHRSA, OID_PKCS1_SHA384WITHRSA, OID_PKCS1_SHA512WITHRSA,
-    OID_SIG_ECDSA_WITH_SHA256, OID_SIG_ECDSA_WITH_SHA384, OID_SIG_ECDSA_WITH_SHA512,
+    OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA, OID_PKCS1_SHA224WITHRSA, OID_PKCS1_SHA256WITHRSA,
+    OID_PKCS1_SHA384WITHRSA, OID_PKCS1_SHA512WITHRSA, OID_SIG_ECDSA_WITH_SHA224, OID_SIG_ECDSA_WITH_SHA256,
+    OID_SIG_ECDSA_WITH_SHA384, OID_SIG_ECDSA_WITH_SHA512,
 };
 use xtls_stanza::HashAlgo;
 
@@ -11,7 +12,7 @@ use super::PeerCertificate;
 
 impl PeerCertificate {
     /// Channel-binding data of the type `tls-server-end-point` (RFC 5929 § 4.1), for SASL over a connection whose server has this
-    /// certificate: its hash, by the hash of its signature, or by SHA-256 in place of SHA-1. `None` where the signature has none
+    /// certificate: its hash, by the hash of its signature, or by SHA-256 in place of MD5 and SHA-1. `None` where the signature has none
     /// of its own, as with Ed25519 and RSA-PSS, or a rare one.
     #[must_use]
     pub fn server_end_point(&self) -> Option<Vec<u8>> {
@@ -22,10 +23,13 @@ impl PeerCertificate {
 /// The hash for certificates with signatures by this algorithm.
 pub(super) fn hash_of(algorithm: &Oid<'_>) -> Option<HashAlgo> {
     let known = [
+        (OID_SIG_ECDSA_WITH_SHA224, HashAlgo::Sha224),
         (OID_SIG_ECDSA_WITH_SHA256, HashAlgo::Sha256),
         (OID_SIG_ECDSA_WITH_SHA384, HashAlgo::Sha384),
         (OID_SIG_ECDSA_WITH_SHA512, HashAlgo::Sha512),
+        (OID_PKCS1_MD5WITHRSAENC, HashAlgo::Sha256),
         (OID_PKCS1_SHA1WITHRSA, HashAlgo::Sha256),
+        (OID_PKCS1_SHA224WITHRSA, HashAlgo::Sha224),
         (OID_PKCS1_SHA256WITHRSA, HashAlgo::Sha256),
         (OID_PKCS1_SHA384WITHRSA, HashAlgo::Sha384),
         (OID_PKCS1_SHA512WITHRSA, HashAlgo::Sha512),
@@ -62,8 +66,14 @@ mod tests {
     }
 
     #[test]
-    fn rfc_5929_4_1_sha_1_gives_way_to_sha_256() {
-        assert_eq!(hash_of(&OID_PKCS1_SHA1WITHRSA), Some(HashAlgo::Sha256));
-        assert_eq!(hash_of(&OID_PKCS1_SHA512WITHRSA), Some(HashAlgo::Sha512));
+    fn rfc_5929_4_1_md5_and_sha_1_give_way_to_sha_256() {
+        for (algorithm, hash) in [
+            (OID_PKCS1_MD5WITHRSAENC, HashAlgo::Sha256),
+            (OID_PKCS1_SHA1WITHRSA, HashAlgo::Sha256),
+            (OID_PKCS1_SHA224WITHRSA, HashAlgo::Sha224),
+            (OID_PKCS1_SHA512WITHRSA, HashAlgo::Sha512),
+        ] {
+            assert_eq!(hash_of(&algorithm), Some(hash));
+        }
     }
 }
