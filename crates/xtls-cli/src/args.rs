@@ -243,7 +243,7 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "BAREJID")]
     pub(crate) accept_from: Vec<BareJid>,
 
-    /// The nicknames of the configuration file, for lines that choose whom lines go to
+    /// What the configuration file calls peers
     #[arg(skip)]
     pub(crate) nicknames: Nicknames,
 
@@ -262,6 +262,10 @@ pub(crate) struct ChatArgs {
 
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+
+    /// What the configuration file calls peers
+    #[arg(skip)]
+    pub(crate) nicknames: Nicknames,
 }
 
 #[derive(Debug, Args)]

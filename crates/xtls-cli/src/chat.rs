@@ -27,7 +27,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Resu
     rules.ask(output, bare.as_str())?;
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
-    let keyboard = Keyboard::only_for(output, Lines::start(), bare.into());
+    let keyboard = Keyboard::only_for(output, Lines::start(output), bare.into(), &args.nicknames);
     let mut conversation = Conversation::new(rules, false, keyboard);
     let result = match reach::reach(&mut session, &conversation.rules, &MESSAGES, &args.peer).await {
         Ok(opening) => {
@@ -66,7 +66,7 @@ async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &Ful
                 Some(Verdict::Disconnected) | None => {}
             },
             Happening::Beside(Turn::Input(input)) => {
-                conversation.take_input(input)?;
+                conversation.take_input(session, input)?;
                 if conversation.keyboard.ended {
                     until = Some(conversation.close());
                 }

@@ -48,6 +48,13 @@ fn with_milliseconds(date: &str, milliseconds: u32) -> String {
     format!("{}.{milliseconds:03}Z", date.trim_end_matches('Z'))
 }
 
+/// The time of day where the user is: hours and minutes.
+pub(crate) fn local_time() -> String {
+    #[allow(clippy::disallowed_methods, reason = "the command is where time enters")]
+    let now = chrono::Local::now();
+    now.format("%H:%M").to_string()
+}
+
 /// Sleeps until then, or for ever.
 pub(crate) async fn sleep_until(until: Option<Instant>) {
     match until {

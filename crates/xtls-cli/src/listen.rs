@@ -21,7 +21,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Re
     rules.note_who_may_try(output, &args.accept_from)?;
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
     session.allow_offers(&args.accept_from);
-    let lines = if args.echo { Lines::none() } else { Lines::start() };
+    let lines = if args.echo { Lines::none() } else { Lines::start(output) };
     let keyboard = Keyboard::for_first(output, lines, &args.nicknames);
     let mut conversation = Conversation::new(rules, args.echo, keyboard);
     let result = listen(&mut session, &mut conversation, &args.accept_from).await;
@@ -47,7 +47,7 @@ async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[
                 }
             }
             Happening::Beside(Turn::Input(input)) => {
-                conversation.take_input(input)?;
+                conversation.take_input(session, input)?;
                 let keyboard = &conversation.keyboard;
                 if keyboard.ended && keyboard.used {
                     end = Some(conversation.close());

@@ -28,6 +28,7 @@ mod random;
 mod reach;
 mod server;
 mod session;
+mod terminal;
 mod trace;
 mod trust;
 mod verify;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
 
 /// Tells of a failure, and turns it into the exit code.
 fn end(output: Output, result: Result<(), Failure>) -> ExitCode {
+    terminal::finish();
     match result {
         Ok(()) => Code::Done.into(),
         Err(failure) => {

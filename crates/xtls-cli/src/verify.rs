@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::select;
-use xtls::trust::{Fingerprint, Learned, Pin};
-use xtls::verify::{EXPORTER_LABEL, Party, ShortString, Verifier, VerifyEvent, VerifyFailure};
-use xtls::{Application, Closed, Event, Security, xml::Condition};
+use xtls::{Application, Closed, Event};
 use xtls_stanza::jid::{BareJid, FullJid};
 use xtls_tokio::Incoming;
 
@@ -18,13 +16,13 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Output, Report};
-use crate::random::random;
 use crate::reach;
-use crate::session::{Happening, Input, Lines, Open, Rules, Said, Session, Verdict};
-use crate::words::Word;
+use crate::session::{Answers, Compare, Happening, Input, Lines, Open, Outcome, Rules, Said, Session, Verdict, answer};
 
 /// What is carried.
 const MESSAGES: Application = Application::XmlStream;
+/// What the user types.
+const ANSWERS: Answers = Answers { yes: "yes", no: "no" };
 /// How long the end in order may take.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
 
@@ -95,8 +93,7 @@ enum Came {
 struct Comparison {
     open: Open,
     /// Once the tunnel is secured by certificates.
-    verifier: Option<Verifier>,
-    certificate: Option<Fingerprint>,
+    compare: Option<Compare>,
     lines: Lines,
     outcome: Option<Result<(), Failure>>,
     until: Option<Instant>,
@@ -104,7 +101,7 @@ struct Comparison {
 
 impl Comparison {
     fn new(open: Open) -> Self {
-        Self { open, verifier: None, certificate: None, lines: Lines::none(), outcome: None, until: None }
+        Self { open, compare: None, lines: Lines::none(), outcome: None, until: None }
     }
 
     /// Compares, pins if both users have said that it is the same, and ends the tunnel. This end begins if it `proposes`; if both
@@ -112,8 +109,11 @@ impl Comparison {
     async fn run(mut self, session: &mut Session, proposes: bool) -> Result<Came, Failure> {
         loop {
             self.turn(session)?;
+            let wanted = self.compare.as_ref().is_some_and(Compare::is_shown);
+            if wanted && self.lines.is_none() {
+                self.lines = Lines::start(session.output);
+            }
             let (open, lines, until) = (&mut self.open, &mut self.lines, self.until);
-            let wanted = self.verifier.as_ref().is_some_and(|verifier| verifier.string().is_some());
             let beside = async {
                 select! {
                     biased;
@@ -125,16 +125,16 @@ impl Comparison {
                 Happening::Beside(Beside::Said(said)) => {
                     if matches!(said, Said::StreamOpened)
                         && proposes
-                        && let Some(verifier) = &mut self.verifier
+                        && let Some(compare) = &mut self.compare
                     {
                         // It is the first one.
-                        let _ = verifier.propose();
+                        let _ = compare.propose();
                     }
                     if let Some(closed) = self.said(session, said)? {
                         return match self.outcome.take() {
                             Some(outcome) => outcome.map(|()| Came::Through),
                             // The end of the login is the end of all.
-                            None if self.verifier.is_none() && session.lost().is_none() => {
+                            None if self.compare.is_none() && session.lost().is_none() => {
                                 Ok(Came::ToNothing(self.ended(session, &closed)))
                             }
                             None => Err(self.ended(session, &closed)),
@@ -148,12 +148,12 @@ impl Comparison {
                 }
                 Happening::Incoming(incoming) => reach::decline(incoming, &MESSAGES),
                 // What has come out of it stands.
-                Happening::Interrupted if self.outcome.is_some() || self.verifier.is_none() => {
+                Happening::Interrupted if self.outcome.is_some() || self.compare.is_none() => {
                     let outcome = self.outcome.take().unwrap_or_else(|| Err(Failure::interrupted()));
                     return outcome.map(|()| Came::Through);
                 }
                 Happening::Interrupted => {
-                    self.verifier.as_mut().into_iter().for_each(Verifier::abort);
+                    self.compare.as_mut().into_iter().for_each(Compare::abort);
                     self.end(Err(Failure::interrupted()));
                 }
                 // How it ends makes no difference any more.
@@ -168,24 +168,17 @@ impl Comparison {
 
     /// Sends what there is to send, and tells what has happened.
     fn turn(&mut self, session: &Session) -> Result<(), Failure> {
-        while let Some(event) = self.verifier.as_mut().and_then(Verifier::poll_event) {
-            match event {
-                VerifyEvent::Compare(string) => self.ask(session, string)?,
-                VerifyEvent::Verified => {
-                    let outcome = self.remember(session);
-                    self.end(outcome);
-                }
-                VerifyEvent::Failed(VerifyFailure::WeAborted) => {}
-                VerifyEvent::Failed(how) => {
-                    let outcome = Err(self.failed(session, how)?);
-                    self.end(outcome);
-                }
-                _ => {}
-            }
+        while let Some(compare) = &mut self.compare
+            && let Some(outcome) = compare.turn(session).transpose()
+        {
+            self.end(match outcome {
+                Ok(Outcome::Verified) => Ok(()),
+                Ok(Outcome::Differs(failure) | Outcome::Nothing(failure)) | Err(failure) => Err(failure),
+            });
         }
         // What waits stays with the verifier, which has a bound for it.
         while !self.open.is_backed_up()
-            && let Some(message) = self.verifier.as_mut().and_then(Verifier::poll_transmit)
+            && let Some(message) = self.compare.as_mut().and_then(Compare::poll_transmit)
         {
             self.open.push_answer(message);
         }
@@ -202,10 +195,11 @@ impl Comparison {
         match said {
             Said::Secured(security) => {
                 session.report_secured(&self.open.peer, &security)?;
-                self.begin(session, &security)?;
+                let gone = || Failure::connection(format!("the tunnel with {} is gone: try again", self.open.peer));
+                self.compare = Some(Compare::new(session, &self.open, &security, ANSWERS)?.ok_or_else(gone)?);
             }
             Said::Stanza(stanza) => {
-                if !self.verifier.as_mut().is_some_and(|verifier| verifier.handle_stanza(&stanza)) {
+                if !self.compare.as_mut().is_some_and(|compare| compare.handle_stanza(&stanza)) {
                     self.open.answer(session, &stanza);
                 }
             }
@@ -218,98 +212,25 @@ impl Comparison {
         Ok(None)
     }
 
-    /// The tunnel is secured.
-    fn begin(&mut self, session: &Session, security: &Security) -> Result<(), Failure> {
-        let certificate = security.certificate.as_ref().map(|certificate| certificate.fingerprint_sha256());
-        let channel = session.handle.with_engine(|engine, _| {
-            let tunnel = engine.tunnel(self.open.id()?)?;
-            tunnel.export_keying_material(32, EXPORTER_LABEL, None)?.try_into().ok()
-        });
-        let (Some(certificate), Some(channel)) = (certificate, channel) else {
-            return Err(Failure::connection(format!("the tunnel with {} is gone: try again", self.open.peer)));
-        };
-        let we = Party { jid: session.jid().clone().into(), certificate: session.own().fingerprint };
-        let peer = Party { jid: self.open.peer.clone().into(), certificate };
-        self.certificate = Some(certificate);
-        self.verifier = Some(Verifier::new(channel, we, peer, random()?));
-        Ok(())
-    }
-
-    /// Shows the user what to compare.
-    fn ask(&mut self, session: &Session, string: ShortString) -> Result<(), Failure> {
-        if self.lines.is_none() {
-            self.lines = Lines::start();
-        }
-        let words = string.places().map(|place| Word::new(place).text()).join(" ");
-        let peer = self.open.peer.as_str();
-        session.report(&Report::Compare { peer, digits: &string.digits(), words: &words })?;
-        session.report(&Report::AnswerWanted { peer })
-    }
-
     /// The user has typed something.
     fn typed(&mut self, session: &Session, input: Input) -> Result<(), Failure> {
+        let Some(compare) = &mut self.compare else { return Ok(()) };
         let answer = match &input {
-            Input::Line(line) => match line.trim().to_ascii_lowercase().as_str() {
-                "yes" | "y" => Some(true),
-                "no" | "n" => Some(false),
-                _ => None,
-            },
+            Input::Line(line) => answer(line),
             Input::Unusable(_) => None,
             Input::End => {
-                self.verifier.as_mut().into_iter().for_each(Verifier::abort);
+                compare.abort();
                 self.end(Err(Failure::usage(
                     "nobody has said whether the strings are the same, so nothing was learned: answer by yes or no",
                 )));
                 return Ok(());
             }
         };
-        let Some(answer) = answer else {
-            return session.report(&Report::AnswerWanted { peer: self.open.peer.as_str() });
-        };
-        self.verifier.as_mut().into_iter().for_each(|verifier| verifier.answer(answer));
-        Ok(())
-    }
-
-    /// Both have said that it is the same: the certificate is the peer's.
-    fn remember(&self, session: &Session) -> Result<(), Failure> {
-        let Some(fingerprint) = self.certificate else { return Ok(()) };
-        let pin = Pin::new(fingerprint, Learned::Comparison).with_since(clock::unix());
-        let peer = &self.open.peer;
-        if !session.trust().affirm(&peer.to_bare(), pin)? {
-            let why = format!("the certificate of {peer} is not trusted any more, and was not again: try again");
-            return Err(Failure::other(why).about(peer));
+        match answer {
+            Some(answer) => compare.answer(answer),
+            None => compare.ask_again(session)?,
         }
-        session.report(&Report::Verified { peer: self.open.peer.as_str(), fingerprint: &fingerprint.to_string() })
-    }
-
-    /// It has failed. Where the users have seen two strings, what was taken by a leap of faith is trusted no more.
-    fn failed(&self, session: &Session, how: VerifyFailure) -> Result<Failure, Failure> {
-        let peer = &self.open.peer;
-        let failure = match how {
-            VerifyFailure::WeDiffer | VerifyFailure::PeerDiffers => {
-                let what = self.distrust(session)?;
-                Failure::security(format!("{how}; {what}"))
-            }
-            VerifyFailure::Refused(Condition::ServiceUnavailable) => Failure::connection(format!(
-                "{peer} does not compare strings now: let its user run xtls verify there, and try again"
-            )),
-            how => Failure::connection(format!("nothing was learned of {peer}: {how}")),
-        };
-        Ok(failure.about(peer))
-    }
-
-    /// Takes back a leap of faith; what became of the certificate.
-    fn distrust(&self, session: &Session) -> Result<String, Failure> {
-        let bare = self.open.peer.to_bare();
-        let taken_back = match self.certificate {
-            Some(certificate) => session.trust().take_leap_back(&bare, certificate)?,
-            None => false,
-        };
-        Ok(if taken_back {
-            format!("the certificate that {bare} was trusted with by a leap of faith is not trusted any more")
-        } else {
-            format!("do not trust the certificate any more that {bare} has shown: xtls trust remove {bare}")
-        })
+        Ok(())
     }
 
     fn end(&mut self, outcome: Result<(), Failure>) {

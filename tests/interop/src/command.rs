@@ -95,8 +95,13 @@ impl Xtls {
     #[must_use]
     pub fn command(data_dir: &Path) -> Command {
         let mut command = Command::new(Self::program());
-        command.env_remove("XTLS_PASSWORD").env("XDG_CONFIG_HOME", data_dir).arg("--data-dir").arg(data_dir);
+        Self::prepare(&mut command, data_dir);
         command
+    }
+
+    /// What all of them are told.
+    pub(crate) fn prepare(command: &mut Command, data_dir: &Path) {
+        command.env_remove("XTLS_PASSWORD").env("XDG_CONFIG_HOME", data_dir).arg("--data-dir").arg(data_dir);
     }
 
     /// The program: the one that `XTLS_COMMAND` names, or else built once for each test process.
@@ -250,6 +255,15 @@ impl Xtls {
         self.signal("-HUP");
     }
 
+    /// Stops it as a job that goes on later; a killed one goes on no more.
+    ///
+    /// # Panics
+    ///
+    /// When the signal cannot be sent.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
     fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(status.success(), "kill failed");
@@ -363,7 +377,7 @@ pub(crate) fn write_private(path: &Path, text: &str) {
 }
 
 /// Both ends of a terminal: where somebody types, and where that is read.
-fn terminal() -> (File, File) {
+pub(crate) fn terminal() -> (File, File) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&master).and_then(|()| unlockpt(&master)).expect("the terminal is ours");
     let name = ptsname(&master, Vec::new()).expect("the terminal has a name");

@@ -15,6 +15,7 @@ mod prosody;
 mod schema;
 mod stage;
 mod tap;
+mod terminal;
 mod wait;
 
 pub use bytes::{drain, feed, noise};
@@ -26,4 +27,5 @@ pub use meddler::{Impostor, Stripper};
 pub use prosody::{Prosody, Transport};
 pub use stage::{Person, Stage};
 pub use tap::Tap;
+pub use terminal::Terminal;
 pub use wait::until;

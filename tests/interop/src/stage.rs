@@ -1,6 +1,7 @@
 //! People with accounts on one server, each with a data directory of their own.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -181,6 +182,12 @@ impl Person {
     #[must_use]
     pub fn start_at_a_terminal(&self, args: &[&str]) -> Xtls {
         Xtls::start_at_a_terminal(&self.data_dir, Some(&self.password), &self.with_account(&self.full(), args))
+    }
+
+    /// Makes of this what [`Person::start`] starts, for users: `xtls`, or what runs that, stands there already.
+    pub(crate) fn prepare(&self, command: &mut Command, args: &[&str]) {
+        Xtls::prepare(command, &self.data_dir);
+        command.args(self.with_account(&self.full(), args)).env("XTLS_PASSWORD", &self.password);
     }
 
     fn with_account(&self, jid: &str, args: &[&str]) -> Vec<String> {

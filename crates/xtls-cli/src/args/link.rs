@@ -38,6 +38,10 @@ pub(crate) struct LinkArgs {
     /// How long each step of the peer's may take, in seconds, until the link is secured
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
+
+    /// What the configuration file calls peers
+    #[arg(skip)]
+    pub(crate) nicknames: Nicknames,
 }
 
 #[derive(Debug, Args)]
@@ -52,10 +56,6 @@ pub(crate) struct LinkListenArgs {
     /// Take links from this peer only; may be repeated [default: from every trusted peer]
     #[arg(long, value_name = "BAREJID")]
     pub(crate) accept_from: Vec<BareJid>,
-
-    /// The nicknames of the configuration file, for lines that choose whom lines go to
-    #[arg(skip)]
-    pub(crate) nicknames: Nicknames,
 
     /// Answer each message with its own text; standard input is not read
     #[arg(long, conflicts_with = "pipe")]

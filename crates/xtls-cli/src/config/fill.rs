@@ -24,6 +24,7 @@ impl ConfigFile {
                 let config = self.read()?;
                 config.fill(&mut args.account, &mut args.trust)?;
                 config.nicknames.put_in(&mut args.peer);
+                args.nicknames = config.nicknames;
             }
             Command::Pair(args) => {
                 let config = self.read()?;
@@ -64,12 +65,13 @@ impl ConfigFile {
                 let config = self.read()?;
                 config.link(&mut args.link);
                 args.accept_from.iter_mut().for_each(|peer| config.nicknames.put_in_bare(peer));
-                args.nicknames = config.nicknames;
+                args.link.nicknames = config.nicknames;
             }
             Command::Link(LinkCommand::Connect(args)) => {
                 let config = self.read()?;
                 config.link(&mut args.link);
                 config.nicknames.put_in_bare(&mut args.peer);
+                args.link.nicknames = config.nicknames;
             }
             Command::Trust(
                 TrustCommand::Show { jid }

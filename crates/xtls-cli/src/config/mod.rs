@@ -169,6 +169,17 @@ impl Nicknames {
         Self(peers.iter().filter_map(peer).collect())
     }
 
+    /// All of them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// What the user calls this peer. One that stands for a resource is the name of no other one.
+    pub(crate) fn name_of(&self, peer: &Jid) -> Option<&str> {
+        let is_meant = |meant: &Jid| meant == peer || (meant.resource().is_none() && meant.to_bare() == peer.to_bare());
+        self.0.iter().find(|(_, meant)| is_meant(meant)).map(|(name, _)| name.as_str())
+    }
+
     /// Whom an address stands for that the user has given; what is no nickname stands for itself. A resource after a nickname
     /// is the peer's.
     pub(crate) fn resolve(&self, given: Jid) -> Jid {

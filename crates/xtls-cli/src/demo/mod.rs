@@ -72,7 +72,7 @@ fn talk(pair: &mut Pair, output: Output, tunnels: [(Side, TunnelId); 2]) -> Resu
             if let Event::Stanza { stanza, .. } = event {
                 let body = stanza.child("body", ns::CLIENT).map(|body| body.text()).unwrap_or_default();
                 let from = stanza.attribute("from").unwrap_or_default();
-                tell(output, &Report::Message { peer: from, from, body: &body })?;
+                tell(output, &Report::Message { peer: from, from, name: from, body: &body })?;
             }
         }
     }

@@ -14,9 +14,9 @@ use super::open::report_closed;
 use super::verdict;
 use crate::clock;
 use crate::exit::{Code, Failure};
-use crate::output::Report;
+use crate::output::{Report, excerpt};
 use crate::platform::Signals;
-use crate::session::{self, Keyboard, MAX_WAITING, NO_XML};
+use crate::session::{self, Command, Keyboard, MAX_WAITING, NO_XML, Unconfirmed};
 use crate::wire;
 
 /// How long the orderly end may take; the link's own timer is shorter.
@@ -33,7 +33,9 @@ pub(super) type Leaves = bool;
 pub(super) async fn read_ahead(keyboard: &mut Keyboard) -> Result<(), Failure> {
     while !keyboard.ended {
         let input = keyboard.next(true, &[]).await;
-        keyboard.take(input, &[])?;
+        if keyboard.take(input, &[])?.is_some() {
+            keyboard.nobody_there();
+        }
         // Whom it is for is gone, or still to come.
         let _ = keyboard.line_for(&[]);
     }
@@ -49,6 +51,8 @@ struct Talk<'a> {
     keyboard: &'a mut Keyboard,
     /// What waits for room.
     waiting: VecDeque<Waiting>,
+    /// Lines that the peer's end has not confirmed.
+    unconfirmed: Unconfirmed,
     echo: bool,
     leaves: Leaves,
     until: Option<Instant>,
@@ -74,7 +78,17 @@ pub(super) async fn talk(
     echo: bool,
 ) -> Result<Leaves, Failure> {
     let peer = wire.link().peer().cloned().ok_or_else(|| Failure::other("a link with nobody"))?;
-    let mut talk = Talk { end, wire, peer, keyboard, waiting: VecDeque::new(), echo, leaves: false, until: None };
+    let mut talk = Talk {
+        end,
+        wire,
+        peer,
+        keyboard,
+        waiting: VecDeque::new(),
+        unconfirmed: Unconfirmed::default(),
+        echo,
+        leaves: false,
+        until: None,
+    };
     let there = [talk.peer.clone()];
     talk.keyboard.came(&talk.peer, &there)?;
     talk.send_line();
@@ -92,8 +106,10 @@ impl Talk<'_> {
                     return result;
                 },
                 input = self.keyboard.next(wants_line, there) => {
-                    self.keyboard.take(input, there)?;
-                    self.send_line();
+                    match self.keyboard.take(input, there)? {
+                        Some(command) => self.obey(command)?,
+                        None => self.send_line(),
+                    }
                     if self.keyboard.ended {
                         self.leave();
                     }
@@ -126,11 +142,16 @@ impl Talk<'_> {
             LinkEvent::Closed(closed) => {
                 for number in self.waiting.iter().filter_map(|waiting| waiting.line) {
                     let why = "the link ended before";
+                    self.unconfirmed.forget(number);
                     self.keyboard.not_sent(number, Some(self.peer.as_str()), why, Code::Connection);
                 }
                 let told = report_closed(self.end, &closed, self.peer.as_str(), 0);
                 let result =
                     verdict::failure(&closed, self.peer.as_str(), true, &self.end.own()).map_or(Ok(self.leaves), Err);
+                // After an end in order all has come to the peer's end, whether that confirms anything or not.
+                if result.is_err() {
+                    self.unconfirmed.tell(self.end.output, self.peer.as_str());
+                }
                 return Some(told.and(result));
             }
             _ => {}
@@ -148,16 +169,49 @@ impl Talk<'_> {
     /// Sends a line that waits, if it is for this peer.
     fn send_line(&mut self) {
         let Some((_, line)) = self.keyboard.line_for(std::slice::from_ref(&self.peer)) else { return };
-        match session::message(&line.text) {
-            Some(message) => self.push(message, Some(line.number)),
+        match session::line(line.number, &line.text) {
+            Some(message) => {
+                self.unconfirmed.sent(line.number, excerpt(&line.text));
+                self.push(message, Some(line.number));
+            }
             None => self.keyboard.not_sent(line.number, Some(self.peer.as_str()), NO_XML, Code::Other),
+        }
+    }
+
+    /// Does what a line asks for.
+    fn obey(&self, command: Command) -> Result<(), Failure> {
+        let peer = self.peer.as_str();
+        match command {
+            Command::Who => {
+                let Some(security) = self.wire.link().security() else { return Ok(()) };
+                let fingerprint =
+                    security.certificate.as_ref().map(|certificate| certificate.fingerprint_sha256().hex());
+                let method = security.method.as_str();
+                let chosen = true;
+                self.end.report(&Report::Present { peer, method, fingerprint: fingerprint.as_deref(), chosen })
+            }
+            Command::Verify | Command::Answer(_) => {
+                self.end.output.error_of(
+                    peer,
+                    &format!("strings are compared in tunnels, not over links: xtls verify {peer} opens one"),
+                );
+                Ok(())
+            }
         }
     }
 
     fn receive(&mut self, stanza: &Element) -> Result<(), Failure> {
         let peer = self.peer.as_str();
         if let Some(body) = session::body(stanza) {
-            self.end.report(&Report::Message { peer, from: peer, body: &body })?;
+            let name = self.keyboard.name_of(&self.peer, &[]);
+            self.end.report(&Report::Message { peer, from: peer, name: &name, body: &body })?;
+            // The user has it now (XEP-0184 § 7).
+            if let Some(receipt) = session::receipt_for(stanza)
+                && self.waiting.len() < MAX_WAITING
+            {
+                self.push(receipt, None);
+            }
+            let peer = self.peer.as_str();
             if self.echo {
                 match session::message(&body) {
                     Some(echo) if self.waiting.len() < MAX_WAITING => self.push(echo, None),
@@ -167,6 +221,8 @@ impl Talk<'_> {
                     }
                 }
             }
+        } else if let Some((line, text)) = self.unconfirmed.confirmed_by(stanza) {
+            self.end.report(&Report::Delivered { line, peer, text: &text })?;
         } else if let Some(answer) = self.end.disco.answer(stanza)
             && self.waiting.len() < MAX_WAITING
             && let Ok(answer) = Element::parse(&answer, &Limits::default())
@@ -188,6 +244,7 @@ impl Talk<'_> {
                 // LinkEvent::Writable tells when to go on.
                 (Err(SendError::Full), _) => break,
                 (Err(e), Some(number)) => {
+                    self.unconfirmed.forget(number);
                     self.keyboard.not_sent(number, Some(self.peer.as_str()), &e.to_string(), Code::Other);
                 }
                 (Err(e @ SendError::TooLarge), None) => {

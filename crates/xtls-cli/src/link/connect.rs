@@ -48,7 +48,7 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkConnectArgs) 
     if args.link.pipe {
         return pipe::carry(&end, wire, &mut signals).await;
     }
-    let mut keyboard = Keyboard::only_for(output, Lines::start(), args.peer.clone().into());
+    let mut keyboard = Keyboard::only_for(output, Lines::start(output), args.peer.clone().into(), &args.link.nicknames);
     let result = chat::talk(&end, &mut wire, &mut keyboard, &mut signals, false).await;
     wire::end(wire).await;
     let unsent = keyboard.finish();

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::data::{DataDir, TrustFile};
 use crate::exit::Failure;
 use crate::output::{Output, Report};
-use crate::session::{self, Disco, Own, Rules};
+use crate::session::{self, Disco, Own, RECEIPTS, Rules};
 
 /// How much longer a whole TLS handshake may take than a single step.
 const HANDSHAKE_STEPS: u32 = 2;
@@ -44,7 +44,7 @@ impl End {
         rules.ask(output, named.first().map_or("your peers", |peer| peer.as_str()))?;
         rules.warn(output);
         let identity = crate::identity::own(output, data, &jid, None)?;
-        let disco = Disco::new(&jid, &[])?;
+        let disco = Disco::new(&jid, &[RECEIPTS])?;
         let timeout = Duration::from_secs(args.timeout);
         let mut local = Local::new(Jid::from(jid), identity);
         local.authorities = rules.authorities();

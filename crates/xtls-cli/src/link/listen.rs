@@ -47,8 +47,8 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &LinkListenArgs) -
         drop(door);
         return pipe::carry(&end, wire, &mut signals).await;
     }
-    let lines = if args.echo { Lines::none() } else { Lines::start() };
-    let mut keyboard = Keyboard::for_first(output, lines, &args.nicknames);
+    let lines = if args.echo { Lines::none() } else { Lines::start(output) };
+    let mut keyboard = Keyboard::for_first(output, lines, &args.link.nicknames);
     let result = chats(&end, door, &busy, args, &mut keyboard, &mut signals).await;
     let unsent = keyboard.finish();
     result.and(unsent)

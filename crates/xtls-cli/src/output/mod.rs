@@ -4,6 +4,7 @@
 //! output carries data, everything goes to standard error, and with `--json` nothing but events.
 
 mod account;
+mod chat;
 mod offer;
 mod pair;
 mod probe;
@@ -18,8 +19,10 @@ use xtls_stanza::jid::BareJid;
 
 use crate::clock;
 use crate::exit::Failure;
+use crate::terminal;
 
 pub(crate) use account::Account;
+pub(crate) use chat::excerpt;
 pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use pair::ShownCode;
 pub(crate) use probe::{Certificate, Feature, Server};
@@ -58,14 +61,31 @@ pub(crate) enum Report<'a> {
     WrongCode { peer: &'a str, left: u32 },
     /// `pair`: both ends are verified by certificates, and this one of the peer is remembered.
     Paired { peer: &'a str, fingerprint: &'a str },
-    /// `verify`: what the users compare.
+    /// What the users compare.
     Compare { peer: &'a str, digits: &'a str, words: &'a str },
-    /// `verify`: the next line of standard input is to say whether it is the same: `yes` or `no`.
-    AnswerWanted { peer: &'a str },
-    /// `verify`: both users have said so, and this certificate of the peer is remembered as its own.
+    /// The next line of standard input is to say whether it is the same: these are the lines for it.
+    AnswerWanted { peer: &'a str, yes: &'a str, no: &'a str },
+    /// Both users have said so, and this certificate of the peer is remembered as its own.
     Verified { peer: &'a str, fingerprint: &'a str },
-    /// A message came through the tunnel.
-    Message { peer: &'a str, from: &'a str, body: &'a str },
+    /// A message came through the tunnel. `name` is what the user calls the peer.
+    Message {
+        peer: &'a str,
+        from: &'a str,
+        #[serde(skip)]
+        name: &'a str,
+        body: &'a str,
+    },
+    /// The peer's end has confirmed that it has this line of standard input.
+    Delivered {
+        line: u64,
+        peer: &'a str,
+        #[serde(skip)]
+        text: &'a str,
+    },
+    /// A line of standard input was sent, and the tunnel ended before the peer's end had confirmed it; the same is on standard error.
+    Undelivered { line: u64, peer: &'a str, message: &'a str },
+    /// `/who`: a tunnel that is open, the fingerprint of the peer's certificate, and whether lines go to it.
+    Present { peer: &'a str, method: &'a str, fingerprint: Option<&'a str>, chosen: bool },
     /// A peer has written outside of tunnels, where servers can read it; told once for each peer.
     Outside { peer: &'a str },
     /// A line of standard input, the first being 1, was not sent; the same is on standard error. `peer` is whom it was for.
@@ -203,10 +223,27 @@ impl Output {
         if self.silent {
             return Ok(());
         }
+        if terminal::is_active() && !self.beside_data {
+            let mut text = Vec::new();
+            action(&mut text)?;
+            if let Some(result) = terminal::print(&String::from_utf8_lossy(&text)) {
+                return result;
+            }
+            return io::stdout().lock().write_all(&text);
+        }
         let mut out: Box<dyn Write> =
             if self.beside_data { Box::new(io::stderr().lock()) } else { Box::new(io::stdout().lock()) };
         action(&mut out)?;
         out.flush()
+    }
+
+    /// One line for users on standard error.
+    fn complain(message: &str) {
+        let line = format!("xtls: {message}\n");
+        // Nowhere is left to report a failure of these.
+        if !io::stderr().is_terminal() || terminal::print(&line).is_none() {
+            let _ = io::stderr().lock().write_all(line.as_bytes());
+        }
     }
 
     /// Whether a user watches: a progress bar makes sense only then.
@@ -217,6 +254,11 @@ impl Output {
     /// Whether lines of standard input can be commands: their answers are read by the user, or by a program.
     pub(crate) fn takes_commands(self) -> bool {
         self.json || io::stdin().is_terminal()
+    }
+
+    /// Whether lines are edited at a terminal while something is told.
+    pub(crate) fn can_edit(self) -> bool {
+        !self.json && !self.beside_data && terminal::can_edit()
     }
 
     /// Whether somebody sits at a terminal who can be asked for something.
@@ -264,7 +306,7 @@ impl Output {
             let _ = self.report(&Report::Warning { peer, message });
             return;
         }
-        let _ = writeln!(io::stderr().lock(), "xtls: warning: {}", Shown(message));
+        Self::complain(&format!("warning: {}", Shown(message)));
     }
 
     /// A warning that what was learned of a peer, secured by this method, could not be written: one line on standard error,
@@ -273,7 +315,7 @@ impl Output {
         let message = not_remembered(peer, method, error);
         // Nowhere is left to report a failure of these two.
         if !(self.json && self.beside_data) {
-            let _ = writeln!(io::stderr().lock(), "xtls: warning: {}", Shown(&message));
+            Self::complain(&format!("warning: {}", Shown(&message)));
         }
         if self.json {
             let _ = self.report(&Report::StoreFailed { peer: peer.map(|peer| peer.as_str()), message: &message });
@@ -301,10 +343,15 @@ impl Output {
         self.error_line(message, &Report::NotSent { line, peer, message });
     }
 
+    /// One line on standard error, and the `undelivered` event with `--json`. The message names the peer.
+    pub(crate) fn undelivered(self, line: u64, peer: &str, message: &str) {
+        self.error_line(message, &Report::Undelivered { line, peer, message });
+    }
+
     fn error_line(self, message: &str, report: &Report<'_>) {
         // Nowhere is left to report a failure of these two.
         if !(self.json && self.beside_data) {
-            let _ = writeln!(io::stderr().lock(), "xtls: {}", Shown(message));
+            Self::complain(&Shown(message).to_string());
         }
         if self.json {
             let _ = self.report(report);
@@ -349,7 +396,11 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
             writeln!(out, "* lines are for {}, who is not there: they are not sent", Shown(peer))
         }
         Report::Recipient { peer: None, .. } => writeln!(out, "* lines go to nobody yet"),
-        Report::Message { from, body, .. } => writeln!(out, "{}: {}", Shown(from), Shown(body)),
+        Report::Message { from, name, body, .. } => chat::message(out, from, name, body),
+        Report::Delivered { text, .. } => chat::delivered(out, text),
+        Report::Present { peer, method, fingerprint, chosen } => {
+            chat::present(out, peer, method, *fingerprint, *chosen)
+        }
         Report::Outside { peer } => {
             writeln!(
                 out,
@@ -362,11 +413,15 @@ fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         Report::WrongCode { peer, left } => pair::wrong(out, peer, *left),
         Report::Paired { peer, fingerprint } => pair::paired(out, peer, fingerprint),
         Report::Compare { peer, digits, words } => verify::compare(out, peer, digits, words),
-        Report::AnswerWanted { .. } => verify::wanted(out),
+        Report::AnswerWanted { yes, no, .. } => verify::wanted(out, yes, no),
         Report::Verified { peer, fingerprint } => verify::verified(out, peer, fingerprint),
         Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
-        Report::Error { .. } | Report::Warning { .. } | Report::NotSent { .. } | Report::StoreFailed { .. } => Ok(()),
+        Report::Error { .. }
+        | Report::Warning { .. }
+        | Report::NotSent { .. }
+        | Report::Undelivered { .. }
+        | Report::StoreFailed { .. } => Ok(()),
         Report::Trusted { jid, fingerprint, learned, since } => {
             writeln!(out, "{}  {fingerprint}  {}", Shown(jid), how(learned, *since))
         }

@@ -25,7 +25,7 @@ fn json_objects_have_the_documented_members() {
         r#"{"event":"recipient","peer":null,"there":false}"#
     );
     assert_eq!(
-        json(&Report::Message { peer: "a@b/c", from: "a@b", body: "x\ny" }),
+        json(&Report::Message { peer: "a@b/c", from: "a@b", name: "a", body: "x\ny" }),
         r#"{"event":"message","peer":"a@b/c","from":"a@b","body":"x\ny"}"#
     );
     assert_eq!(
@@ -66,7 +66,7 @@ fn every_line_about_a_peer_names_it() {
         Report::StreamOpen { peer },
         Report::Recipient { peer: Some(peer), there: true },
         Report::Recipient { peer: Some(peer), there: false },
-        Report::Message { peer, from: peer, body: "x" },
+        Report::Message { peer, from: peer, name: "a", body: "x" },
         Report::Outside { peer },
         Report::Closed(closed),
         Report::Closed(Closed { peer: None, address: Some(peer), ..closed }),
@@ -179,8 +179,11 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
 #[test]
 fn text_of_the_peer_is_escaped_for_people() {
     let mut out = Vec::new();
-    human(&mut out, &Report::Message { peer: "a@b/\u{202e}x", from: "a@b/\u{202e}x", body: "\u{1b}]0;owned\u{7}" })
-        .unwrap();
+    human(
+        &mut out,
+        &Report::Message { peer: "a@b/\u{202e}x", from: "a@b/\u{202e}x", name: "a", body: "\u{1b}]0;owned\u{7}" },
+    )
+    .unwrap();
     let txt = BTreeMap::from([("k\n".to_owned(), "\u{1b}[2J".to_owned())]);
     let addresses = ["fe80::1%\u{9b}".to_owned()];
     human(&mut out, &Report::Found { name: "\r", host: "\u{7}", port: 7, addresses: &addresses, txt: &txt }).unwrap();

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::Shown;
+use crate::terminal;
 
 /// What the users compare.
 pub(super) fn compare(out: &mut dyn Write, peer: &str, digits: &str, words: &str) -> io::Result<()> {
@@ -10,9 +11,10 @@ pub(super) fn compare(out: &mut dyn Write, peer: &str, digits: &str, words: &str
     writeln!(out, "Compare this with what {peer} shows, by telephone or face to face:\n\n    {digits}\n    {words}\n")
 }
 
-/// Asks how it went, on the line where it is typed.
-pub(super) fn wanted(out: &mut dyn Write) -> io::Result<()> {
-    write!(out, "Is it the same there? Type yes or no: ")
+/// Asks how it went, on the line where it is typed; where lines are edited that has a prompt already.
+pub(super) fn wanted(out: &mut dyn Write, yes: &str, no: &str) -> io::Result<()> {
+    write!(out, "Is it the same there? Type {yes} or {no}: ")?;
+    if terminal::is_active() { writeln!(out) } else { Ok(()) }
 }
 
 /// The peer's certificate is its own.

@@ -61,7 +61,7 @@ async fn enter(session: &mut Session, args: &PairArgs, mut peer: Jid, mut rules:
         show::wrong(session, &open.peer, attempts.left())?;
         if attempts.left() > 0 {
             let code;
-            (peer, code) = ask_again(session, lines.get_or_insert_with(Lines::start), &peer).await?;
+            (peer, code) = ask_again(session, lines.get_or_insert_with(|| Lines::start(session.output)), &peer).await?;
             rules = Rules::by_password(code.password(), &session.trust());
         }
     }

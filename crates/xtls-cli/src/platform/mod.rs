@@ -1,11 +1,48 @@
-//! What operating systems have in ways of their own: signals, standard output, the machine's name. Private files are in `xtls-store`.
+//! What operating systems have in ways of their own: signals, standard output, terminals, the machine's name. Private files are in
+//! `xtls-store`.
 
 #[cfg(not(unix))]
 mod other;
 #[cfg(unix)]
 mod unix;
 
+use std::io;
+
+use tokio::sync::Notify;
+
 #[cfg(not(unix))]
-pub(crate) use self::other::{Signals, close_stdout, host_name, raw_stdout, shell};
+pub(crate) use self::other::{TerminalMode, close_stdout, host_name, raw_stdout, shell};
 #[cfg(unix)]
-pub(crate) use self::unix::{Signals, close_stdout, host_name, raw_stdout, shell};
+pub(crate) use self::unix::{TerminalMode, close_stdout, host_name, raw_stdout, shell};
+
+#[cfg(not(unix))]
+use self::other as system;
+#[cfg(unix)]
+use self::unix as system;
+
+/// Ctrl-C, where it comes as a key.
+static CTRL_C: Notify = Notify::const_new();
+
+/// What asks the command to end: signals, and Ctrl-C at a terminal that makes no signal of it.
+pub(crate) struct Signals {
+    signals: system::Signals,
+}
+
+impl Signals {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { signals: system::Signals::new()? })
+    }
+
+    /// Waits for the next one; cancelling loses nothing.
+    pub(crate) async fn next(&mut self) {
+        tokio::select! {
+            () = self.signals.next() => {}
+            () = CTRL_C.notified() => {}
+        }
+    }
+}
+
+/// Ctrl-C has come as a key: it is what the signal is.
+pub(crate) fn ctrl_c() {
+    CTRL_C.notify_one();
+}

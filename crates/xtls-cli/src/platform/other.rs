@@ -20,6 +20,21 @@ impl Signals {
     }
 }
 
+/// How a terminal was before something changed it. Consoles are set anew by whatever reads from them next.
+#[derive(Debug)]
+pub(crate) struct TerminalMode;
+
+impl TerminalMode {
+    /// That of standard input.
+    #[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    pub(crate) fn current() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Sets it as it was.
+    pub(crate) fn restore(&self) {}
+}
+
 /// Standard output.
 #[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 pub(crate) fn raw_stdout() -> io::Result<io::Stdout> {

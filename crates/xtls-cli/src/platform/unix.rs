@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::process::Command;
 
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask the command to end.
@@ -28,6 +29,23 @@ impl Signals {
             _ = self.terminate.recv() => {}
             () = received(&mut self.hangup) => {}
         }
+    }
+}
+
+/// How a terminal was before something changed it.
+#[derive(Debug)]
+pub(crate) struct TerminalMode(Termios);
+
+impl TerminalMode {
+    /// That of standard input.
+    pub(crate) fn current() -> io::Result<Self> {
+        Ok(Self(tcgetattr(io::stdin())?))
+    }
+
+    /// Sets it as it was.
+    pub(crate) fn restore(&self) {
+        // A terminal that is gone is not used any more.
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
     }
 }
 

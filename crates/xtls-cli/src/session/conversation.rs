@@ -4,29 +4,54 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use xtls::{Closed, Event, TunnelId};
+use xtls::{Closed, Event, TunnelId, error::SendError};
 use xtls_stanza::jid::{FullJid, Jid};
 use xtls_tokio::Opening;
 
-use super::open::{NO_XML, Open, Said, Waiting, message};
-use super::{Input, Keyboard, Rules, Session, Verdict};
+use super::open::{NO_XML, Open, Said, Waiting};
+use super::{Answers, Command, Compare, Input, Keyboard, Outcome, Rules, Session, Verdict};
 use crate::clock;
 use crate::exit::{Code, Failure};
-use crate::output::Report;
+use crate::output::{Report, excerpt};
 
 /// How long the orderly end may take; the engine's own timers are shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
+
+/// What the user types to compare a string.
+const ANSWERS: Answers = Answers { yes: "/verify yes", no: "/verify no" };
 
 /// The tunnels of a session, the oldest first, and the keyboard.
 pub(crate) struct Conversation {
     pub(crate) rules: Rules,
     /// Answer each message with its own text.
     echo: bool,
-    open: Vec<Open>,
+    open: Vec<Talk>,
     pub(crate) keyboard: Keyboard,
     closing: bool,
     /// Messages could be sent in some tunnel.
     talked: bool,
+}
+
+/// A tunnel, and what is compared in it once messages can be sent.
+struct Talk {
+    open: Open,
+    compare: Option<Compare>,
+    /// Why it ends, if the users have seen two strings.
+    differs: Option<Failure>,
+    /// It ends when what waits is sent: the other user is to learn how the comparison went.
+    ends: bool,
+}
+
+impl Talk {
+    /// Sends what is to be compared.
+    fn transmit(&mut self) {
+        while let Some(message) = self.compare.as_mut().and_then(Compare::poll_transmit) {
+            self.open.push_answer(message);
+        }
+        if self.ends && !self.open.is_backed_up() {
+            self.open.close();
+        }
+    }
 }
 
 /// What is to be seen to.
@@ -45,7 +70,7 @@ impl Conversation {
 
     /// Takes a tunnel that was just offered or accepted.
     pub(crate) fn add(&mut self, opening: Opening) {
-        self.open.push(Open::new(opening));
+        self.open.push(Talk { open: Open::new(opening), compare: None, differs: None, ends: false });
     }
 
     /// No tunnel is left.
@@ -55,7 +80,7 @@ impl Conversation {
 
     /// Whose tunnels are left.
     pub(crate) fn peers(&self) -> impl Iterator<Item = &FullJid> {
-        self.open.iter().map(|open| &open.peer)
+        self.open.iter().map(|talk| &talk.open.peer)
     }
 
     /// Whether messages could ever be sent.
@@ -73,9 +98,9 @@ impl Conversation {
     pub(crate) async fn next(&mut self) -> Turn {
         let there = self.there();
         let Self { open, keyboard, closing, .. } = self;
-        let is_backed_up = open.iter().any(Open::is_backed_up);
+        let is_backed_up = open.iter().any(|talk| talk.open.is_backed_up());
         let in_tunnels = poll_fn(|cx| {
-            let mut turns = open.iter_mut().enumerate().map(|(at, open)| (at, open.poll(cx)));
+            let mut turns = open.iter_mut().enumerate().map(|(at, talk)| (at, talk.open.poll(cx)));
             let turn = turns.find_map(|(at, said)| if let Poll::Ready(said) = said { Some((at, said)) } else { None });
             turn.map_or(Poll::Pending, |(at, said)| Poll::Ready(Turn::Tunnel(at, said)))
         });
@@ -90,19 +115,42 @@ impl Conversation {
     ///
     /// # Errors
     ///
-    /// When standard output cannot be written.
-    pub(crate) fn take_input(&mut self, input: Input) -> Result<(), Failure> {
+    /// When standard output cannot be written, or the trust file cannot.
+    pub(crate) fn take_input(&mut self, session: &Session, input: Input) -> Result<(), Failure> {
         let there = self.there();
-        self.keyboard.take(input, &there)?;
-        self.send_line();
-        Ok(())
+        match self.keyboard.take(input, &there)? {
+            None => self.send_line(),
+            Some(Command::Who) => self.tell_who(session, &there)?,
+            Some(Command::Verify) => {
+                let Some(compare) = self.chosen(session, &there) else { return Ok(()) };
+                if let Err(why) = compare.propose() {
+                    session.output.error(&format!("no string can be compared: {why}"));
+                }
+            }
+            Some(Command::Answer(same)) => {
+                let Some(compare) = self.chosen(session, &there) else { return Ok(()) };
+                if compare.is_shown() {
+                    compare.answer(same);
+                } else {
+                    session.output.error("there is no string to compare yet: /verify makes one");
+                }
+            }
+        }
+        self.compare(session)
     }
 
     /// Begins the orderly end of every tunnel, and says when to stop waiting for it.
     pub(crate) fn close(&mut self) -> Instant {
         self.closing = true;
-        for open in &self.open {
-            open.close();
+        for talk in &mut self.open {
+            match &mut talk.compare {
+                Some(compare) if compare.is_shown() => {
+                    compare.abort();
+                    talk.ends = true;
+                    talk.transmit();
+                }
+                _ => talk.open.close(),
+            }
         }
         clock::now() + CLOSE_TIME
     }
@@ -111,11 +159,66 @@ impl Conversation {
     fn send_line(&mut self) {
         let there = self.there();
         let Some((at, line)) = self.keyboard.line_for(&there) else { return };
-        let Some(open) = self.open.iter_mut().filter(|open| open.is_ready()).nth(at) else { return };
-        match message(&line.text) {
-            Some(message) => open.push(Waiting { message, line: Some(line.number) }),
+        let Some(Talk { open, .. }) = self.open.iter_mut().filter(|talk| talk.open.is_ready()).nth(at) else { return };
+        match super::line(line.number, &line.text) {
+            Some(message) => {
+                open.unconfirmed.sent(line.number, excerpt(&line.text));
+                open.push(Waiting { message, line: Some(line.number) });
+            }
             None => self.keyboard.not_sent(line.number, Some(open.peer.as_str()), NO_XML, Code::Other),
         }
+    }
+
+    /// Tells whom there are tunnels with.
+    fn tell_who(&self, session: &Session, there: &[Jid]) -> Result<(), Failure> {
+        let chosen = self.keyboard.chosen_of(there);
+        for (at, Talk { open, .. }) in self.open.iter().filter(|talk| talk.open.is_ready()).enumerate() {
+            let Some(security) = open.security() else { continue };
+            let fingerprint = security.certificate.as_ref().map(|certificate| certificate.fingerprint_sha256().hex());
+            session.report(&Report::Present {
+                peer: open.peer.as_str(),
+                method: security.method.as_str(),
+                fingerprint: fingerprint.as_deref(),
+                chosen: chosen == Some(at),
+            })?;
+        }
+        if there.is_empty() {
+            self.keyboard.nobody_there();
+        }
+        Ok(())
+    }
+
+    /// What is compared with the peer that lines go to. Says what is missing otherwise.
+    fn chosen(&mut self, session: &Session, there: &[Jid]) -> Option<&mut Compare> {
+        let Some(at) = self.keyboard.chosen_of(there) else {
+            session.output.error("nobody is there to compare a string with: /to PEER chooses whom lines go to");
+            return None;
+        };
+        let talk = self.open.iter_mut().filter(|talk| talk.open.is_ready()).nth(at)?;
+        if talk.compare.is_none() {
+            let peer = talk.open.peer.as_str();
+            session
+                .output
+                .error_of(peer, &format!("no string can be compared with {peer}: a password secures this tunnel"));
+        }
+        talk.compare.as_mut()
+    }
+
+    /// Sends and tells what the comparisons have come to. A tunnel with somebody in its middle ends.
+    fn compare(&mut self, session: &Session) -> Result<(), Failure> {
+        for talk in &mut self.open {
+            let Some(compare) = &mut talk.compare else { continue };
+            match compare.turn(session)? {
+                Some(Outcome::Differs(failure)) => {
+                    talk.differs = Some(failure);
+                    talk.ends = true;
+                }
+                Some(Outcome::Nothing(failure)) => session.output.failure(&failure),
+                Some(Outcome::Verified) | None => {}
+            }
+            talk.transmit();
+        }
+        Ok(())
     }
 
     /// Does what a notice asks for, and tells of it.
@@ -126,20 +229,20 @@ impl Conversation {
     pub(crate) fn notice(&mut self, session: &Session, event: Event) -> Result<(), Failure> {
         match event {
             Event::Redirected { id, peer } => {
-                if let Some(open) = self.of(id) {
+                if let Some(Talk { open, .. }) = self.of(id) {
                     session.report(&Report::Redirected { peer: open.peer.as_str(), to: peer.as_str() })?;
                     open.peer = peer;
                 }
             }
             Event::Confirmed { id } => {
-                if let Some(open) = self.of(id)
+                if let Some(Talk { open, .. }) = self.of(id)
                     && let Some(security) = open.security()
                 {
                     session.report_secured(&open.peer, &security)?;
                 }
             }
             Event::Impersonation { id, from, .. } => {
-                let Some(Open { peer, .. }) = self.of(id) else { return Ok(()) };
+                let Some(Talk { open: Open { peer, .. }, .. }) = self.of(id) else { return Ok(()) };
                 session.output.error_of(
                     peer.as_str(),
                     &format!("a message in the name of {from} came through the tunnel with {peer} and was dropped"),
@@ -161,7 +264,9 @@ impl Conversation {
         at: usize,
         said: Said,
     ) -> Result<Option<Verdict>, Failure> {
-        let Some(open) = self.open.get_mut(at) else { return Ok(None) };
+        let there = self.there();
+        let Some(talk) = self.open.get_mut(at) else { return Ok(None) };
+        let open = &mut talk.open;
         match said {
             Said::Secured(security) => {
                 session.report_secured(&open.peer, &security)?;
@@ -170,19 +275,29 @@ impl Conversation {
             Said::StreamOpened => {
                 self.talked = true;
                 session.report(&Report::StreamOpen { peer: open.peer.as_str() })?;
-                let (peer, there) = (open.peer.clone().into(), self.there());
+                if self.keyboard.takes_commands()
+                    && let Some(security) = open.security()
+                {
+                    talk.compare = Compare::new(session, open, &security, ANSWERS)?;
+                }
+                let peer = open.peer.clone().into();
                 self.keyboard.came(&peer, &there)?;
                 if !self.closing {
                     self.send_line();
                 }
             }
             Said::StreamClosed => {
-                let (peer, there) = (open.peer.clone().into(), self.there());
+                talk.compare = None;
+                let peer = open.peer.clone().into();
                 self.keyboard.gone(&peer, &there)?;
             }
             Said::Stanza(stanza) => {
-                let echoes = self.echo && !self.closing;
-                open.receive(session, &stanza, echoes)?;
+                if !talk.compare.as_mut().is_some_and(|compare| compare.handle_stanza(&stanza)) {
+                    let echoes = self.echo && !self.closing;
+                    let peer = open.peer.clone().into();
+                    let name = self.keyboard.name_of(&peer, &there);
+                    open.receive(session, &stanza, &name, echoes)?;
+                }
             }
             Said::Sent(line, result) => {
                 let peer = open.peer.as_str();
@@ -190,8 +305,11 @@ impl Conversation {
                     (Ok(()), None) => {}
                     (Ok(()), Some(_)) => open.spoke = true,
                     (Err(why), Some(number)) => {
+                        open.unconfirmed.forget(number);
                         self.keyboard.not_sent(number, Some(peer), &why.to_string(), Code::Other);
                     }
+                    // Its end tells what there is to tell.
+                    (Err(SendError::Closing), None) => {}
                     (Err(why), None) => {
                         session.output.error_of(peer, &format!("an answer to {peer} was not sent: {why}"));
                     }
@@ -199,32 +317,43 @@ impl Conversation {
             }
             Said::Closed(closed) => return self.closed(session, at, &closed).map(Some),
         }
+        self.compare(session)?;
         Ok(None)
     }
 
     /// The peers to which messages can be sent.
     fn there(&self) -> Vec<Jid> {
-        self.open.iter().filter(|open| open.is_ready()).map(|open| open.peer.clone().into()).collect()
+        let ready = self.open.iter().map(|talk| &talk.open).filter(|open| open.is_ready());
+        ready.map(|open| open.peer.clone().into()).collect()
     }
 
-    fn of(&mut self, id: TunnelId) -> Option<&mut Open> {
-        self.open.iter_mut().find(|open| open.id() == Some(id))
+    fn of(&mut self, id: TunnelId) -> Option<&mut Talk> {
+        self.open.iter_mut().find(|talk| talk.open.id() == Some(id))
     }
 
     fn closed(&mut self, session: &Session, at: usize, closed: &Closed) -> Result<Verdict, Failure> {
-        let open = self.open.remove(at);
+        let Talk { mut open, differs, .. } = self.open.remove(at);
         let verdict = Verdict::of(closed, session.own());
         if matches!(verdict, Verdict::GaveWay) {
             return Ok(verdict);
         }
         session.report_closed(closed)?;
+        let unsent: Vec<_> = open.unsent().collect();
+        unsent.iter().for_each(|number| open.unconfirmed.forget(*number));
         let peer = open.peer.as_str();
-        for number in open.unsent() {
+        for number in unsent.iter().copied() {
             self.keyboard.not_sent(number, Some(peer), "the tunnel ended before", Code::Connection);
         }
         if open.is_ready() {
             let there = self.there();
             self.keyboard.gone(&open.peer.clone().into(), &there)?;
+        }
+        if let Some(failure) = differs {
+            return Ok(Verdict::Failed(failure));
+        }
+        // After an end in order all has come to the peer's end, whether that confirms anything or not.
+        if !matches!(verdict, Verdict::Done) || closed.unacked > 0 {
+            open.unconfirmed.tell(session.output, peer);
         }
         if !open.spoke || closed.unacked == 0 {
             return Ok(verdict);

@@ -5,6 +5,9 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
+use crate::output::Output;
+use crate::terminal::Editor;
+
 /// Longest line that is sent as one message, in bytes.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
 
@@ -19,45 +22,91 @@ pub(crate) enum Input {
     End,
 }
 
-/// Reads lines in a thread of its own, one ahead of what is taken.
+impl Input {
+    /// A line of more than [`MAX_LINE`] bytes.
+    pub(crate) const TOO_LONG: Self = Self::Unusable("it is longer than 64 KiB: send it in parts");
+}
+
+/// Lines of standard input. At a terminal the user edits them while something is told; elsewhere they are read one ahead of what
+/// is taken.
 ///
-/// The thread may still wait for a line when the process ends: nothing waits for it.
+/// They are read in a thread, which may still wait for a line when the process ends: nothing waits for it.
 pub(crate) struct Lines {
-    lines: Option<mpsc::Receiver<Input>>,
+    source: Source,
+    prompt: String,
+    words: Vec<String>,
+}
+
+enum Source {
+    None,
+    /// Nothing is read before a line is wanted: what the terminal is used for before that is not disturbed.
+    Later,
+    Piped(mpsc::Receiver<Input>),
+    Edited(Editor),
 }
 
 impl Lines {
-    /// Begins to read standard input.
-    pub(crate) fn start() -> Self {
-        let (sender, lines) = mpsc::channel(1);
-        thread::spawn(move || forward(io::stdin(), &sender));
-        Self { lines: Some(lines) }
+    /// Standard input, from when the first line is wanted. Where it is a `terminal` for users, lines are edited.
+    pub(crate) fn start(output: Output) -> Self {
+        let source = if output.can_edit() { Source::Later } else { Source::Piped(piped()) };
+        Self { source, ..Self::none() }
     }
 
     /// No input at all, and no end of it either.
     pub(crate) fn none() -> Self {
-        Self { lines: None }
+        Self { source: Source::None, prompt: String::new(), words: Vec::new() }
     }
 
     /// Whether there is no input at all.
     pub(crate) fn is_none(&self) -> bool {
-        self.lines.is_none()
+        matches!(self.source, Source::None)
+    }
+
+    /// What stands before a line that is edited, from the next one on.
+    pub(crate) fn set_prompt(&mut self, prompt: String) {
+        if let Source::Edited(editor) = &self.source {
+            editor.set_prompt(&prompt);
+        }
+        self.prompt = prompt;
+    }
+
+    /// What Tab completes where lines are edited: words, in lower case, and lines that begin with a slash.
+    pub(crate) fn set_words(&mut self, words: Vec<String>) {
+        if let Source::Edited(editor) = &self.source {
+            editor.set_words(words.clone());
+        }
+        self.words = words;
     }
 
     /// What was read and not taken; there may be more that was not read yet.
     pub(crate) fn waiting(&mut self) -> Option<Input> {
-        self.lines.as_mut()?.try_recv().ok()
+        match &mut self.source {
+            Source::None | Source::Later => None,
+            Source::Piped(lines) => lines.try_recv().ok(),
+            Source::Edited(editor) => editor.waiting(),
+        }
     }
 
     /// The next line, if one is `wanted`; dropping this loses nothing. After [`Input::End`] it never comes back.
     pub(crate) async fn next(&mut self, wanted: bool) -> Input {
-        if wanted
-            && let Some(lines) = &mut self.lines
-            && let Some(input) = lines.recv().await
-        {
-            return input;
+        if wanted {
+            if let Source::Later = self.source {
+                self.source = self.begin();
+            }
+            let input = match &mut self.source {
+                Source::None | Source::Later => None,
+                Source::Piped(lines) => lines.recv().await,
+                Source::Edited(editor) => editor.next().await,
+            };
+            if let Some(input) = input {
+                return input;
+            }
         }
         std::future::pending().await
+    }
+
+    fn begin(&self) -> Source {
+        Editor::start(&self.prompt, &self.words).map_or_else(|| Source::Piped(piped()), Source::Edited)
     }
 }
 
@@ -65,6 +114,12 @@ impl Lines {
 /// them.
 pub(crate) fn read_line() -> Input {
     read(&mut io::stdin().lock())
+}
+
+fn piped() -> mpsc::Receiver<Input> {
+    let (sender, lines) = mpsc::channel(1);
+    thread::spawn(move || forward(io::stdin(), &sender));
+    lines
 }
 
 fn forward(from: impl Read, to: &mpsc::Sender<Input>) {
@@ -104,7 +159,7 @@ fn read(from: &mut impl BufRead) -> Input {
         }
     }
     if too_long {
-        return Input::Unusable("it is longer than 64 KiB: send it in parts");
+        return Input::TOO_LONG;
     }
     if line.last() == Some(&b'\r') {
         line.pop();

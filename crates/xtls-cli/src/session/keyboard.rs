@@ -1,14 +1,14 @@
 //! What the user types: whom a line is for, and what becomes of it.
 
+use std::borrow::Cow;
+
 use xtls_stanza::jid::Jid;
 
-use super::{Input, Lines, tell};
+use super::commands::{COMMANDS, Command, HELP, Line};
+use super::{Input, Lines, note, tell};
 use crate::config::Nicknames;
 use crate::exit::{Code, Failure};
-use crate::output::{Output, Report};
-
-/// The line that chooses whom lines go to.
-const TO: &str = "/to";
+use crate::output::{Output, Report, Shown};
 
 /// A line of standard input.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,9 +26,10 @@ pub(crate) struct Keyboard {
     output: Output,
     lines: Lines,
     recipient: Recipient,
-    /// Whether a line may be [`TO`].
+    /// Whether a line may be a command. That is where the user at a terminal or a program that reads events types it; elsewhere
+    /// every line is a message.
     commands: bool,
-    /// By which that line may name a peer.
+    /// What the user calls peers.
     nicknames: Nicknames,
     /// A line that waits for a peer to come, or for room.
     held: Option<Typed>,
@@ -63,31 +64,52 @@ struct Unsent {
 }
 
 impl Keyboard {
-    /// Lines that go to the first peer that comes, until the user chooses another one. That is done by a line where
-    /// somebody at a terminal or a program that reads events types it; elsewhere every line is a message.
+    /// Lines that go to the first peer that comes, until the user chooses another one.
     pub(crate) fn for_first(output: Output, lines: Lines, nicknames: &Nicknames) -> Self {
-        let commands = output.takes_commands();
-        Self { nicknames: nicknames.clone(), ..Self::new(output, lines, Recipient::First, commands) }
+        Self::new(output, lines, Recipient::First, nicknames, output.takes_commands())
     }
 
     /// Lines that go to this peer.
-    pub(crate) fn only_for(output: Output, lines: Lines, peer: Jid) -> Self {
-        Self::new(output, lines, Recipient::Only(peer), false)
+    pub(crate) fn only_for(output: Output, lines: Lines, peer: Jid, nicknames: &Nicknames) -> Self {
+        Self::new(output, lines, Recipient::Only(peer), nicknames, output.takes_commands())
     }
 
-    fn new(output: Output, lines: Lines, recipient: Recipient, commands: bool) -> Self {
-        Self {
+    fn new(output: Output, mut lines: Lines, recipient: Recipient, nicknames: &Nicknames, commands: bool) -> Self {
+        let choices = nicknames.names().map(|name| format!("/to {name}"));
+        lines.set_words(COMMANDS.into_iter().map(str::to_owned).chain(choices).collect());
+        let mut keyboard = Self {
             output,
             lines,
             recipient,
             commands,
-            nicknames: Nicknames::default(),
+            nicknames: nicknames.clone(),
             held: None,
             count: 0,
             unsent: Unsent::default(),
             used: false,
             ended: false,
+        };
+        keyboard.show_recipient();
+        keyboard
+    }
+
+    /// Whether commands are taken, and so whether somebody may see what they lead to.
+    pub(crate) fn takes_commands(&self) -> bool {
+        self.commands && !self.lines.is_none()
+    }
+
+    /// What the user calls a peer: by its nickname, or else its bare address; by the full one where another login of it is there.
+    pub(crate) fn name_of<'a>(&'a self, peer: &'a Jid, there: &[Jid]) -> Cow<'a, str> {
+        if there.iter().any(|other| other != peer && other.to_bare() == peer.to_bare()) {
+            return Cow::Borrowed(peer.as_str());
         }
+        self.nicknames.name_of(peer).map_or_else(|| Cow::Owned(peer.to_bare().to_string()), Cow::Borrowed)
+    }
+
+    /// Which of the peers that are there lines go to.
+    pub(crate) fn chosen_of(&self, there: &[Jid]) -> Option<usize> {
+        let (Recipient::Chosen(peer) | Recipient::Only(peer)) = &self.recipient else { return None };
+        there.iter().position(|other| is_meant(peer, other))
     }
 
     /// The next input, if some is `wanted` while these peers are there. Dropping this loses nothing.
@@ -99,12 +121,12 @@ impl Keyboard {
         self.lines.next(wanted && readable && self.held.is_none() && !self.ended).await
     }
 
-    /// Takes what [`Keyboard::next`] gave while these peers are there.
+    /// Takes what [`Keyboard::next`] gave while these peers are there. What the tunnels have to do about it is given back.
     ///
     /// # Errors
     ///
-    /// When it cannot be told whom lines go to.
-    pub(crate) fn take(&mut self, input: Input, there: &[Jid]) -> Result<(), Failure> {
+    /// When standard output cannot be written.
+    pub(crate) fn take(&mut self, input: Input, there: &[Jid]) -> Result<Option<Command>, Failure> {
         match input {
             Input::End => self.ended = true,
             Input::Unusable(why) => {
@@ -115,12 +137,15 @@ impl Keyboard {
                 let number = self.next_number();
                 match Line::of(text, self.commands) {
                     Line::Message(text) => self.held = Some(Typed { number, text }),
-                    Line::Choice(address) => return self.choose(&address, there),
-                    Line::Question => return self.tell(there),
+                    Line::Choice(address) => self.choose(&address, there)?,
+                    Line::Question => self.tell(there)?,
+                    Line::Help => note(self.output, HELP)?,
+                    Line::Quit => self.ended = true,
+                    Line::Command(command) => return Ok(Some(command)),
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The line to send now, and to which of the peers that are there. One for a peer that is not there is refused.
@@ -152,6 +177,7 @@ impl Keyboard {
         self.used = true;
         if matches!(self.recipient, Recipient::First) {
             self.recipient = Recipient::Chosen(peer.to_bare().into());
+            self.show_recipient();
         }
         match &self.recipient {
             Recipient::Chosen(chosen) if is_meant(chosen, peer) => self.tell(there),
@@ -173,6 +199,11 @@ impl Keyboard {
             self.refuse(&line);
         }
         self.tell(there)
+    }
+
+    /// A command asks for a peer that is not there.
+    pub(crate) fn nobody_there(&self) {
+        self.output.error("nobody is there");
     }
 
     /// A line was not sent. `peer` is whom it was for, if that is known better here.
@@ -244,6 +275,10 @@ impl Keyboard {
 
     /// What is typed after that is for nobody else, even if this one is not there.
     fn choose(&mut self, address: &str, there: &[Jid]) -> Result<(), Failure> {
+        if let Recipient::Only(peer) = &self.recipient {
+            self.output.error(&format!("lines go to {peer} and to nobody else: xtls listen talks to several peers"));
+            return Ok(());
+        }
         self.recipient = match address.parse() {
             Ok(peer) => Recipient::Chosen(self.nicknames.resolve(peer)),
             Err(e) => {
@@ -251,7 +286,18 @@ impl Keyboard {
                 Recipient::Nobody
             }
         };
+        self.show_recipient();
         self.tell(there)
+    }
+
+    /// Whom lines go to stands before them.
+    fn show_recipient(&mut self) {
+        let prompt = match &self.recipient {
+            Recipient::Chosen(peer) if peer.resource().is_some() => format!("{}> ", Shown(peer.as_str())),
+            Recipient::Chosen(peer) | Recipient::Only(peer) => format!("{}> ", Shown(&self.name_of(peer, &[]))),
+            Recipient::First | Recipient::Nobody => "> ".to_owned(),
+        };
+        self.lines.set_prompt(prompt);
     }
 
     /// Tells whom lines go to.
@@ -265,35 +311,6 @@ impl Keyboard {
         };
         let is_there = peer.is_some_and(|peer| there.iter().any(|other| is_meant(peer, other)));
         tell(self.output, &Report::Recipient { peer: peer.map(|peer| peer.as_str()), there: is_there })
-    }
-}
-
-/// What a line is.
-#[derive(Debug, PartialEq, Eq)]
-enum Line {
-    Message(String),
-    /// `/to ADDRESS`
-    Choice(String),
-    /// `/to`
-    Question,
-}
-
-impl Line {
-    /// With one more `/` before it a line that would choose is a message.
-    fn of(mut text: String, commands: bool) -> Self {
-        let after = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(TO));
-        let is_command = |rest: &str| rest.is_empty() || rest.starts_with(char::is_whitespace);
-        if !commands {
-            return Self::Message(text);
-        }
-        if after("/").is_some_and(is_command) {
-            return Self::Message(text.split_off(1));
-        }
-        match after("").filter(|rest| is_command(rest)).map(str::trim) {
-            Some("") => Self::Question,
-            Some(address) => Self::Choice(address.to_owned()),
-            None => Self::Message(text),
-        }
     }
 }
 

@@ -1,11 +1,14 @@
 //! A login with an engine on it: what happens besides tunnels, and what the command has in common for all of them.
 
+mod commands;
+mod compare;
 mod conversation;
 mod disco;
 mod input;
 mod keyboard;
 mod open;
 mod outside;
+mod receipts;
 mod rules;
 mod verdict;
 
@@ -32,12 +35,15 @@ use crate::platform::Signals;
 use crate::random::random;
 use crate::trace::{self, Trace};
 
+pub(crate) use commands::{Command, answer};
+pub(crate) use compare::{Answers, Compare, Outcome};
 pub(crate) use conversation::{Conversation, Turn};
 pub(crate) use disco::{Disco, ping};
-pub(crate) use input::{Input, Lines, read_line};
+pub(crate) use input::{Input, Lines, MAX_LINE, read_line};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use open::{MAX_WAITING, NO_XML, Open, Said, body, message};
 use outside::Outside;
+pub(crate) use receipts::{RECEIPTS, Unconfirmed, line, receipt_for};
 pub(crate) use rules::{Rules, fingerprint, warn_if_weak};
 pub(crate) use verdict::{
     Own, STARTTLS_FAILURE, Verdict, authentication_advice, password_locked, shows_interference, unreachable_server,
@@ -60,6 +66,8 @@ pub(crate) struct Session {
     own: Own,
     trust: Arc<Mutex<TrustFile>>,
     disco: Disco,
+    /// What it is inside of tunnels.
+    inside: Disco,
     outside: Outside,
     signals: Signals,
     /// To the resource that was asked for.
@@ -130,7 +138,11 @@ impl Session {
         let now = clock::now();
         let setup = Setup::new(local, Box::new(Arc::clone(&trust)), seed, clock::unix()).with_config(config);
         let engine = Engine::new(setup, now).map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
-        let disco = Disco::new(&bound, &engine.features())?;
+        let mut features = engine.features();
+        let disco = Disco::new(&bound, &features)?;
+        // XEP-0184 § 6: whoever confirms messages says so; outside of tunnels none is taken.
+        features.push(RECEIPTS);
+        let inside = Disco::new(&bound, &features)?;
         tell(output, &Report::Online { jid: connection.jid().as_str() })?;
         let jid = connection.jid().clone();
         let (driver, handle, stanzas) = Driver::new(engine, connection);
@@ -153,6 +165,7 @@ impl Session {
             own,
             trust,
             disco,
+            inside,
             outside: Outside::default(),
             signals,
             _claim: claim,
@@ -204,7 +217,7 @@ impl Session {
 
     /// What is answered to a request that came through a tunnel; `None` if the stanza asks for no answer.
     pub(crate) fn answer(&self, stanza: &Element) -> Option<String> {
-        self.disco.answer(stanza)
+        self.inside.answer(stanza)
     }
 
     /// Our own full address.

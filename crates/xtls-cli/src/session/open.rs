@@ -10,7 +10,7 @@ use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Limits, ns};
 use xtls_tokio::{CallError, Opening, TunnelError, XmlTunnel};
 
-use super::Session;
+use super::{Session, Unconfirmed, receipt_for};
 use crate::exit::Failure;
 use crate::output::{Report, Secured};
 
@@ -29,6 +29,8 @@ pub(crate) struct Open {
     sending: Option<Option<u64>>,
     /// A line was sent.
     pub(super) spoke: bool,
+    /// Lines that the peer's end has not confirmed.
+    pub(super) unconfirmed: Unconfirmed,
 }
 
 /// How far a tunnel has come.
@@ -72,6 +74,7 @@ impl Open {
             waiting: VecDeque::new(),
             sending: None,
             spoke: false,
+            unconfirmed: Unconfirmed::default(),
         }
     }
 
@@ -198,15 +201,29 @@ impl Open {
         }
     }
 
-    /// Tells of a message, or answers a request.
-    pub(super) fn receive(&mut self, session: &Session, stanza: &Element, echoes: bool) -> Result<(), Failure> {
+    /// Tells of a message or of a receipt, or answers a request. `name` is what the user calls the peer.
+    pub(super) fn receive(
+        &mut self,
+        session: &Session,
+        stanza: &Element,
+        name: &str,
+        echoes: bool,
+    ) -> Result<(), Failure> {
+        let peer = self.peer.as_str();
         let Some(body) = body(stanza) else {
+            if let Some((line, text)) = self.unconfirmed.confirmed_by(stanza) {
+                return session.report(&Report::Delivered { line, peer, text: &text });
+            }
             self.answer(session, stanza);
             return Ok(());
         };
-        let peer = self.peer.as_str();
         let from = stanza.attribute("from").unwrap_or(peer);
-        session.report(&Report::Message { peer, from, body: &body })?;
+        session.report(&Report::Message { peer, from, name, body: &body })?;
+        // The user has it now (XEP-0184 § 7).
+        if let Some(receipt) = receipt_for(stanza) {
+            self.push_answer(receipt);
+        }
+        let peer = self.peer.as_str();
         if echoes {
             match message(&body) {
                 Some(message) if self.waiting.len() < MAX_WAITING => {

@@ -26,5 +26,6 @@ mod probe;
 mod probe_server;
 mod sasl_login;
 mod security;
+mod terminal;
 mod trace;
 mod verifying;

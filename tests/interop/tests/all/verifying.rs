@@ -1,7 +1,7 @@
 //! `xtls verify` through a real server: two who met by a leap of faith compare a short string, and who is found out by it.
 
 use serde_json::Value;
-use xtls_interop::{Ended, Person, Stage, Transport, Xtls};
+use xtls_interop::{Ended, Person, Stage, Terminal, Transport, Xtls};
 
 fn text(value: &Value) -> &str {
     value.as_str().expect("a text")
@@ -94,7 +94,8 @@ fn m05_a_man_in_the_middle_of_a_leap_of_faith_is_found_out_and_trusted_no_more()
     right[0].line("yes");
     left[0].line("no");
     right[1].line("no");
-    let ([alices, _], [_, bobs]) = (left, right);
+    // His own ends are there until the others have ended.
+    let ([alices, _left], [_right, bobs]) = (left, right);
     for (ended, person, peer) in [(alices.wait(), &alice, &bob), (bobs.wait(), &bob, &alice)] {
         assert_failed(&ended, 3, "somebody is in the middle");
         assert!(ended.stderr.contains("not trusted any more"), "{}", ended.stderr);
@@ -144,8 +145,148 @@ fn a_peer_that_does_not_compare_now_and_one_that_is_a_stranger_are_told_apart() 
     let (alice, bob) = two(&stage);
     assert_failed(&alice.run(&["verify", &bob.full()]), 3, "no certificate of");
     leap(&alice, &bob);
-    let mut listening = bob.start(&["listen"]);
+    // Nobody is there who could compare anything.
+    let mut listening = bob.start(&["listen", "--echo"]);
     listening.event("online");
     assert_failed(&alice.run(&["verify", &bob.full()]), 4, "let its user run xtls verify there");
     assert_eq!(learned(&alice, &bob).as_deref(), Some("leap-of-faith"));
+}
+
+/// A chat in which both ends have the string before them.
+fn compare_in_a_chat(from: &Person, to: &Person) -> ([Xtls; 2], [Value; 2]) {
+    let mut listening = to.start(&["listen"]);
+    listening.event("online");
+    let mut chatting = from.start(&["chat", &to.full()]);
+    chatting.event("stream_open");
+    listening.event("stream_open");
+    chatting.line("/verify");
+    let shown = [&mut chatting, &mut listening].map(|end| {
+        let shown = end.event("compare");
+        let wanted = end.event("answer_wanted");
+        assert_eq!((text(&wanted["yes"]), text(&wanted["no"])), ("/verify yes", "/verify no"));
+        shown
+    });
+    ([chatting, listening], shown)
+}
+
+#[test]
+fn two_compare_in_the_middle_of_a_chat_and_go_on_talking() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = two(&stage);
+    leap(&alice, &bob);
+    let mut listening = Terminal::start(&bob, 80, &["listen"]);
+    listening.at(">");
+    let mut chatting = Terminal::start(&alice, 80, &["chat", &bob.full()]);
+    chatting.at("bob@localhost>");
+    listening.see("* lines go to alice@localhost");
+    // There is nothing to answer yet.
+    chatting.keys("/verify yes\r");
+    chatting.see("xtls: there is no string to compare yet: /verify makes one");
+    chatting.keys("/verify\r");
+    let digits = |end: &Terminal| {
+        end.see("Is it the same there? Type /verify yes or /verify no:");
+        let shown = end.shown();
+        let digits = shown.lines().rev().find(|line| line.starts_with("    ") && line.contains(char::is_numeric));
+        digits.expect("it is shown").trim().to_owned()
+    };
+    let shown = digits(&chatting);
+    assert_eq!((shown.len(), &shown), (12, &digits(&listening)));
+    // Messages go on meanwhile.
+    listening.keys("is that really you?\r");
+    chatting.line("", "bob@localhost: is that really you?");
+    chatting.keys("/verify yes\r");
+    listening.keys("/verify yes\r");
+    chatting.see("* bob@localhost/xtls is verified");
+    listening.see("* alice@localhost/xtls is verified");
+    chatting.keys("it is\r");
+    listening.line("", "alice@localhost: it is");
+    chatting.keys("/quit\r");
+    assert_eq!(chatting.wait().0, Some(0));
+    for (person, peer) in [(&alice, &bob), (&bob, &alice)] {
+        assert_eq!(learned(person, peer).as_deref(), Some("comparison"));
+    }
+}
+
+#[test]
+fn whoever_runs_xtls_verify_compares_with_whoever_listens() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = two(&stage);
+    leap(&alice, &bob);
+    let mut listening = bob.start(&["listen"]);
+    listening.event("online");
+    let mut verifying = alice.start(&["verify", &bob.full()]);
+    assert_eq!(verifying.event("compare")["digits"], listening.event("compare")["digits"]);
+    verifying.line("yes");
+    listening.line("/verify yes");
+    assert_eq!(verifying.wait().code, Some(0));
+    listening.event("verified");
+    listening.event("closed");
+    assert_eq!(learned(&bob, &alice).as_deref(), Some("comparison"));
+}
+
+#[test]
+fn m05_a_man_in_the_middle_of_a_chat_is_found_out_and_the_chat_ends() {
+    let (near, far) = (Stage::new(Transport::Plain), Stage::new(Transport::Plain));
+    let (alice, false_bob) = two(&near);
+    let (false_alice, bob) = two(&far);
+    leap(&alice, &false_bob);
+    leap(&false_alice, &bob);
+    let ([mut alices, mut left], [hers, _]) = compare_in_a_chat(&alice, &false_bob);
+    let ([mut right, mut bobs], [_, his]) = compare_in_a_chat(&false_alice, &bob);
+    assert_ne!((&hers["digits"], &hers["words"]), (&his["digits"], &his["words"]));
+    left.line("/verify yes");
+    right.line("/verify yes");
+    alices.line("/verify no");
+    bobs.line("/verify no");
+    let told = bobs.event("error");
+    assert!(text(&told["message"]).contains("somebody is in the middle"), "{told}");
+    bobs.end_input();
+    let _ = bobs.wait();
+    assert_failed(&alices.wait(), 3, "somebody is in the middle");
+    assert_eq!((learned(&alice, &bob), learned(&bob, &alice)), (None, None));
+}
+
+#[test]
+fn a_no_in_a_chat_is_told_at_both_ends() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = two(&stage);
+    leap(&alice, &bob);
+    let ([chatting, mut listening], _) = compare_in_a_chat(&alice, &bob);
+    listening.line("/verify no");
+    let told = listening.event("error");
+    assert!(text(&told["message"]).contains("the strings differ"), "{told}");
+    assert_failed(&chatting.wait(), 3, "the other user says that the strings differ");
+    assert_eq!((learned(&alice, &bob), learned(&bob, &alice)), (None, None));
+}
+
+#[test]
+fn whoever_ends_a_chat_while_a_string_is_compared_leaves_everything_as_it_was() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = two(&stage);
+    leap(&alice, &bob);
+    let ([mut chatting, mut listening], _) = compare_in_a_chat(&alice, &bob);
+    listening.line("/verify yes");
+    chatting.line("/quit");
+    assert_eq!(chatting.wait().code, Some(0));
+    let told = listening.event("error");
+    assert!(text(&told["message"]).contains("the other end aborted it"), "{told}");
+    for (person, peer) in [(&alice, &bob), (&bob, &alice)] {
+        assert_eq!(learned(person, peer).as_deref(), Some("leap-of-faith"));
+    }
+}
+
+#[test]
+fn a_password_leaves_nothing_to_compare() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = two(&stage);
+    let word = alice.file("word", "wherefore art thou");
+    let mut listening = bob.start(&["listen", "--srp-password-file", &word]);
+    listening.event("online");
+    let mut chatting = alice.start(&["chat", &bob.full(), "--srp-password-file", &word]);
+    chatting.event("stream_open");
+    chatting.line("/verify");
+    let told = chatting.event("error");
+    assert!(text(&told["message"]).contains("a password secures this tunnel"), "{told}");
+    chatting.end_input();
+    assert_eq!(chatting.wait().code, Some(0));
 }

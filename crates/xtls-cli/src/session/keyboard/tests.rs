@@ -7,7 +7,7 @@ fn jid(text: &str) -> Jid {
 }
 
 fn keyboard(recipient: Recipient) -> Keyboard {
-    Keyboard::new(Output::silent(), Lines::none(), recipient, true)
+    Keyboard::new(Output::silent(), Lines::none(), recipient, &Nicknames::default(), true)
 }
 
 fn type_line(keyboard: &mut Keyboard, text: &str, there: &[Jid]) -> Option<(usize, String)> {
@@ -73,20 +73,6 @@ fn a_choice_that_fails_leaves_nobody_and_not_the_one_before() {
         assert_eq!(type_line(&mut keyboard, choice, &there), None);
         assert_eq!(type_line(&mut keyboard, "I hate the word", &there), None, "{choice}");
         assert_eq!(keyboard.unsent.lines, 1);
-    }
-}
-
-#[test]
-fn commands_are_read_where_they_can_be_answered_and_can_be_escaped() {
-    let message = |text: &str| Line::Message(text.to_owned());
-    for text in ["/to", "/to a@b", "/to\ta@b"] {
-        assert_eq!(Line::of(text.to_owned(), false), message(text));
-        assert_eq!(Line::of(format!("/{text}"), true), message(text));
-    }
-    assert_eq!(Line::of("/to".to_owned(), true), Line::Question);
-    assert_eq!(Line::of("/to\ta@b".to_owned(), true), Line::Choice("a@b".to_owned()));
-    for text in ["/tomorrow", "/me waves", " /to a@b", "//", "//tomorrow", ""] {
-        assert_eq!(Line::of(text.to_owned(), true), message(text));
     }
 }
 

@@ -1,0 +1,92 @@
+//! A terminal where the user types while something is told: what is told stands above the line that is being typed.
+//!
+//! rustyline edits that line, in a thread of its own ([`Editor`]). While it does, [`print()`] hands it what is to be told, and
+//! [`finish`] gives the terminal back as it was.
+
+mod editor;
+mod helper;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rustyline::ExternalPrinter;
+
+use crate::platform::TerminalMode;
+
+pub(crate) use editor::Editor;
+use helper::Typing;
+
+/// Up and down again: nothing is seen of it.
+const NUDGE: &str = "\x1b[A\n";
+/// Erases from the beginning of the line to the end of the screen.
+const CLEAR: &str = "\r\x1b[J";
+/// Ends the bracketed paste that rustyline has begun.
+const NO_BRACKETED_PASTE: &str = "\x1b[?2004l";
+/// How long what was told last may take to be seen.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long it takes the editor to do what shows nothing.
+const LAST_NUDGE: Duration = Duration::from_millis(10);
+/// Terminals that rustyline does not edit lines at.
+const UNSUPPORTED: [&str; 3] = ["dumb", "cons25", "emacs"];
+
+/// The terminal, while lines are edited at it.
+static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
+
+struct Screen {
+    printer: Box<dyn ExternalPrinter + Send>,
+    before: TerminalMode,
+    typing: Typing,
+}
+
+/// Whether lines can be edited: the user types, sees what is told, and the terminal can move its cursor.
+pub(crate) fn can_edit() -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    io::stdin().is_terminal()
+        && io::stdout().is_terminal()
+        && !UNSUPPORTED.contains(&term.to_ascii_lowercase().as_str())
+}
+
+/// Whether lines are edited now.
+pub(crate) fn is_active() -> bool {
+    screen().is_some()
+}
+
+/// Whether colours are wanted: not where `NO_COLOR` is set to anything.
+pub(crate) fn has_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Tells this above the line that is being typed; `None` where lines are not edited. The text ends with a line end.
+pub(crate) fn print(text: &str) -> Option<io::Result<()>> {
+    let mut screen = screen();
+    Some(screen.as_mut()?.printer.print(text.to_owned()).map_err(io::Error::other))
+}
+
+/// Shows what was told last, takes the prompt away, and gives the terminal back as it was. Nothing happens where lines are not
+/// edited.
+pub(crate) fn finish() {
+    let Some(Screen { mut printer, before, typing }) = screen().take() else { return };
+    // The editor has room for one text that it has not shown yet: when there is room for the second one of these, all before them
+    // is seen. If the user ends a line at this moment, it takes them when it asks for the next one.
+    let (shown, is_shown) = mpsc::channel();
+    thread::spawn(move || {
+        let _ = printer.print(NUDGE.to_owned()).and_then(|()| printer.print(NUDGE.to_owned()));
+        // The second one goes the same way.
+        thread::sleep(LAST_NUDGE);
+        // Nobody waits so long.
+        let _ = shown.send(());
+    });
+    let _ = is_shown.recv_timeout(LAST_WORDS);
+    before.restore();
+    let mut out = io::stdout().lock();
+    let end = if typing.is_something_typed() { "\r\n" } else { CLEAR };
+    // A terminal that is gone needs neither.
+    let _ = out.write_all(NO_BRACKETED_PASTE.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
+    let _ = out.flush();
+}
+
+fn screen() -> MutexGuard<'static, Option<Screen>> {
+    SCREEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
