@@ -21,39 +21,36 @@ pub(crate) use pair::PairArgs;
 pub(crate) use probe::ProbeArgs;
 pub(crate) use verify::VerifyArgs;
 
-/// End-to-end encrypted chat over XMPP: the servers carry it, and cannot read or change it.
+/// End-to-end encrypted chat over XMPP, which servers carry and can neither read nor change.
 #[derive(Debug, Parser)]
 #[command(name = "xtls", version, max_term_width = 100, after_help = exit_codes())]
 pub(crate) struct Cli {
-    /// Print one JSON object a line on standard output, and nothing else there; pipe does so on standard error
-    #[arg(long, global = true)]
+    /// Print one JSON object per line on standard output and nothing else there (pipe: on standard error)
+    #[arg(long, global = true, help_heading = GENERAL, display_order = 990)]
     pub(crate) json: bool,
 
-    /// Where certificates and trust are kept [default: "xtls" in the data directory of the platform]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Where certificates and trust are kept [default: xtls in the platform's data directory]
+    #[arg(long, global = true, value_name = "DIR", help_heading = GENERAL, display_order = 992)]
     pub(crate) data_dir: Option<PathBuf>,
 
-    /// The configuration file [default: xtls/config.toml in the configuration directory of the platform]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// The configuration file [default: xtls/config.toml in the platform's configuration directory]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GENERAL, display_order = 991)]
     pub(crate) config: Option<PathBuf>,
 
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+/// Where options are shown that every command has.
+pub(crate) const GENERAL: &str = "General options";
+
 /// Every exit code with its meaning.
 pub(crate) const EXIT_CODES: [(u8, &str); 5] = [
     (0, "done"),
     (1, "other failure"),
     (2, "wrong usage"),
-    (
-        3,
-        "security failure: peer or probed server not verified, certificate changed, wrong password, no XTLS at the peer",
-    ),
-    (
-        4,
-        "connection or protocol failure: login refused, unknown host, server or peer gone, no XMPP, something not sent",
-    ),
+    (3, "security: not verified, certificate changed, wrong password, no XTLS"),
+    (4, "connection: login refused, host or peer gone, no XMPP, not all was sent"),
 ];
 
 fn exit_codes() -> String {
@@ -63,77 +60,80 @@ fn exit_codes() -> String {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show a whole tunnel inside this process: no account, no server, no network
+    /// Show a tunnel inside this process: no account, no network
     Demo(DemoArgs),
 
-    /// Show and change the accounts of the configuration file
+    /// Show and change the accounts in the configuration file
     #[command(subcommand)]
     Account(AccountCommand),
 
-    /// Show your certificate and its fingerprints; create it the first time
+    /// Show your certificate, and create it the first time
     Identity(IdentityArgs),
 
     /// Show and change which certificates are trusted
     #[command(subcommand)]
     Trust(TrustCommand),
 
-    /// Trust a peer's certificate, and have it trust yours, by a code that one of you shows and the other one types
+    /// Trust one another's certificates by a one-time code
     ///
-    /// Without PEER a code of four words is shown, and the same as a link: tell it to the one person whom it is for, by
-    /// telephone or face to face, who runs "xtls pair" with your address. Words may be cut to their first four letters. A
-    /// mistyped code is told before anything is sent. The code is good once and for ten minutes, and three wrong ones end it.
-    /// With --json the code is read from standard input when "code_wanted" is told.
+    /// Without PEER, this shows a code of four words, and the same code as a link. Give it to the one user it is for, by phone or
+    /// in person; that user runs "xtls pair" with your address. Words may be shortened to their first four letters. A mistyped
+    /// code is noticed before anything is sent. The code works once, for ten minutes, and three wrong ones end it. With --json
+    /// the code is read from standard input after the event "code_wanted".
     Pair(Box<PairArgs>),
 
-    /// Compare a short string with a peer that is trusted by a leap of faith, which shows whether somebody is in the middle
+    /// Compare a short string, to find a man in the middle
     ///
-    /// Both users run this, one of them with the other one's address. Each sees ten digits, and the same as three words; they read
-    /// them to one another, by telephone or face to face, and type whether they are the same. If both say so, the certificate is
-    /// the peer's. If they differ, somebody is in the middle, and a leap of faith is taken back. With --json the answer is read
-    /// from standard input when "answer_wanted" is told.
+    /// For users who trust one another by a leap of faith. Both run this, one of them with the other's address. Each sees ten digits, and the same as three words. Read them to
+    /// one another, by phone or in person, and type whether they are the same. If both say yes, the certificate is the peer's. If
+    /// they differ, somebody is in the middle, and the leap of faith is taken back. In a chat, /verify does the same. With --json
+    /// the answer is read from standard input after the event "answer_wanted".
     Verify(VerifyArgs),
 
-    /// Wait for tunnels from trusted peers, print messages and send lines of standard input
+    /// Wait for trusted peers and chat with them
     ///
-    /// Lines of standard input go to the first peer that comes, and to no other one before the user chooses it with a line
-    /// "/to JID", which is read at a terminal and with --json. The end of input closes in order; empty standard input just
-    /// means that there is nothing to send.
+    /// Lines of standard input are messages to the first peer that comes. The line "/to PEER" chooses another one, and "/help"
+    /// shows more such commands, at a terminal and with --json. The end of input ends in order; empty input just means that there
+    /// is nothing to send.
     Listen(ListenArgs),
 
-    /// Open a tunnel to a peer: lines of standard input are messages, the end of input closes in order
+    /// Chat with a peer
+    ///
+    /// Lines of standard input are messages. The line "/help" shows commands, at a terminal and with --json. The end of input ends
+    /// in order.
     Chat(ChatArgs),
 
-    /// Carry standard input to a peer, and what it sends to standard output, byte for byte
+    /// Carry standard input to a peer, and back, byte for byte
     ///
-    /// The end of standard input ends our direction; the end of the peer's closes standard output. A terminal is no input:
-    /// nothing is read from it. Everything else is told on standard error, with --json too. With a password there is one end for both directions: the first input to end
-    /// that had at least one byte brings it about.
+    /// The end of standard input ends your direction; the end of the peer's direction closes standard output. Nothing is read from
+    /// a terminal. Everything else is told on standard error, with --json too. With a password both directions end at once: when
+    /// the first input ends that had at least one byte.
     Pipe(PipeArgs),
 
-    /// Ask a peer what it can do, or a server how a connection to it is secured
+    /// Ask what a peer can do, or how a server is secured
     ///
-    /// An address with an @ is a peer. It is asked whether it has XTLS, what it answers to our offer (XEP-0250; peers answer
-    /// those that they know), and by what a tunnel would be secured, without opening one. All of that went through the servers
-    /// and proves nothing.
+    /// An address with an @ is a peer. It is asked whether it has XTLS and what it answers to an offer (XEP-0250; peers answer
+    /// those they know). That tells how a tunnel would be secured, without opening one. The answers came through the servers, so
+    /// they prove nothing.
     ///
-    /// Anything else is a server. It is connected to without logging in, for everything that RFC 7590 says users should be
-    /// able to learn: whether the connection is encrypted and the server authenticated, by what, with which certificate, and
-    /// whether that is the one of last time.
+    /// Anything else is a server. This connects to it without logging in, and shows what RFC 7590 says users should be able to
+    /// learn: whether the connection is encrypted and the server authenticated, how, by which certificate, and whether that has
+    /// changed since last time.
     Probe(Box<ProbeArgs>),
 
-    /// Talk to another machine directly, without a server between the two
+    /// Talk to another machine directly, without a server
     #[command(subcommand)]
     Link(LinkCommand),
 
-    /// Write the script that completes this command line in a shell to standard output
+    /// Print the completion script for a shell
     Completions {
         /// The shell
         shell: Shell,
     },
 
-    /// Write the manual page to standard output, in roff
+    /// Print the manual page in roff
     Man {
-        /// Write the pages of this command and of each subcommand into this directory, over those of before
+        /// Write the pages of all subcommands into this directory, replacing older ones
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
@@ -152,34 +152,34 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// How much to move through the raw-bytes tunnel: a number, or one with KiB, MiB or GiB
+    /// How much to transfer in a tunnel for raw bytes: a number, or one with KiB, MiB or GiB
     #[arg(long, value_name = "N", default_value = "8MiB", value_parser = byte_count)]
     pub(crate) bytes: u64,
 
-    /// Move this file in place of made-up bytes
+    /// Transfer this file instead of made-up bytes
     #[arg(long, value_name = "FILE", conflicts_with = "bytes")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Write a line of JSON for each stanza and each event to a new file, without message content
+    /// Write each stanza and event as a line of JSON to a new file, without the text of messages
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
-    /// Draw who sends what when into a new SVG file, without message content
+    /// Draw who sends what when into a new SVG file, without the text of messages
     #[arg(long, value_name = "FILE")]
     pub(crate) ladder: Option<PathBuf>,
 
-    /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant
+    /// What to offer and tolerate where specifications and old clients differ: strict, draft02 or tolerant
     #[arg(long, value_name = "PROFILE", default_value = "tolerant", value_parser = profile)]
     pub(crate) profile: Profile,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct IdentityArgs {
-    /// The account that the certificate is for; without it, every certificate that exists is shown
+    /// The account that the certificate is for [default: show every certificate there is]
     #[arg(long, value_name = "JID")]
     pub(crate) jid: Option<Jid>,
 
-    /// What kind of key a new certificate is to have [default: p256]
+    /// The kind of key for a new certificate [default: p256]
     #[arg(long, value_name = "KIND", requires = "jid")]
     pub(crate) key: Option<Key>,
 }
@@ -207,13 +207,13 @@ pub(crate) enum TrustCommand {
     Add {
         /// The peer's bare address, such as romeo@montague.example
         jid: BareJid,
-        /// A fingerprint in hex (colons allowed, "sha-256:" or "sha1:" before it allowed), or a PEM file
-        #[arg(value_name = "FINGERPRINT-OR-PEM")]
-        certificate: String,
-        /// The peer has several certificates: trust those that are trusted already as well
+        /// A fingerprint in hex, as xtls identity shows it or with colons, "sha-256:" or "sha1:" before it; or a PEM file
+        #[arg(value_name = "FINGERPRINT-OR-PEM", required = true)]
+        certificate: Vec<String>,
+        /// The peer has several certificates: go on trusting the others too
         #[arg(long, conflicts_with = "replace")]
         keep: bool,
-        /// The peer has changed its certificate: trust none any more that is trusted already
+        /// The peer has changed its certificate: trust the others no more
         #[arg(long)]
         replace: bool,
     },
@@ -224,7 +224,7 @@ pub(crate) enum TrustCommand {
         jid: BareJid,
     },
 
-    /// Forget the wrong passwords that were tried with a peer, or by strangers at an address of yours
+    /// Forget wrong passwords: those tried with a peer, or by strangers at an address of yours
     Reset {
         /// The bare address of the peer, or yours
         jid: BareJid,
@@ -239,7 +239,7 @@ pub(crate) struct ListenArgs {
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
 
-    /// Take tunnels from this peer only; may be repeated [default: from every trusted peer]
+    /// Accept tunnels from this peer only; may be repeated [default: every trusted peer]
     #[arg(long, value_name = "BAREJID")]
     pub(crate) accept_from: Vec<BareJid>,
 
@@ -247,14 +247,14 @@ pub(crate) struct ListenArgs {
     #[arg(skip)]
     pub(crate) nicknames: Nicknames,
 
-    /// Answer each message with its own text; standard input is not read
+    /// Answer each message with its own text; do not read standard input
     #[arg(long)]
     pub(crate) echo: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ChatArgs {
-    /// A full address, or a bare one: then a resource with XTLS is looked for among those online
+    /// The peer: a full address, a bare one (one of its resources with XTLS is found), or a nickname
     pub(crate) peer: Jid,
 
     #[command(flatten)]
@@ -270,19 +270,19 @@ pub(crate) struct ChatArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PipeArgs {
-    /// A full address, or a bare one: then a resource with XTLS is looked for among those online
+    /// The peer: a full address, a bare one (one of its resources with XTLS is found), or a nickname
     #[arg(required_unless_present = "listen", conflicts_with = "listen")]
     pub(crate) peer: Option<Jid>,
 
-    /// Wait for a peer to open the tunnel; the first one that is verified is served, and only that
+    /// Wait for a peer to open the tunnel, and serve the first one that is verified
     #[arg(long)]
     pub(crate) listen: bool,
 
-    /// With --listen, take tunnels from this peer only; may be repeated [default: from every trusted peer]
+    /// With --listen: accept a tunnel from this peer only; may be repeated [default: every trusted peer]
     #[arg(long, value_name = "BAREJID", requires = "listen")]
     pub(crate) accept_from: Vec<BareJid>,
 
-    /// The end of standard input ends both directions, in order
+    /// End both directions, in order, when standard input ends
     #[arg(long)]
     pub(crate) close_on_eof: bool,
 

@@ -55,6 +55,12 @@ pub(crate) fn local_time() -> String {
     now.format("%H:%M").to_string()
 }
 
+/// The time of day there of a time that RFC 3339 writes.
+pub(crate) fn local_time_of(rfc3339: &str) -> String {
+    chrono::DateTime::parse_from_rfc3339(rfc3339)
+        .map_or_else(|_| rfc3339.to_owned(), |time| time.with_timezone(&chrono::Local).format("%H:%M").to_string())
+}
+
 /// Sleeps until then, or for ever.
 pub(crate) async fn sleep_until(until: Option<Instant>) {
     match until {

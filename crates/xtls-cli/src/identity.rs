@@ -12,7 +12,7 @@ use crate::session;
 
 pub(crate) fn run(output: Output, data: &DataDir, args: &IdentityArgs) -> Result<(), Failure> {
     if let Some(jid) = &args.jid {
-        return own(output, data, &Jid::to_bare(jid), args.key.map(kind)).map(drop);
+        return own(output, data, &Jid::to_bare(jid), args.key.map(kind), true).map(drop);
     }
     let identities = data.identities()?;
     if identities.is_empty() {
@@ -21,7 +21,7 @@ pub(crate) fn run(output: Output, data: &DataDir, args: &IdentityArgs) -> Result
     for identity in &identities {
         // One that was made elsewhere may name nobody.
         let jid = identity.as_peer_certificate().xmpp_addrs().first().map_or("", |jid| jid.as_str());
-        report(output, jid, identity)?;
+        report(output, jid, identity, true)?;
     }
     Ok(())
 }
@@ -34,7 +34,7 @@ const fn kind(key: Key) -> KeyAlgorithm {
     }
 }
 
-/// Your certificate for an account, which is made if there is none, and shown.
+/// Your certificate for an account, which is made if there is none. A new one is shown, and an old one where it is to be `shown`.
 ///
 /// # Errors
 ///
@@ -44,15 +44,16 @@ pub(crate) fn own(
     data: &DataDir,
     jid: &BareJid,
     key: Option<KeyAlgorithm>,
+    shown: bool,
 ) -> Result<Identity, Failure> {
     let found = data.identity(jid, key)?;
     found.warnings.iter().for_each(|warning| output.warn(warning));
-    report(output, jid.as_str(), &found.identity)?;
+    report(output, jid.as_str(), &found.identity, shown || found.is_new)?;
     Ok(found.identity)
 }
 
-/// Shows one of your certificates.
-pub(crate) fn report(output: Output, jid: &str, identity: &Identity) -> Result<(), Failure> {
+/// Shows one of your certificates; with `--json` whether that is news or not.
+pub(crate) fn report(output: Output, jid: &str, identity: &Identity, is_news: bool) -> Result<(), Failure> {
     let certificate = identity.as_peer_certificate();
     let sha1 = certificate.fingerprint(HashAlgo::Sha1).map(|sha1| sha1.hex()).unwrap_or_default();
     session::tell(
@@ -63,6 +64,7 @@ pub(crate) fn report(output: Output, jid: &str, identity: &Identity) -> Result<(
             sha256: &certificate.fingerprint_sha256().hex(),
             key: certificate.key_description(),
             not_after: &clock::rfc3339(certificate.not_after()),
+            is_news,
         },
     )
 }

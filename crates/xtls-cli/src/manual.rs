@@ -42,11 +42,13 @@ fn pages(command: clap::Command, directory: &Path) -> io::Result<()> {
 fn page(command: clap::Command) -> io::Result<Vec<u8>> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let (has_subcommands, has_version) = (command.has_subcommands(), command.get_version().is_some());
+    let synopsis = synopsis(&command);
     let man = Man::new(command).title(name);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    // No option is hyphenated.
+    write!(page, ".SH SYNOPSIS\n.nh\n.ad l\n{synopsis}.ad b\n.hy\n")?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if has_subcommands {
@@ -61,6 +63,28 @@ fn page(command: clap::Command) -> io::Result<Vec<u8>> {
         man.render_version_section(&mut page)?;
     }
     Ok(page)
+}
+
+/// How the command is called: every option with its value, which clap_mangen leaves out.
+fn synopsis(command: &clap::Command) -> String {
+    let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let roff = |text: &str| text.replace('-', "\\-");
+    let mut lines = vec![format!("\\fB{}\\fR", roff(name))];
+    let is_shown = |arg: &&clap::Arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
+    for arg in command.get_arguments().filter(is_shown) {
+        let values = arg.get_value_names().unwrap_or_default().iter().map(|value| format!("\\fI{}\\fR", roff(value)));
+        let values = if arg.get_action().takes_values() { values.collect::<Vec<_>>().join(" ") } else { String::new() };
+        let more = if matches!(arg.get_action(), clap::ArgAction::Append) { "..." } else { "" };
+        let call = match arg.get_long() {
+            Some(long) => format!("\\fB{}\\fR {values}", roff(&format!("--{long}"))).trim_end().to_owned(),
+            None => values,
+        };
+        lines.push(if arg.is_required_set() { format!("{call}{more}") } else { format!("[{call}]{more}") });
+    }
+    if command.has_subcommands() {
+        lines.push("\\fICOMMAND\\fR".to_owned());
+    }
+    lines.join("\n") + "\n"
 }
 
 fn to_stdout(bytes: &[u8]) -> io::Result<()> {
@@ -123,6 +147,22 @@ mod tests {
             for section in ["NAME", "SYNOPSIS", "OPTIONS", "\"EXIT STATUS\""] {
                 assert!(text.contains(&format!(".SH {section}\n")), "{name} has no {section}:\n{text}");
             }
+        }
+        let add = std::fs::read_to_string(dir.path().join("xtls-trust-add.1")).unwrap();
+        let called = [
+            "\\fBxtls trust add\\fR",
+            "\\fIJID\\fR",
+            "\\fIFINGERPRINT\\-OR\\-PEM\\fR...",
+            "[\\fB\\-\\-keep\\fR]",
+            "[\\fB\\-\\-replace\\fR]",
+            "[\\fB\\-\\-json\\fR]",
+            "[\\fB\\-\\-data\\-dir\\fR \\fIDIR\\fR]",
+            "[\\fB\\-\\-config\\fR \\fIFILE\\fR]",
+            ".ad b",
+        ];
+        let mut lines = add.lines().skip_while(|line| *line != ".SH SYNOPSIS").skip(3);
+        for (line, expected) in lines.by_ref().zip(called) {
+            assert!(line.starts_with(expected), "{line}: {expected}\n{add}");
         }
         let pipe = std::fs::read_to_string(dir.path().join("xtls-pipe.1")).unwrap();
         assert!(pipe.contains("close\\-on\\-eof") && pipe.contains("xtls pipe"), "{pipe}");

@@ -64,13 +64,16 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
             session::tell(output, &Report::Peer(peer))?;
         }
         TrustCommand::Add { jid, certificate, keep, replace } => {
-            let fingerprint = fingerprint_or_pem(certificate)?;
+            let fingerprint = fingerprint_or_pem(&certificate.join(" "))?;
             let pin = Pin::manual(fingerprint).with_since(clock::unix());
             let pins = trust.known().iter().find(|(known, _)| *known == jid).map(|(_, record)| record.pins.clone());
             let others = pins.unwrap_or_default().into_iter().find(|one| one.fingerprint != fingerprint);
             if *replace {
                 for gone in trust.replace(jid, pin)? {
-                    session::note(output, &format!("* {jid} is not trusted with {} any more", gone.fingerprint))?;
+                    session::note(
+                        output,
+                        &format!("* {jid} is not trusted any more with {}", grouped(&gone.fingerprint)),
+                    )?;
                 }
             } else if let Some(known) = others.filter(|_| !keep) {
                 return Err(Failure::usage(format!(
@@ -82,7 +85,7 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
                 trust.add(jid, pin)?;
             }
             session::warn_if_weak(output, &fingerprint);
-            session::note(output, &format!("* {jid} is trusted with {fingerprint}"))?;
+            session::note(output, &format!("* {jid} is trusted with {}", grouped(&fingerprint)))?;
         }
         TrustCommand::Remove { jid } => {
             if !trust.remove(jid)? {
@@ -108,6 +111,11 @@ fn pinned(pin: &Pin) -> Pinned {
         learned: pin.learned.as_str(),
         since: pin.since.map(clock::date),
     }
+}
+
+/// As users read it to one another.
+fn grouped(fingerprint: &Fingerprint) -> String {
+    format!("{}\n      {}", fingerprint.algo(), fingerprint.grouped())
 }
 
 fn unknown(jid: &BareJid) -> Failure {

@@ -233,7 +233,16 @@ impl Fingerprint {
         hex
     }
 
-    /// The digest in upper-case hexadecimal bytes with colons between them, as people compare it.
+    /// The digest in groups of eight lower-case hexadecimal digits, as users read it to one another, and as the draft's example has it
+    /// (draft-meyer-xmpp-e2e-encryption § 3). A SHA-256 takes 71 characters.
+    #[must_use]
+    pub fn grouped(&self) -> String {
+        let groups: Vec<String> =
+            self.digest().chunks(4).map(|bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+        groups.join(" ")
+    }
+
+    /// The digest in upper-case hexadecimal bytes with colons between them, as other programs show it.
     #[must_use]
     pub fn colon_hex(&self) -> String {
         let bytes: Vec<String> = self.digest().iter().map(|byte| format!("{byte:02X}")).collect();

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -13,7 +14,7 @@ use crate::command::terminal;
 use crate::{Person, Xtls, wait};
 
 /// Rows of the screen: none of what these tests show scrolls away.
-const ROWS: NonZero<u16> = NonZero::new(60).expect("some");
+const ROWS: NonZero<u16> = NonZero::new(200).expect("some");
 
 /// What kind of terminal it is.
 const TERM: &str = "xterm-256color";
@@ -53,6 +54,16 @@ impl Terminal {
         command.args(["--ctty", "--wait"]).arg(Xtls::program());
         person.prepare(&mut command, args);
         Self::spawn(command, columns, variable)
+    }
+
+    /// Starts `xtls ARGS` for nobody in particular, who has nothing yet.
+    #[must_use]
+    pub fn bare(data_dir: &Path, columns: u16, args: &[&str]) -> Self {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait"]).arg(Xtls::program());
+        Xtls::prepare(&mut command, data_dir);
+        command.args(args);
+        Self::spawn(command, columns, ("TERM", TERM))
     }
 
     /// Starts a shell that can put its jobs into the background, and types this command there: `xtls ARGS`.

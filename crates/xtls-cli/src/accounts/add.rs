@@ -84,7 +84,7 @@ async fn log_in(
     let mut chosen = Account::new(output, &account.jid, &account.login)?;
     chosen.avoid_others()?;
     let jid = account.jid.to_bare();
-    let identity = crate::identity::own(output, &data()?, &jid, None)?;
+    let identity = crate::identity::own(output, &data()?, &jid, None, true)?;
     // The source that is written down is what is tried.
     let password = match &account.login.stored_password {
         Some(source) => account::stored_password(output, &jid, source)?,

@@ -14,38 +14,36 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Args)]
 pub(crate) struct PairArgs {
-    /// Ask for the code that this peer shows, or for its link: a full address, or a bare one, and then a resource with XTLS is
-    /// looked for among those online. Without it a code is shown
+    /// The peer that shows a code: asks for the code or its link. Without PEER, show a code here
     // What is typed here by mistake may be a code, so it is not put into an error as it is.
     peer: Option<String>,
 
-    /// Ask for the link without naming the peer: it does
+    /// Ask for a link, which names the peer
     #[arg(long, conflicts_with = "peer")]
     pub(crate) enter: bool,
 
     #[command(flatten)]
     pub(crate) account: AccountArgs,
 
-    /// Let this peer try the code and nobody else; may be repeated [default: whoever comes]
+    /// Let this peer alone try the code; may be repeated [default: everybody]
     #[arg(long, value_name = "BAREJID", conflicts_with_all = ["peer", "enter"])]
     pub(crate) accept_from: Vec<BareJid>,
 
-    /// How long the code is good for: minutes, or a number with s, m or h; up to 24h
+    /// How long the code works: minutes, or a number with s, m or h; up to 24h
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = time, conflicts_with_all = ["peer", "enter"])]
     pub(crate) expires_after: Duration,
 
-    /// Show no new code: the one in the first line of this file is the code, this time and whenever it is named again. One that
-    /// does not exist is made. For devices that cannot show one, with the code printed on them. Worth less than a code that is
-    /// used once: whoever has ever read it can pair, whenever this runs. Three wrong ones end it as ever, and wrong passwords are
-    /// counted for each address and in all, so that no more than some thousand of 8 billion codes can be guessed in a year
+    /// Use the code in the first line of this file, this time and every other; make it if there is none. For devices without a
+    /// display that have a code printed on them. It is worth less than a code for one use: whoever has ever read it can pair
+    /// whenever this runs, and some 9000 of its 8.6 billion values can be tried in a year
     #[arg(long, value_name = "FILE", conflicts_with_all = ["peer", "enter"])]
     pub(crate) code_file: Option<PathBuf>,
 
-    /// The peer has several certificates: trust those that are trusted already as well
+    /// The peer has several certificates: go on trusting the others too
     #[arg(long, conflicts_with = "replace")]
     pub(crate) keep: bool,
 
-    /// The peer has changed its certificate: trust none any more that is trusted already
+    /// The peer has changed its certificate: trust the others no more
     #[arg(long)]
     pub(crate) replace: bool,
 }

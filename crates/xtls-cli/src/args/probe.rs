@@ -11,8 +11,7 @@ use crate::exit::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
-    /// A peer: a full address, or a bare one, and then a resource with XTLS is looked for among those online. Or a server;
-    /// without a port 5222, or 5223 with --direct-tls
+    /// A peer's address, or a server
     #[arg(value_name = "PEER|HOST[:PORT]")]
     pub(crate) target: String,
 
@@ -65,7 +64,7 @@ pub(crate) struct PeerArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "jid")]
     pub(crate) account: Option<String>,
 
-    /// Do not ask the peer what it is ready for: that shows it, and the servers, your fingerprints
+    /// Do not ask the peer what it is ready for, which shows your fingerprints to it and to the servers
     #[arg(long)]
     pub(crate) no_offer: bool,
 

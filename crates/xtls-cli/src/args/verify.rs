@@ -7,14 +7,13 @@ use super::AccountArgs;
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// Compare with this peer, which runs xtls verify too: a full address, or a bare one, and then a resource with XTLS is looked for
-    /// among those online. Without it a peer is waited for
+    /// The peer to compare with, which runs xtls verify, listen or chat. Without PEER, wait for one
     pub(crate) peer: Option<Jid>,
 
     #[command(flatten)]
     pub(crate) account: AccountArgs,
 
-    /// Wait for this peer and nobody else; may be repeated [default: everybody who is trusted]
+    /// Wait for this peer alone; may be repeated [default: every trusted peer]
     #[arg(long, value_name = "BAREJID", conflicts_with = "peer")]
     pub(crate) accept_from: Vec<BareJid>,
 }

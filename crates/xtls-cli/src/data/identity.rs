@@ -15,6 +15,8 @@ const IDENTITIES: &str = "identities";
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) identity: Identity,
+    /// It was made now.
+    pub(crate) is_new: bool,
     /// Files that may be meant, in words for the user.
     pub(crate) warnings: Vec<String>,
 }
@@ -51,7 +53,7 @@ impl DataDir {
                 other.display(),
             )
         });
-        Ok(Found { warnings: unused.chain(confused).collect(), identity })
+        Ok(Found { warnings: unused.chain(confused).collect(), identity, is_new: found.is_new })
     }
 
     /// Every certificate of yours, in the order of the file names.

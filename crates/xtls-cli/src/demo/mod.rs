@@ -19,7 +19,7 @@ use source::Source;
 /// What is said in the tunnel.
 const LINES: [(Side, &str); 2] = [
     (Side::Romeo, "Shall I hear more, or shall I speak at this?"),
-    (Side::Juliet, "What man art thou, that thus bescreen'd in night?"),
+    (Side::Juliet, "What man art thou that thus bescreen'd in night"),
 ];
 
 pub(crate) fn run(output: Output, args: &DemoArgs) -> Result<(), Failure> {
@@ -36,7 +36,7 @@ pub(crate) fn run(output: Output, args: &DemoArgs) -> Result<(), Failure> {
 fn show(pair: &mut Pair, output: Output, source: Source) -> Result<(), Failure> {
     pair.report_identities()?;
 
-    note(output, "\nRomeo offers Juliet a tunnel; every line is a stanza that the server between them sees:\n")?;
+    note(output, "\nRomeo offers Juliet a tunnel. The server between them sees these stanzas:\n")?;
     let tunnels = pair.open(TunnelOptions::xml_stream(TrustPolicy::Pinned))?;
     note(output, "")?;
     for (side, id) in tunnels {

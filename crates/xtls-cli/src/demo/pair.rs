@@ -106,7 +106,7 @@ impl Pair {
 
     pub(super) fn report_identities(&self) -> Result<(), Failure> {
         for entity in [&self.romeo, &self.juliet] {
-            identity::report(self.output, entity.jid.to_bare().as_str(), &entity.identity)?;
+            identity::report(self.output, entity.jid.to_bare().as_str(), &entity.identity, true)?;
         }
         Ok(())
     }

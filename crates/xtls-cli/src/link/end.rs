@@ -43,7 +43,7 @@ impl End {
         };
         rules.ask(output, named.first().map_or("your peers", |peer| peer.as_str()))?;
         rules.warn(output);
-        let identity = crate::identity::own(output, data, &jid, None)?;
+        let identity = crate::identity::own(output, data, &jid, None, false)?;
         let disco = Disco::new(&jid, &[RECEIPTS])?;
         let timeout = Duration::from_secs(args.timeout);
         let mut local = Local::new(Jid::from(jid), identity);

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::Shown;
+use super::{Shown, human};
 use crate::{clock, terminal};
 
 /// How much of a line is shown again when it is confirmed, in characters.
@@ -46,8 +46,8 @@ pub(super) fn present(
     chosen: bool,
 ) -> io::Result<()> {
     let lines = if chosen { ", lines go there" } else { "" };
-    writeln!(out, "* {}, by {method}{lines}", Shown(peer))?;
-    fingerprint.map_or(Ok(()), |fingerprint| writeln!(out, "    sha-256 {fingerprint}"))
+    writeln!(out, "* {}, by {}{lines}", Shown(peer), human::in_words(method))?;
+    fingerprint.map_or(Ok(()), |fingerprint| human::fingerprint(out, "certificate", fingerprint, ""))
 }
 
 /// The beginning of a line, by which the user knows it.

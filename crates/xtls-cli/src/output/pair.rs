@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal as _, Write};
 
 use serde::Serialize;
 
-use super::Shown;
+use super::{Shown, human};
+use crate::clock;
 
 /// The members of the `code` event.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -26,18 +27,15 @@ impl ShownCode<'_> {
         let Self { jid, code, uri, expires, attempts } = self;
         match code {
             Some(code) => {
-                writeln!(
-                    out,
-                    "Tell this code to the person whom it is for, by telephone or face to face:\n\n    {code}\n"
-                )?;
-                writeln!(out, "There it is typed into: xtls pair {}", Shown(jid))?;
+                writeln!(out, "Give this code to the user it is for, by phone or in person:\n\n    {code}\n")?;
+                writeln!(out, "There it is asked for by: xtls pair {}", Shown(jid))?;
             }
-            None => writeln!(out, "* the fixed code is good now: xtls pair {}", Shown(jid))?,
+            None => writeln!(out, "* the fixed code works now: xtls pair {}", Shown(jid))?,
         }
         if let Some(uri) = uri {
-            writeln!(out, "Or give this link, which is as secret: xtls pair --enter\n\n    {uri}\n")?;
+            writeln!(out, "Or give this link, which is as secret, for: xtls pair --enter\n\n    {uri}\n")?;
         }
-        writeln!(out, "* it can be used once, until {expires}; {attempts} wrong ones end it")
+        writeln!(out, "* it works once, until {}; {attempts} wrong ones end it", clock::local_time_of(expires))
     }
 }
 
@@ -63,14 +61,14 @@ pub(super) fn wrong(out: &mut dyn Write, peer: &str, left: u32) -> io::Result<()
 /// Each end trusts the other one's certificate.
 pub(super) fn paired(out: &mut dyn Write, peer: &str, fingerprint: &str) -> io::Result<()> {
     writeln!(out, "* paired with {}", Shown(peer))?;
-    writeln!(out, "    trusted     {fingerprint}")
+    human::fingerprint(out, "trusted", fingerprint, "")
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::super::{Report, human};
+    use super::super::{Report, human::human};
     use super::*;
 
     const SHOWN: ShownCode<'_> = ShownCode {
@@ -91,25 +89,27 @@ mod tests {
 
     #[test]
     fn a_code_stands_where_it_can_be_read_out() {
+        // The time of day is that of where this runs.
+        let until = clock::local_time_of(SHOWN.expires);
         let expected = "\
-Tell this code to the person whom it is for, by telephone or face to face:
+Give this code to the user it is for, by phone or in person:
 
     museum better van hundred
 
-There it is typed into: xtls pair juliet@capulet.example/xtls
-Or give this link, which is as secret: xtls pair --enter
+There it is asked for by: xtls pair juliet@capulet.example/xtls
+Or give this link, which is as secret, for: xtls pair --enter
 
     xmpp:juliet@capulet.example/xtls?xtls-pair;code=museum-better-van-hundred
 
-* it can be used once, until 2026-11-28T02:10:00Z; 3 wrong ones end it
+* it works once, until UNTIL; 3 wrong ones end it
 ";
-        assert_eq!(shown(&Report::Code(SHOWN)), expected);
+        assert_eq!(shown(&Report::Code(SHOWN)), expected.replace("UNTIL", &until));
         let fixed = ShownCode { code: None, uri: None, ..SHOWN };
         let expected = "\
-* the fixed code is good now: xtls pair juliet@capulet.example/xtls
-* it can be used once, until 2026-11-28T02:10:00Z; 3 wrong ones end it
+* the fixed code works now: xtls pair juliet@capulet.example/xtls
+* it works once, until UNTIL; 3 wrong ones end it
 ";
-        assert_eq!(shown(&Report::Code(fixed)), expected);
+        assert_eq!(shown(&Report::Code(fixed)), expected.replace("UNTIL", &until));
     }
 
     #[test]

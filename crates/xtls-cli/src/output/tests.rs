@@ -126,19 +126,21 @@ fn a_peer_without_certificate_is_shown_without_one() {
     };
     let shown = |secured: &Secured<'_>| {
         let mut out = Vec::new();
-        human_secured(&mut out, secured).unwrap();
+        human(&mut out, &Report::Secured(secured.clone())).unwrap();
         String::from_utf8(out).unwrap()
     };
     assert!(!shown(&secured).contains("sha-256"));
-    secured.peer_sha256 = Some("00".to_owned());
-    assert!(shown(&secured).contains("    peer        sha-256 00\n"));
+    secured.peer_sha256 = Some("0a".repeat(32));
+    let groups = ["0a0a0a0a"; 8].join(" ");
+    assert!(shown(&secured).contains(&format!("    certificate sha-256\n      {groups}\n")), "{}", shown(&secured));
+    assert!(shown(&secured).lines().all(|line| line.len() < 80));
 }
 
 #[test]
 fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
     let mut peer = Peer {
         jid: "a@b",
-        pins: vec![Pinned { fingerprint: "sha-256:00".to_owned(), learned: "manual", since: None }],
+        pins: vec![Pinned { fingerprint: format!("sha-256:{}", "0a".repeat(32)), learned: "manual", since: None }],
         secured_by: vec!["x509"],
         negotiation_hash: false,
         wrong_passwords: 0,
@@ -152,9 +154,13 @@ fn what_is_known_of_a_peer_is_told_in_full_and_no_more() {
         human(&mut out, &Report::Peer(peer.clone())).unwrap();
         String::from_utf8(out).unwrap()
     };
-    assert_eq!(shown(&peer), "* a@b\n    trusted     sha-256:00 (manual)\n    secured     before, by x509\n");
+    let groups = ["0a0a0a0a"; 8].join(" ");
+    assert_eq!(
+        shown(&peer),
+        format!("* a@b\n    trusted     sha-256, by hand\n      {groups}\n    secured     before, by x509\n")
+    );
     peer.pins = vec![Pinned { learned: "pairing", since: Some("T0".to_owned()), ..peer.pins.remove(0) }];
-    assert!(shown(&peer).contains("    trusted     sha-256:00 (by pairing, T0)\n"), "{}", shown(&peer));
+    assert!(shown(&peer).contains("    trusted     sha-256, by pairing, T0\n"), "{}", shown(&peer));
     peer.pins.clear();
     peer.secured_by.push("srp");
     (peer.wrong_passwords, peer.last_wrong) = (3, Some("T1".to_owned()));

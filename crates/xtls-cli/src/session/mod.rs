@@ -111,7 +111,7 @@ impl Session {
             account.avoid_others()?;
         }
         let trace = trace::Shared::new(Trace::create(args.trace.as_deref(), output)?);
-        let identity = crate::identity::own(output, data, &account.jid.to_bare(), None)?;
+        let identity = crate::identity::own(output, data, &account.jid.to_bare(), None, false)?;
         let password: Zeroizing<String> = account::password(output, &account.jid.to_bare(), &args.login)?;
         let connection = Connection::login(account.clone(), &password, &identity, trace.clone()).await?;
         drop(password);
@@ -120,8 +120,11 @@ impl Session {
 
         // RFC 6120 § 7.7.1: the address that the server binds is ours, whatever was typed, and the certificate is the one for it.
         let bound = connection.jid().to_bare();
-        let identity =
-            if bound == account.jid.to_bare() { identity } else { crate::identity::own(output, data, &bound, None)? };
+        let identity = if bound == account.jid.to_bare() {
+            identity
+        } else {
+            crate::identity::own(output, data, &bound, None, false)?
+        };
         let own =
             Own { jid: bound.clone(), fingerprint: identity.fingerprint_sha256(), has_password: rules.has_password() };
         let mut local = Local::new(connection.jid().clone(), identity);

@@ -158,6 +158,8 @@ fn debug_and_display_show_algorithm_and_digest() {
     assert_eq!(fingerprint.to_string(), format!("sha-256:{SHA256_ABC}"));
     assert!(fingerprint.colon_hex().starts_with("BA:78:16:BF:"));
     assert_eq!(fingerprint.colon_hex().len(), 32 * 3 - 1);
+    assert!(fingerprint.grouped().starts_with("ba7816bf 8f01cfea "));
+    assert_eq!(fingerprint.grouped().len(), 71);
 }
 
 #[test]
@@ -174,6 +176,7 @@ proptest! {
         let algo = fingerprint.algo();
         prop_assert_eq!(Fingerprint::parse(Some(algo.name()), &fingerprint.hex()), Ok(fingerprint));
         prop_assert_eq!(Fingerprint::parse(None, &fingerprint.colon_hex()), Ok(fingerprint));
+        prop_assert_eq!(fingerprint.grouped().parse(), Ok(fingerprint));
         prop_assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
         prop_assert!(fingerprint.matches(&data));
     }

@@ -89,9 +89,9 @@ impl fmt::Display for PeerCertificate {
             writeln!(f, "an authority's certificate")?;
         }
         if let Some(sha1) = self.fingerprint(HashAlgo::Sha1) {
-            writeln!(f, "SHA-1: {}", sha1.colon_hex())?;
+            writeln!(f, "SHA-1: {}", sha1.grouped())?;
         }
-        write!(f, "SHA-256: {}", self.fingerprint_sha256().colon_hex())
+        write!(f, "SHA-256: {}", self.fingerprint_sha256().grouped())
     }
 }
 

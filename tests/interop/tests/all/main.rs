@@ -21,6 +21,7 @@ mod old_tls;
 mod openssl;
 mod pairing;
 mod password;
+mod pictures;
 mod pipe;
 mod probe;
 mod probe_server;

@@ -66,7 +66,7 @@ fn two_users_chat_at_terminals_and_see_who_speaks_and_what_has_come() {
             "12:00 \u{2713} hello",
             "12:00 bob@localhost: good even",
             "bob@localhost> /who",
-            "* bob@localhost/xtls, by x509, lines go there",
+            "* bob@localhost/xtls, by certificate, lines go there",
             "bob@localhost> /help",
             "/to PEER      lines go to this peer from now on; /to alone says whom they go to",
             "/who          whom you are connected with, and by which certificates",
@@ -325,8 +325,8 @@ fn several_peers_are_served_and_lines_go_to_the_chosen_one_alone() {
     bob.at("capulet>");
     bob.keys("two\r/who\r");
     assert_eq!(carol.event("message")["body"], "two");
-    bob.see("* carol@localhost/xtls, by x509, lines go there");
-    assert!(bob.shown().lines().any(|line| line == "* alice@localhost/xtls, by x509"), "{}", bob.shown());
+    bob.see("* carol@localhost/xtls, by certificate, lines go there");
+    assert!(bob.shown().lines().any(|line| line == "* alice@localhost/xtls, by certificate"), "{}", bob.shown());
     carol.end_input();
     let ended = carol.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
