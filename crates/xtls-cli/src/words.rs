@@ -26,6 +26,11 @@ impl Word {
         Self(bits & ((1 << Self::BITS) - 1))
     }
 
+    /// All of them, in the order of the alphabet.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..1 << Self::BITS).map(Self)
+    }
+
     /// Its number.
     pub(crate) const fn number(self) -> u16 {
         self.0

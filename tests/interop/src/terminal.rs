@@ -179,13 +179,13 @@ impl Terminal {
         })
     }
 
-    /// Waits until this stands somewhere on the screen.
+    /// Waits until this stands somewhere on the screen, over the end of a line too.
     ///
     /// # Panics
     ///
     /// When that does not come in time.
     pub fn see(&self, text: &str) {
-        wait::until(&format!("{text:?} on the screen"), || self.shown().contains(text).then_some(()));
+        wait::until(&format!("{text:?} on the screen"), || self.shown().replace('\n', "").contains(text).then_some(()));
     }
 
     /// Waits until this is the line that the cursor is on.

@@ -26,7 +26,7 @@ pub(crate) use account::Account;
 pub(crate) use chat::excerpt;
 use human::human;
 pub(crate) use offer::{Announced, Key, Probed};
-pub(crate) use pair::ShownCode;
+pub(crate) use pair::{ShownCode, code_prompt};
 pub(crate) use probe::{Certificate, Feature, Server};
 pub(crate) use xtls_stanza::Shown;
 

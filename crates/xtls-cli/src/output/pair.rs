@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write};
 use serde::Serialize;
 
 use super::{Shown, human};
-use crate::clock;
+use crate::{clock, terminal};
 
 /// The members of the `code` event.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -41,11 +41,13 @@ impl ShownCode<'_> {
 
 /// Asks for a code, on the line where it is typed; where none is typed there is nothing to ask.
 pub(super) fn wanted(out: &mut dyn Write, peer: Option<&str>) -> io::Result<()> {
-    match peer {
-        _ if !io::stdin().is_terminal() => Ok(()),
-        Some(peer) => write!(out, "The code or the link that {} shows: ", Shown(peer)),
-        None => write!(out, "The link: "),
-    }
+    // Where the line is edited that has the prompt itself.
+    if io::stdin().is_terminal() && !terminal::can_edit() { write!(out, "{}", code_prompt(peer)) } else { Ok(()) }
+}
+
+/// What stands before a code.
+pub(crate) fn code_prompt(peer: Option<&str>) -> String {
+    peer.map_or_else(|| "The link: ".to_owned(), |peer| format!("The code or the link that {} shows: ", Shown(peer)))
 }
 
 /// A code was tried that was not the right one.

@@ -12,28 +12,37 @@ use crate::args::PairArgs;
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::{self, Failure};
-use crate::output::{Output, Report};
+use crate::output::{Output, Report, code_prompt};
+use crate::platform;
 use crate::reach;
-use crate::session::{self, Happening, Input, Lines, Open, Rules, Said, Session, Verdict, password_locked, read_line};
+use crate::session::{self, Happening, Input, Lines, Open, Rules, Said, Session, Verdict, password_locked};
+use crate::words::Word;
 
 pub(super) async fn run(output: Output, data: &DataDir, args: &PairArgs, named: Option<&Jid>) -> Result<(), Failure> {
     let (trust, own) = (data.trust()?, args.account.bare()?);
-    let (peer, code) = ask(output, named)?;
+    let words = Word::all().map(|word| word.text().to_owned()).collect();
+    let mut lines = Lines::answers(output, code_prompt(named.map(|peer| peer.as_str())), words);
+    let (peer, code) = ask(output, &mut lines, named).await?;
     if let Some(until) = reach::locked_until(&trust, &own, &peer.to_bare())? {
         return Err(password_locked(&peer.to_bare(), until));
     }
     let rules = Rules::by_password(code.password(), &trust);
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
-    let result = enter(&mut session, args, peer, rules).await;
+    let result = enter(&mut session, args, peer, rules, &mut lines).await;
     session.end().await;
     result
 }
 
 /// Opens a tunnel by the code, and asks for another one as long as it was wrong and may be tried.
-async fn enter(session: &mut Session, args: &PairArgs, mut peer: Jid, mut rules: Rules) -> Result<(), Failure> {
+async fn enter(
+    session: &mut Session,
+    args: &PairArgs,
+    mut peer: Jid,
+    mut rules: Rules,
+    lines: &mut Lines,
+) -> Result<(), Failure> {
     let mut attempts = Attempts::new(None);
-    let mut lines = None;
     while attempts.begin(clock::now()).is_ok() {
         let before = guesses(session, &peer.to_bare());
         let opening = reach::reach(session, &rules, &Application::XmlStream, &peer).await.map_err(perhaps_over)?;
@@ -61,7 +70,7 @@ async fn enter(session: &mut Session, args: &PairArgs, mut peer: Jid, mut rules:
         show::wrong(session, &open.peer, attempts.left())?;
         if attempts.left() > 0 {
             let code;
-            (peer, code) = ask_again(session, lines.get_or_insert_with(|| Lines::start(session.output)), &peer).await?;
+            (peer, code) = ask_again(session, lines, &peer).await?;
             rules = Rules::by_password(code.password(), &session.trust());
         }
     }
@@ -73,10 +82,15 @@ async fn enter(session: &mut Session, args: &PairArgs, mut peer: Jid, mut rules:
 }
 
 /// Asks for the code until it is one. Nothing is sent meanwhile.
-fn ask(output: Output, named: Option<&Jid>) -> Result<(Jid, Code), Failure> {
+async fn ask(output: Output, lines: &mut Lines, named: Option<&Jid>) -> Result<(Jid, Code), Failure> {
     loop {
         session::tell(output, &Report::CodeWanted { peer: named.map(|peer| peer.as_str()) })?;
-        if let Some(entered) = take(output, read_line(), named)? {
+        let input = tokio::select! {
+            input = lines.next(true) => input,
+            // Elsewhere the signal ends the process.
+            () = platform::ctrl_c_is_pressed() => return Err(Failure::interrupted()),
+        };
+        if let Some(entered) = take(output, input, named)? {
             return Ok(entered);
         }
     }
@@ -85,6 +99,7 @@ fn ask(output: Output, named: Option<&Jid>) -> Result<(Jid, Code), Failure> {
 /// The same while there is a session to see to.
 async fn ask_again(session: &mut Session, lines: &mut Lines, peer: &Jid) -> Result<(Jid, Code), Failure> {
     loop {
+        lines.set_prompt(code_prompt(Some(peer.as_str())));
         session.report(&Report::CodeWanted { peer: Some(peer.as_str()) })?;
         let input = loop {
             match session.next(lines.next(true), None).await? {

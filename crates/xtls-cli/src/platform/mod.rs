@@ -42,6 +42,11 @@ impl Signals {
     }
 }
 
+/// Waits until Ctrl-C comes as a key, where nothing waits for signals yet.
+pub(crate) async fn ctrl_c_is_pressed() {
+    CTRL_C.notified().await;
+}
+
 /// Ctrl-C has come as a key: it is what the signal is.
 pub(crate) fn ctrl_c() {
     CTRL_C.notify_one();

@@ -31,8 +31,10 @@ impl TerminalMode {
         Ok(Self)
     }
 
-    /// Sets it as it was.
-    pub(crate) fn restore(&self) {}
+    /// Sets it as it was; whether it was another one.
+    pub(crate) fn restore(&self) -> bool {
+        true
+    }
 }
 
 /// Standard output.

@@ -42,10 +42,11 @@ impl TerminalMode {
         Ok(Self(tcgetattr(io::stdin())?))
     }
 
-    /// Sets it as it was.
-    pub(crate) fn restore(&self) {
-        // A terminal that is gone is not used any more.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.0);
+    /// Sets it as it was; whether it was another one. A terminal that is gone is not used any more.
+    pub(crate) fn restore(&self) -> bool {
+        let is_other = |now: &Termios| now.local_modes != self.0.local_modes || now.input_modes != self.0.input_modes;
+        tcgetattr(io::stdin()).is_ok_and(|now| is_other(&now))
+            && tcsetattr(io::stdin(), OptionalActions::Drain, &self.0).is_ok()
     }
 }
 

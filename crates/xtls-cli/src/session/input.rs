@@ -6,7 +6,7 @@ use std::thread;
 use tokio::sync::mpsc;
 
 use crate::output::Output;
-use crate::terminal::Editor;
+use crate::terminal::{Asks, Editor};
 
 /// Longest line that is sent as one message, in bytes.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
@@ -33,6 +33,7 @@ impl Input {
 /// They are read in a thread, which may still wait for a line when the process ends: nothing waits for it.
 pub(crate) struct Lines {
     source: Source,
+    asks: Asks,
     prompt: String,
     words: Vec<String>,
 }
@@ -52,9 +53,14 @@ impl Lines {
         Self { source, ..Self::none() }
     }
 
+    /// The same for answers: the terminal is as it was while none is wanted. Tab completes these words.
+    pub(crate) fn answers(output: Output, prompt: String, words: Vec<String>) -> Self {
+        Self { asks: Asks::WhenWanted, prompt, words, ..Self::start(output) }
+    }
+
     /// No input at all, and no end of it either.
     pub(crate) fn none() -> Self {
-        Self { source: Source::None, prompt: String::new(), words: Vec::new() }
+        Self { source: Source::None, asks: Asks::Always, prompt: String::new(), words: Vec::new() }
     }
 
     /// Whether there is no input at all.
@@ -106,14 +112,8 @@ impl Lines {
     }
 
     fn begin(&self) -> Source {
-        Editor::start(&self.prompt, &self.words).map_or_else(|| Source::Piped(piped()), Source::Edited)
+        Editor::start(self.asks, &self.prompt, &self.words).map_or_else(|| Source::Piped(piped()), Source::Edited)
     }
-}
-
-/// The next line of standard input, while nothing else is to be seen to and no [`Lines`] have begun. What follows it is left to
-/// them.
-pub(crate) fn read_line() -> Input {
-    read(&mut io::stdin().lock())
 }
 
 fn piped() -> mpsc::Receiver<Input> {

@@ -39,7 +39,7 @@ pub(crate) use commands::{Command, answer};
 pub(crate) use compare::{Answers, Compare, Outcome};
 pub(crate) use conversation::{Conversation, Turn};
 pub(crate) use disco::{Disco, ping};
-pub(crate) use input::{Input, Lines, MAX_LINE, read_line};
+pub(crate) use input::{Input, Lines, MAX_LINE};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use open::{MAX_WAITING, NO_XML, Open, Said, body, message};
 use outside::Outside;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Behavior, ColorMode, CompletionType, Config};
+use rustyline::{Behavior, ColorMode, CompletionType, Config, ExternalPrinter};
 use tokio::sync::mpsc;
 
 use super::helper::{Help, Typing, Words};
@@ -22,9 +22,16 @@ const MAX_WAITING: usize = 16 * MAX_LINE;
 /// How long the next prompt waits for what a line leads to: longer, and what is told meanwhile could wait for the prompt.
 const REPLY_TIME: Duration = Duration::from_millis(50);
 
+/// When a line is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// One after the other. The thread waits for nobody, since what is told while a line is edited goes through it.
+    Always,
+    /// When one is wanted: the terminal is as it was in between.
+    WhenWanted,
+}
+
 /// Lines that are edited at the terminal.
-///
-/// The thread asks for one line after the other and waits for nobody, since what is told while a line is edited goes through it.
 pub(crate) struct Editor {
     typed: mpsc::UnboundedReceiver<Input>,
     shared: Arc<Shared>,
@@ -44,8 +51,9 @@ struct Shared {
 #[derive(Default)]
 struct Prompt {
     text: String,
-    /// How many inputs have led to what they lead to.
+    /// How many inputs have led to what they lead to, and after how many the next one is wanted.
     seen: u64,
+    wanted: Option<u64>,
 }
 
 type Rustyline = rustyline::Editor<Help, MemHistory>;
@@ -53,7 +61,7 @@ type Rustyline = rustyline::Editor<Help, MemHistory>;
 impl Editor {
     /// Begins to edit lines with this prompt, where Tab completes these words; `None` where the terminal cannot do that, or where
     /// it is done already.
-    pub(crate) fn start(prompt: &str, known: &[String]) -> Option<Self> {
+    pub(crate) fn start(asks: Asks, prompt: &str, known: &[String]) -> Option<Self> {
         let mut screen = screen();
         if screen.is_some() {
             return None;
@@ -63,12 +71,15 @@ impl Editor {
         let before = TerminalMode::current().ok()?;
         let mut editor = Rustyline::with_history(config(colours)?, MemHistory::new()).ok()?;
         editor.set_helper(Some(Help { typing: typing.clone(), words: words.clone(), colours }));
-        let printer = Box::new(editor.create_external_printer().ok()?);
+        let printer: Option<Box<dyn ExternalPrinter + Send>> = match asks {
+            Asks::Always => Some(Box::new(editor.create_external_printer().ok()?)),
+            Asks::WhenWanted => None,
+        };
         *screen = Some(Screen { printer, before, typing: typing.clone() });
         let (sender, typed) = mpsc::unbounded_channel();
         let shared = Arc::<Shared>::default();
         prompt.clone_into(&mut shared.prompt().text);
-        let thread = Thread { editor, typing, shared: Arc::clone(&shared), sender, sent: 0 };
+        let thread = Thread { asks, editor, typing, shared: Arc::clone(&shared), sender, sent: 0 };
         thread::spawn(move || thread.run());
         Some(Self { typed, shared, words, taken: 0 })
     }
@@ -85,7 +96,10 @@ impl Editor {
 
     /// The next line; dropping this loses nothing. What was given out before has led to all that it leads to.
     pub(crate) async fn next(&mut self) -> Option<Input> {
-        self.shared.prompt().seen = self.taken;
+        {
+            let mut prompt = self.shared.prompt();
+            (prompt.seen, prompt.wanted) = (self.taken, Some(self.taken));
+        }
         self.shared.changed.notify_one();
         let input = self.typed.recv().await?;
         self.took(&input);
@@ -112,6 +126,7 @@ impl Shared {
 }
 
 struct Thread {
+    asks: Asks,
     editor: Rustyline,
     typing: Typing,
     shared: Arc<Shared>,
@@ -132,15 +147,15 @@ impl Thread {
             match read {
                 Ok(_) if ended => {}
                 Ok(line) => {
-                    // More than a line can be pasted into one; a longer one is not worth keeping.
-                    if line.len() <= MAX_LINE {
+                    // More than a line can be pasted into one; a longer one is not worth keeping. What is asked for may be secret.
+                    if line.len() <= MAX_LINE && self.asks == Asks::Always {
                         let _ = self.editor.add_history_entry(line.as_str());
                     }
                     self.send(self.usable(line));
                 }
                 Err(ReadlineError::Interrupted) => platform::ctrl_c(),
                 // Ctrl-D. What is told from now on goes through here all the same, until the user does it again.
-                Err(ReadlineError::Eof) if !ended => {
+                Err(ReadlineError::Eof) if !ended && self.asks == Asks::Always => {
                     ended = true;
                     prompt.clear();
                     self.send(Input::End);
@@ -156,11 +171,19 @@ impl Thread {
         }
     }
 
-    /// The prompt, after all that was typed has led to what it leads to, or if that takes longer.
+    /// The prompt, after all that was typed has led to what it leads to, or if that takes longer; or when a line is wanted.
     fn next_prompt(&self) -> String {
-        let is_unseen = |prompt: &mut Prompt| prompt.seen < self.sent;
-        let waited = self.shared.changed.wait_timeout_while(self.shared.prompt(), REPLY_TIME, is_unseen);
-        waited.unwrap_or_else(PoisonError::into_inner).0.text.clone()
+        let (changed, prompt) = (&self.shared.changed, self.shared.prompt());
+        let prompt = match self.asks {
+            Asks::Always => {
+                let waited = changed.wait_timeout_while(prompt, REPLY_TIME, |prompt| prompt.seen < self.sent);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+            Asks::WhenWanted => changed
+                .wait_while(prompt, |prompt| prompt.wanted != Some(self.sent))
+                .unwrap_or_else(PoisonError::into_inner),
+        };
+        prompt.text.clone()
     }
 
     fn usable(&self, line: String) -> Input {

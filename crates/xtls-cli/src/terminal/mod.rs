@@ -15,7 +15,7 @@ use rustyline::ExternalPrinter;
 
 use crate::platform::TerminalMode;
 
-pub(crate) use editor::Editor;
+pub(crate) use editor::{Asks, Editor};
 use helper::Typing;
 
 /// Up and down again: nothing is seen of it.
@@ -35,7 +35,8 @@ const UNSUPPORTED: [&str; 3] = ["dumb", "cons25", "emacs"];
 static SCREEN: Mutex<Option<Screen>> = Mutex::new(None);
 
 struct Screen {
-    printer: Box<dyn ExternalPrinter + Send>,
+    /// None where nothing is told while a line is edited.
+    printer: Option<Box<dyn ExternalPrinter + Send>>,
     before: TerminalMode,
     typing: Typing,
 }
@@ -48,9 +49,9 @@ pub(crate) fn can_edit() -> bool {
         && !UNSUPPORTED.contains(&term.to_ascii_lowercase().as_str())
 }
 
-/// Whether lines are edited now.
+/// Whether lines are edited now, and what is told stands above them.
 pub(crate) fn is_active() -> bool {
-    screen().is_some()
+    screen().as_ref().is_some_and(|screen| screen.printer.is_some())
 }
 
 /// Whether colours are wanted: not where `NO_COLOR` is set to anything.
@@ -61,13 +62,29 @@ pub(crate) fn has_colours() -> bool {
 /// Tells this above the line that is being typed; `None` where lines are not edited. The text ends with a line end.
 pub(crate) fn print(text: &str) -> Option<io::Result<()>> {
     let mut screen = screen();
-    Some(screen.as_mut()?.printer.print(text.to_owned()).map_err(io::Error::other))
+    Some(screen.as_mut()?.printer.as_mut()?.print(text.to_owned()).map_err(io::Error::other))
 }
 
 /// Shows what was told last, takes the prompt away, and gives the terminal back as it was. Nothing happens where lines are not
 /// edited.
 pub(crate) fn finish() {
-    let Some(Screen { mut printer, before, typing }) = screen().take() else { return };
+    let Some(Screen { printer, before, typing }) = screen().take() else { return };
+    if let Some(printer) = printer {
+        show_last_words(printer);
+    }
+    // Where no line is being asked for, the terminal is as it was.
+    if !before.restore() {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    let end = if typing.is_something_typed() { "\r\n" } else { CLEAR };
+    // A terminal that is gone needs neither.
+    let _ = out.write_all(NO_BRACKETED_PASTE.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
+    let _ = out.flush();
+}
+
+/// Waits until all that was told is seen.
+fn show_last_words(mut printer: Box<dyn ExternalPrinter + Send>) {
     // The editor has room for one text that it has not shown yet: when there is room for the second one of these, all before them
     // is seen. If the user ends a line at this moment, it takes them when it asks for the next one.
     let (shown, is_shown) = mpsc::channel();
@@ -79,12 +96,6 @@ pub(crate) fn finish() {
         let _ = shown.send(());
     });
     let _ = is_shown.recv_timeout(LAST_WORDS);
-    before.restore();
-    let mut out = io::stdout().lock();
-    let end = if typing.is_something_typed() { "\r\n" } else { CLEAR };
-    // A terminal that is gone needs neither.
-    let _ = out.write_all(NO_BRACKETED_PASTE.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
-    let _ = out.flush();
 }
 
 fn screen() -> MutexGuard<'static, Option<Screen>> {

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use xtls_interop::{Ended, Person, Prosody, Stage, Transport, Xtls};
+use xtls_interop::{Ended, Person, Prosody, Stage, Terminal, Transport, Xtls};
 
 /// The signal of a process that writes more to a file than it may.
 const SIGXFSZ: i32 = 25;
@@ -172,7 +172,9 @@ fn an_account_that_was_added_at_a_terminal_needs_no_more_options_and_a_nickname_
     let typed = format!("alice@localhost\n{right}\n{}\n", alice.address);
     let (code, said) = Xtls::converse(alice.data_dir(), &add, &typed);
     assert_eq!(code, Some(0), "{said}");
-    for words in ["logged in as alice@localhost/xtls-", &alice.fingerprint(), "account alice  (default)"] {
+    let groups: Vec<String> =
+        alice.fingerprint().as_bytes().chunks(8).map(String::from_utf8_lossy).map(Into::into).collect();
+    for words in ["logged in as alice@localhost/xtls-", &groups.join(" "), "account alice  (default)"] {
         assert!(said.contains(words), "{words} is not in: {said}");
     }
     let mut listening = Xtls::start(alice.data_dir(), None, &["listen"]);
@@ -284,4 +286,35 @@ fn of_the_processes_of_one_user_the_first_has_the_usual_resource_until_it_ends()
     assert_eq!(resource, "xtls");
     assert_undisturbed(second);
     assert_undisturbed(third);
+}
+
+#[test]
+fn an_account_is_added_by_answers_at_a_terminal_and_the_password_does_not_show() {
+    let stage = Stage::new(Transport::Plain);
+    let alice = stage.person("alice");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut adding = Terminal::bare(dir.path(), 80, &["account", "add", "--insecure-plaintext"]);
+    adding.at("Your address, such as juliet@capulet.example:");
+    adding.keys("alice\r");
+    adding.see("this has no account before an @");
+    adding.at("Your address, such as juliet@capulet.example:");
+    adding.keys("alice@localhost\r");
+    adding.see("Password: [enter] to be asked each time");
+    adding.keys("\r");
+    adding.at("Server HOST:PORT [localhost]:");
+    adding.keys(&format!("{}\r", stage.server.address()));
+    adding.at("Password of alice@localhost:");
+    adding.keys(&format!("{}\r", alice.password));
+    let (code, shown) = adding.wait();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("* logged in as alice@localhost/xtls-") && shown.contains(": it works"), "{shown}");
+    assert!(!adding.came().contains(&alice.password) && !text(dir.path()).contains(&alice.password));
+    // What was answered is what is used from then on.
+    let mut listening = Terminal::bare(dir.path(), 80, &["listen"]);
+    listening.at("Password of alice@localhost:");
+    listening.keys(&format!("{}\r", alice.password));
+    listening.see("* online as alice@localhost/xtls");
+    listening.at(">");
+    listening.keys("\x03");
+    assert_eq!(listening.wait().0, Some(0));
 }

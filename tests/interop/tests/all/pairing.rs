@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 use xtls::trust::Fingerprint;
-use xtls_interop::{Certificate, Ejabberd, Ended, Person, Stage, Tap, Transport, Xtls};
+use xtls_interop::{Certificate, Ejabberd, Ended, Person, Stage, Tap, Terminal, Transport, Xtls};
 
 /// The words that codes are made of.
 const WORDS: &str = include_str!("../../../../crates/xtls-cli/src/words.txt");
@@ -373,4 +373,99 @@ fn a_code_on_the_command_line_is_refused_unseen_and_nothing_is_sent() {
     // Nobody types anything.
     let ended = bob.run(&["pair", "alice@localhost/xtls"]);
     assert_eq!((ended.code, tap.sent().as_str()), (Some(2), ""), "{}", ended.stderr);
+}
+
+#[test]
+fn tab_completes_the_words_of_a_code_and_a_typo_can_be_mended() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = (stage.person("alice"), stage.person("bob"));
+    let (showing, shown) = show(&alice, &[]);
+    let code = text(&shown["code"]).to_owned();
+    let words: Vec<&str> = code.split(' ').collect();
+    // The shortest beginning that no other word of the list has.
+    let beginning = |word: &str| {
+        let is_alone = |length: &usize| WORDS.lines().filter(|other| other.starts_with(&word[..*length])).count() == 1;
+        let length = (1..=word.len()).find(is_alone).unwrap_or(word.len());
+        word[..length].to_owned()
+    };
+    let mut entering = Terminal::start(&bob, 80, &["pair", &alice.full()]);
+    let prompt = format!("The code or the link that {} shows:", alice.full());
+    entering.at(&prompt);
+    entering.keys("able able able able\r");
+    entering.see("nothing was sent to alice@localhost/xtls: type it again");
+    entering.at(&prompt);
+    // Nothing that was typed comes back by the arrow key: it may be secret.
+    entering.keys("\x1b[A");
+    for (at, word) in words.iter().enumerate() {
+        entering.keys(&format!("{}\t", beginning(word)));
+        let typed = words[..=at].join(" ");
+        let line = format!("{prompt} {typed}");
+        entering.see(&line[..line.len().min(80)]);
+        entering.keys(if at + 1 < words.len() { " " } else { "\r" });
+    }
+    let (ended, screen) = entering.wait();
+    assert_eq!(ended, Some(0), "{screen}");
+    assert!(screen.contains("* paired with alice@localhost/xtls") && !entering.is_raw(), "{screen}");
+    assert_paired(&showing.wait(), &alice, &bob);
+}
+
+#[test]
+fn ctrl_c_and_ctrl_d_at_the_prompt_for_a_code_end_it_and_leave_the_terminal_as_it_was() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = (stage.person("alice"), stage.person("bob"));
+    for (key, code) in [("\x03", 1), ("\x04", 2)] {
+        let mut entering = Terminal::start(&bob, 80, &["pair", &alice.full()]);
+        entering.at(&format!("The code or the link that {} shows:", alice.full()));
+        entering.keys(key);
+        let (ended, screen) = entering.wait();
+        assert_eq!(ended, Some(code), "{screen}");
+        assert!(!entering.is_raw());
+    }
+}
+
+/// From fresh data directories: `pair` at both ends, then `listen` and `chat`, all at terminals. The code is all that is typed, and the
+/// second chat asks nothing either.
+fn from_nothing_to_a_chat_in_two_commands_each(alice: &Person, bob: &Person) {
+    let mut showing = Terminal::start(alice, 80, &["pair"]);
+    showing.line("* it works once, until ", "end it");
+    let shown = showing.shown();
+    let code = shown.lines().find(|line| line.starts_with("    ") && line.trim().split(' ').count() == 4);
+    let code = code.expect("a code is shown").trim().to_owned();
+    let mut entering = Terminal::start(bob, 80, &["pair", &alice.full()]);
+    entering.at(&format!("The code or the link that {} shows:", alice.full()));
+    entering.keys(&format!("{code}\r"));
+    for end in [&mut entering, &mut showing] {
+        let (ended, screen) = end.wait();
+        assert_eq!(ended, Some(0), "{screen}");
+    }
+    for _ in 0..2 {
+        let mut listening = Terminal::start(alice, 80, &["listen"]);
+        listening.at(">");
+        let mut chatting = Terminal::start(bob, 80, &["chat", &alice.bare()]);
+        chatting.at(&format!("{}>", alice.bare()));
+        chatting.keys("What's in a name?\r");
+        chatting.line("", "\u{2713} What's in a name?");
+        listening.line("", "What's in a name?");
+        let screen = chatting.shown();
+        assert!(screen.contains("    method      certificate (pinned)"), "{screen}");
+        // Nobody is asked anything: the one question mark is Bob's own, as it was typed and as it was confirmed.
+        assert_eq!(screen.matches('?').count(), 2, "{screen}");
+        chatting.keys("\x04");
+        assert_eq!(chatting.wait().0, Some(0));
+        listening.see("* closed with");
+        listening.keys("\x04");
+        assert_eq!(listening.wait().0, Some(0));
+    }
+}
+
+#[test]
+fn from_nothing_to_a_chat_through_prosody() {
+    let stage = Stage::new(Transport::StartTls);
+    from_nothing_to_a_chat_in_two_commands_each(&stage.person("alice"), &stage.person("bob"));
+}
+
+#[test]
+fn from_nothing_to_a_chat_through_ejabberd() {
+    let server = Ejabberd::start(Certificate::Good);
+    from_nothing_to_a_chat_in_two_commands_each(&server.person("alice"), &server.person("bob"));
 }
