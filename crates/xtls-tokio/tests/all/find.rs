@@ -284,6 +284,8 @@ fn rfc_7622_5_an_answer_for_a_usual_resource_by_whom_a_server_takes_the_peer_for
         stage.answer("juliet@strasse.example/xtls", &id, ns::XTLS_1).await;
         let Err(CallError::Another(other)) = found.await.unwrap() else { panic!("it was taken for the peer") };
         assert_eq!(other.as_str(), "juliet@strasse.example/xtls");
+        // It is not the client's.
+        assert!(timeout(Duration::from_secs(1), stage.stanzas.next()).await.is_err());
     });
 }
 

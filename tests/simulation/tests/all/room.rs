@@ -122,7 +122,9 @@ fn what_the_application_has_written_takes_no_room_from_answers_and_answers_take_
 /// Row P21: what waits for an application that takes nothing is counted by what it holds.
 #[test]
 fn p21_events_that_wait_are_weighed_by_what_they_hold() {
-    for (stanza, from) in [("<iq/>", ""), ("<iq/>", "long"), ("<message><a/><a/><a/></message>", "")] {
+    for (stanza, from) in
+        [("<iq/>", ""), ("<iq/>", "long"), ("<message><a/><a/><a/></message>", ""), ("<message/>", "wide")]
+    {
         let mut script = Script::new(1);
         script.streaming();
         script.world.ignore_events(script.juliet, true);
@@ -132,6 +134,8 @@ fn p21_events_that_wait_are_weighed_by_what_they_hold() {
                 "<iq from='mallory@verona.lit/square' to='juliet@capulet.lit/balcony' id='{}'/>",
                 "i".repeat(1000)
             ),
+            // It holds twenty times what it has in bytes.
+            "wide" => format!("<message>{}</message>", "<a/>".repeat(900)),
             _ => stanza.to_owned(),
         };
         let text = stanza.repeat(4000 / stanza.len());
