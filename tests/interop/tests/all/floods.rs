@@ -164,6 +164,41 @@ impl World {
         std::mem::take(&mut peer.inside).iter().filter(|stanza| is_answer(stanza)).count()
     }
 
+    /// Both users say that the strings are the same, and both ends know it.
+    fn compare(&mut self, bob: &mut Peer, id: TunnelId, alice: &mut Xtls) {
+        let channel = bob.engine.tunnel(id).and_then(|tunnel| tunnel.export_keying_material(32, EXPORTER_LABEL, None));
+        let party = |jid: &str, certificate| Party { jid: jid.parse().expect("an address"), certificate };
+        let (we, peer) = (party(BOB, bob.identity.fingerprint_sha256()), party(ALICE, self.alices_fingerprint()));
+        let channel = channel.and_then(|key| key.try_into().ok()).expect("it is secured");
+        let mut verifier = Verifier::new(channel, we, peer, [7; 32]);
+        verifier.propose().expect("it is the first");
+        let (end, mut is_verified) = (now() + PATIENCE, false);
+        while !is_verified {
+            assert!(now() < end, "they are not verified");
+            self.carry(bob, Duration::from_millis(20));
+            while let Some(event) = bob.engine.poll_event() {
+                if let Event::Stanza { stanza, .. } = event {
+                    assert!(verifier.handle_stanza(&stanza), "{stanza:?}");
+                }
+            }
+            while let Some(event) = verifier.poll_event() {
+                match event {
+                    VerifyEvent::Compare(string) => {
+                        assert_eq!(alice.event("compare")["digits"], string.digits());
+                        alice.line("yes");
+                        verifier.answer(true);
+                    }
+                    VerifyEvent::Verified => is_verified = true,
+                    event => panic!("{event:?}"),
+                }
+            }
+            while let Some(stanza) = verifier.poll_transmit() {
+                bob.send(id, &stanza);
+            }
+        }
+        self.carry(bob, Duration::ZERO);
+    }
+
     fn alices_fingerprint(&self) -> Fingerprint {
         let ended = Xtls::run(self.server.data_dir(), None, &["identity", "--jid", "alice@localhost"]);
         let identity = ended.named("identity").next().expect("an identity is shown");
@@ -248,16 +283,20 @@ fn strangers_ask(world: &mut World, count: usize) {
     assert_eq!(answers, count);
 }
 
-/// Bob is trusted by a leap of faith, and asks 6000 things before he compares.
+/// Alice and Bob, who have nothing but a server between them.
+fn two_who_trust_one_another() -> (World, Peer) {
+    let (world, bob) = (World::new(), Peer::new(BOB));
+    bob.trust(Pin::new(world.alices_fingerprint(), Learned::LeapOfFaith));
+    let fingerprint = bob.identity.fingerprint_sha256().to_string();
+    let trusted = Xtls::run(world.server.data_dir(), None, &["trust", "add", "bob@localhost", &fingerprint]);
+    assert_eq!(trusted.code, Some(0), "{}", trusted.stderr);
+    (world, bob)
+}
+
+/// Bob asks 20 000 things before he compares.
 #[test]
 fn p25_a_peer_that_asks_without_end_while_strings_are_compared_is_held_in_bounds_and_can_compare() {
-    let mut world = World::new();
-    let mut bob = Peer::new(BOB);
-    bob.trust(Pin::new(world.alices_fingerprint(), Learned::LeapOfFaith));
-    let fingerprint = bob.identity.fingerprint_sha256();
-    let trusted =
-        Xtls::run(world.server.data_dir(), None, &["trust", "add", "bob@localhost", &fingerprint.to_string()]);
-    assert_eq!(trusted.code, Some(0), "{}", trusted.stderr);
+    let (mut world, mut bob) = two_who_trust_one_another();
     let mut alice = world.run(&["verify"]);
     strangers_ask(&mut world, 2000);
     let id = bob.offer(None);
@@ -274,45 +313,30 @@ fn p25_a_peer_that_asks_without_end_while_strings_are_compared_is_held_in_bounds
     let grown = alice.peak_memory() - before;
     assert!(grown < MAX_GROWTH, "it has grown by {grown} bytes");
     // It goes on as if nothing had been.
-    let channel = bob.engine.tunnel(id).and_then(|tunnel| tunnel.export_keying_material(32, EXPORTER_LABEL, None));
-    let party = |jid: &str, certificate| Party { jid: jid.parse().expect("an address"), certificate };
-    let (we, peer) = (party(BOB, fingerprint), party(ALICE, world.alices_fingerprint()));
-    let channel = channel.and_then(|key| key.try_into().ok()).expect("it is secured");
-    let mut verifier = Verifier::new(channel, we, peer, [7; 32]);
-    verifier.propose().expect("it is the first");
-    let end = now() + PATIENCE;
-    let (mut verified, mut closed) = (false, false);
-    while !closed {
-        assert!(now() < end, "they are not verified");
-        while let Some(stanza) = verifier.poll_transmit() {
-            bob.send(id, &stanza);
-        }
+    world.compare(&mut bob, id, &mut alice);
+    while bob.engine.tunnel(id).is_some() {
         world.carry(&mut bob, Duration::from_millis(20));
-        while let Some(event) = bob.engine.poll_event() {
-            match event {
-                Event::Stanza { stanza, .. } => assert!(verifier.handle_stanza(&stanza), "{stanza:?}"),
-                Event::Closed(_) => closed = true,
-                _ => {}
-            }
-        }
-        while let Some(event) = verifier.poll_event() {
-            match event {
-                VerifyEvent::Compare(string) => {
-                    assert_eq!(alice.event("compare")["digits"], string.digits());
-                    alice.line("yes");
-                    verifier.answer(true);
-                }
-                VerifyEvent::Verified => verified = true,
-                event => panic!("{event:?}"),
-            }
-        }
+        while bob.engine.poll_event().is_some() {}
     }
-    assert!(verified);
     let ended = alice.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(ended.named("verified").count(), 1);
     // A hundred of those who wrote outside are told of, and no more.
     assert_eq!(ended.named("outside").count(), 100);
+}
+
+/// Bob does not end the tunnel.
+#[test]
+fn what_comes_after_a_comparison_takes_nothing_back() {
+    let (mut world, mut bob) = two_who_trust_one_another();
+    let mut alice = world.run(&["verify"]);
+    let id = bob.offer(None);
+    world.until(&mut bob, is_open);
+    world.compare(&mut bob, id, &mut alice);
+    alice.event("verified");
+    alice.interrupt();
+    let ended = alice.wait();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
 
 /// Bob has the code, and asks 10 000 things in the tunnel by it. Strangers offer what they can, and have no code.

@@ -117,6 +117,23 @@ fn a_no_of_the_other_user_is_told_and_takes_the_leap_back_here_too() {
     assert_eq!((learned(&alice, &bob), learned(&bob, &alice)), (None, None));
 }
 
+/// Another process of hers does that.
+#[test]
+fn a_certificate_that_is_replaced_while_it_is_compared_is_not_trusted_again() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = two(&stage);
+    leap(&alice, &bob);
+    let (mut ends, _) = compare(&alice, &bob);
+    let other = "sha-256:".to_owned() + &"ab".repeat(32);
+    let replaced = Xtls::run(alice.data_dir(), None, &["trust", "add", &bob.bare(), &other, "--replace"]);
+    assert_eq!(replaced.code, Some(0), "{}", replaced.stderr);
+    ends.iter_mut().for_each(|end| end.line("yes"));
+    let [alices, bobs] = ends.map(Xtls::wait);
+    assert_failed(&alices, 1, "is not trusted any more");
+    assert_eq!((bobs.code, learned(&bob, &alice).as_deref()), (Some(0), Some("comparison")));
+    assert_eq!(learned(&alice, &bob).as_deref(), Some("manual"));
+}
+
 #[test]
 fn whoever_stops_before_both_have_answered_leaves_everything_as_it_was() {
     let stage = Stage::new(Transport::Plain);
