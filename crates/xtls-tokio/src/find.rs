@@ -23,8 +23,12 @@ const PRESENCE_TIME: Duration = Duration::from_secs(10);
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// How long another one may take to show itself when all that have shown themselves have answered.
 const SETTLE_TIME: Duration = Duration::from_millis(1500);
+/// How long a search may take, whoever comes and goes meanwhile.
+const SEARCH_TIME: Duration = Duration::from_secs(60);
 /// How many resources of an account are asked.
-const MAX_RESOURCES: usize = 32;
+pub(crate) const MAX_RESOURCES: usize = 32;
+/// How many questions there are in a search: one that comes back is asked again.
+const MAX_QUESTIONS: usize = 2 * MAX_RESOURCES;
 
 /// Questions to resources that wait to be sent or answered.
 #[derive(Default)]
@@ -106,6 +110,10 @@ struct Search<'a> {
     /// Those that were asked: the question, until it is answered, and whether they are still there.
     asked: BTreeMap<FullJid, Asked>,
     deadline: Instant,
+    /// When it ends in any case.
+    latest: Instant,
+    /// Questions that may still be asked.
+    left: usize,
 }
 
 enum Asked {
@@ -126,7 +134,10 @@ pub(crate) async fn find(
     tried: &BTreeSet<FullJid>,
 ) -> Result<FullJid, CallError> {
     let wait = if tried.is_empty() { PRESENCE_TIME } else { SETTLE_TIME };
-    let mut search = Search { core, account, usual, tried, asked: BTreeMap::new(), deadline: Instant::now() + wait };
+    let now = Instant::now();
+    let (deadline, latest) = (now + wait, now + SEARCH_TIME);
+    let mut search =
+        Search { core, account, usual, tried, asked: BTreeMap::new(), deadline, latest, left: MAX_QUESTIONS };
     core.lock().seekers += 1;
     loop {
         let notified = core.news.notified();
@@ -196,9 +207,11 @@ impl Search<'_> {
     }
 
     fn ask(&mut self, state: &mut State, resource: FullJid, is_hidden: bool) {
+        let Some(left) = self.left.checked_sub(1) else { return };
+        self.left = left;
         let id = state.questions_asked.ask(resource.clone());
         self.asked.insert(resource, Asked::Awaited(id, is_hidden));
-        self.deadline = self.deadline.max(Instant::now() + ANSWER_TIME);
+        self.deadline = self.deadline.max(Instant::now() + ANSWER_TIME).min(self.latest);
         state.wake_driver();
     }
 

@@ -9,7 +9,7 @@ use xtls::{
 
 use crate::{
     CallError, End, Incoming, Opening, Question, Tunnel,
-    find::find,
+    find::{MAX_RESOURCES, find},
     shared::{Shared, now},
 };
 
@@ -41,7 +41,8 @@ impl Handle {
 
     /// Offers a tunnel, and waits until it can be used. If this is dropped before, the attempt is called off.
     ///
-    /// A bare address stands for whichever resource of it has XTLS: see [`find`](Self::find).
+    /// A bare address stands for whichever resource of it has XTLS: see [`find`](Self::find). If that one cannot be reached the next
+    /// one is called, up to 32 of them.
     ///
     /// # Errors
     ///
@@ -56,7 +57,7 @@ impl Handle {
 
     /// Finds a resource of an account that has XTLS. Those that are online, 32 at most, are asked what they can do (XEP-0030), and the
     /// first that answers with XTLS is taken. If none is online, this waits 10 s for one; each has 10 s to answer. Once all that are
-    /// online have answered without XTLS, it waits 1.5 s for another. Send your presence first: without it you see no one.
+    /// online have answered without XTLS, it waits 1.5 s for another. Whoever comes and goes, it ends after 60 s and 64 questions. Send your presence first: without it you see no one.
     ///
     /// # Errors
     ///
@@ -171,7 +172,8 @@ impl Handle {
             };
             tried.insert(resource.clone());
             match self.open(resource, options.clone())?.opened().await {
-                Err(CallError::Closed(closed)) if is_another(&closed.reason) => {
+                // An account can show itself by any number of resources.
+                Err(CallError::Closed(closed)) if is_another(&closed.reason) && tried.len() < MAX_RESOURCES => {
                     lacking |=
                         matches!(&closed.reason, CloseReason::Fault(fault) if matches!(**fault, Fault::PeerLacksXtls));
                 }

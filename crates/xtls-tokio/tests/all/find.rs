@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep, timeout};
 use xtls::{
     Config,
@@ -11,7 +11,7 @@ use xtls::{
 };
 use xtls_tokio::{CallError, Driver, Handle, OuterStream, Received, Stanzas, memory, memory::MemoryStream};
 
-use crate::common::{Who, element, run};
+use crate::common::{Who, element, raw, run};
 
 /// A client, and the server's end of its connection.
 struct Stage {
@@ -168,6 +168,58 @@ fn thirty_two_resources_are_asked_and_not_one_more() {
         }
         assert!(timeout(Duration::from_secs(5), stage.asked()).await.is_err());
         assert!(matches!(found.await.unwrap(), Err(CallError::NoXtls)));
+    });
+}
+
+/// Each time that it comes back it is asked anew, and has time to answer.
+#[test]
+fn a_resource_that_comes_and_goes_draws_a_search_out_to_60_seconds_and_64_questions_at_most() {
+    run(async {
+        for pause in [4000, 100] {
+            let mut stage = Stage::new();
+            let (start, mut questions) = (Instant::now(), 0);
+            let found = tokio::spawn(find(stage.handle.clone()));
+            while !found.is_finished() {
+                assert!(start.elapsed().as_secs() < 70);
+                stage.online(&full("xtls")).await;
+                questions += usize::from(timeout(Duration::from_millis(50), stage.asked()).await.is_ok());
+                sleep(Duration::from_millis(pause)).await;
+                stage.say(&format!("<presence type='unavailable' from='{}'/>", full("xtls"))).await;
+                sleep(Duration::from_millis(pause.min(1000))).await;
+                // The client takes what it is shown.
+                while let Some(Some(_)) = stage.stanzas.next().now_or_never() {}
+            }
+            assert!(matches!(found.await.unwrap(), Err(CallError::Offline)));
+            let seconds = start.elapsed().as_secs();
+            match pause {
+                4000 => assert!((60..=68).contains(&seconds) && questions < 64, "{seconds} s, {questions} questions"),
+                _ => assert!(seconds < 60 && questions == 64, "{seconds} s, {questions} questions"),
+            }
+        }
+    });
+}
+
+/// They have XTLS when they are looked for and none when they are called, and another one shows itself each time.
+#[test]
+fn thirty_two_resources_are_called_and_not_one_more() {
+    run(async {
+        let mut stage = Stage::new();
+        let handle = stage.handle.clone();
+        let called = tokio::spawn(async move { handle.call(account(), raw()).await });
+        stage.online(&full("0")).await;
+        let mut calls = 0;
+        while let Ok((resource, id)) = timeout(Duration::from_secs(5), stage.asked()).await {
+            while let Some(Some(_)) = stage.stanzas.next().now_or_never() {}
+            if !id.starts_with("xtls-find-") {
+                calls += 1;
+                assert!(calls <= 32);
+                stage.online(&full(&calls.to_string())).await;
+            }
+            stage.answer(&resource, &id, if id.starts_with("xtls-find-") { ns::XTLS_1 } else { ns::JINGLE }).await;
+        }
+        let called = called.await.unwrap();
+        assert!(matches!(called, Err(CallError::Closed(_))), "{called:?}");
+        assert_eq!(calls, 32);
     });
 }
 
