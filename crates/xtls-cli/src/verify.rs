@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::select;
-use xtls::{Application, Closed, Event};
+use xtls::{Application, Closed, Event, jingle::ReasonCondition};
 use xtls_stanza::jid::{BareJid, FullJid};
 use xtls_tokio::Incoming;
 
 use crate::args::VerifyArgs;
-use crate::chat::no_answer;
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
@@ -23,6 +22,8 @@ use crate::session::{Answers, Compare, Happening, Input, Lines, Open, Outcome, R
 const MESSAGES: Application = Application::XmlStream;
 /// What the user types.
 const ANSWERS: Answers = Answers { yes: "yes", no: "no" };
+/// How long it may take from the secured tunnel to the string that is compared. What the users do then takes as long as it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long the end in order may take.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
 
@@ -85,7 +86,7 @@ async fn wait(session: &mut Session, from: &[BareJid]) -> Result<Incoming, Failu
 enum Came {
     /// Something was compared, and it was the same.
     Through,
-    /// It was never secured.
+    /// Nothing was compared.
     ToNothing(Failure),
 }
 
@@ -96,12 +97,24 @@ struct Comparison {
     compare: Option<Compare>,
     lines: Lines,
     outcome: Option<Result<(), Failure>>,
+    /// It has ended before anything was compared.
+    is_idle: bool,
+    is_closing: bool,
+    /// When the end in order has to be over, or before there is one: when there has to be a string.
     until: Option<Instant>,
 }
 
 impl Comparison {
     fn new(open: Open) -> Self {
-        Self { open, compare: None, lines: Lines::none(), outcome: None, until: None }
+        Self {
+            open,
+            compare: None,
+            lines: Lines::none(),
+            outcome: None,
+            is_idle: false,
+            is_closing: false,
+            until: None,
+        }
     }
 
     /// Compares, pins if both users have said that it is the same, and ends the tunnel. This end begins if it `proposes`; if both
@@ -112,6 +125,8 @@ impl Comparison {
             let wanted = self.compare.as_ref().is_some_and(Compare::is_shown);
             if wanted && self.lines.is_none() {
                 self.lines = Lines::start(session.output);
+                // What the users do takes as long as it takes.
+                self.until = self.until.filter(|_| self.outcome.is_some());
             }
             let (open, lines, until) = (&mut self.open, &mut self.lines, self.until);
             let beside = async {
@@ -132,9 +147,9 @@ impl Comparison {
                     }
                     if let Some(closed) = self.said(session, said)? {
                         return match self.outcome.take() {
-                            Some(outcome) => outcome.map(|()| Came::Through),
+                            Some(outcome) => self.came(outcome, proposes),
                             // The end of the login is the end of all.
-                            None if self.compare.is_none() && session.lost().is_none() => {
+                            None if self.lines.is_none() && session.lost().is_none() => {
                                 Ok(Came::ToNothing(self.ended(session, &closed)))
                             }
                             None => Err(self.ended(session, &closed)),
@@ -156,11 +171,11 @@ impl Comparison {
                     self.compare.as_mut().into_iter().for_each(Compare::abort);
                     self.end(Err(Failure::interrupted()));
                 }
-                // How it ends makes no difference any more.
-                Happening::Time => {
-                    let outcome = self.outcome.take().unwrap_or_else(|| Err(no_answer(&self.open.peer)));
-                    return outcome.map(|()| Came::Through);
-                }
+                Happening::Time => match self.outcome.take() {
+                    // How it ends makes no difference any more.
+                    Some(outcome) => return self.came(outcome, proposes),
+                    None => self.give_up(),
+                },
                 Happening::Notice(_) | Happening::Stanza(_) => {}
             }
         }
@@ -183,8 +198,8 @@ impl Comparison {
             self.open.push_answer(message);
         }
         // What is said last goes first: the other end waits for it.
-        if self.outcome.is_some() && self.until.is_none() && !self.open.is_backed_up() {
-            self.until = Some(clock::now() + CLOSE_TIME);
+        if self.outcome.is_some() && !self.is_closing && !self.open.is_backed_up() {
+            self.is_closing = true;
             self.open.close();
         }
         Ok(())
@@ -197,6 +212,7 @@ impl Comparison {
                 session.report_secured(&self.open.peer, &security)?;
                 let gone = || Failure::connection(format!("the tunnel with {} is gone: try again", self.open.peer));
                 self.compare = Some(Compare::new(session, &self.open, &security, ANSWERS)?.ok_or_else(gone)?);
+                self.until = Some(clock::now() + PATIENCE);
             }
             Said::Stanza(stanza) => {
                 if !self.compare.as_mut().is_some_and(|compare| compare.handle_stanza(&stanza)) {
@@ -234,7 +250,28 @@ impl Comparison {
     }
 
     fn end(&mut self, outcome: Result<(), Failure>) {
-        self.outcome.get_or_insert(outcome);
+        if self.outcome.is_none() {
+            self.outcome = Some(outcome);
+            self.until = Some(clock::now() + CLOSE_TIME);
+        }
+    }
+
+    /// There is a tunnel, and the peer compares nothing.
+    fn give_up(&mut self) {
+        let peer = &self.open.peer;
+        let failure = Failure::connection(format!("{peer} compares nothing: let its user run xtls verify there"));
+        let failure = failure.about(peer);
+        self.open.abort(ReasonCondition::Timeout);
+        (self.is_idle, self.is_closing) = (true, true);
+        self.end(Err(failure));
+    }
+
+    /// What became of it. Whoever waits goes on waiting where nothing was compared.
+    fn came(&self, outcome: Result<(), Failure>, proposes: bool) -> Result<Came, Failure> {
+        match outcome {
+            Err(failure) if self.is_idle && !proposes => Ok(Came::ToNothing(failure)),
+            outcome => outcome.map(|()| Came::Through),
+        }
     }
 
     /// The tunnel ended before the users were done.

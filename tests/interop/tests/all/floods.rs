@@ -18,7 +18,7 @@ use xtls::{
     error::SendError,
 };
 use xtls_interop::Xtls;
-use xtls_stanza::{Limits, StreamItem, StreamReader};
+use xtls_stanza::{Limits, StreamItem, StreamReader, ns};
 
 use crate::login::scripted::{HEADER, Scripted};
 
@@ -103,18 +103,35 @@ impl World {
             // The server says who it is from.
             let stamped = stanza.to_xml("jabber:client").replacen(' ', &format!(" from='{ALICE}' "), 1);
             let _ = peer.engine.handle_stanza(now(), &stamped);
+            if stanza.child("query", ns::DISCO_INFO).is_some() && stanza.attribute("type") == Some("get") {
+                let features = peer.engine.features().into_iter().map(|feature| format!("<feature var='{feature}'/>"));
+                let answer = format!(
+                    "<iq type='result' id='{}' from='{BOB}' to='{ALICE}'><query xmlns='{}'>{}</query></iq>",
+                    stanza.attribute("id").expect("an id"),
+                    ns::DISCO_INFO,
+                    features.collect::<String>(),
+                );
+                self.say(&answer);
+            }
         }
     }
 
     /// Carries until this happens to the peer; stanzas that come inside are put aside.
     #[track_caller]
     fn until<T>(&mut self, peer: &mut Peer, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        self.until_told(peer, |event| wanted(&event).ok_or_else(|| Box::new(event)))
+    }
+
+    /// The same of what is taken out of the event.
+    #[track_caller]
+    fn until_told<T>(&mut self, peer: &mut Peer, mut wanted: impl FnMut(Event) -> Result<T, Box<Event>>) -> T {
         let end = now() + PATIENCE;
         while now() < end {
             while let Some(event) = peer.engine.poll_event() {
-                if let Some(found) = wanted(&event) {
-                    return found;
-                }
+                let event = match wanted(event) {
+                    Ok(found) => return found,
+                    Err(event) => *event,
+                };
                 match event {
                     Event::Stanza { stanza, .. } => peer.inside.push(stanza),
                     Event::Closed(closed) => panic!("the tunnel has ended: {closed:?}"),
@@ -124,6 +141,17 @@ impl World {
             self.carry(peer, Duration::from_millis(20));
         }
         panic!("it never happened");
+    }
+
+    /// Carries until the one tunnel of the peer has ended, after a minute at the earliest.
+    fn carry_to_the_end(&mut self, peer: &mut Peer) {
+        let start = now();
+        while peer.engine.tunnels().next().is_some() {
+            assert!(now() < start + PATIENCE + Duration::from_secs(60), "it never ended");
+            self.carry(peer, Duration::from_millis(20));
+            while peer.engine.poll_event().is_some() {}
+        }
+        assert!(now() > start + Duration::from_secs(58), "it ended early");
     }
 
     /// Asks for all of this in a tunnel, and takes no answer meanwhile, nor acknowledges any.
@@ -337,6 +365,42 @@ fn what_comes_after_a_comparison_takes_nothing_back() {
     alice.interrupt();
     let ended = alice.wait();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+/// Whoever waits takes another one then; whoever called ends.
+#[test]
+fn a_peer_that_compares_nothing_is_let_go_after_a_minute() {
+    const WORDS: &str = "bob@localhost/xtls compares nothing: let its user run xtls verify there";
+    let waits = || {
+        let (mut world, mut bob) = two_who_trust_one_another();
+        let mut alice = world.run(&["verify"]);
+        bob.offer(None);
+        world.carry_to_the_end(&mut bob);
+        assert_eq!(alice.event("error")["message"], WORDS);
+        let id = bob.offer(None);
+        world.until(&mut bob, is_open);
+        world.compare(&mut bob, id, &mut alice);
+        alice.event("verified");
+        alice.interrupt();
+        assert_eq!(alice.wait().code, Some(0));
+    };
+    let calls = || {
+        let (mut world, mut bob) = two_who_trust_one_another();
+        let mut alice = world.run(&["verify", BOB]);
+        let incoming = world.until_told(&mut bob, |event| match event {
+            Event::Incoming(incoming) => Ok(incoming),
+            event => Err(Box::new(event)),
+        });
+        let options = TunnelOptions::xml_stream(TrustPolicy::Pinned);
+        bob.engine.accept(now(), incoming, options).expect("it stands");
+        world.carry_to_the_end(&mut bob);
+        assert_eq!(alice.event("error")["message"], WORDS);
+        assert_eq!(alice.wait().code, Some(4));
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(calls);
+        waits();
+    });
 }
 
 /// Bob has the code, and asks 10 000 things in the tunnel by it. Strangers offer what they can, and have no code.

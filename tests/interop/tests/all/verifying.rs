@@ -117,6 +117,34 @@ fn a_no_of_the_other_user_is_told_and_takes_the_leap_back_here_too() {
     assert_eq!((learned(&alice, &bob), learned(&bob, &alice)), (None, None));
 }
 
+#[test]
+fn whoever_comes_and_goes_without_comparing_anything_does_not_end_the_wait() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = two(&stage);
+    let carol = stage.person("carol");
+    leap(&bob, &alice);
+    leap(&carol, &alice);
+    let mut waiting = alice.start(&["verify"]);
+    waiting.event("online");
+    let mut chatting = carol.start(&["chat", &alice.full()]);
+    chatting.event("stream_open");
+    chatting.end_input();
+    assert_eq!(chatting.wait().code, Some(0));
+    assert_eq!(waiting.event("error")["peer"], carol.full().as_str());
+    let mut ends = [bob.start(&["verify", &alice.full()]), waiting];
+    for end in &mut ends {
+        end.event("answer_wanted");
+        end.line("yes");
+    }
+    for ended in ends.map(Xtls::wait) {
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    assert_eq!(
+        (learned(&alice, &bob).as_deref(), learned(&alice, &carol).as_deref()),
+        (Some("comparison"), Some("leap-of-faith"))
+    );
+}
+
 /// Another process of hers does that.
 #[test]
 fn a_certificate_that_is_replaced_while_it_is_compared_is_not_trusted_again() {
