@@ -85,7 +85,9 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
                 trust.add(jid, pin)?;
             }
             session::warn_if_weak(output, &fingerprint);
-            session::note(output, &format!("* {jid} is trusted with {}", grouped(&fingerprint)))?;
+            let Pinned { fingerprint, learned, since } = pinned(&pin);
+            let (fingerprint, since) = (fingerprint.as_str(), since.as_deref());
+            session::tell(output, &Report::Trusted { jid: jid.as_str(), fingerprint, learned, since })?;
         }
         TrustCommand::Remove { jid } => {
             if !trust.remove(jid)? {

@@ -52,7 +52,8 @@ pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
         Report::Verified { peer, fingerprint } => verify::verified(out, peer, fingerprint),
         Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
-        Report::Error { .. }
+        Report::Note { .. }
+        | Report::Error { .. }
         | Report::Warning { .. }
         | Report::NotSent { .. }
         | Report::Undelivered { .. }

@@ -105,7 +105,9 @@ pub(crate) enum Report<'a> {
     Closed(Closed<'a>),
     /// Something failed; the same line is on standard error. `peer` is whom it is about, if it is about one.
     Error { peer: Option<&'a str>, message: &'a str },
-    /// Something could be better; only where events are on standard error, which has a line for it otherwise.
+    /// Something that is said in words, such as what a command has done.
+    Note { message: &'a str },
+    /// Something could be better; the same line is on standard error, unless events are there.
     Warning { peer: Option<&'a str>, message: &'a str },
     /// The trust file could not be written; the same line is on standard error.
     StoreFailed { peer: Option<&'a str>, message: &'a str },
@@ -293,16 +295,17 @@ impl Output {
         }
     }
 
-    /// A remark for users; nothing with `--json`.
+    /// A remark in words, and the `note` event with `--json`.
     ///
     /// # Errors
     ///
     /// As [`Output::report`].
     pub(crate) fn note(self, line: &str) -> io::Result<()> {
-        if self.json {
-            return Ok(());
+        match line.trim() {
+            "" if self.json => Ok(()),
+            message if self.json => self.report(&Report::Note { message: message.trim_start_matches("* ") }),
+            _ => self.write(|out| writeln!(out, "{line}")),
         }
-        self.write(|out| writeln!(out, "{line}"))
     }
 
     /// One line on standard error about something that works and could be better.
@@ -313,11 +316,12 @@ impl Output {
     /// The same about a peer, which the message names.
     pub(crate) fn warn_of(self, peer: Option<&str>, message: &str) {
         // Nowhere is left to report a failure of these.
-        if self.json && self.beside_data {
-            let _ = self.report(&Report::Warning { peer, message });
-            return;
+        if !(self.json && self.beside_data) {
+            Self::complain(&format!("warning: {}", Shown(message)));
         }
-        Self::complain(&format!("warning: {}", Shown(message)));
+        if self.json {
+            let _ = self.report(&Report::Warning { peer, message });
+        }
     }
 
     /// A warning that what was learned of a peer, secured by this method, could not be written: one line on standard error,

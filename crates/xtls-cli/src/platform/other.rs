@@ -31,6 +31,12 @@ impl TerminalMode {
         Ok(Self)
     }
 
+    /// What is typed while no line is edited is kept by the console.
+    #[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    pub(crate) fn hold_keys(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Sets it as it was; whether it was another one.
     pub(crate) fn restore(&self) -> bool {
         true

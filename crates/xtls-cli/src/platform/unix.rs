@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::process::Command;
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask the command to end.
@@ -40,6 +40,16 @@ impl TerminalMode {
     /// That of standard input.
     pub(crate) fn current() -> io::Result<Self> {
         Ok(Self(tcgetattr(io::stdin())?))
+    }
+
+    /// Keys are handed on as they come and not shown: none that is pressed while no line is being edited is lost or shown twice. They
+    /// are signals still.
+    pub(crate) fn hold_keys(&self) -> io::Result<()> {
+        let mut held = self.0.clone();
+        held.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
+        held.special_codes[SpecialCodeIndex::VMIN] = 1;
+        held.special_codes[SpecialCodeIndex::VTIME] = 0;
+        Ok(tcsetattr(io::stdin(), OptionalActions::Drain, &held)?)
     }
 
     /// Sets it as it was; whether it was another one. A terminal that is gone is not used any more.

@@ -72,7 +72,11 @@ impl Editor {
         let mut editor = Rustyline::with_history(config(colours)?, MemHistory::new()).ok()?;
         editor.set_helper(Some(Help { typing: typing.clone(), words: words.clone(), colours }));
         let printer: Option<Box<dyn ExternalPrinter + Send>> = match asks {
-            Asks::Always => Some(Box::new(editor.create_external_printer().ok()?)),
+            Asks::Always => {
+                let printer = Box::new(editor.create_external_printer().ok()?);
+                before.hold_keys().ok()?;
+                Some(printer)
+            }
             Asks::WhenWanted => None,
         };
         *screen = Some(Screen { printer, before, typing: typing.clone() });
