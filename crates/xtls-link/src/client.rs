@@ -225,7 +225,7 @@ impl Client {
         let terms = TowardsServerTerms {
             domain,
             present_certificate: self.terms.present_certificate,
-            // XEP-0368 § 2.2.
+            // XEP-0368 § 3.
             alpn: self.terms.direct_tls,
             sessions: self.terms.sessions.clone(),
         };

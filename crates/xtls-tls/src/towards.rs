@@ -18,7 +18,7 @@ use crate::identity::Identity;
 use crate::session_cache::{Lease, SessionCache};
 use crate::verify::{PeerVerifier, Rule};
 
-/// The name of XMPP between client and server (XEP-0368 § 4).
+/// The name of XMPP between client and server (XEP-0368 § 3).
 const ALPN: &[u8] = b"xmpp-client";
 
 /// How a server's certificate is judged. In every case the server has to present one and to prove that it holds the key.

@@ -40,7 +40,7 @@ pub struct TowardsServerTerms {
     pub domain: DomainPart,
     /// Present your certificate if the server asks for one.
     pub present_certificate: bool,
-    /// TLS begins with the connection: name the protocol (XEP-0368 § 2.2).
+    /// TLS begins with the connection: name the protocol (XEP-0368 § 3).
     pub alpn: bool,
     /// Resume sessions from here.
     pub sessions: Option<SessionCache>,

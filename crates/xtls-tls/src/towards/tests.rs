@@ -423,7 +423,7 @@ fn rfc_6066_3_the_domain_is_sent_as_server_name_and_an_address_is_not() {
 }
 
 #[test]
-fn xep_0368_4_the_application_protocol_is_xmpp_client_or_none() {
+fn xep_0368_3_the_application_protocol_is_xmpp_client_or_none() {
     let root = Ca::root("root");
     let good = changed(&root, |_| {});
     let mut config = towards(CAPULET, by(&root));

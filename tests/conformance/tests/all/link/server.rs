@@ -217,7 +217,7 @@ fn rfc_7590_3_4_a_pin_goes_before_authorities() {
 }
 
 #[test]
-fn xep_0368_tls_begins_with_the_connection_where_it_is_asked_for() {
+fn xep_0368_3_tls_begins_with_the_connection_where_it_is_asked_for() {
     let mut pair = ends();
     pair.trust(I);
     let mut terms = terms(TrustPolicy::Pinned);
