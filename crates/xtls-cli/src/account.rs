@@ -11,6 +11,7 @@ use crate::args::LoginArgs;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::server::ServerTrust;
+use crate::way::Way;
 
 pub(crate) use password::{PASSWORD_FILE, first_line, password, stored_password, warn_if_exposed};
 
@@ -35,15 +36,15 @@ pub(crate) struct Account {
     pub(crate) jid: FullJid,
     /// The user did not choose the resource: another one will do.
     pub(crate) takes_any_resource: bool,
-    pub(crate) server: Server,
+    pub(crate) way: Way,
     pub(crate) protection: Protection,
 }
 
 /// How the connection to the server is protected.
 #[derive(Clone, Debug)]
 pub(crate) enum Protection {
-    /// By TLS, which begins with the connection if it is `direct`, else by STARTTLS.
-    Tls { trust: ServerTrust, direct: bool },
+    /// By TLS.
+    Tls { trust: ServerTrust },
     /// By nothing, even where the server offers TLS; loopback addresses only.
     Plaintext,
 }
@@ -66,18 +67,16 @@ impl Account {
             None => with_resource(jid, RESOURCE)?,
         };
         let port = if login.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
-        let server = match &login.server {
-            Some(text) => Server::parse("--server ", text, port)?,
-            None => Server { host: host_of(&jid), port },
-        };
+        let server = login.server.as_deref().map(|text| Server::parse("--server ", text, port)).transpose()?;
+        let way = Way::new(output, server, login.direct_tls, login.insecure_plaintext, &login.way)?;
         let protection = if login.insecure_plaintext {
             Protection::Plaintext
         } else {
             let (fingerprints, ca_file) = (&login.server_fingerprints, login.ca_file.as_deref());
             let trust = ServerTrust::new(output, "--server-fingerprint", fingerprints, ca_file)?;
-            Protection::Tls { trust, direct: login.direct_tls }
+            Protection::Tls { trust }
         };
-        Ok(Self { jid, takes_any_resource, server, protection })
+        Ok(Self { jid, takes_any_resource, way, protection })
     }
 
     /// Asks for a resource that nobody else has, if any will do.
@@ -110,13 +109,6 @@ fn with_resource(jid: &Jid, resource: &str) -> Result<FullJid, Failure> {
     full.map_err(|e| Failure::usage(format!("{jid} takes no resource: {e}")))
 }
 
-/// Where the server of an account is looked for: by its name in the DNS, or at its address.
-fn host_of(jid: &FullJid) -> String {
-    let domain = jid.domain_part();
-    let address = || domain.to_ip_address().map(|address| address.to_string());
-    domain.to_dns_name().or_else(address).unwrap_or_else(|| domain.to_string())
-}
-
 impl Server {
     /// Parses `HOST`, `HOST:PORT`, `[ADDRESS]` and `[ADDRESS]:PORT`; `option` is what stands before it on the command line.
     ///
@@ -124,26 +116,31 @@ impl Server {
     ///
     /// A usage failure.
     pub(crate) fn parse(option: &str, text: &str, default_port: u16) -> Result<Self, Failure> {
-        let wrong = || {
-            Failure::usage(format!("{option}{text} is not HOST:PORT; an IPv6 address needs brackets, as in [::1]:5222"))
-        };
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, rest) = rest.split_once(']').ok_or_else(wrong)?;
-            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':').ok_or_else(wrong)?) })
-        } else {
-            match text.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
+        let (host, port) = Self::split(text).ok_or_else(|| Self::no_place(option, text))?;
+        Ok(Self { host: host.to_owned(), port: port.unwrap_or(default_port) })
+    }
+
+    /// What is said of text that is no such thing.
+    pub(crate) fn no_place(option: &str, text: &str) -> Failure {
+        Failure::usage(format!("{option}{text} is not HOST:PORT; an IPv6 address needs brackets, as in [::1]:5222"))
+    }
+
+    /// The host and the port, which there may be; `None` for what is neither.
+    pub(crate) fn split(text: &str) -> Option<(&str, Option<u16>)> {
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, rest) = rest.split_once(']')?;
+                (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
             }
-        };
-        let port = match port {
-            Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?,
-            None => default_port,
+            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
         };
         if host.is_empty() {
-            return Err(wrong());
+            return None;
         }
-        Ok(Self { host: host.to_owned(), port })
+        match port {
+            Some(port) => port.parse().ok().filter(|port| *port != 0).map(|port| (host, Some(port))),
+            None => Some((host, None)),
+        }
     }
 }
 

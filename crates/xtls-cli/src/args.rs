@@ -15,7 +15,7 @@ use xtls_stanza::jid::{BareJid, Jid};
 
 use crate::config::Nicknames;
 
-pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, LoginArgs, TrustArgs};
+pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, LoginArgs, TrustArgs, WayArgs};
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use pair::PairArgs;
 pub(crate) use probe::ProbeArgs;
@@ -116,7 +116,7 @@ pub(crate) enum Command {
     /// those they know). That tells how a tunnel would be secured, without opening one. The answers came through the servers, so
     /// they prove nothing.
     ///
-    /// Anything else is a server. This connects to it without logging in, and shows what RFC 7590 says users should be able to
+    /// Anything else is a server: that of a domain, as DNS names it, or with a port or --domain the host itself. This connects to it without logging in, and shows what RFC 7590 says users should be able to
     /// learn: whether the connection is encrypted and the server authenticated, how, by which certificate, and whether that has
     /// changed since last time.
     Probe(Box<ProbeArgs>),

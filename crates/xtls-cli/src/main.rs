@@ -32,6 +32,7 @@ mod terminal;
 mod trace;
 mod trust;
 mod verify;
+mod way;
 mod wire;
 mod words;
 

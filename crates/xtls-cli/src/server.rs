@@ -1,10 +1,8 @@
-//! Connections to servers: whom to believe, where they go, and the link on them.
+//! Connections to servers: whom to believe, and the link on them.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use xtls::link::{ClientLink, LinkConfig, LinkSetup, ServerTerms};
 use xtls::{
     Identity, Local, TrustPolicy,
@@ -12,7 +10,7 @@ use xtls::{
 };
 use xtls_stanza::jid::BareJid;
 
-use crate::account::{self, Server};
+use crate::account;
 use crate::clock;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -102,34 +100,6 @@ impl Client<'_> {
         ClientLink::connect(setup, self.domain.clone().into(), terms, clock::now())
             .map_err(|e| Failure::other(format!("no link to the server can be made: {e}")))
     }
-}
-
-/// The addresses of a server. `advice` is what to do if there is no such host.
-///
-/// # Errors
-///
-/// When the name cannot be resolved.
-pub(crate) async fn resolve(server: &Server, advice: &str) -> Result<Vec<SocketAddr>, Failure> {
-    let Server { host, port } = server;
-    let found = tokio::net::lookup_host((host.as_str(), *port)).await;
-    found.map(Iterator::collect).map_err(|e| Failure::connection(format!("unknown host {host}: {e}; {advice}")))
-}
-
-/// Connects to the first of these addresses that answers. `advice` is what to do if none does.
-///
-/// # Errors
-///
-/// When none does.
-pub(crate) async fn connect(server: &Server, addresses: &[SocketAddr], advice: &str) -> Result<TcpStream, Failure> {
-    let mut why = "it has no address".to_owned();
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(e) => why = e.to_string(),
-        }
-    }
-    let Server { host, port } = server;
-    Err(Failure::connection(format!("cannot connect to {host} port {port}: {why}; {advice}")))
 }
 
 /// Those whose word counts: of the file, or else the platform's.

@@ -371,6 +371,7 @@ fn read_errors(from: impl Read + Send + 'static, errors: Arc<Mutex<String>>) -> 
 
 /// Writes a file that nobody else may read: what others can read is warned of.
 pub(crate) fn write_private(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().expect("it is in a directory")).expect("the directory is made");
     let mut file =
         File::options().write(true).create(true).truncate(true).mode(0o600).open(path).expect("the file is made");
     file.write_all(text.as_bytes()).expect("the file is written");

@@ -24,6 +24,7 @@ pub struct Ejabberd {
     child: Child,
     ports: Ports,
     dir: TempDir,
+    domain: String,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +47,21 @@ impl Ejabberd {
     /// When ejabberd is not installed or does not start; the message holds its log.
     #[must_use]
     pub fn start(certificate: Certificate) -> Self {
+        Self::for_domain(DOMAIN, certificate)
+    }
+
+    /// The same for this domain.
+    ///
+    /// # Panics
+    ///
+    /// As [`Ejabberd::start`].
+    #[must_use]
+    pub fn for_domain(domain: &str, certificate: Certificate) -> Self {
         loop {
             let dir = tempfile::tempdir().expect("a temporary directory");
-            certificate.write(dir.path(), DOMAIN);
-            let ports = Ports::free();
-            let mut server = Self { child: spawn(dir.path(), ports), ports, dir };
+            certificate.write(dir.path(), domain);
+            let (ports, domain) = (Ports::free(), domain.to_owned());
+            let mut server = Self { child: spawn(dir.path(), ports, &domain), ports, dir, domain };
             // Else somebody took one of them in the meantime.
             if server.has_its_ports() {
                 return server;
@@ -70,6 +81,12 @@ impl Ejabberd {
         self.ports.starttls
     }
 
+    /// The port of clients that begin with TLS.
+    #[must_use]
+    pub fn direct_port(&self) -> u16 {
+        self.ports.direct
+    }
+
     /// `HOST:PORT` of clients that begin with TLS.
     #[must_use]
     pub fn direct_address(&self) -> String {
@@ -85,7 +102,7 @@ impl Ejabberd {
     /// One of alice, bob and carol.
     #[must_use]
     pub fn person(&self, name: &'static str) -> Person {
-        Person::new(name, DOMAIN, self.address(), &self.ca_file(), &self.dir.path().join("people"))
+        Person::new(name, &self.domain, self.address(), &self.ca_file(), &self.dir.path().join("people"))
     }
 
     /// What the server wrote so far.
@@ -132,15 +149,15 @@ fn eprint(text: &str) {
     eprintln!("{text}");
 }
 
-fn spawn(dir: &Path, ports: Ports) -> Child {
+fn spawn(dir: &Path, ports: Ports, domain: &str) -> Child {
     let config = dir.join("ejabberd.yml");
-    fs::write(&config, configuration(dir, ports)).expect("the configuration is written");
+    fs::write(&config, configuration(dir, ports, domain)).expect("the configuration is written");
     let output = fs::File::create(dir.join("output.log")).expect("the output file is created");
     // `erl` replaces itself by the emulator, so that this is the process to end.
     Command::new("erl")
         .args(["-noinput", "-mnesia", "dir"])
         .arg(format!("\"{}\"", dir.join("data").display()))
-        .args(["-s", "ejabberd", "-eval", &accounts()])
+        .args(["-s", "ejabberd", "-eval", &accounts(domain)])
         .env("EJABBERD_CONFIG_PATH", &config)
         .env("EJABBERD_LOG_PATH", dir.join("ejabberd.log"))
         .env("ERL_CRASH_DUMP", dir.join("crash.dump"))
@@ -167,11 +184,11 @@ fn libraries() -> PathBuf {
     found.expect("ejabberd is installed (on Debian: apt-get install ejabberd)")
 }
 
-fn configuration(dir: &Path, Ports { starttls, direct }: Ports) -> String {
+fn configuration(dir: &Path, Ports { starttls, direct }: Ports, domain: &str) -> String {
     let dir = dir.display();
     format!(
         r#"
-hosts: ["{DOMAIN}"]
+hosts: ["{domain}"]
 loglevel: info
 certfiles: ["{dir}/server.pem", "{dir}/server.key"]
 auth_method: internal
@@ -195,16 +212,16 @@ modules:
 }
 
 /// Makes the accounts, and one group of all. Passwords are written as numbers, for they have quotes in them.
-fn accounts() -> String {
+fn accounts(domain: &str) -> String {
     let mut text = String::new();
     for account in ACCOUNTS {
         let password: Vec<String> = Prosody::password(account).bytes().map(|byte| byte.to_string()).collect();
         let password = password.join(",");
-        writeln!(text, r#"ok = ejabberd_auth:try_register(<<"{account}">>, <<"{DOMAIN}">>, <<{password}>>),"#)
+        writeln!(text, r#"ok = ejabberd_auth:try_register(<<"{account}">>, <<"{domain}">>, <<{password}>>),"#)
             .expect("writing to a string");
     }
     let group = r#"[{all_users, true}, {displayed_groups, [<<"everyone">>]}]"#;
-    writeln!(text, r#"{{atomic, _}} = mod_shared_roster:create_group(<<"{DOMAIN}">>, <<"everyone">>, {group}),"#)
+    writeln!(text, r#"{{atomic, _}} = mod_shared_roster:create_group(<<"{domain}">>, <<"everyone">>, {group}),"#)
         .expect("writing to a string");
     writeln!(text, r#"io:format("{READY}~n")."#).expect("writing to a string");
     text

@@ -1,5 +1,5 @@
 //! What the tests against real servers share: a Prosody or an ejabberd of their own on loopback ports, the `xtls` command as
-//! a child process, what may be between the two (a wire tap, or somebody who takes STARTTLS away), and machines that need no
+//! a child process, what may be between the two (a wire tap, a proxy, or somebody who takes STARTTLS away), DNS servers, and machines that need no
 //! server.
 //!
 //! The command is built first; the variable `XTLS_COMMAND` can name another one to be tested. Everything lives in temporary
@@ -11,8 +11,10 @@ mod command;
 mod ejabberd;
 mod machine;
 mod meddler;
+mod nameserver;
 mod prosody;
 mod schema;
+mod socks;
 mod stage;
 mod tap;
 mod terminal;
@@ -24,7 +26,9 @@ pub use command::{Ended, Xtls, build};
 pub use ejabberd::Ejabberd;
 pub use machine::Machine;
 pub use meddler::{Impostor, Stripper};
+pub use nameserver::Nameserver;
 pub use prosody::{Prosody, Transport};
+pub use socks::{Request, Socks};
 pub use stage::{Person, Stage};
 pub use tap::Tap;
 pub use terminal::Terminal;

@@ -89,6 +89,27 @@ impl Impostor {
         Self { port }
     }
 
+    /// Sends every client to another place in answer to its first header, in clear (RFC 6120 § 4.9.3.19).
+    ///
+    /// # Panics
+    ///
+    /// When no port can be had.
+    #[must_use]
+    pub fn sending_to(place: &str) -> Self {
+        let place = place.to_owned();
+        let port = serve(move |mut client| {
+            let said = format!(
+                "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' id='1'>\
+                 <stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{place}</see-other-host>\
+                 </stream:error></stream:stream>"
+            );
+            let _ = client.write_all(said.as_bytes());
+            let _ = client.shutdown(Shutdown::Write);
+            let _ = client.read_to_end(&mut Vec::new());
+        });
+        Self { port }
+    }
+
     /// Says this and nothing more, until the client has gone.
     ///
     /// # Panics
@@ -107,6 +128,12 @@ impl Impostor {
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The port to connect to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 }
 

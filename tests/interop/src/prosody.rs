@@ -1,6 +1,7 @@
 //! A Prosody of its own for one test.
 
-use std::fmt::Write as _;
+mod setup;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,14 +11,12 @@ use tempfile::TempDir;
 use crate::Person;
 use crate::certificates::Certificate;
 use crate::wait::{self, free_port};
+use setup::{configuration, write_accounts, write_modules};
 
 /// The domain that a server serves that has no neighbours.
 pub(crate) const DOMAIN: &str = "localhost";
 /// The accounts that exist, each with its name as a part of the password; see [`Prosody::password`].
 pub(crate) const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
-
-/// An account whose presence nobody sees, and that sees nobody's.
-const LONER: &str = "dave";
 
 /// Whether clients must use STARTTLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +49,10 @@ struct Site {
     certificate: Certificate,
     /// Whether streams can be resumed (XEP-0198).
     resumes: bool,
+    /// Where TLS begins with the connection (XEP-0368), if it does anywhere.
+    direct: Option<u16>,
+    /// Where clients are sent that have begun TLS (RFC 6120 § 4.9.3.19).
+    elsewhere: Option<String>,
     /// Whether who is logged in keeps the resource when somebody else asks for it (RFC 6120 § 7.7.2.2).
     keeps_resources: bool,
 }
@@ -57,7 +60,16 @@ struct Site {
 impl Site {
     fn alone(certificate: Certificate) -> Self {
         let domain = DOMAIN.to_owned();
-        Self { domain, tls: &[], federation: Vec::new(), certificate, resumes: false, keeps_resources: false }
+        Self {
+            domain,
+            tls: &[],
+            federation: Vec::new(),
+            certificate,
+            resumes: false,
+            direct: None,
+            elsewhere: None,
+            keeps_resources: false,
+        }
     }
 }
 
@@ -124,6 +136,29 @@ impl Prosody {
         Self::launch(site, Transport::StartTls)
     }
 
+    /// The same, where TLS begins with the connection on a port of its own: [`Prosody::direct_port`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn with_direct_tls(domain: &str, certificate: Certificate) -> Self {
+        let site = Site { domain: domain.to_owned(), direct: Some(free_port()), ..Site::alone(certificate) };
+        Self::launch(site, Transport::StartTls)
+    }
+
+    /// The same, and it sends every client to another place as soon as TLS has begun.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn sending_elsewhere(domain: &str, place: &str) -> Self {
+        let elsewhere = Some(place.to_owned());
+        let site = Site { domain: domain.to_owned(), elsewhere, ..Site::alone(Certificate::Good) };
+        Self::launch(site, Transport::StartTls)
+    }
+
     /// One of alice, bob and carol, who see one another's presence, or dave.
     #[must_use]
     pub fn person(&self, name: &'static str) -> Person {
@@ -154,7 +189,7 @@ impl Prosody {
     fn launch(site: Site, transport: Transport) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         write_accounts(dir.path(), &site);
-        write_resolver(dir.path(), &site);
+        write_modules(dir.path(), &site);
         if transport == Transport::StartTls {
             site.certificate.write(dir.path(), &site.domain);
         }
@@ -164,6 +199,7 @@ impl Prosody {
             // Somebody else took the port in the meantime.
             server.kill();
             server.port = free_port();
+            server.site.direct = server.site.direct.map(|_| free_port());
             server.child = spawn(server.dir.path(), server.port, transport, &server.site);
         }
         server
@@ -179,6 +215,16 @@ impl Prosody {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port where TLS begins with the connection.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn direct_port(&self) -> u16 {
+        self.site.direct.expect("it was started with such a port")
     }
 
     /// `HOST:PORT` for `--server`.
@@ -276,6 +322,14 @@ impl Prosody {
             if log.contains("Activated service 'c2s' on no ports") {
                 return Some(false);
             }
+            if let Some(port) = self.site.direct {
+                if log.contains("Activated service 'c2s_direct_tls' on no ports") {
+                    return Some(false);
+                }
+                if !log.contains(&format!("Activated service 'c2s_direct_tls' on [127.0.0.1]:{port}")) {
+                    return None;
+                }
+            }
             let federates = self.site.federation.is_empty() || log.contains("Activated service 's2s' on ");
             (log.contains(&listens) && federates).then_some(true)
         })
@@ -310,139 +364,4 @@ fn spawn(dir: &Path, port: u16, transport: Transport, site: &Site) -> Child {
         .stderr(output)
         .spawn()
         .unwrap_or_else(|e| panic!("prosody cannot be started: {e}; install it (on Debian: apt-get install prosody)"))
-}
-
-/// A module that plays a client of Carol's that knows of no tunnels: `carol@DOMAIN/phone`.
-const PHONE: &str = r#"
-local st = require "util.stanza";
-local info = "http://jabber.org/protocol/disco#info";
-module:hook("iq/full", function (event)
-    local stanza = event.stanza;
-    if stanza.attr.to ~= "carol@" .. module.host .. "/phone" or stanza.attr.type ~= "get" then return; end
-    if stanza:get_child("query", info) then
-        event.origin.send(st.reply(stanza):tag("query", { xmlns = info })
-            :tag("identity", { category = "client", type = "phone" }):up():tag("feature", { var = info }));
-    else
-        event.origin.send(st.error_reply(stanza, "cancel", "service-unavailable"));
-    end
-    return true;
-end, 10);
-"#;
-
-/// A module that delivers the stanza in a file, for [`Prosody::post`].
-const POST: &str = r#"
-local xml = require "util.xml";
-local path = module:get_option_string("post_file");
-module:add_timer(0.05, function ()
-    local file = io.open(path);
-    if file then
-        local stanza = xml.parse(file:read("*a"));
-        file:close();
-        os.remove(path);
-        module:send(stanza);
-    end
-    return 0.05;
-end);
-"#;
-
-/// A module that says where the servers of other domains are, in place of DNS.
-fn write_resolver(dir: &Path, site: &Site) {
-    let mut servers = String::new();
-    for (domain, port) in &site.federation {
-        writeln!(servers, "    [\"{domain}\"] = {port};").expect("writing to a string");
-    }
-    let module = format!(
-        r#"
-module:set_global();
-local service, manual = require "net.resolvers.service", require "net.resolvers.manual";
-local servers = {{
-{servers}}};
-local new = service.new;
-function service.new(host, name, kind, extra)
-    local port = servers[host];
-    if not port then return new(host, name, kind, extra); end
-    local targets = {{}};
-    if name == "xmpp-server" then targets[1] = {{ "tcp4", "127.0.0.1", port, extra }}; end
-    return manual.new(targets, kind);
-end
-"#
-    );
-    fs::create_dir_all(dir.join("plugins")).expect("the directory of modules is created");
-    fs::write(dir.join("plugins/mod_neighbours.lua"), module).expect("the module is written");
-    fs::write(dir.join("plugins/mod_phone.lua"), PHONE).expect("the module is written");
-    fs::write(dir.join("plugins/mod_post.lua"), POST).expect("the module is written");
-}
-
-fn configuration(dir: &Path, port: u16, transport: Transport, site: &Site) -> String {
-    let dir = dir.display();
-    let domain = &site.domain;
-    let smacks = if site.resumes { r#""smacks", "# } else { "" };
-    let mut text = format!(
-        r#"
-daemonize = false
-run_as_root = true
-pidfile = "{dir}/prosody.pid"
-data_path = "{dir}/data"
-log = {{ debug = "{dir}/prosody.log" }}
-interfaces = {{ "127.0.0.1" }}
-c2s_ports = {{ {port} }}
-http_ports = {{ }}
-https_ports = {{ }}
-component_ports = {{ }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours", "phone", {smacks}"post" }}
-post_file = "{dir}/post.xml"
-plugin_paths = {{ "{dir}/plugins" }}
-authentication = "internal_plain"
-storage = "internal"
-groups_file = "{dir}/groups.txt"
-"#
-    );
-    if site.keeps_resources {
-        text.push_str("conflict_resolve = \"kick_new\"\n");
-    }
-    match transport {
-        Transport::Plain => text.push_str("c2s_require_encryption = false\nallow_unencrypted_plain_auth = false\n"),
-        Transport::StartTls => {
-            text.push_str("c2s_require_encryption = true\n");
-            let options: String = site.tls.iter().map(|option| format!("{option:?}, ")).collect();
-            writeln!(
-                text,
-                r#"ssl = {{ key = "{dir}/server.key"; certificate = "{dir}/server.pem"; options = {{ {options}}} }}"#
-            )
-            .expect("writing to a string");
-        }
-    }
-    match site.federation.iter().find(|(federated, _)| federated == domain) {
-        Some((_, port)) => {
-            writeln!(text, "s2s_ports = {{ {port} }}").expect("writing to a string");
-            text.push_str("modules_disabled = { \"offline\" }\n");
-        }
-        None => text.push_str("s2s_ports = { }\nmodules_disabled = { \"s2s\", \"dialback\", \"offline\" }\n"),
-    }
-    writeln!(text, "VirtualHost \"{domain}\"").expect("writing to a string");
-    text
-}
-
-/// Writes the accounts where `internal_plain` looks for them, and one group of all.
-fn write_accounts(dir: &Path, site: &Site) {
-    // Prosody escapes what is neither a letter nor a digit in names of hosts.
-    let escaped =
-        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02x}") };
-    let host: String = site.domain.bytes().map(escaped).collect();
-    let accounts = dir.join("data").join(host).join("accounts");
-    fs::create_dir_all(&accounts).expect("the data directory is created");
-    let mut groups = String::from("[Everyone]\n");
-    for account in ACCOUNTS.into_iter().chain([LONER]) {
-        let password = Prosody::password(account);
-        fs::write(accounts.join(format!("{account}.dat")), format!("return {{ [\"password\"] = \"{password}\"; }};\n"))
-            .expect("an account is written");
-        if account == LONER {
-            continue;
-        }
-        let neighbours = site.federation.iter().map(|(domain, _)| domain).filter(|domain| **domain != site.domain);
-        for domain in neighbours.chain([&site.domain]) {
-            writeln!(groups, "{account}@{domain}={account}").expect("writing to a string");
-        }
-    }
-    fs::write(dir.join("groups.txt"), groups).expect("the group is written");
 }

@@ -32,6 +32,8 @@ pub struct Person {
     pub address: String,
     data_dir: PathBuf,
     protection: Vec<String>,
+    /// How the server is found, if it is not named by its address.
+    found_by: Option<Vec<String>>,
 }
 
 impl Stage {
@@ -73,6 +75,7 @@ impl Stage {
             address: server.address(),
             data_dir: self.dir.path().join(name),
             protection,
+            found_by: None,
         }
     }
 
@@ -96,6 +99,7 @@ impl Person {
             address,
             data_dir: dir.join(name),
             protection: vec!["--ca-file".to_owned(), ca_file.display().to_string()],
+            found_by: None,
         }
     }
 
@@ -103,6 +107,12 @@ impl Person {
     #[must_use]
     pub fn protected_by(&self, options: &[&str]) -> Self {
         Self { protection: options.iter().map(|&option| option.to_owned()).collect(), ..self.clone() }
+    }
+
+    /// The same person, whose server is not named by its address: these options say how it is found.
+    #[must_use]
+    pub fn found_by(&self, options: &[&str]) -> Self {
+        Self { found_by: Some(options.iter().map(|&option| option.to_owned()).collect()), ..self.clone() }
     }
 
     /// The bare address.
@@ -192,7 +202,9 @@ impl Person {
 
     fn with_account(&self, jid: &str, args: &[&str]) -> Vec<String> {
         let mut all: Vec<String> = args.iter().map(ToString::to_string).collect();
-        all.extend(["--jid".to_owned(), jid.to_owned(), "--server".to_owned(), self.address.clone()]);
+        all.extend(["--jid".to_owned(), jid.to_owned()]);
+        let named = || vec!["--server".to_owned(), self.address.clone()];
+        all.extend(self.found_by.clone().unwrap_or_else(named));
         all.extend(self.protection.clone());
         all
     }

@@ -1,7 +1,7 @@
 //! A wire tap: forwards connections to a server and keeps what passes.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -12,6 +12,7 @@ use crate::wait;
 /// It ends with the test process.
 #[derive(Debug)]
 pub struct Tap {
+    host: Ipv4Addr,
     port: u16,
     seen: Arc<Mutex<Seen>>,
 }
@@ -35,6 +36,18 @@ impl Tap {
         Self::forward(server, None)
     }
 
+    /// Starts forwarding to `port` from this port of a loopback address of its own: [`Tap::host`].
+    ///
+    /// # Panics
+    ///
+    /// When there is no address left.
+    #[must_use]
+    pub fn at_port(port: u16, server: u16) -> Self {
+        let hosts = (1..=254).map(|last| Ipv4Addr::new(127, 77, 1, last));
+        let mut listeners = hosts.filter_map(|host| TcpListener::bind((host, port)).ok());
+        Self::listen(listeners.next().expect("a loopback address whose port is free"), server, None)
+    }
+
     /// The same, except that what stands in what the server sends from the first of these two to the second, both
     /// included, is taken out once.
     ///
@@ -47,8 +60,12 @@ impl Tap {
     }
 
     fn forward(server: u16, cut: Option<(&'static str, &'static str)>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
+        Self::listen(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"), server, cut)
+    }
+
+    fn listen(listener: TcpListener, server: u16, cut: Option<(&'static str, &'static str)>) -> Self {
+        let address = listener.local_addr().expect("an address");
+        let std::net::IpAddr::V4(host) = address.ip() else { panic!("it is of IPv4") };
         let seen = Arc::new(Mutex::new(Seen::default()));
         let record = Arc::clone(&seen);
         thread::spawn(move || {
@@ -65,7 +82,13 @@ impl Tap {
                 thread::spawn(move || pass(upstream_read, client, cut, record_received));
             }
         });
-        Self { port, seen }
+        Self { host, port: address.port(), seen }
+    }
+
+    /// The address that it listens on.
+    #[must_use]
+    pub fn host(&self) -> Ipv4Addr {
+        self.host
     }
 
     /// Where to connect to, on 127.0.0.1.
@@ -77,7 +100,7 @@ impl Tap {
     /// `HOST:PORT` for `--server`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host, self.port)
     }
 
     /// Says this to every client in the server's name, and nothing more: a server ends the connection after its last word.

@@ -8,7 +8,7 @@ use xtls_stanza::jid::Jid;
 use super::show;
 use crate::account::{self, Account, CLIENT_PORT, Server};
 use crate::args::AddArgs;
-use crate::config::{ConfigFile, Policies, StoredAccount, StoredPassword};
+use crate::config::{Config, ConfigFile, Policies, StoredAccount, StoredPassword};
 use crate::connection::Connection;
 use crate::data::DataDir;
 use crate::exit::Failure;
@@ -31,7 +31,7 @@ pub(super) async fn run(
     let account = account(args, asks)?;
     config.check_new(&account)?;
     if !args.no_login
-        && let Err(failure) = log_in(output, data, &account).await
+        && let Err(failure) = log_in(output, data, &config, &account).await
     {
         if !asks {
             return Err(failure);
@@ -70,7 +70,7 @@ fn account(args: &AddArgs, asks: bool) -> Result<StoredAccount, Failure> {
         )?;
     }
     if login.server.is_none() && asks {
-        login.server = ask_until(&format!("Server HOST:PORT [{}]: ", jid.domain()), server)?;
+        login.server = ask_until("Server: [enter] for the one of the address, or HOST:PORT: ", server)?;
     }
     Ok(StoredAccount { name, jid, login, policies: Policies::default() })
 }
@@ -79,9 +79,13 @@ fn account(args: &AddArgs, asks: bool) -> Result<StoredAccount, Failure> {
 async fn log_in(
     output: Output,
     data: impl FnOnce() -> Result<DataDir, Failure>,
+    config: &Config,
     account: &StoredAccount,
 ) -> Result<(), Failure> {
-    let mut chosen = Account::new(output, &account.jid, &account.login)?;
+    let mut login = account.login.clone();
+    // What holds for all accounts will hold for this one.
+    login.way.fill(&config.way);
+    let mut chosen = Account::new(output, &account.jid, &login)?;
     chosen.avoid_others()?;
     let jid = account.jid.to_bare();
     let identity = crate::identity::own(output, &data()?, &jid, None, true)?;

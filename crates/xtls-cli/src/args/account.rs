@@ -40,13 +40,17 @@ pub(crate) struct AccountArgs {
 /// The way to the server of an account, and the password there.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct LoginArgs {
-    /// Connect to this server [default: port 5222 of the host that the address names, with --direct-tls 5223]
+    /// Connect to this server [default port: 5222, or 5223 with --direct-tls; default server: the one that DNS names for
+    /// your address]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) server: Option<String>,
 
     /// Begin with TLS, without STARTTLS
     #[arg(long, conflicts_with = "insecure_plaintext")]
     pub(crate) direct_tls: bool,
+
+    #[command(flatten)]
+    pub(crate) way: WayArgs,
 
     /// Read the password from the first line of this file [else: XTLS_PASSWORD, else what the configuration file says, else a
     /// prompt]
@@ -68,6 +72,23 @@ pub(crate) struct LoginArgs {
     /// Where the configuration file says that the password is, if no option does.
     #[arg(skip)]
     pub(crate) stored_password: Option<StoredPassword>,
+}
+
+/// How servers are found and reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub(crate) struct WayArgs {
+    /// Ask this DNS server, not those of the system
+    #[arg(long, value_name = "ADDRESS[:PORT]")]
+    pub(crate) dns: Option<String>,
+
+    /// Connect through this SOCKS 5 proxy, such as socks5://127.0.0.1:9050 for Tor. It looks up the server's name: nothing else is
+    /// connected to, and no DNS server is asked
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+
+    /// Log in to the proxy with USER:PASSWORD from the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proxy_login_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

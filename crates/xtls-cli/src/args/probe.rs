@@ -6,12 +6,12 @@ use clap::Args;
 use xtls::jingle::Profile;
 use xtls_stanza::jid::{BareJid, Jid};
 
-use super::{AccountArgs, LoginArgs, TrustArgs};
+use super::{AccountArgs, LoginArgs, TrustArgs, WayArgs};
 use crate::exit::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
-    /// A peer's address, or a server
+    /// A peer's address, a domain, or a server's host and port
     #[arg(value_name = "PEER|HOST[:PORT]")]
     pub(crate) target: String,
 
@@ -26,6 +26,9 @@ pub(crate) struct ProbeArgs {
     /// Trust this certificate: a fingerprint in hex; may be repeated
     #[arg(long = "trust", value_name = "FINGERPRINT")]
     pub(crate) fingerprints: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) way: WayArgs,
 
     #[command(flatten)]
     pub(crate) server: ServerArgs,
@@ -68,7 +71,8 @@ pub(crate) struct PeerArgs {
     #[arg(long)]
     pub(crate) no_offer: bool,
 
-    /// Connect to this server [default: port 5222 of the host that the address names, with --direct-tls 5223]
+    /// Connect to this server [default port: 5222, or 5223 with --direct-tls; default server: the one that DNS names for
+    /// your address]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) server: Option<String>,
 
@@ -168,6 +172,7 @@ impl ProbeArgs {
             login: LoginArgs {
                 server: peer.server.clone(),
                 direct_tls: self.direct_tls,
+                way: self.way.clone(),
                 password_file: peer.password_file.clone(),
                 ca_file: self.ca_file.clone(),
                 server_fingerprints: peer.server_fingerprints.clone(),

@@ -148,6 +148,15 @@ fn written(account: &StoredAccount) -> Result<Table, Failure> {
             table[key] = value(true);
         }
     }
+    let way = &login.way;
+    for (key, given) in [("dns", &way.dns), ("proxy", &way.proxy)] {
+        if let Some(given) = given {
+            table[key] = value(given);
+        }
+    }
+    if let Some(file) = &way.proxy_login_file {
+        table["proxy-login-file"] = value(path(file)?);
+    }
     if let Some(file) = &login.ca_file {
         table["ca-file"] = value(path(file)?);
     }

@@ -3,7 +3,7 @@
 use xtls_stanza::jid::{BareJid, Jid};
 
 use super::{Config, ConfigFile, Nicknames, Policies};
-use crate::args::{AccountArgs, Command, LinkArgs, LinkCommand, LoginArgs, TrustArgs, TrustCommand};
+use crate::args::{AccountArgs, Command, LinkArgs, LinkCommand, LoginArgs, TrustArgs, TrustCommand, WayArgs};
 use crate::exit::Failure;
 
 impl ConfigFile {
@@ -59,6 +59,8 @@ impl ConfigFile {
                     let (mut account, mut trust) = (args.account(), args.trust());
                     self.read()?.fill(&mut account, &mut trust)?;
                     args.filled = Some(Box::new((account, trust)));
+                } else {
+                    args.way.fill(&self.read()?.way);
                 }
             }
             Command::Link(LinkCommand::Listen(args)) => {
@@ -129,6 +131,7 @@ impl Config {
             account.jid.get_or_insert_with(|| stored.jid.clone());
             account.login.fill(&stored.login);
         }
+        account.login.way.fill(stored.map_or(&self.way, |stored| &stored.login.way));
         account.profile = account.profile.or(policies.profile);
         Ok(policies)
     }
@@ -161,6 +164,21 @@ impl LoginArgs {
             self.insecure_plaintext = stored.insecure_plaintext && !direct_tls;
         }
         self.stored_password.clone_from(&stored.stored_password);
+    }
+}
+
+impl WayArgs {
+    /// A login to a proxy is for the proxy that it stands beside.
+    pub(crate) fn fill(&mut self, stored: &Self) {
+        if self.dns.is_none() {
+            self.dns.clone_from(&stored.dns);
+        }
+        if self.proxy.is_none() {
+            self.proxy.clone_from(&stored.proxy);
+            if self.proxy_login_file.is_none() {
+                self.proxy_login_file.clone_from(&stored.proxy_login_file);
+            }
+        }
     }
 }
 

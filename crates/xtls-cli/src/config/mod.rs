@@ -15,7 +15,7 @@ use xtls::jingle::Profile;
 use xtls_stanza::jid::{BareJid, Jid};
 use xtls_store::is_writable_by_all;
 
-use crate::args::LoginArgs;
+use crate::args::{LoginArgs, WayArgs};
 use crate::exit::Failure;
 use crate::output::Output;
 use read::Wrong;
@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) nicknames: Nicknames,
     /// For addresses that have no account here.
     policies: Policies,
+    /// For them, and for servers that are probed.
+    pub(crate) way: WayArgs,
 }
 
 /// An account of the configuration file.

@@ -9,8 +9,9 @@ use xtls_stanza::jid::{BareJid, Jid};
 
 use super::{Config, Nicknames, Policies, StoredAccount, StoredPassword};
 use crate::account::{CLIENT_PORT, Server};
-use crate::args::LoginArgs;
+use crate::args::{LoginArgs, WayArgs};
 use crate::session;
+use crate::way::{check_proxy, dns_server};
 
 /// The keys of the whole file, of an account, and of both.
 const OF_ALL: [&str; 3] = ["default", "accounts", "peers"];
@@ -24,7 +25,8 @@ const OF_AN_ACCOUNT: [&str; 8] = [
     "password-file",
     "password-command",
 ];
-const OF_BOTH: [&str; 4] = ["accept-from", "leap-of-faith", "peer-ca-file", "profile"];
+const OF_BOTH: [&str; 7] =
+    ["accept-from", "leap-of-faith", "peer-ca-file", "profile", "dns", "proxy", "proxy-login-file"];
 /// Longest name of an account, in bytes.
 const MAX_NAME: usize = 64;
 
@@ -51,15 +53,15 @@ pub(super) fn config(text: &str, dir: &Path) -> Read<Config> {
     let find = |key: &str| root.iter().find(|entry| entry.key == key);
     let nicknames = find("peers").map(nicknames).transpose()?.unwrap_or_default();
     let reader = Reader { dir, nicknames: &nicknames };
-    let mut policies = Policies::default();
+    let (mut policies, mut way) = (Policies::default(), WayArgs::default());
     for entry in root.iter().filter(|entry| !OF_ALL.contains(&entry.key)) {
-        if !reader.policy(entry, &mut policies)? {
+        if !reader.policy(entry, &mut policies)? && !reader.way(entry, &mut way)? {
             return Err(entry.unknown(&[OF_ALL.as_slice(), &OF_BOTH].concat()));
         }
     }
     let mut accounts: Vec<StoredAccount> = Vec::new();
     for entry in find("accounts").map(Entry::table).transpose()?.unwrap_or_default() {
-        let account = reader.account(&entry, &policies)?;
+        let account = reader.account(&entry, &policies, &way)?;
         if let Some(other) = accounts.iter().find(|other| other.jid.to_bare() == account.jid.to_bare()) {
             return Err(entry.wrong_key(format!("{} has the address of {}", account.name, other.name)));
         }
@@ -75,7 +77,7 @@ pub(super) fn config(text: &str, dir: &Path) -> Read<Config> {
         }
         None => None,
     };
-    Ok(Config { default, accounts, policies, nicknames })
+    Ok(Config { default, accounts, policies, way, nicknames })
 }
 
 /// Whether an account may have this name.
@@ -208,7 +210,21 @@ impl Reader<'_> {
         Ok(true)
     }
 
-    fn account(&self, account: &Entry<'_>, for_all: &Policies) -> Read<StoredAccount> {
+    /// Takes a part of the way to servers; whether it is one.
+    fn way(&self, entry: &Entry<'_>, into: &mut WayArgs) -> Read<bool> {
+        let checked = |text: &str, check: fn(&str) -> Result<(), String>| {
+            check(text).map_err(|why| entry.wrong(why)).map(|()| Some(text.to_owned()))
+        };
+        match entry.key {
+            "dns" => into.dns = checked(entry.string()?, |text| dns_server(text).map(|_| ()))?,
+            "proxy" => into.proxy = checked(entry.string()?, check_proxy)?,
+            "proxy-login-file" => into.proxy_login_file = Some(self.path(entry)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn account(&self, account: &Entry<'_>, for_all: &Policies, way_of_all: &WayArgs) -> Read<StoredAccount> {
         check_name(account.key).map_err(|why| account.wrong_key(why))?;
         let (mut jid, mut login, mut own) = (None, LoginArgs::default(), Policies::default());
         for entry in account.table()? {
@@ -234,7 +250,7 @@ impl Reader<'_> {
                 }
                 "password-file" => login.stored_password = Some(StoredPassword::File(self.path(&entry)?)),
                 "password-command" => login.stored_password = Some(password_command(&entry)?),
-                _ if self.policy(&entry, &mut own)? => {}
+                _ if self.policy(&entry, &mut own)? || self.way(&entry, &mut login.way)? => {}
                 _ => return Err(entry.unknown(&[OF_AN_ACCOUNT.as_slice(), &OF_BOTH].concat())),
             }
             // As on the command line.
@@ -247,6 +263,7 @@ impl Reader<'_> {
             }
         }
         let jid = jid.ok_or_else(|| account.wrong_key(format!("the account {} has no jid", account.key)))?;
+        login.way.fill(way_of_all);
         Ok(StoredAccount { name: account.key.to_owned(), jid, login, policies: own.over(for_all) })
     }
 

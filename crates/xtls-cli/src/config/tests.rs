@@ -95,6 +95,11 @@ fn what_is_wrong_is_told_with_line_and_column_and_the_file_stays() {
         ("[accounts.a]\npassword-command = []", "line 2, column 20", "names no command"),
         ("[accounts.a]\npassword-command = [\"a\", 1]", "line 2, column 26", "has integer where a string has to be"),
         ("[accounts.a]\npassword-file = \"a\"\npassword-command = \"b\"", "line 3, column 1", "do not go together"),
+        ("[accounts.a]\ndns = \"dns.example\"", "line 2, column 7", "dns.example is no DNS server"),
+        ("proxy = \"http://127.0.0.1\"", "line 1, column 9", "a proxy is given as socks5://ADDRESS:PORT"),
+        ("proxy = \"socks5://a:secret@127.0.0.1\"", "line 1, column 9", "proxy-login-file in the configuration file"),
+        ("[accounts.a]\nproxy = \"socks5://tor.example\"", "line 2, column 9", "would have to be looked up"),
+        ("[accounts.a]\nproxy-login-file = \"\"", "line 2, column 20", "proxy-login-file names no file"),
         ("[accounts.a]\ntrace = \"b\"", "line 2, column 1", "there is no trace here; there are jid, server"),
         ("peer-ca-file = \"x\"\nleap-of-faith = true", "line 2, column 1", "do not go together"),
         ("profile = \"lax\"", "line 1, column 11", "this is none of strict, "),
@@ -244,6 +249,11 @@ fn an_account_is_written_with_all_that_was_given() {
         server: Some("x:5223".to_owned()),
         direct_tls: true,
         server_fingerprints: vec!["ab".repeat(32)],
+        way: WayArgs {
+            dns: Some("192.0.2.1".to_owned()),
+            proxy: Some("socks5://127.0.0.1:9050".to_owned()),
+            proxy_login_file: Some("/secret/login".into()),
+        },
         stored_password: Some(StoredPassword::Shell("pass show \"x\"".to_owned())),
         ..LoginArgs::default()
     };
@@ -313,6 +323,33 @@ fn the_command_line_goes_before_the_file() {
 }
 
 #[test]
+fn a_proxy_holds_for_all_unless_an_account_or_the_command_line_has_another_one() {
+    let (dir, file) = with(
+        "proxy = \"socks5://127.0.0.1:1\"\nproxy-login-file = \"of-all\"\ndns = \"192.0.2.1\"\n\
+         [accounts.a]\njid = \"a@b\"\n[accounts.c]\njid = \"c@d\"\nproxy = \"socks5://127.0.0.1:2\"\ndns = \"192.0.2.2:5\"\n",
+    );
+    let way = |line: &str| match filled(&file, line) {
+        Ok(Command::Chat(args)) => args.account.login.way,
+        Ok(Command::Probe(args)) => args.filled.map_or(args.way, |filled| filled.0.login.way),
+        other => panic!("{other:?}"),
+    };
+    let expected = |proxy: &str, login: Option<&str>, dns: &str| WayArgs {
+        proxy: Some(proxy.to_owned()),
+        proxy_login_file: login.map(|name| dir.path().join(name)),
+        dns: Some(dns.to_owned()),
+    };
+    let of_all = expected("socks5://127.0.0.1:1", Some("of-all"), "192.0.2.1");
+    for line in ["chat x@y --account a", "chat x@y --jid e@f", "probe b.example", "probe x@y --account a"] {
+        assert_eq!(way(&format!("xtls {line}")), of_all, "{line}");
+    }
+    // A login is for the proxy that it stands beside.
+    assert_eq!(way("xtls chat x@y --account c"), expected("socks5://127.0.0.1:2", None, "192.0.2.2:5"));
+    let given = "xtls chat x@y --account a --proxy socks5://127.0.0.1:3";
+    assert_eq!(way(given), expected("socks5://127.0.0.1:3", None, "192.0.2.1"));
+    assert_eq!(way("xtls probe b.example --dns 192.0.2.3"), WayArgs { dns: Some("192.0.2.3".to_owned()), ..of_all });
+}
+
+#[test]
 fn policies_hold_until_the_command_line_says_otherwise() {
     let (dir, file) = with(WHOLE);
     let listen = |line: &str| match filled(&file, line) {
@@ -368,7 +405,8 @@ fn a_nickname_stands_wherever_a_peer_does() {
     // A file that is wrong is not in the way of those that need nothing of it.
     let (_dir, broken) = with("no TOML");
     assert!(filled(&broken, "xtls trust show romeo@montague.example").is_ok());
-    assert!(filled(&broken, "xtls probe montague.example").is_ok());
+    // It may say that a server is to be reached by a proxy alone.
+    assert_eq!(filled(&broken, "xtls probe montague.example").unwrap_err().code, Code::Usage);
     assert_eq!(filled(&broken, "xtls trust show romeo").unwrap_err().code, Code::Usage);
 }
 

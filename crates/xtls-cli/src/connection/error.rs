@@ -10,7 +10,8 @@ use xtls_stanza::jid::{BareJid, FullJid};
 
 use super::sasl::SaslFault;
 use crate::account::{Account, Protection};
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
+use crate::way::Tried;
 
 /// Words about the connection of this account.
 #[derive(Clone, Copy, Debug)]
@@ -24,32 +25,27 @@ impl Words<'_> {
         self.account.jid.domain_part().into()
     }
 
-    /// What to do if there is no such host.
-    pub(super) fn no_host(&self) -> String {
-        format!("check the address, or name the server with --server HOST:PORT{}", self.srv())
-    }
-
-    /// What to do if nothing answers there.
-    pub(super) fn no_server(&self) -> String {
-        format!("check that the server runs there, or give --server HOST:PORT{}", self.srv())
-    }
-
-    /// Where a domain's server may be instead (RFC 6120 § 3.2.1).
-    fn srv(&self) -> String {
-        let domain = self.account.jid.domain_part().to_dns_name();
-        match domain.filter(|domain| self.account.server.host == *domain) {
-            Some(domain) => format!(": what DNS says in SRV records of _xmpp-client._tcp.{domain} is not looked up"),
-            None => String::new(),
-        }
-    }
-
-    pub(super) fn no_answer(&self, waited: Duration) -> Failure {
-        let server = &self.account.server;
+    pub(super) fn no_answer(&self, tried: &Tried, waited: Duration) -> Failure {
         Failure::connection(format!(
-            "no complete login at {} port {} within {} s: check host and port, and try again later",
-            server.host,
-            server.port,
-            waited.as_secs()
+            "no complete login at {} within {} s: check host and port, and try again later{}",
+            tried.now(),
+            waited.as_secs(),
+            tried.before()
+        ))
+    }
+
+    /// What failed at the place that the server has sent us to: not the user has named it.
+    pub(super) fn failed_elsewhere(&self, place: &str, failure: &Failure) -> Failure {
+        let code = if failure.code == Code::Usage { Code::Connection } else { failure.code };
+        Failure::new(code, format!("the server sends you to {place}, and there: {failure}"))
+    }
+
+    /// It sends us to a second place after the first (RFC 6120 § 4.9.3.19).
+    pub(super) fn sent_on(&self, first: &str, second: &str) -> Failure {
+        Failure::connection(format!(
+            "{} sends you to {first}, and what is there sends you on to {second}, which is not followed: if that is right, \
+             give it with --server",
+            self.server()
         ))
     }
 
@@ -118,7 +114,7 @@ impl Words<'_> {
             Fault::Timeout { .. } => {
                 Failure::connection(format!("{} does not answer: check --server, and try again later", self.server()))
             }
-            fault if fault.is_security() => Failure::connection(format!(
+            fault if fault.is_security() => Failure::security(format!(
                 "the connection to {} is not safe: {fault}; somebody may be in between",
                 self.server()
             )),
@@ -142,7 +138,7 @@ impl Words<'_> {
             Condition::PolicyViolation => "the server has a rule against what was sent",
             Condition::SystemShutdown => "the server is shutting down: try again later",
             Condition::NotAuthorized => "the server ended the login: check the account",
-            Condition::SeeOtherHost => "the server sends you elsewhere: give that with --server",
+            Condition::SeeOtherHost => "the server sends you elsewhere: log in again, or give that with --server",
             _ => "try again later",
         };
         let account = &self.account.jid;
@@ -189,7 +185,7 @@ impl Words<'_> {
     /// The certificate was not taken.
     fn certificate(&self, presented: Option<Fingerprint>, why: &str) -> Failure {
         let shown = presented.map(|presented| format!(" {presented}")).unwrap_or_default();
-        Failure::connection(format!(
+        Failure::security(format!(
             "TLS with {} failed: its certificate{shown} was not taken: {why}; ask its operator, and if it is meant give \
              --ca-file FILE or --server-fingerprint FINGERPRINT",
             self.server()

@@ -1,10 +1,11 @@
-//! From nothing to a bound resource: TCP, TLS, SASL, bind. One attempt, no second one.
+//! From nothing to a bound resource: a server that answers, TLS, SASL, bind. One attempt to log in, no second one.
 
 use std::time::Duration;
 
-use xtls::Identity;
-use xtls::link::{Features, LinkConfig, LinkEvent, ServerTerms, ServerTls};
+use tokio::net::TcpStream;
+use xtls::link::{DirectFault, Features, LinkConfig, LinkEvent, ServerTerms, ServerTls};
 use xtls::tls::TlsVersion;
+use xtls::{CloseReason, Fault, Identity};
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Condition as StanzaCondition, Element, Limits, StanzaError, ns};
 
@@ -12,17 +13,18 @@ use super::binding::Bindings;
 use super::error::Words;
 use super::sasl::{Exchange, Heard};
 use crate::account::{Account, Protection};
-use crate::exit::Failure;
-use crate::server::{self, Client};
+use crate::exit::{Code, Failure};
+use crate::server::Client;
+use crate::way::{Refused, Target, Tried};
 use crate::wire::{self, wire};
 
 /// The bytes to and from the server, with the link on them.
 pub(super) type Wire = wire::Wire<xtls::link::Client>;
 
-/// Longest time that connecting and logging in may take together.
-const LOGIN_TIME: Duration = Duration::from_secs(30);
 /// Largest stanza that is read from the server. Servers forward less: 256 KiB from a client is usual.
 const MAX_STANZA: usize = 1 << 20;
+/// Longest place that a server sends us to, in bytes: a name of the DNS, and a port.
+const MAX_PLACE: usize = 253 + ":65535".len();
 /// The namespace of resource binding (RFC 6120 § 7.1).
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 /// Ids of the bind request, and of the one after a conflict; nothing else is sent before their answers.
@@ -34,55 +36,113 @@ const SECOND_BIND_ID: &str = "bind-2";
 /// Returns the connection, on which the answer to the bind request was the last thing read, and the address that the server
 /// bound.
 pub(super) async fn login(account: &Account, password: &str, identity: &Identity) -> Result<(Wire, FullJid), Failure> {
-    tokio::time::timeout(LOGIN_TIME, attempt(account, password, identity))
-        .await
-        .unwrap_or_else(|_| Err(Words { account }.no_answer(LOGIN_TIME)))
+    let (patience, mut tried) = (account.way.patience(), Tried::default());
+    let attempt = tokio::time::timeout(patience, attempt(account, password, identity, &mut tried)).await;
+    attempt.unwrap_or_else(|_| Err(Words { account }.no_answer(&tried, patience)))
 }
 
-async fn attempt(account: &Account, password: &str, identity: &Identity) -> Result<(Wire, FullJid), Failure> {
-    let mut login = Login { words: Words { account }, wire: connect(account, identity).await? };
-    match login.negotiate(password).await {
-        Ok(jid) => Ok((login.wire, jid)),
-        Err(failure) => {
-            // RFC 6120 § 6.4.5: a client that has no other way to log in closes the stream.
-            wire::end(login.wire).await;
-            Err(failure)
+/// A server may send us elsewhere once (RFC 6120 § 4.9.3.19), by a word that anybody may have put in before TLS. So nothing else
+/// changes by it: what the certificate has to name and whether TLS has to be is as it was.
+async fn attempt(
+    account: &Account,
+    password: &str,
+    identity: &Identity,
+    tried: &mut Tried,
+) -> Result<(Wire, FullJid), Failure> {
+    let entrance = Entrance { account, password, identity };
+    let targets = account.way.targets(&account.jid.domain_part()).await?;
+    let (from, first) = match entrance.log_in(&targets, tried).await {
+        Ok(logged_in) => return Ok(logged_in),
+        Err(Sent::Nowhere(failure)) => return Err(failure),
+        Err(Sent::Elsewhere(from, place)) => (from, place),
+    };
+    let targets = account.way.elsewhere(&first, &from).await?;
+    entrance.log_in(&targets, tried).await.map_err(|sent| match sent {
+        Sent::Nowhere(failure) => entrance.words().failed_elsewhere(&first, &failure),
+        Sent::Elsewhere(_, second) => entrance.words().sent_on(&first, &second),
+    })
+}
+
+/// Why a login did not come about.
+enum Sent {
+    Nowhere(Failure),
+    /// The server that was found here sends us there.
+    Elsewhere(Target, String),
+}
+
+/// What a login is made with.
+#[derive(Clone, Copy)]
+struct Entrance<'a> {
+    account: &'a Account,
+    password: &'a str,
+    identity: &'a Identity,
+}
+
+impl<'a> Entrance<'a> {
+    fn words(&self) -> Words<'a> {
+        Words { account: self.account }
+    }
+
+    /// Logs in to the first of these servers whose stream opens, secured if it has to be. Which one that is must not depend on the
+    /// login: no other one gets the password.
+    async fn log_in(&self, targets: &[Target], tried: &mut Tried) -> Result<(Wire, FullJid), Sent> {
+        let mut at = None;
+        let greeted = self.account.way.first_of(targets, tried, async |target, stream| {
+            at = Some(target.clone());
+            self.greet(target, stream).await
+        });
+        let ended = match greeted.await {
+            Ok((mut login, features)) => match login.negotiate(features, self.password).await {
+                Ok(jid) => return Ok((login.wire, jid)),
+                Err(refused) => {
+                    // RFC 6120 § 6.4.5: a client that has no other way to log in closes the stream.
+                    wire::end(login.wire).await;
+                    refused
+                }
+            },
+            Err(refused) => refused,
+        };
+        Err(match (ended, at) {
+            (Refused::Elsewhere(place), Some(from)) => Sent::Elsewhere(from, place),
+            (Refused::Elsewhere(_), None) => Sent::Nowhere(Failure::other("nobody sends us elsewhere")),
+            (Refused::Next(failure) | Refused::Last(failure), _) => Sent::Nowhere(failure),
+        })
+    }
+
+    /// Begins the stream, and waits for what the server offers.
+    async fn greet(&self, target: &Target, stream: TcpStream) -> Result<(Login<'a>, Features), Refused> {
+        let account = self.account;
+        let (jid, domain) = (account.jid.to_bare(), self.words().domain());
+        let (trust, mut terms) = match &account.protection {
+            Protection::Tls { trust } => (Some(trust), ServerTerms::new(trust.policy())),
+            Protection::Plaintext => (None, ServerTerms::new(xtls::TrustPolicy::Pinned)),
+        };
+        match account.protection {
+            // XEP-0368 § 3, rules 2 and 3.
+            Protection::Tls { .. } => terms.direct_tls = target.direct,
+            Protection::Plaintext => terms.tls = ServerTls::Never,
+        }
+        let client = Client { jid: &jid, identity: self.identity, domain: &domain };
+        let link = client.link(trust, &terms, config(account.way.patience()))?;
+        let mut login = Login { words: self.words(), wire: wire(stream, link) };
+        match login.features().await {
+            Ok(features) => Ok((login, features)),
+            Err(refused) => {
+                wire::end(login.wire).await;
+                Err(match refused {
+                    // Whoever is no server of the domain is told of at once, and not passed over.
+                    Refused::Last(failure) if failure.code != Code::Security => Refused::Next(failure),
+                    refused => refused,
+                })
+            }
         }
     }
-}
-
-/// Connects to the first address of the server that answers, and begins the stream.
-async fn connect(account: &Account, identity: &Identity) -> Result<Wire, Failure> {
-    let words = Words { account };
-    let server = &account.server;
-    let (jid, domain) = (account.jid.to_bare(), words.domain());
-    let (trust, mut terms) = match &account.protection {
-        Protection::Tls { trust, .. } => (Some(trust), ServerTerms::new(trust.policy())),
-        Protection::Plaintext => (None, ServerTerms::new(xtls::TrustPolicy::Pinned)),
-    };
-    match account.protection {
-        Protection::Tls { direct, .. } => terms.direct_tls = direct,
-        Protection::Plaintext => terms.tls = ServerTls::Never,
-    }
-    let client = Client { jid: &jid, identity, domain: &domain };
-    let link = client.link(trust, &terms, config())?;
-    let addresses = server::resolve(server, &words.no_host()).await?;
-    if matches!(account.protection, Protection::Plaintext)
-        && let Some(elsewhere) = addresses.iter().find(|address| !address.ip().is_loopback())
-    {
-        return Err(Failure::usage(format!(
-            "--insecure-plaintext is for loopback addresses only, and {} is {}: leave it out to log in with TLS",
-            server.host,
-            elsewhere.ip()
-        )));
-    }
-    Ok(wire(server::connect(server, &addresses, &words.no_server()).await?, link))
 }
 
 /// What differs from the defaults: a stanza that exceeds a limit ends the connection, and strangers can send some, so that what
 /// the server lets through is bounded by its size alone. The whole login has a time and no step of it one. Whether the server is
 /// alive, the session sees to.
-fn config() -> LinkConfig {
+fn config(patience: Duration) -> LinkConfig {
     let mut limits = Limits::default();
     limits.stanza_bytes = MAX_STANZA;
     limits.depth = MAX_STANZA;
@@ -93,8 +153,8 @@ fn config() -> LinkConfig {
     limits.nodes = MAX_STANZA;
     let mut config = LinkConfig::default();
     config.limits = limits;
-    config.timers.answer = 2 * LOGIN_TIME;
-    config.timers.handshake = 2 * LOGIN_TIME;
+    config.timers.answer = 2 * patience;
+    config.timers.handshake = 2 * patience;
     config.timers.keep_alive = None;
     config
 }
@@ -106,11 +166,10 @@ struct Login<'a> {
 }
 
 impl Login<'_> {
-    /// From the first header to the address that the server binds.
-    async fn negotiate(&mut self, password: &str) -> Result<FullJid, Failure> {
-        let features = self.features().await?;
+    /// From what the server offers to the address that it binds.
+    async fn negotiate(&mut self, features: Features, password: &str) -> Result<FullJid, Refused> {
         if self.wire.link().security().is_none() && features.starttls.as_ref().is_some_and(|tls| tls.required) {
-            return Err(self.words.wants_tls());
+            return Err(self.words.wants_tls().into());
         }
         self.authenticate(&features, password).await?;
         // If the link has ended meanwhile, it says why.
@@ -119,7 +178,7 @@ impl Login<'_> {
         self.bind().await
     }
 
-    async fn authenticate(&mut self, features: &Features, password: &str) -> Result<(), Failure> {
+    async fn authenticate(&mut self, features: &Features, password: &str) -> Result<(), Refused> {
         let name = self.words.account.jid.local().unwrap_or_default();
         let begun = Exchange::begin(features, name, password, &self.bindings());
         let (mut exchange, mut answer) = begun.map_err(|e| self.words.sasl(e))?;
@@ -151,7 +210,7 @@ impl Login<'_> {
 
     /// RFC 6120 § 7.7.2.2: a resource that somebody has is theirs. If the user has not chosen it there is a second attempt, with
     /// one that nobody has.
-    async fn bind(&mut self) -> Result<FullJid, Failure> {
+    async fn bind(&mut self) -> Result<FullJid, Refused> {
         let account = self.words.account;
         match self.bind_as(&account.jid, BIND_ID).await? {
             Ok(jid) => Ok(jid),
@@ -159,14 +218,14 @@ impl Login<'_> {
                 let other = account.elsewhere()?;
                 self.bind_as(&other, SECOND_BIND_ID)
                     .await?
-                    .map_err(|error| self.words.bad_bind(&other, &error.to_string()))
+                    .map_err(|error| self.words.bad_bind(&other, &error.to_string()).into())
             }
-            Err(error) => Err(self.words.bad_bind(&account.jid, &error.to_string())),
+            Err(error) => Err(self.words.bad_bind(&account.jid, &error.to_string()).into()),
         }
     }
 
     /// Asks for the resource of this address. The server may bind another one (RFC 6120 § 7.7.1), or say why it does not.
-    async fn bind_as(&mut self, wanted: &FullJid, id: &str) -> Result<Result<FullJid, StanzaError>, Failure> {
+    async fn bind_as(&mut self, wanted: &FullJid, id: &str) -> Result<Result<FullJid, StanzaError>, Refused> {
         let words = self.words;
         let request = Element::builder("iq", ns::CLIENT)
             .attribute("type", "set")
@@ -188,18 +247,19 @@ impl Login<'_> {
                     let jid = stanza.child("bind", BIND).and_then(|bind| bind.child("jid", BIND));
                     let text = jid.map(|jid| jid.text()).unwrap_or_default();
                     let bound = text.trim().parse();
-                    return bound.map(Ok).map_err(|e| words.bad_bind(wanted, &format!("it names no address ({e})")));
+                    let wrong = |e| words.bad_bind(wanted, &format!("it names no address ({e})"));
+                    return Ok(Ok(bound.map_err(wrong)?));
                 }
                 Some("error") => {
                     let error = stanza.child("error", ns::CLIENT).map(StanzaError::parse);
-                    return error.map(Err).ok_or_else(|| words.bad_bind(wanted, "no reason given"));
+                    return error.map(Err).ok_or_else(|| words.bad_bind(wanted, "no reason given").into());
                 }
                 _ => {}
             }
         }
     }
 
-    async fn features(&mut self) -> Result<Features, Failure> {
+    async fn features(&mut self) -> Result<Features, Refused> {
         loop {
             if let LinkEvent::Features(features) = self.event().await? {
                 return Ok(features);
@@ -208,11 +268,25 @@ impl Login<'_> {
     }
 
     /// The next event of a link that is not to end.
-    async fn event(&mut self) -> Result<LinkEvent, Failure> {
+    async fn event(&mut self) -> Result<LinkEvent, Refused> {
         match wire::event(&mut self.wire).await {
-            LinkEvent::Closed(closed) => Err(self.words.ended(self.wire.link(), &closed.reason)),
+            LinkEvent::Closed(closed) => Err(match other_host(&closed.reason) {
+                Some(place) => Refused::Elsewhere(place.to_owned()),
+                None => self.words.ended(self.wire.link(), &closed.reason).into(),
+            }),
             event => Ok(event),
         }
+    }
+}
+
+/// Where the server sends us, if it does (RFC 6120 § 4.9.3.19).
+fn other_host(reason: &CloseReason) -> Option<&str> {
+    let CloseReason::Fault(fault) = reason else { return None };
+    match &**fault {
+        Fault::Link(DirectFault::Reported(error)) => {
+            error.other_host.as_deref().filter(|place| place.len() <= MAX_PLACE)
+        }
+        _ => None,
     }
 }
 
@@ -220,14 +294,28 @@ impl Login<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use xtls::link::{StreamCondition, StreamError};
+
     use super::*;
 
     /// Whether a stream under the link's limits takes this stanza.
     fn is_read(text: &str) -> bool {
-        let mut reader = xtls_stanza::StreamReader::new(config().limits);
+        let mut reader = xtls_stanza::StreamReader::new(config(Duration::from_secs(1)).limits);
         let header = format!("<stream:stream xmlns='{}' xmlns:stream='{}' version='1.0'>", ns::CLIENT, ns::STREAM);
         reader.read(&mut header.as_bytes()).unwrap();
         matches!(reader.read(&mut text.as_bytes()), Ok(Some(_)))
+    }
+
+    #[test]
+    fn a_place_as_long_as_a_name_of_the_dns_is_gone_to_and_no_longer_one() {
+        let sent_to = |length: usize| {
+            let mut error = StreamError::new(StreamCondition::SeeOtherHost);
+            error.other_host = Some("x".repeat(length));
+            let fault = Fault::Link(DirectFault::Reported(error.into()));
+            other_host(&CloseReason::Fault(Box::new(fault))).map(str::len)
+        };
+        assert_eq!(sent_to(MAX_PLACE), Some(MAX_PLACE));
+        assert_eq!(sent_to(MAX_PLACE + 1), None);
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(crate) struct Account {
     server: Option<String>,
     direct_tls: bool,
     insecure_plaintext: bool,
+    dns: Option<String>,
+    proxy: Option<String>,
+    proxy_login_file: Option<String>,
     ca_file: Option<String>,
     server_fingerprints: Vec<String>,
     /// `prompt`, `file` or `command`.
@@ -52,6 +55,9 @@ impl Account {
             server: login.server.clone(),
             direct_tls: login.direct_tls,
             insecure_plaintext: login.insecure_plaintext,
+            dns: login.way.dns.clone(),
+            proxy: login.way.proxy.clone(),
+            proxy_login_file: login.way.proxy_login_file.as_ref().map(|file| file.display().to_string()),
             ca_file: login.ca_file.as_ref().map(|file| file.display().to_string()),
             server_fingerprints: login.server_fingerprints.clone(),
             password,
@@ -78,11 +84,22 @@ impl Account {
         writeln!(out, "* account {}{default}", Shown(&self.name))?;
         let mut line = |name: &str, value: &str| writeln!(out, "    {name:<11} {}", Shown(value));
         line("address", &self.jid)?;
-        line("server", self.server.as_deref().unwrap_or("the host that the address names"))?;
+        // Through a proxy the DNS is not asked.
+        let own = if self.proxy.is_some() { "the host that the address names" } else { "where the DNS says" };
+        line("server", self.server.as_deref().unwrap_or(own))?;
         if self.insecure_plaintext {
             line("protection", "none: login without TLS, at loopback addresses only")?;
         } else if self.direct_tls {
             line("protection", "TLS from the beginning")?;
+        }
+        if let Some(dns) = &self.dns {
+            line("DNS", &format!("asks {dns}"))?;
+        }
+        if let Some(proxy) = &self.proxy {
+            line("proxy", proxy)?;
+        }
+        if let Some(file) = &self.proxy_login_file {
+            line("proxy login", &format!("the first line of {file}"))?;
         }
         if let Some(file) = &self.ca_file {
             line("trusts", &format!("authorities in {file}"))?;

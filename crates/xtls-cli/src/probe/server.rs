@@ -1,7 +1,9 @@
 //! Probing a server: what RFC 7590 § 3.6 wants users to be able to learn, and what the server offers.
 
+use std::slice;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use xtls::link::{LinkConfig, LinkEvent, ServerTerms};
 use xtls::{
     CloseReason, Fault, Identity, Security, TrustDecision, TrustPolicy,
@@ -15,10 +17,11 @@ use crate::account::{CLIENT_PORT, DIRECT_PORT, Server};
 use crate::args::{self, ProbeArgs};
 use crate::clock;
 use crate::data::DataDir;
-use crate::exit::Failure;
+use crate::exit::{Code, Failure};
 use crate::output::{self, Output, Report};
-use crate::server::{self, Client, ServerTrust};
+use crate::server::{Client, ServerTrust};
 use crate::session::{shows_interference, tell};
+use crate::way::{Refused, Target, Tried, Way};
 use crate::wire::{self, wire};
 
 /// A connection with a link to a server on it.
@@ -29,9 +32,8 @@ const NOBODY: &str = "probe";
 
 /// What is to be probed, and whom to believe.
 struct Probe {
-    server: Server,
+    way: Way,
     domain: BareJid,
-    direct_tls: bool,
     trust: ServerTrust,
     identity: Identity,
     jid: BareJid,
@@ -48,8 +50,9 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
     let probe = Probe::from_args(output, args)?;
     let mut servers = data.servers()?;
     let wait = Duration::from_secs(args.server.timeout);
-    let looked = tokio::time::timeout(wait, probe.look()).await;
-    let looked = looked.unwrap_or_else(|_| Err(probe.no_answer(wait)))?;
+    let mut tried = Tried::default();
+    let looked = tokio::time::timeout(wait, probe.look(&mut tried)).await;
+    let (at, looked) = looked.unwrap_or_else(|_| Err(probe.no_answer(&tried, wait)))?;
     let last = servers.last(&probe.domain);
     let changed = |now: Fingerprint| last.filter(|last| *last != now);
     let domain = probe.domain.as_str();
@@ -58,7 +61,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
         Looked::Refused(fault) => {
             if let Some(presented) = presented(&fault) {
                 // Only the whole certificate tells why, and the handshake that failed does not give it.
-                let shown = tokio::time::timeout(wait, probe.certificate()).await.ok().flatten();
+                let shown = tokio::time::timeout(wait, probe.certificate(&at)).await.ok().flatten();
                 if let Some(shown) = shown.filter(|shown| shown.fingerprint_sha256() == presented) {
                     let mut certificate = output::Certificate::new(domain, &shown);
                     certificate.refused = Some(probe.refusal(&fault));
@@ -66,7 +69,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
                     tell(output, &Report::Certificate(certificate))?;
                 }
             }
-            return Err(probe.failure(&fault));
+            return Err(probe.failure(&at, &fault));
         }
     };
     if let Some(shown) = &seen.security.certificate {
@@ -82,7 +85,7 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ProbeArgs) -> Res
         }
         servers.remember(&probe.domain, now, clock::unix().as_secs())?;
     }
-    tell(output, &Report::Server(probe.report(&seen)))?;
+    tell(output, &Report::Server(probe.report(&at, &seen)))?;
     wire::end(*wire).await;
     if starttls(seen.clear.as_ref()) == Some(MISSING) {
         return Err(Failure::security(format!(
@@ -102,37 +105,53 @@ enum Looked {
 
 impl Probe {
     fn from_args(output: Output, args: &ProbeArgs) -> Result<Self, Failure> {
-        let default_port = if args.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
-        let server = Server::parse("", &args.target, default_port)?;
+        let (host, port) = Server::split(&args.target).ok_or_else(|| Server::no_place("", &args.target))?;
         let domain = match &args.server.domain {
             Some(domain) => domain.clone(),
-            None => args::domain(&server.host).map_err(|e| {
-                Failure::usage(format!("{} is no XMPP domain: {e}; give one with --domain NAME", server.host))
-            })?,
+            None => args::domain(host)
+                .map_err(|e| Failure::usage(format!("{host} is no XMPP domain: {e}; give one with --domain NAME")))?,
         };
+        // A name that may be that of the domain alone is no host.
+        let is_host = port.is_some() || args.server.domain.is_some();
+        let default_port = if args.direct_tls { DIRECT_PORT } else { CLIENT_PORT };
+        let server = is_host.then(|| Server { host: host.to_owned(), port: port.unwrap_or(default_port) });
+        let way = Way::new(output, server, args.direct_tls, false, &args.way)?.named_by("HOST:PORT");
         let trust = ServerTrust::new(output, "--trust", &args.fingerprints, args.ca_file.as_deref())?;
         let jid = format!("{NOBODY}@{domain}").parse().map_err(|e| Failure::other(format!("{domain}: {e}")))?;
         let identity = Identity::generate(&jid, KeyAlgorithm::default(), clock::unix())
             .map_err(|e| Failure::other(format!("no certificate can be made: {e}")))?;
-        Ok(Self { server, domain, direct_tls: args.direct_tls, trust, identity, jid })
+        Ok(Self { way, domain, trust, identity, jid })
     }
 
-    /// Connects, and waits until the server has said what it offers.
-    async fn look(&self) -> Result<Looked, Failure> {
-        let mut wire = self.connect(self.trust.policy()).await?;
+    /// Connects, and waits until a server has said what it offers. Gives where it is.
+    async fn look(&self, tried: &mut Tried) -> Result<(Target, Looked), Failure> {
+        let targets = self.way.targets(&self.domain.domain_part()).await?;
+        let found = self.way.first_of(&targets, tried, async |target, stream| {
+            Ok((target.clone(), self.look_at(target, stream).await?))
+        });
+        found.await.map_err(Refused::into_failure)
+    }
+
+    async fn look_at(&self, target: &Target, stream: TcpStream) -> Result<Looked, Refused> {
+        let mut wire = self.wire(target, stream, self.trust.policy())?;
         loop {
             match wire::event(&mut wire).await {
                 LinkEvent::Features(features) => {
                     let Some(security) = wire.link().security().cloned().map(Box::new) else {
-                        return Err(Failure::other("the link is open and not secured"));
+                        return Err(Failure::other("the link is open and not secured").into());
                     };
                     let clear = wire.link().clear_features().cloned();
                     return Ok(Looked::Taken(Box::new(wire), Seen { security, clear, features }));
                 }
                 LinkEvent::Closed(closed) => {
-                    return match closed.reason {
-                        CloseReason::Fault(fault) => Ok(Looked::Refused(fault)),
-                        _ => Err(self.gone()),
+                    let CloseReason::Fault(fault) = closed.reason else {
+                        return Err(Refused::Next(self.gone(target)));
+                    };
+                    // Whoever is no server of the domain is told of at once, and not passed over.
+                    let failure = self.failure(target, &fault);
+                    return match failure.code {
+                        Code::Security => Ok(Looked::Refused(fault)),
+                        _ => Err(Refused::Next(failure)),
                     };
                 }
                 _ => {}
@@ -141,8 +160,12 @@ impl Probe {
     }
 
     /// The certificate that the server has, whoever vouches for it. Nothing is sent to that server but the handshake.
-    async fn certificate(&self) -> Option<PeerCertificate> {
-        let mut wire = self.connect(TrustPolicy::Ask).await.ok()?;
+    async fn certificate(&self, at: &Target) -> Option<PeerCertificate> {
+        let mut tried = Tried::default();
+        let connected = self.way.first_of(slice::from_ref(at), &mut tried, async |target, stream| {
+            Ok(self.wire(target, stream, TrustPolicy::Ask)?)
+        });
+        let mut wire = connected.await.ok()?;
         loop {
             match wire::event(&mut wire).await {
                 LinkEvent::TrustRequired { question } => {
@@ -157,27 +180,25 @@ impl Probe {
         }
     }
 
-    async fn connect(&self, policy: TrustPolicy) -> Result<Wire, Failure> {
-        let addresses = server::resolve(&self.server, "check how it is written").await?;
-        let stream = server::connect(&self.server, &addresses, "check that the server runs there").await?;
+    fn wire(&self, target: &Target, stream: TcpStream, policy: TrustPolicy) -> Result<Wire, Failure> {
         let mut terms = ServerTerms::new(policy);
-        terms.direct_tls = self.direct_tls;
+        terms.direct_tls = target.direct;
         let client = Client { jid: &self.jid, identity: &self.identity, domain: &self.domain };
         Ok(wire(stream, client.link(Some(&self.trust), &terms, LinkConfig::default())?))
     }
 
-    fn report<'a>(&'a self, seen: &'a Seen) -> output::Server<'a> {
+    fn report<'a>(&'a self, at: &Target, seen: &'a Seen) -> output::Server<'a> {
         let Seen { security, clear, features } = seen;
         let names = |features: &'a Features| features.mechanisms.iter().map(String::as_str).collect();
         output::Server {
             domain: self.domain.as_str(),
-            address: self.address(),
+            address: at.address(),
             authenticated_by: security.authenticated_by.as_str(),
             tls_version: security.tls.version.to_string(),
             cipher_suite: security.tls.cipher_suite,
             group: security.tls.group,
             resumed: security.tls.resumed,
-            starttls: if self.direct_tls { None } else { starttls(clear.as_ref()) },
+            starttls: if at.direct { None } else { starttls(clear.as_ref()) },
             mechanisms_in_clear: clear.as_ref().map(names).unwrap_or_default(),
             mechanisms: names(features),
             features: features
@@ -186,11 +207,6 @@ impl Probe {
                 .map(|feature| output::Feature { name: feature.name(), namespace: feature.ns() })
                 .collect(),
         }
-    }
-
-    fn address(&self) -> String {
-        let Server { host, port } = &self.server;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     /// Why a certificate was not taken, in words about it.
@@ -206,8 +222,8 @@ impl Probe {
     }
 
     /// Why the server was not taken, and what to do.
-    fn failure(&self, fault: &Fault) -> Failure {
-        let (domain, address) = (&self.domain, self.address());
+    fn failure(&self, at: &Target, fault: &Fault) -> Failure {
+        let (domain, address) = (&self.domain, at.address());
         if let Some(presented) = presented(fault) {
             return Failure::security(format!(
                 "the server at {address} is not verified as that of {domain}, its certificate {presented} is not taken: \
@@ -237,20 +253,19 @@ impl Probe {
         }
     }
 
-    fn gone(&self) -> Failure {
-        Failure::connection(format!(
-            "the server of {} at {} closed the connection: try again",
-            self.domain,
-            self.address()
-        ))
+    fn gone(&self, at: &Target) -> Failure {
+        let (domain, address) = (&self.domain, at.address());
+        Failure::connection(format!("the server of {domain} at {address} closed the connection: try again"))
     }
 
-    fn no_answer(&self, waited: Duration) -> Failure {
+    fn no_answer(&self, tried: &Tried, waited: Duration) -> Failure {
         Failure::connection(format!(
-            "the server of {} at {} has not said what it offers within {} s: check host and port, or give it more --timeout",
+            "the server of {} at {} has not said what it offers within {} s: check host and port, or give it more \
+             --timeout{}",
             self.domain,
-            self.address(),
-            waited.as_secs()
+            tried.now(),
+            waited.as_secs(),
+            tried.before()
         ))
     }
 }

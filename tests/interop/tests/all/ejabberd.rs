@@ -30,7 +30,7 @@ fn an_ejabberd_whose_certificate_is_not_good_gets_no_password() {
     ] {
         let server = Ejabberd::start(certificate);
         let ended = server.person("alice").run(&["listen"]);
-        assert_eq!(ended.code, Some(4), "{certificate:?}: {}", ended.stderr);
+        assert_eq!(ended.code, Some(3), "{certificate:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(why), "{certificate:?}: {}", ended.stderr);
         assert!(!server.log().contains("Accepted c2s"), "{}", server.log());
     }

@@ -83,12 +83,12 @@ fn rfc_6120_4_9_3_3_a_conflict_is_told_while_a_tunnel_is_open() {
 fn rfc_6120_4_9_1_2_an_error_after_a_header_without_a_version_is_told() {
     for version in ["", "version='0.9'", "version='1.0'"] {
         let header = HEADER.replace("version='1.0' xml:lang", &format!("{version} xml:lang"));
-        let said = format!("{header}{ELSEWHERE}");
+        let said = format!("{header}{RULE}");
         let server = Scripted::in_clear(move |talk: &mut Talk| {
             talk.header()?;
             talk.say(&said)
         });
-        assert_fails(&server.fails(), &["see-other-host [2001:41D0:1:A49b::1]:9222 (We have moved)", "--server"]);
+        assert_fails(&server.fails(), &["policy-violation (Too fast)", "the server has a rule"]);
     }
     // The same where TLS was to come, and to those who only probe.
     let said =

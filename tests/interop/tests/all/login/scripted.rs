@@ -90,6 +90,21 @@ impl Scripted {
         self.heard.lock().expect("no script panics").clone()
     }
 
+    /// Waits until a client has said this, but for TLS.
+    pub(crate) fn wait_for(&self, words: &str) {
+        xtls_interop::until(words, || self.heard().contains(words).then_some(()));
+    }
+
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The fingerprint of its certificate.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.identity.as_ref().expect("a server with TLS has a certificate").fingerprint_sha256().to_string()
+    }
+
     fn options(&self) -> Vec<String> {
         let address = format!("127.0.0.1:{}", self.port);
         let mut options = vec!["--jid".to_owned(), "alice@localhost/xtls".to_owned(), "--server".to_owned(), address];

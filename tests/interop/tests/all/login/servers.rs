@@ -4,7 +4,7 @@ use std::path::Path;
 
 use xtls_interop::{Certificate, Ejabberd, Ended, Impostor, Person, Prosody, Stripper, Xtls};
 
-use super::assert_fails;
+use super::{assert_distrusts, assert_fails};
 
 /// Somebody logs in, and ends.
 #[track_caller]
@@ -45,7 +45,7 @@ fn a_self_made_certificate_is_good_where_it_is_given() {
         assert_logs_in(&server.person("bob"), &["--server-fingerprint", &pin]);
         let other = Prosody::with_certificate(certificate);
         let ended = refused(&other, &["--ca-file", &text(&server.certificate_file())]);
-        assert_fails(&ended, &["TLS with the server localhost failed", "--ca-file", "--server-fingerprint"]);
+        assert_distrusts(&ended, &["TLS with the server localhost failed", "--ca-file", "--server-fingerprint"]);
         assert!(!ended.stderr.contains("Other("), "{}", ended.stderr);
     }
 }
@@ -89,7 +89,7 @@ fn a_fingerprint_of_the_server_goes_without_authorities_names_and_dates() {
     let server = Prosody::with_certificate(Certificate::Good);
     let pin = fingerprint(&server.address(), "localhost");
     let ended = refused(&server, &["--server-fingerprint", &"ab".repeat(32)]);
-    assert_fails(&ended, &["TLS with the server localhost failed", &pin, "none of those", "--server-fingerprint"]);
+    assert_distrusts(&ended, &["TLS with the server localhost failed", &pin, "none of those", "--server-fingerprint"]);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn each_bad_certificate_is_refused_in_its_own_words() {
         let ca_file = if certificate == Certificate::OpenSsl { good.ca_file() } else { server.ca_file() };
         let ended = refused(&server, &["--ca-file", &text(&ca_file)]);
         let pin = fingerprint(&server.address(), "localhost");
-        assert_fails(&ended, &["TLS with the server localhost failed", &pin, why, "ask its operator"]);
+        assert_distrusts(&ended, &["TLS with the server localhost failed", &pin, why, "ask its operator"]);
     }
 }
 
