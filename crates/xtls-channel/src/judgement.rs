@@ -56,9 +56,9 @@ impl Verified {
 
     /// The user has accepted this certificate; the peer was known by these until now, and still is if the user `keeps` them. A
     /// certificate that was replaced may have been stolen, and opens nothing any more.
-    pub(crate) fn approved(certificate: &PeerCertificate, known: Vec<Fingerprint>, keeps: bool) -> Self {
+    pub(crate) fn approved(certificate: &PeerCertificate, known: Vec<Fingerprint>, keeps: bool, now: UnixTime) -> Self {
         let replaces = if keeps { Vec::new() } else { known.clone() };
-        let learn = Learn { pin: Pin::manual(certificate.fingerprint_sha256()), replaces };
+        let learn = Learn { pin: Pin::manual(certificate.fingerprint_sha256()).with_since(now), replaces };
         let judged_by = Some(known.clone());
         Self { by: Authentication::Approved, changed_from: known, judged_by, learn: Some(learn) }
     }
@@ -103,8 +103,8 @@ pub(crate) fn judge(
         Judgement::Accept(Verified { by, changed_from: Vec::new(), judged_by, learn })
     };
     if let Some(pin) = record.pins.iter().find(|pin| certificate.has(&pin.fingerprint)) {
-        // A pin by another digest is remembered by SHA-256 from now on.
-        let strong = Pin::new(presented, pin.learned);
+        // A pin by another digest is remembered by SHA-256 from now on. It is trusted since it was.
+        let strong = Pin { fingerprint: presented, ..*pin };
         let learn = (pin.fingerprint != presented).then(|| Learn { pin: strong, replaces: vec![pin.fingerprint] });
         return accept(Authentication::Pinned, learn);
     }
@@ -114,7 +114,7 @@ pub(crate) fn judge(
             Judgement::Refuse(Fault::OutOfDate { fingerprint: presented })
         }
         TrustPolicy::LeapOfFaith if pinned.is_empty() => {
-            let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith), replaces: Vec::new() };
+            let learn = Learn { pin: Pin::new(presented, Learned::LeapOfFaith).with_since(now), replaces: Vec::new() };
             accept(Authentication::LeapOfFaith, Some(learn))
         }
         TrustPolicy::Authorities if pinned.is_empty() && is_vouched_for => accept(Authentication::Authority, None),

@@ -153,7 +153,7 @@ impl Channel {
             return Err(Fault::TrustRefused.into());
         };
         let known = io.env.record(&trust.peer)?.fingerprints();
-        let verified = Verified::approved(certificate, known, keeps);
+        let verified = Verified::approved(certificate, known, keeps, io.env.clock().unix_time());
         self.accept(running, verified, io, progress)
     }
 

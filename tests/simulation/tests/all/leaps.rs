@@ -30,9 +30,12 @@ fn offer_of(world: &mut World, from: EntityId, to: EntityId, options: xtls::Tunn
     world.with(from, |engine, now| engine.initiate(now, peer, options)).unwrap()
 }
 
+/// Without the times since when they are trusted, which those have that were leapt to.
 fn pins(world: &World, id: EntityId) -> Vec<Pin> {
     let juliet = JULIET.split('/').next().unwrap().parse().unwrap();
-    world.with_store(id, |store| store.record(&juliet).unwrap().pins)
+    let pins = world.with_store(id, |store| store.record(&juliet).unwrap().pins);
+    assert!(pins.iter().all(|pin| pin.since.is_some() == (pin.learned == Learned::LeapOfFaith)), "{pins:?}");
+    pins.iter().map(|pin| Pin::new(pin.fingerprint, pin.learned)).collect()
 }
 
 /// Romeo's events, after he has leapt to both at once, or they to him.

@@ -118,7 +118,9 @@ fn a_leap_of_faith_pins_after_the_confirmation_and_holds_the_peer_to_it() {
         let Some(Event::Secured { security, .. }) = events.first() else { panic!("{events:?}") };
         assert_eq!(security.authenticated_by, Authentication::LeapOfFaith);
         let pinned = Pin::new(world.identity(peer).fingerprint_sha256(), Learned::LeapOfFaith);
-        assert_eq!(pins(&world, id, peer), [pinned]);
+        let known = pins(&world, id, peer);
+        assert!(known.iter().all(|pin| pin.since.is_some()), "{known:?}");
+        assert_eq!(known.iter().map(|pin| Pin::new(pin.fingerprint, pin.learned)).collect::<Vec<_>>(), [pinned]);
     }
     // The next one by that name has another key.
     let mut second = World::default();
@@ -164,7 +166,10 @@ fn a_question_keeps_everything_back_until_it_is_answered() {
     let [Event::Secured { security, .. }, Event::StreamOpened { .. }] = &*events else { panic!("{events:?}") };
     assert_eq!(security.authenticated_by, Authentication::Approved);
     assert_eq!(security.changed_from, [old.fingerprint]);
-    assert_eq!(pins(&world, romeo, juliet), [Pin::manual(world.identity(juliet).fingerprint_sha256())]);
+    let [pin] = pins(&world, romeo, juliet)[..] else { panic!("one pin") };
+    assert_eq!((pin.fingerprint, pin.learned), (world.identity(juliet).fingerprint_sha256(), Learned::Manual));
+    // It is trusted since the answer.
+    assert_eq!(pin.since.map(|since| since.as_secs()), Some(1_767_225_899));
     assert!(matches!(&*world.take_events(juliet), [Event::Secured { .. }, Event::StreamOpened { .. }]));
     let again = world.with(romeo, |engine, now| engine.tunnel(tunnel).unwrap().trust(now, TrustDecision::Accept));
     assert_eq!(again, Err(NotAsked));

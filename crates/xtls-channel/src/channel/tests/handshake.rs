@@ -146,7 +146,7 @@ fn an_initiator_may_go_on_unconfirmed_and_is_told_of_the_confirmation_later() {
         assert!(progress.confirmed && !progress.secured && progress.fault.is_none());
         assert!(pair.security(I).confirmed);
         let record = pair.end(I).record();
-        assert_eq!(record.pins, [Pin::new(fingerprint(R), Learned::LeapOfFaith)]);
+        assert_eq!(record.pins, [Pin::new(fingerprint(R), Learned::LeapOfFaith).with_since(time(UNIX))]);
         assert_eq!(record.secured_by, [Method::X509]);
         // It is told once.
         pair.end(R).write(b"what light");

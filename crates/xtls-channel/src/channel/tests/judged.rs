@@ -37,7 +37,7 @@ fn nothing_leaves_and_nothing_is_handed_on_until_the_user_has_judged() {
         pair.settle();
         let security = pair.security(side);
         assert!(security.authenticated_by == Authentication::Approved && security.confirmed);
-        assert_eq!(pair.end(side).record().pins, [Pin::manual(fingerprint(other(side)))]);
+        assert_eq!(pair.end(side).record().pins, [Pin::manual(fingerprint(other(side))).with_since(time(UNIX))]);
         assert!(pair.security(other(side)).confirmed);
         // It is answered.
         let again = pair.end(side).decide(TrustDecision::Refuse);
@@ -87,7 +87,7 @@ fn a_change_that_the_user_approves_replaces_what_was_pinned_unless_the_user_keep
             let _ = pair.end(side).decide(decision);
             pair.settle();
             // A certificate that was stolen, and replaced for that, opens nothing any more.
-            let mut pins = vec![Pin::manual(another()), Pin::manual(fingerprint(other(side)))];
+            let mut pins = vec![Pin::manual(another()), Pin::manual(fingerprint(other(side))).with_since(time(UNIX))];
             pins.drain(..usize::from(!keeps));
             assert_eq!(pair.end(side).record().pins, pins, "{tls:?} {side:?}");
         }
@@ -194,7 +194,10 @@ fn a_leap_of_faith_is_pinned_once_the_peer_has_accepted_us() {
         }
         for side in SIDES {
             assert_eq!(pair.security(side).authenticated_by, Authentication::LeapOfFaith);
-            assert_eq!(pair.end(side).record().pins, [Pin::new(fingerprint(other(side)), Learned::LeapOfFaith)]);
+            assert_eq!(
+                pair.end(side).record().pins,
+                [Pin::new(fingerprint(other(side)), Learned::LeapOfFaith).with_since(time(UNIX))]
+            );
         }
     }
 }

@@ -36,8 +36,8 @@ fn a_first_meeting_is_remembered<P, S: TrustStore + 'static>(shop: &Shop<'_, P, 
     let known = shop.known(JULIET);
     rule(
         known.pins.as_slice(),
-        &[Pin::new(pin, Learned::LeapOfFaith)],
-        "a pin is remembered when both ends have accepted one another, and how it was learned",
+        &[Pin::new(pin, Learned::LeapOfFaith).with_since(crate::unix(NOW))],
+        "a pin is remembered when both ends have accepted one another, how it was learned, and when",
     );
     rule(known.secured_by.as_slice(), &[Method::X509], "the method that secured a peer is remembered");
     rule(shop.known(PEER), TrustRecord::default(), "what is learned of one peer is not known of another");
@@ -63,7 +63,7 @@ fn of_two_first_meetings_at_once_one_is_remembered<P, S: TrustStore + 'static>(s
     let first = LinkPair::new(3).identity(Side::Responder).fingerprint_sha256();
     rule(
         shop.known(JULIET).pins.as_slice(),
-        &[Pin::new(first, Learned::LeapOfFaith)],
+        &[Pin::new(first, Learned::LeapOfFaith).with_since(crate::unix(NOW))],
         "a confirmation that is refused leaves no pin",
     );
 }
@@ -74,13 +74,13 @@ fn the_users_word_replaces_a_pin_or_adds_to_it<P, S: TrustStore + 'static>(shop:
     let second = meet(shop.shared(), 3, &ask, Some(TrustDecision::Accept));
     rule(
         shop.known(JULIET).pins.as_slice(),
-        &[Pin::manual(second)],
+        &[Pin::manual(second).with_since(crate::unix(NOW))],
         "a certificate that the user takes in the place of others replaces them",
     );
     let third = meet(shop.shared(), 5, &ask, Some(TrustDecision::AcceptAndKeep));
     let pins = shop.known(JULIET).pins;
     rule(
-        (pins.len(), [second, third].map(|one| pins.contains(&Pin::manual(one)))),
+        (pins.len(), [second, third].map(|one| pins.contains(&Pin::manual(one).with_since(crate::unix(NOW))))),
         (2, [true; 2]),
         "a certificate that the user takes beside others is added to them",
     );

@@ -193,7 +193,12 @@ fn a_changed_certificate_that_a_person_accepts_is_pinned_and_told() {
     pair.run();
     let security = secured(&mut pair, I);
     assert_eq!((security.authenticated_by, &security.changed_from[..]), (Authentication::Approved, &[old][..]));
-    assert!(pair.record(I).pins.contains(&Pin::manual(pair.identity(R).fingerprint_sha256())));
+    assert!(
+        pair.record(I)
+            .pins
+            .iter()
+            .any(|pin| pin.fingerprint == pair.identity(R).fingerprint_sha256() && pin.since.is_some())
+    );
     assert_eq!(secured(&mut pair, R).authenticated_by, Authentication::Pinned);
 }
 
@@ -232,7 +237,7 @@ fn a_leap_of_faith_pins_what_is_seen_first_at_both_ends_and_only_then() {
     for (side, other) in [(I, R), (R, I)] {
         assert_eq!(secured(&mut pair, side).authenticated_by, Authentication::LeapOfFaith);
         let pin = Pin::new(pair.identity(other).fingerprint_sha256(), Learned::LeapOfFaith);
-        assert_eq!(pair.record(side).pins, [pin]);
+        assert_eq!(pair.record(side).pins, [pin.with_since(xtls_testkit::unix(1_760_000_000))]);
     }
     pair.connect(Terms::new(TrustPolicy::LeapOfFaith));
     assert_eq!(secured(&mut pair, I).authenticated_by, Authentication::Pinned);
