@@ -8,34 +8,37 @@ use crate::config::Nicknames;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LinkCommand {
-    /// Wait for links, print messages and send lines of standard input
+    /// Wait for trusted peers and chat with them
     ///
-    /// One peer is served at a time; others are turned away meanwhile. Lines of standard input go to the first peer that
-    /// comes, and to no other one before the user chooses it with a line "/to JID", which is read at a terminal and with
-    /// --json. The end of input closes in order; empty standard input just means that there is nothing to send.
+    /// One peer is served at a time; others are turned away meanwhile. Lines of standard input are messages to the first peer that
+    /// comes. The line "/to PEER" chooses another one, and "/help" shows more such commands, at a terminal and with --json. The end of
+    /// input ends in order; empty input just means that there is nothing to send.
     Listen(LinkListenArgs),
 
-    /// Open a link to a peer: lines of standard input are messages, the end of input closes in order
+    /// Chat with a peer at an address
+    ///
+    /// Lines of standard input are messages. The line "/help" shows commands, at a terminal and with --json. The end of input ends
+    /// in order.
     Connect(LinkConnectArgs),
 
-    /// Show who announces links on the local network, which proves nothing: anybody can announce anything
+    /// Show who announces links on the local network: anybody can announce anything
     List(LinkListArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct LinkArgs {
-    /// Your bare address, by which the peer knows us [default: the names of the user and of the machine]
+    /// Your bare address, by which the peer knows you [default: the names of the user and the machine]
     #[arg(long, value_name = "BAREJID")]
     pub(crate) jid: Option<BareJid>,
 
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
 
-    /// Carry standard input to the peer, and what it sends to standard output, byte for byte; events go to standard error
+    /// Carry standard input to the peer, and back, byte for byte; events go to standard error
     #[arg(long)]
     pub(crate) pipe: bool,
 
-    /// How long each step of the peer's may take, in seconds, until the link is secured
+    /// How long the peer may take for each step until the link is secured, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
 
@@ -46,18 +49,18 @@ pub(crate) struct LinkArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LinkListenArgs {
-    /// Where to listen: an IP address, with or without a port; 0.0.0.0 for every network, port 0 for any
+    /// The IP address to listen at, with or without a port: 0.0.0.0 for every network, port 0 for any
     #[arg(value_name = "ADDR", default_value = "127.0.0.1:5298")]
     pub(crate) address: String,
 
     #[command(flatten)]
     pub(crate) link: LinkArgs,
 
-    /// Take links from this peer only; may be repeated [default: from every trusted peer]
+    /// Accept links from this peer only; may be repeated [default: every trusted peer]
     #[arg(long, value_name = "BAREJID")]
     pub(crate) accept_from: Vec<BareJid>,
 
-    /// Answer each message with its own text; standard input is not read
+    /// Answer each message with its own text; do not read standard input
     #[arg(long, conflicts_with = "pipe")]
     pub(crate) echo: bool,
 
@@ -65,14 +68,14 @@ pub(crate) struct LinkListenArgs {
     #[arg(long)]
     pub(crate) announce: bool,
 
-    /// Serve one peer and end; --pipe does so in any case
+    /// Serve one peer and end, as --pipe does in any case
     #[arg(long)]
     pub(crate) once: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct LinkConnectArgs {
-    /// Where the peer listens; without a port, 5298
+    /// Where the peer listens [default port: 5298]
     #[arg(value_name = "HOST:PORT")]
     pub(crate) address: String,
 

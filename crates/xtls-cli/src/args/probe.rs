@@ -15,7 +15,7 @@ pub(crate) struct ProbeArgs {
     #[arg(value_name = "PEER|HOST[:PORT]")]
     pub(crate) target: String,
 
-    /// Trust these certificate authorities (PEM) for the server, in place of the platform's; or the server's own certificate
+    /// Trust these certificate authorities (PEM) for the server instead of the platform's, or the server's own certificate
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
 
@@ -45,11 +45,11 @@ pub(crate) struct ProbeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for a server")]
 pub(crate) struct ServerArgs {
-    /// The XMPP domain that it serves [default: HOST]
+    /// The XMPP domain it serves [default: HOST]
     #[arg(long, value_name = "NAME", value_parser = super::domain)]
     pub(crate) domain: Option<BareJid>,
 
-    /// How long it may take until the server has said what it offers, in seconds
+    /// How long the server may take to say what it offers, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
 }
@@ -58,12 +58,12 @@ pub(crate) struct ServerArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for a peer")]
 pub(crate) struct PeerArgs {
-    /// Your address, such as juliet@capulet.example; one without a resource gets one. Of an account of the configuration file
-    /// with this address all else counts that no option says [default: the default account there]
+    /// Your address, such as juliet@capulet.example. If the configuration file has an account with it, the rest is taken from there
+    /// [default: the default account]
     #[arg(long, value_name = "JID")]
     pub(crate) jid: Option<Jid>,
 
-    /// The account of this name in the configuration file
+    /// The account with this name in the configuration file
     #[arg(long, value_name = "NAME", conflicts_with = "jid")]
     pub(crate) account: Option<String>,
 
@@ -71,38 +71,35 @@ pub(crate) struct PeerArgs {
     #[arg(long)]
     pub(crate) no_offer: bool,
 
-    /// Connect to this server [default port: 5222, or 5223 with --direct-tls; default server: the one that DNS names for
-    /// your address]
+    /// The server to connect to [default: the one that DNS names for your address; port 5222, or 5223 with --direct-tls]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) server: Option<String>,
 
-    /// Trust this certificate of the server, whoever vouches for it: a fingerprint in hex; may be repeated
+    /// Trust the server's certificate with this fingerprint, whoever vouches for it; may be repeated
     #[arg(long = "server-fingerprint", value_name = "FINGERPRINT", conflicts_with_all = ["ca_file", "insecure_plaintext"])]
     pub(crate) server_fingerprints: Vec<String>,
 
-    /// Read the password from the first line of this file [else: XTLS_PASSWORD, else what the configuration file says, else a
-    /// prompt]
+    /// Read the password from the first line of this file [default: XTLS_PASSWORD, what the configuration file says, or a prompt]
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 
-    /// Log in without TLS to the server; only to loopback addresses
+    /// Log in to the server without TLS, at loopback addresses only
     #[arg(long, conflicts_with_all = ["ca_file", "direct_tls"])]
     pub(crate) insecure_plaintext: bool,
 
-    /// Write a line of JSON for each stanza and each event to a new file, without message content
+    /// Write each stanza and event as a line of JSON to a new file, without the text of messages
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 
-    /// What is offered and tolerated where specifications and old clients differ: strict, draft02 or tolerant [default:
-    /// tolerant]
+    /// What to offer and tolerate where specifications and old clients differ: strict, draft02 or tolerant [default: tolerant]
     #[arg(long, value_name = "PROFILE", value_parser = super::profile)]
     pub(crate) profile: Option<Profile>,
 
-    /// As if the certificate of a peer that was never seen before were accepted
+    /// As if whatever certificate a new peer shows were accepted
     #[arg(long, conflicts_with_all = ["fingerprints", "srp_password_file", "srp_password_prompt"])]
     pub(crate) leap_of_faith: bool,
 
-    /// As if peers were accepted that one of these certificate authorities (PEM) vouches for
+    /// As if peers were accepted for whose address one of these authorities (PEM) vouches
     #[arg(long, value_name = "FILE", conflicts_with_all = ["leap_of_faith", "fingerprints"])]
     pub(crate) peer_ca_file: Option<PathBuf>,
 
@@ -110,7 +107,7 @@ pub(crate) struct PeerArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) srp_password_file: Option<PathBuf>,
 
-    /// Ask for that password in the terminal, before anything else
+    /// Ask for that password at the terminal, before anything else
     #[arg(long, conflicts_with = "srp_password_file")]
     pub(crate) srp_password_prompt: bool,
 }
