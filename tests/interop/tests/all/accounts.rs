@@ -301,7 +301,7 @@ fn an_account_is_added_by_answers_at_a_terminal_and_the_password_does_not_show()
     adding.keys("alice@localhost\r");
     adding.see("Password: [enter] to be asked each time");
     adding.keys("\r");
-    adding.at("Server HOST:PORT [localhost]:");
+    adding.at("Server: [enter] for the one of the address, or HOST:PORT:");
     adding.keys(&format!("{}\r", stage.server.address()));
     adding.at("Password of alice@localhost:");
     adding.keys(&format!("{}\r", alice.password));

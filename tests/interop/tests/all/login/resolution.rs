@@ -114,6 +114,16 @@ fn rfc_6120_3_2_1_the_next_server_is_tried_and_the_next_address() {
     assert_logs_in(&found_by(&server.person("alice"), &dns));
 }
 
+/// What does not fit into a datagram is asked for over TCP.
+#[test]
+fn many_records_are_no_hindrance() {
+    let server = Prosody::for_domain(DOMAIN, Certificate::Good);
+    let mut records: Vec<String> =
+        (1..=200).map(|n| srv(false, 9, n, &format!("a-server-with-a-long-name-{n}.capulet.example."))).collect();
+    records.push(srv(false, 1, server.port(), "xmpp.capulet.example."));
+    assert_logs_in(&found_by(&server.person("alice"), &zone(&records)));
+}
+
 #[test]
 fn a_server_that_says_nothing_is_given_up_for_the_next_one() {
     let server = Prosody::for_domain(DOMAIN, Certificate::Good);
