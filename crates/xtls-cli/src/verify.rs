@@ -168,7 +168,7 @@ impl Comparison {
                     return outcome.map(|()| Came::Through);
                 }
                 Happening::Interrupted => {
-                    self.compare.as_mut().into_iter().for_each(Compare::abort);
+                    let _ = self.compare.as_mut().is_some_and(Compare::abort);
                     self.end(Err(Failure::interrupted()));
                 }
                 Happening::Time => match self.outcome.take() {

@@ -190,7 +190,7 @@ impl Talk<'_> {
                 let chosen = true;
                 self.end.report(&Report::Present { peer, method, fingerprint: fingerprint.as_deref(), chosen })
             }
-            Command::Verify | Command::Answer(_) => {
+            Command::Verify | Command::Answer(_) | Command::Stop => {
                 self.end.output.error_of(
                     peer,
                     &format!("strings are compared in tunnels, not over links: xtls verify {peer} opens one"),

@@ -25,17 +25,21 @@ pub(crate) enum Command {
     Verify,
     /// `/verify yes`, `/verify no`: how it went.
     Answer(bool),
+    /// `/verify stop`: it is not to go on.
+    Stop,
 }
 
 /// The commands as Tab completes them.
-pub(super) const COMMANDS: [&str; 7] = ["/help", "/quit", "/to", "/verify", "/verify no", "/verify yes", "/who"];
+pub(super) const COMMANDS: [&str; 8] =
+    ["/help", "/quit", "/to", "/verify", "/verify no", "/verify stop", "/verify yes", "/who"];
 
 /// What `/help` says.
 pub(super) const HELP: &str = "\
 /to PEER      lines go to this peer from now on; /to alone says whom they go to
 /who          whom you are connected with, and by which certificates
 /verify       compare a short string with a peer met by a leap of faith;
-              /verify yes or /verify no says whether it is the same there
+              /verify yes or /verify no says whether it is the same there,
+              and /verify stop that you will not say
 /help         these lines
 /quit         end, once everything is sent; Ctrl-D does the same
 //to ...      the message /to ...; so for each of these
@@ -66,6 +70,7 @@ impl Line {
             ("/quit", "") => Self::Quit,
             ("/who", "") => Self::Command(Command::Who),
             ("/verify", "") => Self::Command(Command::Verify),
+            ("/verify", "stop") => Self::Command(Command::Stop),
             ("/verify", answer) => Self::Command(Command::Answer(self::answer(answer)?)),
             _ => return None,
         })
@@ -96,6 +101,7 @@ mod tests {
         assert_eq!(line("/quit "), Line::Quit);
         assert_eq!(line("/who"), Line::Command(Command::Who));
         assert_eq!(line("/verify"), Line::Command(Command::Verify));
+        assert_eq!(line("/verify stop"), Line::Command(Command::Stop));
         assert_eq!(line("/verify Yes"), Line::Command(Command::Answer(true)));
         assert_eq!(line("/verify n"), Line::Command(Command::Answer(false)));
         for text in ["/tomorrow", "/quit it", "/verify maybe", "/me waves", "/usr/bin", "to", " /to", "//", "/", ""] {

@@ -89,9 +89,11 @@ impl Compare {
         self.verifier.answer(same);
     }
 
-    /// Ends the one that is going on: the other user is told.
-    pub(crate) fn abort(&mut self) {
+    /// Ends the one that is going on: the other user is told. Whether one was.
+    pub(crate) fn abort(&mut self) -> bool {
+        let is_active = self.verifier.is_active();
         self.verifier.abort();
+        is_active
     }
 
     /// Shows the user what there is to compare, and gives back what has become of one.

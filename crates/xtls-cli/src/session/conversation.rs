@@ -9,13 +9,16 @@ use xtls_stanza::jid::{FullJid, Jid};
 use xtls_tokio::Opening;
 
 use super::open::{NO_XML, Open, Said, Waiting};
-use super::{Answers, Command, Compare, Input, Keyboard, Outcome, Rules, Session, Verdict};
+use super::{Answers, Command, Compare, Input, Keyboard, Outcome, Rules, Session, Verdict, note};
 use crate::clock;
 use crate::exit::{Code, Failure};
 use crate::output::{Report, excerpt};
 
 /// How long the orderly end may take; the engine's own timers are shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
+
+/// No comparison is going on.
+const NOTHING_TO_COMPARE: &str = "there is no string to compare yet: /verify makes one";
 
 /// What the user types to compare a string.
 const ANSWERS: Answers = Answers { yes: "/verify yes", no: "/verify no" };
@@ -132,7 +135,15 @@ impl Conversation {
                 if compare.is_shown() {
                     compare.answer(same);
                 } else {
-                    session.output.error("there is no string to compare yet: /verify makes one");
+                    session.output.error(NOTHING_TO_COMPARE);
+                }
+            }
+            Some(Command::Stop) => {
+                let Some(compare) = self.chosen(session, &there) else { return Ok(()) };
+                if compare.abort() {
+                    note(session.output, "* the comparison has come to nothing, and the other user is told")?;
+                } else {
+                    session.output.error(NOTHING_TO_COMPARE);
                 }
             }
         }
@@ -143,13 +154,12 @@ impl Conversation {
     pub(crate) fn close(&mut self) -> Instant {
         self.closing = true;
         for talk in &mut self.open {
-            match &mut talk.compare {
-                Some(compare) if compare.is_shown() => {
-                    compare.abort();
-                    talk.ends = true;
-                    talk.transmit();
-                }
-                _ => talk.open.close(),
+            // The other user waits for an answer.
+            if talk.compare.as_mut().is_some_and(Compare::abort) {
+                talk.ends = true;
+                talk.transmit();
+            } else {
+                talk.open.close();
             }
         }
         clock::now() + CLOSE_TIME

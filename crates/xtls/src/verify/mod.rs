@@ -244,6 +244,12 @@ impl Verifier {
         }
     }
 
+    /// Whether an attempt is going on.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.attempt().is_some()
+    }
+
     /// What the user is to compare, while that is so.
     #[must_use]
     pub fn string(&self) -> Option<ShortString> {

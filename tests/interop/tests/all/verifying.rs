@@ -335,3 +335,29 @@ fn a_password_leaves_nothing_to_compare() {
     chatting.end_input();
     assert_eq!(chatting.wait().code, Some(0));
 }
+
+#[test]
+fn whoever_does_not_say_stops_the_comparison_and_another_one_begins_with_another_string() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = two(&stage);
+    leap(&alice, &bob);
+    let ([mut chatting, mut listening], [first, _]) = compare_in_a_chat(&alice, &bob);
+    chatting.line("/verify stop");
+    assert!(text(&chatting.event("note")["message"]).contains("has come to nothing"));
+    let told = listening.event("error");
+    assert!(text(&told["message"]).contains("the other end aborted it"), "{told}");
+    // There is none to stop now.
+    chatting.line("/verify stop");
+    assert!(text(&chatting.event("error")["message"]).contains("there is no string to compare yet"));
+    listening.line("/verify");
+    let (hers, his) = (chatting.event("compare"), listening.event("compare"));
+    assert_eq!(hers["digits"], his["digits"]);
+    assert_ne!(hers["digits"], first["digits"]);
+    chatting.line("/verify yes");
+    listening.line("/verify yes");
+    chatting.event("verified");
+    listening.event("verified");
+    chatting.end_input();
+    assert_eq!(chatting.wait().code, Some(0));
+    assert_eq!(learned(&alice, &bob).as_deref(), Some("comparison"));
+}
