@@ -385,3 +385,6 @@ impl fmt::Display for Target {
         write!(f, "{} port {}", self.host, self.port)
     }
 }
+
+#[cfg(test)]
+mod tests;
