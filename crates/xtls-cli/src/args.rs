@@ -3,8 +3,11 @@
 mod account;
 mod link;
 mod pair;
+mod pipe;
 mod probe;
+mod subscribe;
 mod verify;
+mod wait;
 
 use std::path::PathBuf;
 
@@ -18,8 +21,11 @@ use crate::config::Nicknames;
 pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, LoginArgs, TrustArgs, WayArgs};
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use pair::PairArgs;
+pub(crate) use pipe::PipeArgs;
 pub(crate) use probe::ProbeArgs;
+pub(crate) use subscribe::SubscribeArgs;
 pub(crate) use verify::VerifyArgs;
+pub(crate) use wait::{Patience, WaitArgs};
 
 /// End-to-end encrypted chat over XMPP, which servers carry and can neither read nor change.
 #[derive(Debug, Parser)]
@@ -120,6 +126,13 @@ pub(crate) enum Command {
     /// learn: whether the connection is encrypted and the server authenticated, how, by which certificate, and whether that has
     /// changed since last time.
     Probe(Box<ProbeArgs>),
+
+    /// See when peers are online, and let them see you
+    ///
+    /// Not needed for tunnels: peers that know each other find one another without it. This asks PEER for its presence, and lets PEER
+    /// see yours; once both users have run it, each sees the other. A request of anybody else is never approved. Without PEER, it
+    /// shows whose presence you see, who sees yours, and who waits to be approved.
+    Subscribe(SubscribeArgs),
 
     /// Talk to another machine directly, without a server
     #[command(subcommand)]
@@ -258,6 +271,9 @@ pub(crate) struct ChatArgs {
     pub(crate) peer: Jid,
 
     #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+
+    #[command(flatten)]
     pub(crate) account: AccountArgs,
 
     #[command(flatten)]
@@ -266,31 +282,6 @@ pub(crate) struct ChatArgs {
     /// What the configuration file calls peers
     #[arg(skip)]
     pub(crate) nicknames: Nicknames,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PipeArgs {
-    /// The peer: a full address, a bare one (one of its resources with XTLS is found), or a nickname
-    #[arg(required_unless_present = "listen", conflicts_with = "listen")]
-    pub(crate) peer: Option<Jid>,
-
-    /// Wait for a peer to open the tunnel, and serve the first one that is verified
-    #[arg(long)]
-    pub(crate) listen: bool,
-
-    /// With --listen: accept a tunnel from this peer only; may be repeated [default: every trusted peer]
-    #[arg(long, value_name = "BAREJID", requires = "listen")]
-    pub(crate) accept_from: Vec<BareJid>,
-
-    /// End both directions, in order, when standard input ends
-    #[arg(long)]
-    pub(crate) close_on_eof: bool,
-
-    #[command(flatten)]
-    pub(crate) account: AccountArgs,
-
-    #[command(flatten)]
-    pub(crate) trust: TrustArgs,
 }
 
 /// What is wrong with the command line, in one line; `None` when clap has something else to show: help, or the version.

@@ -1,7 +1,7 @@
 //! `xtls chat`: opens a tunnel to a peer.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use xtls::Application;
 use xtls_stanza::jid::FullJid;
@@ -11,11 +11,9 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::reach;
+use crate::reach::{self, OFFER_TIME};
 use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Turn, Verdict};
 
-/// How long the peer's offer may take when ours gave way to it.
-const OFFER_TIME: Duration = Duration::from_secs(30);
 /// What is carried.
 const MESSAGES: Application = Application::XmlStream;
 
@@ -29,7 +27,8 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Resu
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
     let keyboard = Keyboard::only_for(output, Lines::start(output), bare.into(), &args.nicknames);
     let mut conversation = Conversation::new(rules, false, keyboard);
-    let result = match reach::reach(&mut session, &conversation.rules, &MESSAGES, &args.peer).await {
+    let result = match reach::reach(&mut session, &conversation.rules, &MESSAGES, &args.peer, args.wait.patience).await
+    {
         Ok(opening) => {
             let peer = opening.peer();
             conversation.add(opening);

@@ -28,6 +28,7 @@ mod random;
 mod reach;
 mod server;
 mod session;
+mod subscribe;
 mod terminal;
 mod trace;
 mod trust;
@@ -97,6 +98,7 @@ fn run(output: Output, mut cli: Cli) -> Result<(), Failure> {
         Command::Listen(args) => block_on(listen::run(output, &data()?, args)),
         Command::Pair(args) => block_on(pair::run(output, &data()?, args)),
         Command::Verify(args) => block_on(verify::run(output, &data()?, args)),
+        Command::Subscribe(args) => block_on(subscribe::run(output, &data()?, args)),
         Command::Pipe(args) => block_on(pipe::run(output, &data()?, args)),
         Command::Probe(args) => block_on(probe::run(output, &data()?, args)),
         Command::Link(command) => block_on(link::run(output, &data()?, command)),

@@ -132,6 +132,7 @@ mod tests {
             "xtls-pair.1",
             "xtls-pipe.1",
             "xtls-probe.1",
+            "xtls-subscribe.1",
             "xtls-trust-add.1",
             "xtls-trust-list.1",
             "xtls-trust-remove.1",

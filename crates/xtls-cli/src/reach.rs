@@ -1,6 +1,8 @@
 //! Getting a tunnel to a peer that the command line names.
 
-use std::pin::pin;
+mod wait;
+
+use std::time::Duration;
 
 use xtls::tls::UnixTime;
 use xtls::{
@@ -14,11 +16,16 @@ use xtls_stanza::jid::{BareJid, FullJid, Jid};
 use xtls_tokio::{CallError, Incoming, Opening};
 
 use crate::account::RESOURCE;
+use crate::args::Patience;
 use crate::clock;
 use crate::data::TrustFile;
 use crate::exit::Failure;
 use crate::output::Report;
 use crate::session::{Happening, Rules, Session, password_locked};
+use wait::Outcome;
+
+/// How long the peer's offer may take when ours gave way to it.
+pub(crate) const OFFER_TIME: Duration = Duration::from_secs(30);
 
 /// Whether what an offer is for is this application.
 pub(crate) fn is_for(incoming: &Incoming, application: &Application) -> bool {
@@ -74,7 +81,8 @@ pub(crate) fn unreadable(trust: &TrustFile, peer: &BareJid) -> Failure {
     why.unwrap_or_else(|| Failure::other(format!("what is known of {peer} could not be read: try again")))
 }
 
-/// Offers a tunnel to the peer, or takes the peer's own offer if it was quicker.
+/// Offers a tunnel to the peer, or takes the peer's own offer if it was quicker. Waits for a peer that is not there yet, with so much
+/// `patience`.
 ///
 /// # Errors
 ///
@@ -84,10 +92,13 @@ pub(crate) async fn reach(
     rules: &Rules,
     application: &Application,
     peer: &Jid,
+    patience: Option<Patience>,
 ) -> Result<Opening, Failure> {
-    let (peer, is_known) = match peer.to_full() {
+    // It may look for us at the same time, and is to find us whatever is known of it.
+    session.allow_offers(&[peer.to_bare()]);
+    let (peer, is_known) = match peer.to_full().filter(|_| patience.is_none()) {
         Some(full) => (full, false),
-        None => match search(session, &peer.to_bare(), application).await? {
+        None => match wait::search(session, peer, application, patience).await? {
             Outcome::Found(full) => (full, true),
             Outcome::Offered(incoming) => return accept(session, rules, incoming),
         },
@@ -128,31 +139,27 @@ pub(crate) fn decline(incoming: Incoming, awaited: &Application) {
     let _ = incoming.reject(condition);
 }
 
-/// How the search for the peer ended.
-enum Outcome {
-    /// This resource has XTLS.
-    Found(FullJid),
-    /// The peer was quicker.
-    Offered(Incoming),
-}
-
-/// Looks for a resource of the peer that has XTLS.
-async fn search(session: &mut Session, peer: &BareJid, application: &Application) -> Result<Outcome, Failure> {
-    let handle = session.handle.clone();
-    let usual = usual(peer);
-    let mut find = pin!(handle.find_or_ask(peer, &usual));
-    let mut confused = None;
+/// Waits for the offer of a peer to which ours gave way, and takes it.
+///
+/// # Errors
+///
+/// When it does not come in time, or after Ctrl-C.
+pub(crate) async fn offer_of(
+    session: &mut Session,
+    rules: &Rules,
+    application: &Application,
+    peer: &FullJid,
+) -> Result<Opening, Failure> {
+    let until = clock::now() + OFFER_TIME;
     loop {
-        match session.next(&mut find, None).await? {
-            Happening::Beside(Ok(full)) => return Ok(Outcome::Found(full)),
-            Happening::Beside(Err(error)) => return Err(not_found(session, peer, &error, confused.as_ref())),
-            Happening::Incoming(incoming) if incoming.peer().to_bare() == *peer && is_for(&incoming, application) => {
-                return Ok(Outcome::Offered(incoming));
+        match session.next(std::future::pending::<()>(), Some(until)).await? {
+            Happening::Incoming(incoming) if incoming.peer() == peer && is_for(&incoming, application) => {
+                return accept(session, rules, incoming);
             }
             Happening::Incoming(incoming) => decline(incoming, application),
-            Happening::Stanza(stanza) => confused = confused.or_else(|| confused_in(&stanza, session.jid(), peer)),
             Happening::Interrupted => return Err(Failure::interrupted()),
-            Happening::Notice(_) | Happening::Time => {}
+            Happening::Time => return Err(crate::chat::no_answer(peer)),
+            Happening::Beside(()) | Happening::Notice(_) | Happening::Stanza(_) => {}
         }
     }
 }

@@ -42,11 +42,15 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &VerifyArgs) -> Re
 
 async fn verify(session: &mut Session, rules: &Rules, args: &VerifyArgs) -> Result<(), Failure> {
     if let Some(peer) = &args.peer {
-        let opening = reach::reach(session, rules, &MESSAGES, peer).await?;
-        return match Comparison::new(Open::new(opening)).run(session, true).await? {
-            Came::Through => Ok(()),
-            Came::ToNothing(failure) => Err(failure),
-        };
+        let mut opening = reach::reach(session, rules, &MESSAGES, peer, args.wait.patience).await?;
+        loop {
+            let full = opening.peer();
+            match Comparison::new(Open::new(opening)).run(session, true).await? {
+                Came::Through => return Ok(()),
+                Came::ToNothing(failure) => return Err(failure),
+                Came::ToGiveWay => opening = reach::offer_of(session, rules, &MESSAGES, &full).await?,
+            }
+        }
     }
     loop {
         let incoming = wait(session, &args.accept_from).await?;
@@ -61,6 +65,8 @@ async fn verify(session: &mut Session, rules: &Rules, args: &VerifyArgs) -> Resu
             Came::Through => return Ok(()),
             // Another one may come.
             Came::ToNothing(failure) => session.output.failure(&failure),
+            // Nothing is offered here.
+            Came::ToGiveWay => {}
         }
     }
 }
@@ -88,6 +94,8 @@ enum Came {
     Through,
     /// Nothing was compared.
     ToNothing(Failure),
+    /// The peer offers one itself, which goes before.
+    ToGiveWay,
 }
 
 /// One tunnel, and what is compared in it.
@@ -148,6 +156,9 @@ impl Comparison {
                     if let Some(closed) = self.said(session, said)? {
                         return match self.outcome.take() {
                             Some(outcome) => self.came(outcome, proposes),
+                            None if matches!(Verdict::of(&closed, session.own()), Verdict::GaveWay) => {
+                                Ok(Came::ToGiveWay)
+                            }
                             // The end of the login is the end of all.
                             None if self.lines.is_none() && session.lost().is_none() => {
                                 Ok(Came::ToNothing(self.ended(session, &closed)))
@@ -220,7 +231,9 @@ impl Comparison {
                 }
             }
             Said::Closed(closed) => {
-                session.report_closed(&closed)?;
+                if !matches!(Verdict::of(&closed, session.own()), Verdict::GaveWay) {
+                    session.report_closed(&closed)?;
+                }
                 return Ok(Some(closed));
             }
             Said::StreamOpened | Said::StreamClosed | Said::Sent(..) => {}

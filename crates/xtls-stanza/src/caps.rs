@@ -9,7 +9,8 @@ use core::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
-    Condition, DiscoField, DiscoForm, DiscoInfo, ElementRef, Fingerprint, HashAlgo, Iq, IqType, StanzaError, ns, write,
+    Condition, DiscoField, DiscoForm, DiscoInfo, ElementRef, Fingerprint, HashAlgo, Iq, IqType, StanzaError, jid::Jid,
+    ns, write,
 };
 
 /// The `<c/>` of a presence (XEP-0115 § 4).
@@ -210,6 +211,22 @@ impl Caps {
         write::attribute(out, "node", &self.node);
         write::attribute(out, "ver", &self.ver);
         out.push_str("/>");
+    }
+
+    /// Presence for this address alone (RFC 6121 § 4.6.2), with these capabilities and nothing else (XEP-0276). If it `asks`, whoever is
+    /// there is asked to show itself as well.
+    #[must_use]
+    pub fn directed_presence(&self, to: &Jid, asks: bool) -> String {
+        let mut presence = String::from("<presence");
+        write::attribute(&mut presence, "to", to.as_str());
+        presence.push('>');
+        self.write(&mut presence);
+        if asks {
+            presence.push_str("<decloak");
+            write::attribute(&mut presence, "xmlns", ns::DECLOAK);
+            presence.push_str("/>");
+        }
+        presence + "</presence>"
     }
 }
 

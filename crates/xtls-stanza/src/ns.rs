@@ -29,6 +29,8 @@ pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
 /// XEP-0115: entity capabilities.
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
+/// XEP-0276: the question of a caller for presence.
+pub const DECLOAK: &str = "urn:xmpp:decloak:0";
 
 /// XEP-0004: data forms, as disco#info carries them (XEP-0128).
 pub const DATA_FORMS: &str = "jabber:x:data";

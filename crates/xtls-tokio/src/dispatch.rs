@@ -5,6 +5,7 @@ use std::sync::Arc;
 use xtls::{
     Event, TunnelId,
     event::Held,
+    jid::Jid,
     jingle::{Reason, ReasonCondition},
 };
 
@@ -92,6 +93,10 @@ impl State {
                     self.forget(id);
                 }
             }
+            Event::PresenceWanted { peer } if self.shows && self.caps.is_some() => {
+                self.show(&peer.into(), false);
+                return false;
+            }
             notice @ (Event::Redirected { .. }
             | Event::Confirmed { .. }
             | Event::StoreFailed { .. }
@@ -99,6 +104,7 @@ impl State {
             | Event::Misaddressed { .. }
             | Event::CertificatesReceived { .. }
             | Event::Probed { .. }
+            | Event::PresenceWanted { .. }
             | _) => {
                 self.note(&notice);
                 if self.notices.len() >= MAX_NOTICES {
@@ -121,6 +127,14 @@ impl State {
             && let Some(security) = self.engine.tunnel(*id).and_then(|tunnel| tunnel.security().cloned())
         {
             self.change(*id, |entry| entry.security = Some(Arc::new(security)));
+        }
+    }
+
+    /// Shows us to this address, and to no other; with a question whether anybody is there, if it `asks`.
+    pub(crate) fn show(&mut self, to: &Jid, asks: bool) {
+        if let Some(caps) = &self.caps {
+            self.questions_asked.send(caps.directed_presence(to, asks));
+            self.wake_driver();
         }
     }
 

@@ -97,6 +97,7 @@ impl<O: OuterStream> Driver<O> {
 
     /// The same, which answers service discovery (XEP-0030) by this. Otherwise the client does.
     pub fn with_disco(mut self, disco: Disco) -> Self {
+        self.core.lock().caps = Some(disco.caps().clone());
         self.disco = Some(disco);
         self
     }
@@ -108,6 +109,13 @@ impl<O: OuterStream> Driver<O> {
         disco.caps().write(&mut presence);
         self.answers.push_front(presence + "</presence>");
         self.with_disco(disco)
+    }
+
+    /// The same, which shows us by directed presence to peers that look for us and do not see our presence (XEP-0276, RFC 6121 § 4.6):
+    /// those that the engine tells of by [`Event::PresenceWanted`], and no strangers. It needs [`with_disco`](Self::with_disco).
+    pub fn shown_to_callers(self) -> Self {
+        self.core.lock().shows = true;
+        self
     }
 
     /// The same beside another Jingle stack: `takes` is asked for each Jingle or in-band bytestream stanza that belongs to no

@@ -1,4 +1,5 @@
-//! Which resource of an account has XTLS: those that show themselves by presence are asked what they can do (XEP-0030).
+//! Which resource of an account has XTLS: those that show themselves by presence are asked what they can do (XEP-0030), and those that
+//! may be there although they do not. If none of these is it, the account is asked to show itself (XEP-0276).
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -25,6 +26,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(10);
 const SETTLE_TIME: Duration = Duration::from_millis(1500);
 /// How long a search may take, whoever comes and goes meanwhile.
 const SEARCH_TIME: Duration = Duration::from_secs(60);
+/// How long those that may be there have before the account is asked to show itself.
+const HIDDEN_TIME: Duration = Duration::from_millis(1500);
 /// How many resources of an account are asked.
 pub(crate) const MAX_RESOURCES: usize = 32;
 /// How many questions there are in a search: one that comes back is asked again.
@@ -55,6 +58,11 @@ enum Answer {
 }
 
 impl Questions {
+    /// Sends this before anything else of the driver's own.
+    pub(crate) fn send(&mut self, stanza: String) {
+        self.to_send.push_back(stanza);
+    }
+
     /// The next one to send.
     pub(crate) fn next(&mut self) -> Option<String> {
         self.to_send.pop_front()
@@ -99,14 +107,60 @@ impl Questions {
     }
 }
 
-/// A search for one account.
+/// What is looked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Target<'a> {
+    /// A resource of this account that shows itself, and is none of these.
+    Shown(&'a BareJid, &'a BTreeSet<FullJid>),
+    /// One that shows itself, or one of these whether they do or not, or one that shows itself when it is asked to.
+    Any(&'a BareJid, &'a [FullJid]),
+    /// This one, whether it shows itself or not.
+    One(&'a FullJid),
+}
+
+impl Target<'_> {
+    fn account(&self) -> BareJid {
+        match self {
+            Self::Shown(account, _) | Self::Any(account, _) => (*account).clone(),
+            Self::One(resource) => resource.to_bare(),
+        }
+    }
+
+    /// Whether this will do, if it has XTLS.
+    fn is(&self, resource: &FullJid) -> bool {
+        match self {
+            Self::Shown(_, tried) => !tried.contains(resource),
+            Self::Any(..) => true,
+            Self::One(wanted) => resource == *wanted,
+        }
+    }
+
+    /// Those that are asked whether they show themselves or not.
+    fn usual(&self) -> &[FullJid] {
+        match self {
+            Self::Shown(..) => &[],
+            Self::Any(_, usual) => usual,
+            Self::One(resource) => core::slice::from_ref(*resource),
+        }
+    }
+
+    /// Who is asked to show itself.
+    fn hidden(&self) -> Option<Jid> {
+        match self {
+            Self::Shown(..) => None,
+            Self::Any(account, _) => Some((*account).clone().into()),
+            Self::One(resource) => Some((*resource).clone().into()),
+        }
+    }
+}
+
+/// A search.
 struct Search<'a> {
     core: &'a Core,
-    account: &'a BareJid,
-    /// Those that are asked whether they show themselves or not.
-    usual: &'a [FullJid],
-    /// Those that are not wanted.
-    tried: &'a BTreeSet<FullJid>,
+    target: Target<'a>,
+    account: BareJid,
+    /// When the account is asked to show itself, unless all are sure before that it is not there; until it is asked.
+    shows_at: Option<Instant>,
     /// Those that were asked: the question, until it is answered, and whether they are still there.
     asked: BTreeMap<FullJid, Asked>,
     deadline: Instant,
@@ -126,18 +180,20 @@ enum Asked {
     Hidden,
 }
 
-/// A resource of this account that has XTLS and was not tried yet.
-pub(crate) async fn find(
-    core: &Core,
-    account: &BareJid,
-    usual: &[FullJid],
-    tried: &BTreeSet<FullJid>,
-) -> Result<FullJid, CallError> {
-    let wait = if tried.is_empty() { PRESENCE_TIME } else { SETTLE_TIME };
+/// A resource that has XTLS.
+pub(crate) async fn find(core: &Core, target: Target<'_>) -> Result<FullJid, CallError> {
+    let is_first = !matches!(target, Target::Shown(_, tried) if !tried.is_empty());
     let now = Instant::now();
-    let (deadline, latest) = (now + wait, now + SEARCH_TIME);
-    let mut search =
-        Search { core, account, usual, tried, asked: BTreeMap::new(), deadline, latest, left: MAX_QUESTIONS };
+    let mut search = Search {
+        core,
+        target,
+        account: target.account(),
+        shows_at: target.hidden().map(|_| now + HIDDEN_TIME),
+        asked: BTreeMap::new(),
+        deadline: now + if is_first { PRESENCE_TIME } else { SETTLE_TIME },
+        latest: now + SEARCH_TIME,
+        left: MAX_QUESTIONS,
+    };
     core.lock().seekers += 1;
     loop {
         let notified = core.news.notified();
@@ -147,7 +203,10 @@ pub(crate) async fn find(
         if let Some(found) = found {
             return found;
         }
-        if timeout_at(search.deadline, notified).await.is_err() {
+        // Where that time has passed and there is still an answer to wait for, the answer comes next.
+        let shows_at = search.shows_at.filter(|at| *at > Instant::now());
+        let until = shows_at.map_or(search.deadline, |at| at.min(search.deadline));
+        if timeout_at(until, notified).await.is_err() && until == search.deadline {
             return Err(search.given_up());
         }
     }
@@ -159,29 +218,12 @@ impl Search<'_> {
             return Some(Err(CallError::Gone(end.clone())));
         }
         let now = Instant::now();
-        let mut there = state.engine.resources(self.account);
-        there.retain(|resource| !self.tried.contains(resource));
-        let hidden = self.usual.iter().filter(|resource| !there.contains(resource) && !self.tried.contains(*resource));
-        let hidden: Vec<FullJid> = hidden.cloned().collect();
-        for (resource, asked) in &mut self.asked {
-            let (answer, was_hidden) = match asked {
-                Asked::Awaited(id, was_hidden) => {
-                    let question = state.questions_asked.open.get(id);
-                    (question.and_then(|question| question.answer.clone()), *was_hidden)
-                }
-                Asked::WithoutXtls | Asked::Gone | Asked::Hidden => (None, false),
-            };
-            match answer {
-                Some(Answer::HasXtls) => return Some(Ok(resource.clone())),
-                Some(Answer::Another(other)) => return Some(Err(CallError::Another(other.into()))),
-                // The server may say so of one that is not there.
-                Some(Answer::WithoutXtls) if was_hidden => asked.settle(state, Asked::Hidden),
-                Some(Answer::WithoutXtls) => asked.settle(state, Asked::WithoutXtls),
-                None => {}
-            }
-            if !there.contains(resource) && !hidden.contains(resource) {
-                asked.settle(state, Asked::Gone);
-            }
+        let mut there = state.engine.resources(&self.account);
+        there.retain(|resource| self.target.is(resource));
+        let hidden: Vec<FullJid> =
+            self.target.usual().iter().filter(|resource| !there.contains(resource)).cloned().collect();
+        if let Some(found) = self.take_answers(state, &there, &hidden) {
+            return Some(found);
         }
         let is_settled = !self.asked.values().any(|asked| matches!(asked, Asked::Awaited(..)));
         if is_settled && !self.asked.values().all(|asked| matches!(asked, Asked::Hidden)) {
@@ -203,7 +245,50 @@ impl Search<'_> {
                 self.ask(state, resource, true);
             }
         }
+        self.ask_to_show(state, now);
         None
+    }
+
+    /// What has been answered; the one that has XTLS, or why there is none.
+    fn take_answers(
+        &mut self,
+        state: &mut State,
+        there: &[FullJid],
+        hidden: &[FullJid],
+    ) -> Option<Result<FullJid, CallError>> {
+        for (resource, asked) in &mut self.asked {
+            let (answer, was_hidden) = match asked {
+                Asked::Awaited(id, was_hidden) => {
+                    let question = state.questions_asked.open.get(id);
+                    (question.and_then(|question| question.answer.clone()), *was_hidden)
+                }
+                Asked::WithoutXtls | Asked::Gone | Asked::Hidden => (None, false),
+            };
+            match answer {
+                Some(Answer::HasXtls) => return Some(Ok(resource.clone())),
+                Some(Answer::Another(other)) => return Some(Err(CallError::Another(other.into()))),
+                // The server may say so of one that is not there.
+                Some(Answer::WithoutXtls) if was_hidden => asked.settle(state, Asked::Hidden),
+                Some(Answer::WithoutXtls) => asked.settle(state, Asked::WithoutXtls),
+                None => {}
+            }
+            if !there.contains(resource) && !hidden.contains(resource) {
+                asked.settle(state, Asked::Gone);
+            }
+        }
+        None
+    }
+
+    /// Asks the account to show itself, once, if none of those that may be there is, or their time is up. That shows us to all that it
+    /// has online.
+    fn ask_to_show(&mut self, state: &mut State, now: Instant) {
+        let is_awaited = |hidden: bool| move |asked: &Asked| matches!(asked, Asked::Awaited(_, was) if *was == hidden);
+        let are_awaited = |hidden: bool| self.asked.values().any(is_awaited(hidden));
+        let is_due = self.shows_at.is_some_and(|at| now >= at || !are_awaited(true)) && !are_awaited(false);
+        if let Some(to) = self.target.hidden().filter(|_| is_due) {
+            self.shows_at = None;
+            state.show(&to, true);
+        }
     }
 
     fn ask(&mut self, state: &mut State, resource: FullJid, is_hidden: bool) {
@@ -217,7 +302,7 @@ impl Search<'_> {
 
     /// The time is over.
     fn given_up(&self) -> CallError {
-        let there = self.core.lock().engine.resources(self.account);
+        let there = self.core.lock().engine.resources(&self.account);
         let is_gone = self.asked.iter().all(|(resource, asked)| match asked {
             Asked::Gone | Asked::Hidden => true,
             Asked::Awaited(..) => !there.contains(resource),

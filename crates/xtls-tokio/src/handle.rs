@@ -9,7 +9,7 @@ use xtls::{
 
 use crate::{
     CallError, End, Incoming, Opening, Question, Tunnel,
-    find::{MAX_RESOURCES, find},
+    find::{MAX_RESOURCES, Target, find},
     shared::{Shared, now},
 };
 
@@ -30,7 +30,8 @@ pub struct Notice {
     pub missed: u64,
     /// One of [`Redirected`](Event::Redirected), [`Confirmed`](Event::Confirmed), [`StoreFailed`](Event::StoreFailed),
     /// [`Impersonation`](Event::Impersonation), [`Misaddressed`](Event::Misaddressed),
-    /// [`CertificatesReceived`](Event::CertificatesReceived), [`Probed`](Event::Probed), or one that a later engine has more.
+    /// [`CertificatesReceived`](Event::CertificatesReceived), [`Probed`](Event::Probed),
+    /// [`PresenceWanted`](Event::PresenceWanted), or one that a later engine has more.
     pub event: Event,
 }
 
@@ -63,17 +64,31 @@ impl Handle {
     ///
     /// When no resource is online, none has XTLS, or another address answers.
     pub async fn find(&self, account: &BareJid) -> Result<FullJid, CallError> {
-        find(&self.shared, account, &[], &BTreeSet::new()).await
+        find(&self.shared, Target::Shown(account, &BTreeSet::new())).await
     }
 
     /// The same, where these resources are asked at once as well, whether or not they show themselves: those that a client is known to
     /// take by habit. So a peer is found that does not let you see its presence. One that does not answer is as good as not there.
     ///
+    /// If none of them is there, a driver [with a `Disco`](crate::Driver::with_disco) sends our presence to the account, with the request
+    /// to be shown whoever is there (XEP-0276). Clients that know you, and are [shown to callers](crate::Driver::shown_to_callers),
+    /// answer. All that the account has online, and its server, see your address and that you are there.
+    ///
     /// # Errors
     ///
     /// As [`find`](Self::find).
     pub async fn find_or_ask(&self, account: &BareJid, usual: &[FullJid]) -> Result<FullJid, CallError> {
-        find(&self.shared, account, usual, &BTreeSet::new()).await
+        find(&self.shared, Target::Any(account, usual)).await
+    }
+
+    /// Waits until this resource has said that it has XTLS, whether it shows itself or not, for as long as [`find`](Self::find) does. As
+    /// with [`find_or_ask`](Self::find_or_ask), it may be sent our presence.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, has no XTLS, or another address answers.
+    pub async fn ask(&self, resource: &FullJid) -> Result<(), CallError> {
+        find(&self.shared, Target::One(resource)).await.map(drop)
     }
 
     /// Offers a tunnel to one resource, without waiting for what becomes of it: for clients that show how far it has come, or call
@@ -166,7 +181,7 @@ impl Handle {
         options.check_support = matches!(options.application, Application::Bytes(_));
         let (mut tried, mut lacking) = (BTreeSet::new(), false);
         loop {
-            let resource = match find(&self.shared, account, &[], &tried).await {
+            let resource = match find(&self.shared, Target::Shown(account, &tried)).await {
                 Err(CallError::Offline) if lacking => return Err(CallError::NoXtls),
                 found => found?,
             };

@@ -17,6 +17,7 @@ use xtls::{
     jid::{FullJid, Jid},
     jingle::{Reason, ReasonCondition},
     trust::TrustQuestion,
+    xml::Caps,
 };
 
 use crate::{End, find::Questions};
@@ -59,6 +60,10 @@ pub(crate) struct State {
     /// Those who look for a resource, and what they ask.
     pub(crate) seekers: usize,
     pub(crate) questions_asked: Questions,
+    /// What directed presence says of us, if we can show ourselves.
+    pub(crate) caps: Option<Caps>,
+    /// We show ourselves to peers that ask for it.
+    pub(crate) shows: bool,
     /// Tunnels whose writer waits for stanzas to go or to be acknowledged.
     watched: BTreeSet<TunnelId>,
     driver: Option<Waker>,
@@ -134,6 +139,8 @@ impl Core {
             carries,
             seekers: 0,
             questions_asked: Questions::default(),
+            caps: None,
+            shows: false,
             watched: BTreeSet::new(),
             driver: None,
             news: Arc::clone(&news),

@@ -47,6 +47,10 @@ impl Line {
                 named = Some(peer.to_string());
                 ("probed", None, None)
             }
+            Event::PresenceWanted { peer } => {
+                named = Some(peer.to_string());
+                ("presence_wanted", None, None)
+            }
             Event::Readable { .. } => ("readable", None, None),
             Event::Writable { .. } => ("writable", None, None),
             Event::PeerFinished { .. } => ("peer_finished", None, None),

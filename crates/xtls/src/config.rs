@@ -60,7 +60,8 @@ pub struct Config {
     pub stamp_from: bool,
 }
 
-/// Who gets an answer to the question what we are ready for (XEP-0250 § 3.2). The answer shows whether a certificate of who
+/// Who gets an answer to the question what we are ready for (XEP-0250 § 3.2), and may learn that we are there
+/// ([`Event::PresenceWanted`](crate::Event::PresenceWanted)). The answer shows whether a certificate of who
 /// asks is trusted. To everybody else it is a question like any that is not understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

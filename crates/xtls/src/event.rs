@@ -234,6 +234,14 @@ pub enum Event {
         /// What the peer is ready for with us, of what it was told; or why that is not known. Servers can forge it.
         result: Result<TlsOffer, Box<ProbeFault>>,
     },
+    /// A peer that cannot see whether you are there asks for that by directed presence, because it looks for you (XEP-0276). It is one
+    /// that [`Config::answer_offers`](crate::Config::answer_offers) lets know more than strangers may, and this comes at most three
+    /// times a minute for each account, and sixty times in all. If you want to be found, send it
+    /// [`Caps::directed_presence`](crate::xml::Caps::directed_presence); if you do not, the peer learns nothing.
+    PresenceWanted {
+        /// Who asks.
+        peer: FullJid,
+    },
     /// There is something to [`read`](crate::Tunnel::read).
     Readable {
         /// The tunnel.
@@ -279,13 +287,13 @@ impl fmt::Debug for Held {
 }
 
 impl Event {
-    /// The tunnel that this is about; none for [`Event::Probed`].
+    /// The tunnel that this is about; none for [`Event::Probed`] and [`Event::PresenceWanted`].
     #[must_use]
     pub fn tunnel(&self) -> Option<TunnelId> {
         match self {
             Self::Incoming(incoming) => Some(incoming.id),
             Self::Closed(closed) => Some(closed.id),
-            Self::Probed { .. } => None,
+            Self::Probed { .. } | Self::PresenceWanted { .. } => None,
             Self::IncomingGone { id }
             | Self::Redirected { id, .. }
             | Self::PasswordRequired { id, .. }

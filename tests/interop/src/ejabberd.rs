@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::certificates::Certificate;
-use crate::prosody::{ACCOUNTS, DOMAIN};
+use crate::prosody::{ACCOUNTS, DOMAIN, LONER};
 use crate::wait::{self, free_port};
 use crate::{Person, Prosody};
 
@@ -99,7 +99,7 @@ impl Ejabberd {
         self.dir.path().join("ca.pem")
     }
 
-    /// One of alice, bob and carol.
+    /// One of alice, bob and carol, who see one another's presence, or dave.
     #[must_use]
     pub fn person(&self, name: &'static str) -> Person {
         Person::new(name, &self.domain, self.address(), &self.ca_file(), &self.dir.path().join("people"))
@@ -211,18 +211,23 @@ modules:
     )
 }
 
-/// Makes the accounts, and one group of all. Passwords are written as numbers, for they have quotes in them.
+/// Makes the accounts, and one group of all but the loner. Passwords are written as numbers, for they have quotes in them.
 fn accounts(domain: &str) -> String {
     let mut text = String::new();
-    for account in ACCOUNTS {
+    let group = r#"[{displayed_groups, [<<"everyone">>]}]"#;
+    writeln!(text, r#"{{atomic, _}} = mod_shared_roster:create_group(<<"{domain}">>, <<"everyone">>, {group}),"#)
+        .expect("writing to a string");
+    for account in ACCOUNTS.into_iter().chain([LONER]) {
         let password: Vec<String> = Prosody::password(account).bytes().map(|byte| byte.to_string()).collect();
         let password = password.join(",");
         writeln!(text, r#"ok = ejabberd_auth:try_register(<<"{account}">>, <<"{domain}">>, <<{password}>>),"#)
             .expect("writing to a string");
+        if account != LONER {
+            let member = format!(r#"{{<<"{account}">>, <<"{domain}">>}}"#);
+            writeln!(text, r#"mod_shared_roster:add_user_to_group(<<"{domain}">>, {member}, <<"everyone">>),"#)
+                .expect("writing to a string");
+        }
     }
-    let group = r#"[{all_users, true}, {displayed_groups, [<<"everyone">>]}]"#;
-    writeln!(text, r#"{{atomic, _}} = mod_shared_roster:create_group(<<"{domain}">>, <<"everyone">>, {group}),"#)
-        .expect("writing to a string");
     writeln!(text, r#"io:format("{READY}~n")."#).expect("writing to a string");
     text
 }

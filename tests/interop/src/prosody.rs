@@ -18,6 +18,9 @@ pub(crate) const DOMAIN: &str = "localhost";
 /// The accounts that exist, each with its name as a part of the password; see [`Prosody::password`].
 pub(crate) const ACCOUNTS: [&str; 3] = ["alice", "bob", "carol"];
 
+/// An account whose presence nobody sees, and that sees nobody's.
+pub(crate) const LONER: &str = "dave";
+
 /// Whether clients must use STARTTLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use xtls_stanza::jid::{BareJid, Jid};
 
-use super::AccountArgs;
+use super::{AccountArgs, WaitArgs};
 use crate::exit::Failure;
 
 /// The longest time that a code may be good for.
@@ -23,10 +23,13 @@ pub(crate) struct PairArgs {
     pub(crate) enter: bool,
 
     #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+
+    #[command(flatten)]
     pub(crate) account: AccountArgs,
 
     /// Let this peer alone try the code; may be repeated [default: everybody]
-    #[arg(long, value_name = "BAREJID", conflicts_with_all = ["peer", "enter"])]
+    #[arg(long, value_name = "BAREJID", conflicts_with_all = ["peer", "enter", "wait"])]
     pub(crate) accept_from: Vec<BareJid>,
 
     /// How long the code works: minutes, or a number with s, m or h; up to 24h
@@ -75,7 +78,7 @@ impl PairArgs {
 }
 
 /// Parses `10`, `10m`, `90s` or `1h`.
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.trim_end_matches(|c: char| !c.is_ascii_digit()).len());
     let seconds = match unit.trim() {
         "s" => 1,

@@ -3,7 +3,7 @@
 use clap::Args;
 use xtls_stanza::jid::{BareJid, Jid};
 
-use super::AccountArgs;
+use super::{AccountArgs, WaitArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -11,9 +11,12 @@ pub(crate) struct VerifyArgs {
     pub(crate) peer: Option<Jid>,
 
     #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+
+    #[command(flatten)]
     pub(crate) account: AccountArgs,
 
     /// Wait for this peer alone; may be repeated [default: every trusted peer]
-    #[arg(long, value_name = "BAREJID", conflicts_with = "peer")]
+    #[arg(long, value_name = "BAREJID", conflicts_with_all = ["peer", "wait"])]
     pub(crate) accept_from: Vec<BareJid>,
 }

@@ -39,6 +39,12 @@ impl ConfigFile {
                 args.peer.iter_mut().for_each(|peer| config.nicknames.put_in(peer));
                 args.accept_from.iter_mut().for_each(|peer| config.nicknames.put_in_bare(peer));
             }
+            Command::Subscribe(args) => {
+                let config = self.read()?;
+                config.fill_account(&mut args.account)?;
+                args.account.is_passing = true;
+                args.peer.iter_mut().for_each(|peer| config.nicknames.put_in(peer));
+            }
             Command::Pipe(args) => {
                 let config = self.read()?;
                 let policies = config.fill(&mut args.account, &mut args.trust)?;

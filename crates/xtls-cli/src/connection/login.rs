@@ -27,15 +27,24 @@ const MAX_STANZA: usize = 1 << 20;
 const MAX_PLACE: usize = 253 + ":65535".len();
 /// The namespace of resource binding (RFC 6120 § 7.1).
 const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+/// The feature of servers that approve a subscription before it is asked for (RFC 6121 § 3.4).
+const PRE_APPROVAL: &str = "urn:xmpp:features:pre-approval";
 /// Ids of the bind request, and of the one after a conflict; nothing else is sent before their answers.
 const BIND_ID: &str = "bind";
 const SECOND_BIND_ID: &str = "bind-2";
 
+/// What a login comes to.
+pub(super) struct Bound {
+    /// The address that the server bound.
+    pub(super) jid: FullJid,
+    /// See [`PRE_APPROVAL`].
+    pub(super) pre_approves: bool,
+}
+
 /// Connects, logs in and binds the resource. The server does not get to see the certificate of `identity`.
 ///
-/// Returns the connection, on which the answer to the bind request was the last thing read, and the address that the server
-/// bound.
-pub(super) async fn login(account: &Account, password: &str, identity: &Identity) -> Result<(Wire, FullJid), Failure> {
+/// Returns the connection, on which the answer to the bind request was the last thing read, and what the server said.
+pub(super) async fn login(account: &Account, password: &str, identity: &Identity) -> Result<(Wire, Bound), Failure> {
     let (patience, mut tried) = (account.way.patience(), Tried::default());
     let attempt = tokio::time::timeout(patience, attempt(account, password, identity, &mut tried)).await;
     attempt.unwrap_or_else(|_| Err(Words { account }.no_answer(&tried, patience)))
@@ -48,7 +57,7 @@ async fn attempt(
     password: &str,
     identity: &Identity,
     tried: &mut Tried,
-) -> Result<(Wire, FullJid), Failure> {
+) -> Result<(Wire, Bound), Failure> {
     let entrance = Entrance { account, password, identity };
     let targets = account.way.targets(&account.jid.domain_part()).await?;
     let (from, first) = match entrance.log_in(&targets, tried).await {
@@ -85,7 +94,7 @@ impl<'a> Entrance<'a> {
 
     /// Logs in to the first of these servers whose stream opens, secured if it has to be. Which one that is must not depend on the
     /// login: no other one gets the password.
-    async fn log_in(&self, targets: &[Target], tried: &mut Tried) -> Result<(Wire, FullJid), Sent> {
+    async fn log_in(&self, targets: &[Target], tried: &mut Tried) -> Result<(Wire, Bound), Sent> {
         let mut at = None;
         let greeted = self.account.way.first_of(targets, tried, async |target, stream| {
             at = Some(target.clone());
@@ -93,7 +102,7 @@ impl<'a> Entrance<'a> {
         });
         let ended = match greeted.await {
             Ok((mut login, features)) => match login.negotiate(features, self.password).await {
-                Ok(jid) => return Ok((login.wire, jid)),
+                Ok(bound) => return Ok((login.wire, bound)),
                 Err(refused) => {
                     // RFC 6120 § 6.4.5: a client that has no other way to log in closes the stream.
                     wire::end(login.wire).await;
@@ -167,15 +176,16 @@ struct Login<'a> {
 
 impl Login<'_> {
     /// From what the server offers to the address that it binds.
-    async fn negotiate(&mut self, features: Features, password: &str) -> Result<FullJid, Refused> {
+    async fn negotiate(&mut self, features: Features, password: &str) -> Result<Bound, Refused> {
         if self.wire.link().security().is_none() && features.starttls.as_ref().is_some_and(|tls| tls.required) {
             return Err(self.words.wants_tls().into());
         }
         self.authenticate(&features, password).await?;
         // If the link has ended meanwhile, it says why.
         let _ = self.wire.with_link(|link, now| link.restart_stream(now));
-        self.features().await?;
-        self.bind().await
+        let features = self.features().await?;
+        let pre_approves = features.others.iter().any(|feature| feature.is("sub", PRE_APPROVAL));
+        Ok(Bound { jid: self.bind().await?, pre_approves })
     }
 
     async fn authenticate(&mut self, features: &Features, password: &str) -> Result<(), Refused> {

@@ -26,7 +26,7 @@ use crate::session;
 use crate::trace::Shared;
 use crate::wire;
 use error::Words;
-use login::Wire;
+use login::{Bound, Wire};
 
 /// Silence of the server after which it is asked for a sign of life.
 const IDLE: Duration = Duration::from_secs(60);
@@ -41,6 +41,7 @@ pub(crate) struct Connection {
     account: Account,
     wire: Wire,
     jid: FullJid,
+    pre_approves: bool,
     trace: Shared,
     /// When the server was last heard of, and whether it was asked for a sign of life since.
     heard: Instant,
@@ -62,14 +63,19 @@ impl Connection {
         identity: &Identity,
         trace: Shared,
     ) -> Result<Self, Failure> {
-        let (wire, jid) = login::login(&account, password, identity).await?;
+        let (wire, Bound { jid, pre_approves }) = login::login(&account, password, identity).await?;
         let look = Box::pin(tokio::time::sleep(IDLE));
-        Ok(Self { account, wire, jid, trace, heard: Instant::now(), asked: false, look })
+        Ok(Self { account, wire, jid, pre_approves, trace, heard: Instant::now(), asked: false, look })
     }
 
     /// The address that the server bound.
     pub(crate) fn jid(&self) -> &FullJid {
         &self.jid
+    }
+
+    /// Whether the server approves subscriptions before they are asked for (RFC 6121 § 3.4).
+    pub(crate) fn pre_approves(&self) -> bool {
+        self.pre_approves
     }
 
     /// Ends the stream in order.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use xtls::trust::Fingerprint;
 
-use super::{Closed, Peer, Pinned, Report, Secured, Shown, chat, pair, verify};
+use super::{Closed, Peer, Pinned, Report, Secured, Shown, chat, pair, subscription, verify};
 
 pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     match report {
@@ -22,6 +22,8 @@ pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
             fingerprint(out, "", sha1, "")
         }
         Report::Account(account) => account.human(out),
+        Report::Waiting { peer, online } => subscription::waiting(out, peer, *online),
+        Report::Subscription(subscription) => subscription.human(out),
         Report::Incoming { peer } => writeln!(out, "* {} asks for a connection", Shown(peer)),
         Report::Redirected { peer, to } => writeln!(out, "* {} redirected us to {}", Shown(peer), Shown(to)),
         Report::Secured(secured) => human_secured(out, secured),

@@ -8,7 +8,9 @@ mod chat;
 mod human;
 mod offer;
 mod pair;
+mod peer;
 mod probe;
+mod subscription;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -27,7 +29,9 @@ pub(crate) use chat::excerpt;
 use human::human;
 pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use pair::{ShownCode, code_prompt};
+pub(crate) use peer::{Peer, Pinned};
 pub(crate) use probe::{Certificate, Feature, Server};
+pub(crate) use subscription::Subscription;
 pub(crate) use xtls_stanza::Shown;
 
 /// One thing that happened. The names and members are the JSON interface of the command.
@@ -54,6 +58,10 @@ pub(crate) enum Report<'a> {
     },
     /// `account`: an account of the configuration file.
     Account(Account),
+    /// The peer is not there yet, and is waited for; `online` if its account is, without XTLS.
+    Waiting { peer: &'a str, online: bool },
+    /// `subscribe`: who sees whose presence.
+    Subscription(Subscription<'a>),
     /// A peer asks for a tunnel, or for a link.
     Incoming { peer: &'a str },
     /// The peer, or a server in its name, sent the offer on to another of its resources.
@@ -167,37 +175,6 @@ pub(crate) struct Secured<'a> {
     pub(crate) authenticated_by: &'a str,
     pub(crate) confirmed: bool,
     pub(crate) changed: bool,
-}
-
-/// The members of the `peer` event.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Peer<'a> {
-    pub(crate) jid: &'a str,
-    pub(crate) pins: Vec<Pinned>,
-    /// The methods by which a tunnel with it was secured and confirmed.
-    pub(crate) secured_by: Vec<&'static str>,
-    /// It has shown inside of a tunnel what it saw of the negotiation, and has to from then on.
-    pub(crate) negotiation_hash: bool,
-    /// Since the last right one.
-    pub(crate) wrong_passwords: u32,
-    /// Whatever was right between them, but for those forgiven.
-    pub(crate) wrong_in_all: u32,
-    /// When the last wrong one was, and until when none is tried; RFC 3339.
-    pub(crate) last_wrong: Option<String>,
-    pub(crate) locked_until: Option<String>,
-    /// If the address is one of yours: wrong ones there, by strangers, but for those forgiven.
-    pub(crate) wrong_by_strangers: u32,
-}
-
-/// A trusted certificate.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct Pinned {
-    pub(crate) fingerprint: String,
-    pub(crate) learned: &'static str,
-    /// RFC 3339; none where it was not written down.
-    pub(crate) since: Option<String>,
 }
 
 /// Where reports go.

@@ -45,7 +45,8 @@ async fn enter(
     let mut attempts = Attempts::new(None);
     while attempts.begin(clock::now()).is_ok() {
         let before = guesses(session, &peer.to_bare());
-        let opening = reach::reach(session, &rules, &Application::XmlStream, &peer).await.map_err(perhaps_over)?;
+        let opening = reach::reach(session, &rules, &Application::XmlStream, &peer, args.wait.patience).await;
+        let opening = opening.map_err(perhaps_over)?;
         let mut open = Open::new(opening);
         let closed = loop {
             match step(session, &mut open, None).await? {

@@ -28,6 +28,7 @@ pub(super) async fn run(output: Output, data: &DataDir, args: &PairArgs) -> Resu
     let rules = Rules::by_password(code.password(), &trust);
     rules.warn(output);
     let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
+    session.allow_offers(&args.accept_from);
     let result = show(&mut session, args, &rules, &code, is_shown).await;
     session.end().await;
     result

@@ -5,7 +5,7 @@ pub(crate) mod streams;
 mod tunnel;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future;
 use xtls::{Application, CloseReason, Closed, EndedBy, Event, Security, jingle::ReasonCondition};
@@ -19,13 +19,10 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Output, Report};
 use crate::platform::Signals;
-use crate::reach;
+use crate::reach::{self, OFFER_TIME};
 use crate::session::{Happening, Rules, Session, Verdict};
 use streams::Sink;
 use tunnel::Carried;
-
-/// How long the peer's offer may take when ours gave way to it.
-const OFFER_TIME: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Result<(), Failure> {
     let mut trust = data.trust()?;
@@ -58,7 +55,8 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
 /// When there is no tunnel, or it was not waited for its end.
 async fn open_and_carry(session: &mut Session, wait: &mut Wait, args: &PipeArgs) -> Result<Carried, Failure> {
     if let Some(peer) = &args.peer {
-        wait.reached.push(reach::reach(session, &wait.rules, &wait.application, peer).await?.into());
+        wait.reached
+            .push(reach::reach(session, &wait.rules, &wait.application, peer, args.wait.patience).await?.into());
     }
     let (opening, security) = wait.secured(session).await?;
     let peer = opening.peer();

@@ -48,6 +48,11 @@ impl Disco {
         Ok(Self { account: account.to_string(), capabilities })
     }
 
+    /// What is answered to whoever asks what this is.
+    pub(super) fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
     /// The initial presence (RFC 6121 § 4.2), with the capabilities. It has no priority for messages outside tunnels.
     pub(crate) fn presence(&self) -> String {
         let mut presence = String::from("<presence><priority>-1</priority>");

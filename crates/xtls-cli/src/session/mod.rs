@@ -9,6 +9,7 @@ mod keyboard;
 mod open;
 mod outside;
 mod receipts;
+pub(crate) mod roster;
 mod rules;
 mod verdict;
 
@@ -70,6 +71,8 @@ pub(crate) struct Session {
     inside: Disco,
     outside: Outside,
     signals: Signals,
+    /// The server approves a peer's request in advance (RFC 6121 § 3.4).
+    pub(crate) pre_approves: bool,
     /// To the resource that was asked for.
     _claim: Option<Claim>,
 }
@@ -148,7 +151,11 @@ impl Session {
         let inside = Disco::new(&bound, &features)?;
         tell(output, &Report::Online { jid: connection.jid().as_str() })?;
         let jid = connection.jid().clone();
+        let pre_approves = connection.pre_approves();
         let (driver, handle, stanzas) = Driver::new(engine, connection);
+        let driver = driver.with_disco(disco.capabilities().clone());
+        // Whoever waits for peers, or calls one that may call as well, is found by those that it knows.
+        let driver = if args.is_passing { driver } else { driver.shown_to_callers() };
         let address = jid.to_string();
         let driver = driver.observed(move |engine, event| {
             trace.lock().event(&address, engine, event);
@@ -171,6 +178,7 @@ impl Session {
             inside,
             outside: Outside::default(),
             signals,
+            pre_approves,
             _claim: claim,
         };
         let presence = session.disco.presence();
@@ -273,6 +281,10 @@ impl Session {
                 Some(stanza) = self.stanzas.next() => stanza,
                 end = self.handle.ended() => return Err(lost(&end)),
             };
+            if let Some(answer) = roster::answer(&stanza, &self.own.jid) {
+                self.send(&answer).await;
+                return Ok(Happening::Stanza(stanza));
+            }
             if let Some(answer) = self.disco.answer(&stanza) {
                 self.send(&answer).await;
                 continue;

@@ -6,6 +6,7 @@ mod handle;
 mod inbound;
 mod index;
 mod offers;
+mod pace;
 mod places;
 mod presence;
 mod probing;
@@ -23,7 +24,7 @@ use xtls_channel::{Deadline, Instant, Setup, SetupError, Timer};
 use xtls_stanza::{DiscoIdentity, DiscoInfo, jid::FullJid, ns, write};
 
 pub use self::handle::Tunnel;
-use self::{answers::Answers, probing::Probing, tunnels::Tunnels};
+use self::{answers::Answers, pace::Pace, probing::Probing, tunnels::Tunnels};
 use crate::{
     application::BYTES_NS,
     config::Config,
@@ -57,6 +58,8 @@ pub struct Engine {
     tunnels: Tunnels,
     answers: Answers,
     probing: Probing,
+    /// Who asked for our presence lately, and was let know.
+    shown: Pace,
     next_number: u64,
     id: u32,
 }
@@ -84,6 +87,7 @@ impl Engine {
             tunnels: Tunnels::default(),
             answers: Answers::default(),
             probing: Probing::default(),
+            shown: Pace::default(),
             next_number: 0,
             id: ENGINES.fetch_add(1, Ordering::Relaxed) & TunnelId::MAX_ENGINE,
         })

@@ -7,7 +7,7 @@ use xtls_stanza::{
 };
 
 use super::Engine;
-use crate::event::Disposition;
+use crate::event::{Disposition, Event};
 
 impl Engine {
     /// The resources of an account that have shown themselves by presence and not left since, as far as they are remembered (1024
@@ -23,6 +23,9 @@ impl Engine {
     pub(super) fn handle_presence(&mut self, stanza: &Element) -> Disposition {
         let Some(from) = stanza.attribute("from") else { return Disposition::NotOurs };
         let kind = stanza.attribute("type");
+        if kind.is_none() && stanza.child("decloak", ns::DECLOAK).is_some() {
+            self.note_caller(from);
+        }
         let mut observed =
             if self.note_capabilities(from, kind, stanza) { Disposition::Observed } else { Disposition::NotOurs };
         self.with_peer(&self.sender(from).address, |tunnel, shared| {
@@ -37,6 +40,19 @@ impl Engine {
             None::<()>
         });
         observed
+    }
+
+    /// Somebody asks for our presence (XEP-0276). To show it is to say that we are there, so strangers are not told of to the embedder:
+    /// it cannot show itself to them by mistake.
+    fn note_caller(&mut self, from: &str) {
+        let Ok(peer) = FullJid::new(from) else { return };
+        let bare = peer.to_bare();
+        if peer != self.shared.jid
+            && self.answers_offers_of(&bare)
+            && self.shown.admit(self.shared.env.clock().now(), &bare)
+        {
+            self.shared.events.push(Event::PresenceWanted { peer });
+        }
     }
 
     /// Takes note of who is there and of what a presence says of its sender's capabilities, and tells whether it says anything of

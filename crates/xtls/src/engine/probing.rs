@@ -20,7 +20,7 @@ use xtls_stanza::{
     ns,
 };
 
-use super::{Engine, inbound::Sender};
+use super::{Engine, inbound::Sender, pace::Pace};
 use crate::{
     answer::Answer,
     application::TunnelOptions,
@@ -36,8 +36,8 @@ use crate::{
 pub(super) struct Probing {
     /// Ours that wait to be sent or answered, in the order in which they were asked; so their times are over in that order.
     asked: VecDeque<Asked>,
-    /// Whose questions were answered within the last [`Probing::SPAN`], and when. It is as long as [`Probing::OVERALL`] at most.
-    answered: VecDeque<(Instant, BareJid)>,
+    /// Whose questions were answered lately.
+    answered: Pace,
     /// To whom the embedder lets answers go.
     allowed: BTreeSet<BareJid>,
 }
@@ -56,12 +56,6 @@ struct Asked {
 impl Probing {
     /// Questions of ours at once.
     const ASKED: usize = 32;
-    /// How far back answers count.
-    const SPAN: Duration = Duration::from_secs(60);
-    /// Answers to one bare JID in that time.
-    const PER_PEER: usize = 3;
-    /// Answers in all in that time.
-    const OVERALL: usize = 60;
 
     pub(super) fn poll(&mut self, shared: &mut Shared, out: &mut String) -> Option<Arc<str>> {
         let asked = self.asked.iter_mut().find(|asked| asked.sent.is_none())?;
@@ -88,19 +82,6 @@ impl Probing {
     fn take_if(&mut self, is_it: impl FnMut(&Asked) -> bool) -> Option<Asked> {
         let at = self.asked.iter().position(is_it)?;
         self.asked.remove(at)
-    }
-
-    /// Whether one more answer may go to this peer now; if so it counts.
-    fn admit(&mut self, now: Instant, peer: &BareJid) -> bool {
-        while self.answered.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= Self::SPAN) {
-            self.answered.pop_front();
-        }
-        let of_peer = self.answered.iter().filter(|(_, to)| to == peer).count();
-        if of_peer >= Self::PER_PEER || self.answered.len() >= Self::OVERALL {
-            return false;
-        }
-        self.answered.push_back((now, peer.clone()));
-        true
     }
 }
 
@@ -178,7 +159,8 @@ impl Engine {
         Ok(method)
     }
 
-    /// Lets a peer be answered that asks what we are ready for, whatever is known of it, or takes that back. It counts where
+    /// Lets a peer be answered that asks what we are ready for, or whether we are there ([`Event::PresenceWanted`]), whatever is known
+    /// of it, or takes that back. It counts where
     /// [`Config::answer_offers`](crate::Config::answer_offers) is not [`AnswerOffers::Never`].
     pub fn allow_offers(&mut self, peer: BareJid, allow: bool) {
         if allow {
@@ -196,7 +178,7 @@ impl Engine {
         if !self.answers_offers_of(&peer) {
             return None;
         }
-        let answer = if self.probing.admit(self.shared.env.clock().now(), &peer) {
+        let answer = if self.probing.answered.admit(self.shared.env.clock().now(), &peer) {
             Answer::Offer(self.answering_offer(&peer, &theirs))
         } else {
             Answer::Error(StanzaError::new(Condition::ResourceConstraint).with_type(ErrorType::Wait))
@@ -255,7 +237,8 @@ impl Engine {
         self.shared.events.push(Event::Probed { id, peer, result: result.map_err(Box::new) });
     }
 
-    fn answers_offers_of(&self, peer: &BareJid) -> bool {
+    /// Whether a peer may learn what there is to learn of us before there is a tunnel.
+    pub(super) fn answers_offers_of(&self, peer: &BareJid) -> bool {
         match self.shared.config.answer_offers {
             AnswerOffers::Never => false,
             AnswerOffers::Allowed => self.probing.allowed.contains(peer),

@@ -4,10 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::{ACCOUNTS, Prosody, Site, Transport};
-
-/// An account whose presence nobody sees, and that sees nobody's.
-const LONER: &str = "dave";
+use super::{ACCOUNTS, LONER, Prosody, Site, Transport};
 
 /// A module that plays a client of Carol's that knows of no tunnels: `carol@DOMAIN/phone`.
 const PHONE: &str = r#"
