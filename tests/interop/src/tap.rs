@@ -7,6 +7,9 @@ use std::thread;
 
 use crate::wait;
 
+/// How much of what passed is shown with a failed test, each way.
+const LAST: usize = 4096;
+
 /// Listens on a port of its own and forwards to another port on 127.0.0.1.
 ///
 /// It ends with the test process.
@@ -15,6 +18,23 @@ pub struct Tap {
     host: Ipv4Addr,
     port: u16,
     seen: Arc<Mutex<Seen>>,
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let seen = lock(&self.seen);
+            for (way, bytes) in [("sent to", &seen.sent), ("received from", &seen.received)] {
+                let last = bytes.get(bytes.len().saturating_sub(LAST)..).unwrap_or_default();
+                eprint(&format!("--- last {way} the server\n{}", last.escape_ascii()));
+            }
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "shown with a failed test")]
+fn eprint(text: &str) {
+    eprintln!("{text}");
 }
 
 #[derive(Debug, Default)]

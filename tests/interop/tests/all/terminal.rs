@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Command;
 
-use xtls_interop::{Person, Stage, Terminal, Transport, Xtls, until};
+use xtls_interop::{Person, Stage, Tap, Terminal, Transport, Xtls, until};
 
 /// Alice at a terminal with so many columns, with a tunnel to Bob, whose lines come from a program.
 fn alice(stage: &Stage, columns: u16) -> (Terminal, Xtls) {
@@ -259,7 +259,9 @@ fn a_peer_that_leaves_gives_the_terminal_back() {
 #[test]
 fn a_line_that_nobody_has_confirmed_is_named_when_the_tunnel_breaks() {
     let stage = Stage::new(Transport::Plain);
-    let (alice_is, bob_is) = stage.friends();
+    let (mut alice_is, bob_is) = stage.friends();
+    let tap = Tap::start(stage.server.port());
+    alice_is.address = tap.address();
     let mut bob = bob_is.listen(&[]);
     let mut alice = alice_is.start(&["chat", &bob_is.full()]);
     alice.event("stream_open");
@@ -268,7 +270,9 @@ fn a_line_that_nobody_has_confirmed_is_named_when_the_tunnel_breaks() {
     assert_eq!((&confirmed["line"], &confirmed["peer"]), (&1.into(), &bob_is.full().as_str().into()));
     bob.event("stream_open");
     bob.pause();
+    let sent = tap.sent().len();
     alice.line("second");
+    let _ = tap.sent_after(sent, "<data ");
     bob.kill();
     let lost = alice.event("undelivered");
     assert_eq!((&lost["line"], &lost["peer"]), (&2.into(), &bob_is.full().as_str().into()));
