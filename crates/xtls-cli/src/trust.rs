@@ -66,8 +66,6 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
         TrustCommand::Add { jid, certificate, keep, replace } => {
             let fingerprint = fingerprint_or_pem(&certificate.join(" "))?;
             let pin = Pin::manual(fingerprint).with_since(clock::unix());
-            let pins = trust.known().iter().find(|(known, _)| *known == jid).map(|(_, record)| record.pins.clone());
-            let others = pins.unwrap_or_default().into_iter().find(|one| one.fingerprint != fingerprint);
             if *replace {
                 for gone in trust.replace(jid, pin)? {
                     session::note(
@@ -75,14 +73,14 @@ pub(crate) fn run(output: Output, data: &DataDir, command: &TrustCommand) -> Res
                         &format!("* {jid} is not trusted any more with {}", grouped(&gone.fingerprint)),
                     )?;
                 }
-            } else if let Some(known) = others.filter(|_| !keep) {
+            } else if *keep {
+                trust.add(jid, pin)?;
+            } else if let Some(known) = trust.add_alone(jid, pin)? {
                 return Err(Failure::usage(format!(
                     "{jid} is trusted with {} already: {}",
                     known.fingerprint,
                     what_becomes_of_others(jid, &fingerprint)
                 )));
-            } else {
-                trust.add(jid, pin)?;
             }
             session::warn_if_weak(output, &fingerprint);
             let Pinned { fingerprint, learned, since } = pinned(&pin);

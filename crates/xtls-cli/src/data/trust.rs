@@ -148,6 +148,22 @@ impl TrustFile {
         self.change(|known| known.pin(peer, pin))
     }
 
+    /// Pins a certificate to a peer that has no other one; gives the other one, and changes nothing, if there is one by now. Nobody
+    /// comes in between.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written; it stays as it is.
+    pub(crate) fn add_alone(&mut self, peer: &BareJid, pin: Pin) -> Result<Option<Pin>, Failure> {
+        self.change(|known| {
+            let other = pins(known, peer).into_iter().find(|one| one.fingerprint != pin.fingerprint);
+            if other.is_none() {
+                known.pin(peer, pin);
+            }
+            other
+        })
+    }
+
     /// Pins a certificate to a peer in the place of those it has. Gives these.
     ///
     /// # Errors
@@ -342,6 +358,20 @@ mod tests {
         trust.add(&juliet(), Pin::manual(Fingerprint::sha256(b"third"))).unwrap();
         assert_eq!(trust.record(&juliet()).unwrap().pins.len(), 2);
         assert!(!trust.record(&juliet()).unwrap().pins.contains(&same));
+    }
+
+    #[test]
+    fn of_two_processes_that_trust_two_certificates_of_a_peer_the_second_is_told_of_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || TrustFile::load(dir.path().join("trust.json")).unwrap();
+        // Both have read the file before either of them writes.
+        let (mut one, mut other) = (open(), open());
+        let [first, second] = [b"first".as_slice(), b"second"].map(|der| Pin::manual(Fingerprint::sha256(der)));
+        assert_eq!(one.add_alone(&juliet(), first).unwrap(), None);
+        assert_eq!(other.add_alone(&juliet(), second).unwrap(), Some(first));
+        assert_eq!(open().record(&juliet()).unwrap().pins, [first]);
+        // The same once more is no other one.
+        assert_eq!(other.add_alone(&juliet(), first).unwrap(), None);
     }
 
     /// What a pairing counts by. The file counts for all processes and forgives.
