@@ -30,7 +30,7 @@ const MAX_REQUESTS: usize = 1000;
 pub(crate) async fn run(output: Output, data: &DataDir, args: &SubscribeArgs) -> Result<(), Failure> {
     let peer = args.peer.as_ref().map(|peer| peer.to_bare());
     if let Some(peer) = peer.as_ref().filter(|peer| args.account.bare().is_ok_and(|own| own == **peer)) {
-        return Err(Failure::usage(format!("{peer} is your own address: its presence you see anyway")));
+        return Err(Failure::usage(format!("{peer} is your own address: you see its presence anyway")));
     }
     let trust = data.trust()?;
     let rules = Rules::by_pins(&trust);
@@ -45,7 +45,7 @@ async fn subscribe(session: &mut Session, peer: Option<&BareJid>, args: &Subscri
     match peer {
         None => contacts.tell(session),
         Some(peer) if args.remove => contacts.remove(session, peer).await,
-        Some(peer) => contacts.subscribe(session, peer, args.wait).await,
+        Some(peer) => contacts.subscribe(session, peer, args.wait.patience).await,
     }
 }
 
@@ -114,7 +114,7 @@ impl Contacts {
         }
     }
 
-    /// Takes note of what a stanza says, and gives what somebody said by it.
+    /// Takes note of what a stanza says, and gives who said what by it.
     fn note(&mut self, stanza: &xtls::Element, own: &BareJid) -> Option<(BareJid, Said)> {
         if let Some((jid, item)) = roster::pushed(stanza, own) {
             let state = self.0.entry(jid).or_default();
@@ -204,7 +204,7 @@ impl Contacts {
         for kind in ["unsubscribed", "unsubscribe"] {
             session.send(&roster::presence(kind, PRESENCE_ID, peer)).await;
         }
-        // What somebody has named or put into a group is a contact by other means, and stays one.
+        // What has a name or a group, which other clients give, is a contact for other reasons too, and stays one.
         let request = match self.0.get(peer).map(|state| state.item.is_kept) {
             Some(false) => roster::remove(REMOVE_ID, peer),
             Some(true) | None => roster::get(REMOVE_ID),

@@ -58,7 +58,8 @@ impl Handle {
 
     /// Finds a resource of an account that has XTLS. Those that are online, 32 at most, are asked what they can do (XEP-0030), and the
     /// first that answers with XTLS is taken. If none is online, this waits 10 s for one; each has 10 s to answer. Once all that are
-    /// online have answered without XTLS, it waits 1.5 s for another. Whoever comes and goes, it ends after 60 s and 64 questions. Send your presence first: without it you see no one.
+    /// online have answered without XTLS, it waits 1.5 s for another. Whoever comes and goes, it ends after 60 s and 64
+    /// questions. Send your presence first: without it you see no one.
     ///
     /// # Errors
     ///

@@ -44,6 +44,29 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// Both open a stream, each says something to the other, the first ends it in order, and neither has anything to complain of: one
+/// tunnel is all there was.
+///
+/// # Panics
+///
+/// When that is not so.
+pub fn chat_once(mut ends: [Xtls; 2]) {
+    for end in &mut ends {
+        end.event("stream_open");
+    }
+    let [one, other] = &mut ends;
+    one.line("hello");
+    assert_eq!(other.event("message")["body"], "hello");
+    other.line("hello");
+    assert_eq!(one.event("message")["body"], "hello");
+    one.end_input();
+    for end in ends {
+        let ended = end.wait();
+        assert_eq!((ended.code, ended.named("error").count()), (Some(0), 0), "{}", ended.stderr);
+        assert_eq!(ended.named("secured").count(), 1);
+    }
+}
+
 impl Ended {
     /// The events of one name.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Value> {

@@ -22,7 +22,7 @@ mod wait;
 
 pub use bytes::{drain, feed, noise};
 pub use certificates::Certificate;
-pub use command::{Ended, Xtls, build};
+pub use command::{Ended, Xtls, build, chat_once};
 pub use ejabberd::Ejabberd;
 pub use machine::Machine;
 pub use meddler::{Impostor, Stripper};

@@ -156,6 +156,19 @@ impl Terminal {
         lines.join("\n").trim_end().to_owned()
     }
 
+    /// The code that `xtls pair` shows here.
+    ///
+    /// # Panics
+    ///
+    /// When none comes in time.
+    #[must_use]
+    pub fn code(&self) -> String {
+        self.line("* it works once, until ", "end it");
+        let shown = self.shown();
+        let is_code = |line: &&str| line.starts_with("    ") && line.trim().split(' ').count() == 4;
+        shown.lines().find(is_code).expect("it is shown before").trim().to_owned()
+    }
+
     /// All that came, with its escape sequences.
     ///
     /// # Panics

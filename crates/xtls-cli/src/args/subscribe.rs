@@ -3,8 +3,7 @@
 use clap::Args;
 use xtls_stanza::jid::Jid;
 
-use super::wait::{FOR_EVER, patience};
-use super::{AccountArgs, Patience};
+use super::{AccountArgs, WaitArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct SubscribeArgs {
@@ -15,17 +14,8 @@ pub(crate) struct SubscribeArgs {
     #[arg(long, requires = "peer", conflicts_with = "wait")]
     pub(crate) remove: bool,
 
-    /// Go on until each sees the other: until Ctrl-C, or for minutes or a number with s, m or h; up to 24h
-    #[arg(
-        long,
-        value_name = "TIME",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = FOR_EVER,
-        value_parser = patience,
-        requires = "peer"
-    )]
-    pub(crate) wait: Option<Patience>,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
 
     #[command(flatten)]
     pub(crate) account: AccountArgs,

@@ -7,11 +7,11 @@ use clap::Args;
 use super::pair::time;
 
 /// What stands for no end where `--wait` is given alone.
-pub(super) const FOR_EVER: &str = "forever";
+const FOR_EVER: &str = "forever";
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct WaitArgs {
-    /// Wait for the peer if it is not there yet: until Ctrl-C, or for minutes or a number with s, m or h; up to 24h
+    /// Wait for a peer that is not there yet, or has not answered: until Ctrl-C, or for minutes or a number with s, m or h; up to 24h
     #[arg(
         id = "wait",
         long = "wait",
@@ -30,7 +30,7 @@ pub(crate) struct WaitArgs {
 pub(crate) struct Patience(pub(crate) Option<Duration>);
 
 /// Parses it.
-pub(super) fn patience(text: &str) -> Result<Patience, String> {
+fn patience(text: &str) -> Result<Patience, String> {
     if text == FOR_EVER { Ok(Patience(None)) } else { time(text).map(|time| Patience(Some(time))) }
 }
 

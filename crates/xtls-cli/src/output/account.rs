@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Shown;
+use super::{Shown, human};
 use crate::config::{StoredAccount, StoredPassword};
 
 /// The members of the `account` event.
@@ -82,47 +82,49 @@ impl Account {
             return writeln!(out, "{}  {}{default}", Shown(&self.name), Shown(&self.jid));
         }
         writeln!(out, "* account {}{default}", Shown(&self.name))?;
-        let mut line = |name: &str, value: &str| writeln!(out, "    {name:<11} {}", Shown(value));
-        line("address", &self.jid)?;
+        let line = |out: &mut dyn Write, name: &str, value: &str| writeln!(out, "    {name:<11} {}", Shown(value));
+        line(out, "address", &self.jid)?;
         // Through a proxy the DNS is not asked.
         let own = if self.proxy.is_some() { "the host that the address names" } else { "where the DNS says" };
-        line("server", self.server.as_deref().unwrap_or(own))?;
+        line(out, "server", self.server.as_deref().unwrap_or(own))?;
         if self.insecure_plaintext {
-            line("protection", "none: login without TLS, at loopback addresses only")?;
+            line(out, "protection", "none: login without TLS, at loopback addresses only")?;
         } else if self.direct_tls {
-            line("protection", "TLS from the beginning")?;
+            line(out, "protection", "TLS from the beginning")?;
         }
         if let Some(dns) = &self.dns {
-            line("DNS", &format!("asks {dns}"))?;
+            line(out, "DNS", &format!("asks {dns}"))?;
         }
         if let Some(proxy) = &self.proxy {
-            line("proxy", proxy)?;
+            line(out, "proxy", proxy)?;
         }
         if let Some(file) = &self.proxy_login_file {
-            line("proxy login", &format!("the first line of {file}"))?;
+            line(out, "proxy login", &format!("the first line of {file}"))?;
         }
         if let Some(file) = &self.ca_file {
-            line("trusts", &format!("authorities in {file}"))?;
+            line(out, "trusts", &format!("authorities in {file}"))?;
         }
         for fingerprint in &self.server_fingerprints {
-            line("trusts", &format!("the server's certificate {fingerprint}"))?;
+            human::fingerprint(out, "trusts", fingerprint, ", the server's certificate")?;
         }
         match (&self.password_file, &self.password_command) {
-            (Some(file), _) => line("password", &format!("the first line of {file}"))?,
-            (_, Some(words)) => line("password", &format!("the first line that is printed by: {}", words.join(" ")))?,
-            (None, None) => line("password", "is asked for")?,
+            (Some(file), _) => line(out, "password", &format!("the first line of {file}"))?,
+            (_, Some(words)) => {
+                line(out, "password", &format!("the first line that is printed by: {}", words.join(" ")))?
+            }
+            (None, None) => line(out, "password", "is asked for")?,
         }
         match self.accept_from.as_deref() {
             None => {}
-            Some([]) => line("accepts", "every trusted peer")?,
-            Some(peers) => line("accepts", &peers.join(" "))?,
+            Some([]) => line(out, "accepts", "every trusted peer")?,
+            Some(peers) => line(out, "accepts", &peers.join(" "))?,
         }
         if self.leap_of_faith {
-            line("strangers", "are taken by a leap of faith")?;
+            line(out, "strangers", "are taken by a leap of faith")?;
         }
         if let Some(file) = &self.peer_ca_file {
-            line("strangers", &format!("are taken if authorities in {file} vouch for them"))?;
+            line(out, "strangers", &format!("are taken if authorities in {file} vouch for them"))?;
         }
-        line("profile", self.profile)
+        line(out, "profile", self.profile)
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Shown;
+use super::{Shown, human};
 
 /// The members of the `probe` event.
 #[derive(Clone, Debug, Serialize)]
@@ -59,8 +59,12 @@ impl Probed<'_> {
             writeln!(out, "    software    {}#{} ({fits})", Shown(node), Shown(ver))?;
         }
         for Key { name, trusted } in self.keys.iter().flatten() {
-            let whose = if *trusted { "a certificate of it that is trusted" } else { "unknown: any kind of key" };
-            writeln!(out, "    key         {} ({whose})", Shown(name))?;
+            if *trusted {
+                human::fingerprint(out, "key", name, ", a certificate of it that is trusted")?;
+            } else {
+                // What kind of key it is, and what its name is made by, cannot be told.
+                writeln!(out, "    key         unknown, of any kind\n      {}", Shown(name))?;
+            }
         }
         if self.keys.as_ref().is_some_and(Vec::is_empty) {
             writeln!(out, "    key         none: it does not trust a certificate of ours, or we named none")?;
@@ -118,8 +122,8 @@ mod tests {
             shown(&probed()),
             "* a@b/\\u{1b}c\n    XTLS        yes\n    feature     urn:x\n    \
              software    urn:y#v\\u{7}= (NOT what it announced)\n    \
-             key         00 (a certificate of it that is trusted)\n    \
-             key         \\u{1b}[2J (unknown: any kind of key)\n    \
+             key         00, a certificate of it that is trusted\n    \
+             key         unknown, of any kind\n      \\u{1b}[2J\n    \
              insecure    it takes certificates that it cannot verify yet\n    \
              password    not offered\n    a tunnel    would be secured by x509\n"
         );

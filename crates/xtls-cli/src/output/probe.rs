@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use xtls::tls::PeerCertificate;
 
-use super::Shown;
+use super::{Shown, human};
 use crate::clock;
 
 /// The members of the `certificate` event.
@@ -95,7 +95,8 @@ impl<'a> Certificate<'a> {
             writeln!(out, "    NOT TRUSTED: {}", Shown(why))?;
         }
         if let Some(last) = &self.changed_from {
-            writeln!(out, "    WARNING: this is not the certificate of last time, {last}")?;
+            writeln!(out, "    WARNING: this is not the certificate of last time:")?;
+            human::fingerprint(out, "last time", last, "")?;
         }
         Ok(())
     }
@@ -147,7 +148,8 @@ mod tests {
         assert!(!text.contains("NOT TRUSTED") && !text.contains("WARNING"));
         certificate.refused = Some("why\u{1b}".to_owned());
         certificate.changed_from = Some("sha-256:00".to_owned());
-        let more = "    NOT TRUSTED: why\\u{1b}\n    WARNING: this is not the certificate of last time, sha-256:00\n";
+        let more = "    NOT TRUSTED: why\\u{1b}\n    WARNING: this is not the certificate of last time:\n    \
+                    last time   sha-256:00\n";
         assert_eq!(shown(&certificate), format!("{text}{more}"));
     }
 

@@ -60,9 +60,13 @@ pub(super) async fn search(
         if patience.is_none() || !may_come {
             return Err(failure);
         }
-        let is_over = |now: Instant| until.is_some_and(|until| now >= until);
-        if is_over(clock::now()) {
-            return Err(Failure { message: format!("{}; it was waited for in vain", failure.message), ..failure });
+        let is_over = || until.is_some_and(|until| clock::now() >= until);
+        let in_vain = |failure: Failure| {
+            let message = format!("{}; it did not come while this waited", failure.message);
+            Failure { message, ..failure }
+        };
+        if is_over() {
+            return Err(in_vain(failure));
         }
         if told != Some(is_there) {
             told = Some(is_there);
@@ -70,9 +74,7 @@ pub(super) async fn search(
         }
         match watch.pause(session, until.map_or(next, |until| next.min(until))).await? {
             Some(incoming) => return Ok(Outcome::Offered(incoming)),
-            None if is_over(clock::now()) => {
-                return Err(Failure { message: format!("{}; it was waited for in vain", failure.message), ..failure });
-            }
+            None if is_over() => return Err(in_vain(failure)),
             None => {}
         }
     }
@@ -161,7 +163,7 @@ impl Watch<'_> {
     }
 }
 
-/// Whether this presence shows that somebody of the account is there.
+/// Whether this presence shows that a client of the account is there.
 fn shows(stanza: &Element, account: &BareJid) -> bool {
     let from = stanza.attribute("from").and_then(|from| from.parse::<FullJid>().ok());
     stanza.name() == "presence"

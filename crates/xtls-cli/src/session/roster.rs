@@ -29,7 +29,7 @@ pub(crate) enum Said {
     Subscribe,
     /// The user may see the contact's.
     Subscribed,
-    /// The contact does not want to see the user's any more, or never mind.
+    /// The contact does not want to see the user's any more, or takes its request back.
     Unsubscribe,
     /// The user may not see the contact's.
     Unsubscribed,

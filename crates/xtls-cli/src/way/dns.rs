@@ -96,7 +96,7 @@ impl Dns {
 
     async fn service(&self, domain: &str, direct: bool) -> Services {
         let service = if direct { "_xmpps-client" } else { "_xmpp-client" };
-        // With the dot at the end no domain of this machine's is tried behind it.
+        // With a dot at its end the machine's search domains are not appended.
         let Ok(name) = Name::from_ascii(format!("{service}._tcp.{domain}.")) else { return Services::Unknown };
         let Ok(Ok(found)) = timeout(LOOKUP_TIME, self.resolver.srv_lookup(name)).await else {
             return Services::Unknown;
@@ -122,8 +122,8 @@ impl Dns {
         }
     }
 
-    /// The addresses of a host, at most [`MAX_ADDRESSES`], of IPv6 and IPv4 in turn. With `is_whole` no domain of this machine's
-    /// is tried behind its name.
+    /// The addresses of a host, at most [`MAX_ADDRESSES`], of IPv6 and IPv4 in turn. With `is_whole` no search domain of this machine
+    /// is appended to its name.
     ///
     /// # Errors
     ///

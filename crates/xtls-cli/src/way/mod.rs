@@ -53,7 +53,7 @@ pub(crate) struct Target {
     pub(crate) port: u16,
     /// TLS begins with the connection there.
     pub(crate) direct: bool,
-    /// The name is whole: no domain of this machine's is tried behind it.
+    /// The name is whole: this machine's search domains are not appended.
     is_whole: bool,
 }
 

@@ -329,7 +329,7 @@ fn rfc_7622_5_an_answer_for_a_usual_resource_by_whom_a_server_takes_the_peer_for
         let found = tokio::spawn(async move { handle.find_or_ask(&sharp, &[usual]).await });
         let (resource, id) = stage.asked().await;
         assert_eq!(resource, "juliet@stra\u{df}e.example/xtls");
-        // An id that was not asked with is nobody's answer.
+        // No question had this id, so this answers none.
         stage.answer("juliet@strasse.example/xtls", "xtls-find-0", ns::XTLS_1).await;
         assert!(timeout(Duration::from_secs(1), stage.stanzas.next()).await.unwrap().unwrap().contains("xtls-find-0"));
         assert!(!found.is_finished());

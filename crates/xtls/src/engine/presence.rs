@@ -42,7 +42,7 @@ impl Engine {
         observed
     }
 
-    /// Somebody asks for our presence (XEP-0276). To show it is to say that we are there, so strangers are not told of to the embedder:
+    /// A peer asks for our presence (XEP-0276). To show it is to say that we are there, so strangers are not told of to the embedder:
     /// it cannot show itself to them by mistake.
     fn note_caller(&mut self, from: &str) {
         let Ok(peer) = FullJid::new(from) else { return };

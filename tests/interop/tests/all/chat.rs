@@ -4,7 +4,7 @@ use std::io::Write;
 use std::thread;
 
 use serde_json::Value;
-use xtls_interop::{Stage, Tap, Transport, Xtls};
+use xtls_interop::{Stage, Tap, Transport, Xtls, chat_once};
 
 /// Alice opens a tunnel to Bob, both say something, and Alice ends it.
 fn talk(transport: Transport) {
@@ -245,20 +245,7 @@ fn a_listener_without_input_goes_on_until_it_is_interrupted() {
 fn two_who_begin_at_once_end_up_in_one_tunnel() {
     let stage = Stage::new(Transport::Plain);
     let (alice, bob) = stage.friends();
-    let mut ends = [alice.start(&["chat", &bob.bare()]), bob.start(&["chat", &alice.bare()])];
-    for end in &mut ends {
-        end.event("stream_open");
-    }
-    for speaker in 0..2 {
-        ends[speaker].line("hello");
-        assert_eq!(ends[1 - speaker].event("message")["body"], "hello");
-    }
-    ends[0].end_input();
-    for end in ends {
-        let ended = end.wait();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        assert_eq!(ended.named("secured").count(), 1);
-    }
+    chat_once([alice.start(&["chat", &bob.bare()]), bob.start(&["chat", &alice.bare()])]);
 }
 
 #[test]

@@ -427,10 +427,7 @@ fn ctrl_c_and_ctrl_d_at_the_prompt_for_a_code_end_it_and_leave_the_terminal_as_i
 /// second chat asks nothing either.
 fn from_nothing_to_a_chat_in_two_commands_each(alice: &Person, bob: &Person) {
     let mut showing = Terminal::start(alice, 80, &["pair"]);
-    showing.line("* it works once, until ", "end it");
-    let shown = showing.shown();
-    let code = shown.lines().find(|line| line.starts_with("    ") && line.trim().split(' ').count() == 4);
-    let code = code.expect("a code is shown").trim().to_owned();
+    let code = showing.code();
     let mut entering = Terminal::start(bob, 80, &["pair", &alice.full()]);
     entering.at(&format!("The code or the link that {} shows:", alice.full()));
     entering.keys(&format!("{code}\r"));

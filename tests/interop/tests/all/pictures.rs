@@ -80,10 +80,7 @@ fn two_pair_and_chat_in_two_commands_each() {
     let stage = Stage::new(Transport::Plain);
     let (alice, bob) = (stage.person("alice"), stage.person("bob"));
     let mut showing = Terminal::start(&alice, 80, &["pair"]);
-    showing.line("* it works once, until ", "end it");
-    let shown = showing.shown();
-    let code = shown.lines().find(|line| line.starts_with("    ") && line.trim().split(' ').count() == 4);
-    let code = code.expect("a code is shown").trim().to_owned();
+    let code = showing.code();
     // Shortened, it fits beside the prompt whatever it is.
     let short: Vec<&str> = code.split(' ').map(|word| &word[..word.len().min(4)]).collect();
     let masked = |shown: &str| {
