@@ -6,15 +6,8 @@ use core::{
 };
 use std::sync::Arc;
 
-/// A moment of the caller's clock: [`std::time::Instant`].
-///
-/// In a browser (`wasm32-unknown-unknown`) that cannot be made, and this is `web_time::Instant`.
-#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
-pub use std::time::Instant;
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-pub use web_time::Instant;
-
 use rustls::{pki_types::UnixTime, time_provider::TimeProvider};
+use xtls_stanza::Instant;
 
 /// The caller's `now`, and the wall time that follows from it: anchored once, never read from the system.
 #[derive(Debug)]

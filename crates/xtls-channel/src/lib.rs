@@ -29,7 +29,7 @@ mod terms;
 mod timer;
 
 pub use channel::{Channel, Io, Listen, Progress, Side, Sign, Start, TowardsServerTerms, TrustDecision, TrustQuestion};
-pub use clock::{Clock, Instant};
+pub use clock::Clock;
 pub use environment::{Environment, Local, SecurityLimits};
 pub use error::{ConfigError, NotAsked, SendError, TermsError};
 pub use fault::{Blame, Fault, Missing, Row, row};
@@ -45,3 +45,4 @@ pub use stage::{Stage, Unanswered};
 pub use store::{MemoryTrustStore, StoreError, TrustStore};
 pub use terms::{Terms, TrustPolicy};
 pub use timer::{Deadline, Timer, Timers};
+pub use xtls_stanza::Instant;

@@ -24,6 +24,7 @@ pub mod link_raw;
 mod oracle;
 pub mod plain;
 pub mod records;
+pub mod socks;
 pub mod srp;
 pub mod stanza;
 pub mod stream;
@@ -49,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     ("link_raw", link_raw::run),
     ("plain", plain::run),
     ("records", records::run),
+    ("socks", socks::run),
     ("srp", srp::run),
     ("stanza", stanza::run),
     ("stream", stream::run),

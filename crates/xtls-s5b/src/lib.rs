@@ -1,7 +1,23 @@
 //! SOCKS5 bytestreams (XEP-0065) as a Jingle transport (XEP-0260), sans-IO.
 //!
-//! A [`DstAddr`] names a bytestream where the two ends of its connection meet.
+//! A bytestream is a connection from one end to the other, or from both to a proxy that joins them. Who connects to whom says by a
+//! [`DstAddr`] which bytestream it is for. This crate has no sockets, reads no clock and resolves no names:
+//!
+//! - [`socks`] is SOCKS5 at the end that dials and at the one that listens: bytes in, bytes out;
+//! - [`Networks`] says which addresses may be dialled that a peer has named;
+//! - [`Listener`] keeps the books of who may connect, how often and how long;
+//! - [`proxy`] finds proxies and has them join two connections: stanzas in, stanzas out.
+//!
+//! Nothing in it authenticates anybody or keeps anything secret. TLS inside the bytestream does that.
 
+mod address;
 mod dst_addr;
+mod host;
+mod listener;
+pub mod proxy;
+pub mod socks;
 
+pub use address::{AddressKind, AddressRefused, Network, NetworkError, Networks};
 pub use dst_addr::{DstAddr, DstAddrError};
+pub use host::{Host, HostError};
+pub use listener::{Attempt, Listener, Rejected};

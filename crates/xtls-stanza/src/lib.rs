@@ -12,6 +12,7 @@ mod element;
 mod error;
 mod fingerprint;
 mod id;
+mod instant;
 mod iq;
 pub mod jid;
 mod limits;
@@ -32,6 +33,7 @@ pub use element::{Attribute, BuildError, Builder, Element, ElementRef, Node, Sco
 pub use error::{ParseError, ParseErrorKind};
 pub use fingerprint::{Fingerprint, FingerprintError, HashAlgo};
 pub use id::{Id, Ids};
+pub use instant::Instant;
 pub use iq::{Envelope, Iq, IqError, IqType};
 pub use limits::Limits;
 pub use pubkeys::{KeyInfo, Pubkeys, PubkeysVariant};

@@ -27,6 +27,8 @@ pub const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 
 /// XEP-0030: service discovery, information queries.
 pub const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";
+/// XEP-0030: service discovery, what an entity has.
+pub const DISCO_ITEMS: &str = "http://jabber.org/protocol/disco#items";
 /// XEP-0115: entity capabilities.
 pub const CAPS: &str = "http://jabber.org/protocol/caps";
 /// XEP-0276: the question of a caller for presence.
@@ -75,6 +77,8 @@ pub const JINGLE_IBB_TMP: &str = "urn:xmpp:tmp:jingle:transports:ibb";
 pub const NEGOTIATION_1: &str = "urn:xtls:negotiation:1";
 /// XEP-0047: in-band bytestreams.
 pub const IBB: &str = "http://jabber.org/protocol/ibb";
+/// XEP-0065: SOCKS5 bytestreams.
+pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams";
 
 /// Tells whether `ns` is one in which the stanzas of an outer stream may stand.
 ///
