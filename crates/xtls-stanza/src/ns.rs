@@ -73,12 +73,14 @@ pub const JINGLE_IBB: &str = "urn:xmpp:jingle:transports:ibb:1";
 pub const JINGLE_IBB_0: &str = "urn:xmpp:jingle:transports:ibb:0";
 /// XEP-0261 before its namespace was issued.
 pub const JINGLE_IBB_TMP: &str = "urn:xmpp:tmp:jingle:transports:ibb";
+/// XEP-0260: SOCKS5 bytestreams as a Jingle transport.
+pub const JINGLE_S5B: &str = "urn:xmpp:jingle:transports:s5b:1";
 /// The negotiation hash of XTLS, version 1: docs/wire.md § 5.
 pub const NEGOTIATION_1: &str = "urn:xtls:negotiation:1";
-/// XEP-0047: in-band bytestreams.
-pub const IBB: &str = "http://jabber.org/protocol/ibb";
 /// XEP-0065: SOCKS5 bytestreams.
 pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams";
+/// XEP-0047: in-band bytestreams.
+pub const IBB: &str = "http://jabber.org/protocol/ibb";
 
 /// Tells whether `ns` is one in which the stanzas of an outer stream may stand.
 ///

@@ -45,6 +45,12 @@ impl Activation {
         Self { id, proxy: proxy.clone() }
     }
 
+    /// The id of the request.
+    #[must_use]
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
     /// What this IQ says to it; `None` where it is not the proxy's answer.
     #[must_use]
     pub fn answer(&self, iq: &Iq<'_>) -> Option<Result<(), ActivationFault>> {
