@@ -86,6 +86,12 @@ pub enum Fault {
     Bytestream(BytestreamFault),
     /// The peer closed the bytestream without ending TLS first.
     BytestreamClosed,
+    /// No connection was found, and nothing else may carry the tunnel.
+    NoConnection,
+    /// The connection that carried the tunnel ended before TLS did.
+    ConnectionLost,
+    /// What is offered, or announced by the peer, is none of the transports that may carry the tunnel.
+    NoTransport,
     /// The peer broke a rule of Jingle.
     Jingle(JingleFault),
     /// The peer, or a server in its name, refused a request of the session.
@@ -262,6 +268,9 @@ impl Fault {
             Self::Stream(_) => "stream",
             Self::Bytestream(_) => "bytestream",
             Self::BytestreamClosed => "bytestream-closed",
+            Self::NoConnection => "no-connection",
+            Self::ConnectionLost => "connection-lost",
+            Self::NoTransport => "no-transport",
             Self::Jingle(_) => "jingle",
             Self::Refused { .. } => "refused",
             Self::Unreachable { .. } => "unreachable",
@@ -303,6 +312,7 @@ impl Fault {
         use Blame::{Incompatible, Misbehaved, Network, Nobody, Ourselves};
         use ReasonCondition::{
             ConnectivityError, FailedTransport, GeneralError, Gone, IncompatibleParameters, SecurityError, Timeout,
+            UnsupportedTransports,
         };
         use StreamCondition::{
             ConnectionTimeout, InternalServerError, InvalidFrom, NotAuthorized, PolicyViolation as Policy,
@@ -331,6 +341,10 @@ impl Fault {
             // XEP-0047 § 2.2: the bytestream is closed, and with it the session has no transport.
             Self::Bytestream(_) => row(Misbehaved, Some(FailedTransport), Policy, false, true),
             Self::BytestreamClosed => row(Misbehaved, Some(FailedTransport), Policy, false, false),
+            // XEP-0260 § 3.
+            Self::NoConnection | Self::ConnectionLost => row(Network, Some(ConnectivityError), Policy, false, false),
+            // XEP-0166 § 7.4.
+            Self::NoTransport => row(Incompatible, Some(UnsupportedTransports), Policy, false, false),
             Self::Jingle(_) => row(Misbehaved, Some(IncompatibleParameters), Policy, false, false),
             Self::Refused { .. } => row(Incompatible, Some(GeneralError), Policy, false, false),
             Self::Unreachable { .. } => row(Network, None, Policy, false, false),
@@ -426,6 +440,9 @@ mod tests {
             Fault::Stream(StreamFault::Version),
             Fault::Bytestream(BytestreamFault::NotOpen),
             Fault::BytestreamClosed,
+            Fault::NoConnection,
+            Fault::ConnectionLost,
+            Fault::NoTransport,
             Fault::Jingle(JingleFault::UnknownSession),
             Fault::Refused { action: Action::SessionInitiate, error: error.clone() },
             Fault::Unreachable { asked: "its features", error: error.clone() },

@@ -44,6 +44,8 @@ pub enum Timer {
     Rest,
     /// The return of the outer stream, which is away and is to be resumed (XEP-0198).
     Suspended,
+    /// A connection for a tunnel: the next step in finding one.
+    Connection,
     /// A turn to send a block, while results to those of other tunnels are overdue.
     Turn,
 }
@@ -131,6 +133,7 @@ impl Timer {
             Self::KeepAlive => "keep-alive",
             Self::Silence => "silence",
             Self::Rest => "rest",
+            Self::Connection => "connection",
             Self::Suspended => "suspended",
             Self::Turn => "turn",
         }
@@ -202,6 +205,7 @@ impl fmt::Display for Timer {
             Self::Stall | Self::Retry => "acknowledgement of data",
             Self::LivenessIdle | Self::Gone | Self::KeepAlive | Self::Silence => "sign of life",
             Self::Rest => "rest of a TLS record",
+            Self::Connection => "connection",
             Self::Suspended => "return of the connection",
             Self::Turn => "turn to send",
             Self::Confirm => "confirmation",
@@ -241,6 +245,7 @@ mod tests {
             Timer::KeepAlive,
             Timer::Silence,
             Timer::Rest,
+            Timer::Connection,
             Timer::Suspended,
             Timer::Turn,
         ];

@@ -131,7 +131,7 @@ impl End {
         assert!(method.is_none() || self.session.method() == method, "no peer changes a method");
         if let Ok(session) = Session::incoming(&jingle) {
             assert_eq!((session.role(), session.state()), (Role::Responder, SessionState::Pending));
-            assert!(session.block_size() > 0 && session.sid() == jingle.sid);
+            assert!(session.in_band().is_none_or(|in_band| in_band.block_size > 0) && session.sid() == jingle.sid);
         }
     }
 
@@ -183,7 +183,10 @@ impl End {
         }
         assert!(self.open.len() <= 7, "few requests are open: {:?}", self.open);
         assert_eq!(self.session.unanswered().count(), self.open.len());
-        assert!((1..=4096).contains(&self.session.block_size()), "a peer cannot enlarge blocks");
+        assert!(
+            self.session.in_band().is_none_or(|in_band| (1..=4096).contains(&in_band.block_size)),
+            "a peer cannot enlarge blocks"
+        );
         match (self.state, self.session.state()) {
             (SessionState::Ended, now) => assert_eq!(now, SessionState::Ended, "the end is final"),
             (SessionState::Active, now) => assert_ne!(now, SessionState::Pending, "there is no way back"),

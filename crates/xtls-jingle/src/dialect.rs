@@ -27,7 +27,7 @@ pub struct Dialect {
     pub legacy_namespaces: bool,
     /// Reads [`IbbVersion::Ibb0`]. Otherwise it is a transport like any other that is not supported.
     pub ibb_0: bool,
-    /// The transport to be offered: a driver copies it to [`Offer::ibb_version`](crate::Offer::ibb_version).
+    /// The transport to be offered: a driver copies it to [`InBand::version`](crate::InBand::version).
     pub offered_ibb: IbbVersion,
     /// Takes a request whose content has no name, although XEP-0166 § 7.3 requires one, where the session has but one
     /// content. A session-initiate and a session-accept must have it all the same.

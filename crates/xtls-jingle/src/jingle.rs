@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use xtls_s5b::S5bMalformed;
 use xtls_stanza::{
     Condition, ElementRef, Id, Ids, Iq, IqType, SecurityOffer, StanzaError,
     jid::{FullJid, Jid},
@@ -90,6 +91,8 @@ pub enum MalformedKind {
     IbbSid,
     /// The `stanza` of a bytestream is neither iq nor message (XEP-0047 § 2.1).
     IbbStanza,
+    /// A SOCKS5 bytestream breaks a rule of XEP-0260.
+    Socks5(S5bMalformed),
 }
 
 /// A request that was written.
@@ -263,7 +266,8 @@ impl Malformed {
             | MalformedKind::SeveralTransports
             | MalformedKind::BlockSize
             | MalformedKind::IbbSid
-            | MalformedKind::IbbStanza => Condition::BadRequest,
+            | MalformedKind::IbbStanza
+            | MalformedKind::Socks5(_) => Condition::BadRequest,
         };
         StanzaError::new(condition).with_text(self.kind.as_str())
     }
@@ -285,6 +289,7 @@ impl MalformedKind {
             Self::BlockSize => "the block-size is not a number from 1 to 65535",
             Self::IbbSid => "the sid of the bytestream is not an NMTOKEN of at most 256 bytes",
             Self::IbbStanza => "the stanza of the bytestream is neither iq nor message",
+            Self::Socks5(malformed) => malformed.as_str(),
         }
     }
 }

@@ -37,7 +37,7 @@
 //!
 //! // Romeo sees her methods and chooses one.
 //! let event = initiator.handle_request(&carried(&stanza)?)?;
-//! assert!(matches!(event, Some(SessionEvent::Accepted { security: Some(_) })));
+//! assert!(matches!(event, Some(SessionEvent::Accepted { security: Some(_), .. })));
 //! initiator.choose(Method::X509)?;
 //! stanza.clear();
 //! initiator.poll(&mut ids, juliet, None, &mut stanza).ok_or("nothing to send")?;
@@ -71,10 +71,11 @@ pub use offer::{Acceptance, Offer, OfferRefusal};
 pub use reason::{Reason, ReasonCondition};
 pub use redirect::{Redirect, redirect_allowed};
 pub use session::{
-    AcceptError, ChooseError, InitiateError, PingError, Refused, Role, Session, SessionEvent, SessionState, Verdict,
+    AcceptError, ChooseError, InitiateError, PingError, Refused, Role, Session, SessionEvent, SessionState,
+    TransportError, Verdict,
 };
 pub use tie_break::{Winner, tie_break, tie_break_in_session};
-pub use transport::{IbbTransport, Transport};
+pub use transport::{IbbTransport, InBand, SessionTransport, Transport};
 pub use version::{IbbVersion, JingleVersion};
 
 /// The longest session identifier that is accepted, in bytes; it holds for Jingle and for bytestream sids.

@@ -2,11 +2,12 @@
 
 use core::fmt;
 
+use xtls_s5b::{Candidate, DstAddr, S5bPayload};
 use xtls_stanza::{SecurityOffer, jid::FullJid};
 
 use crate::{
-    Action, Content, Creator, Description, IbbTransport, IbbVersion, Jingle, JingleFault, Reason, ReasonCondition,
-    Security, Senders, Transport, sid,
+    Action, Content, Creator, Description, IbbTransport, IbbVersion, InBand, Jingle, JingleFault, Reason,
+    ReasonCondition, Security, Senders, SessionTransport, Transport, sid,
 };
 
 /// Bytes of one block where an offer of [`IbbVersion::Tmp`] does not say: what XEP-0047 § 5 recommends.
@@ -22,12 +23,8 @@ pub struct Offer {
     pub content_name: String,
     /// Who sends application data; an answer repeats it.
     pub senders: Senders,
-    /// How the bytestream begins and ends; an answer can change it.
-    pub ibb_version: IbbVersion,
-    /// The sid of the bytestream.
-    pub ibb_sid: String,
-    /// Bytes of one block, at least 1.
-    pub block_size: u16,
+    /// What is to carry the data.
+    pub transport: SessionTransport,
     /// Fingerprints and methods of the initiator. A received one may name no method.
     pub security: SecurityOffer,
 }
@@ -38,8 +35,12 @@ pub struct Offer {
 pub struct Acceptance {
     /// Your full JID.
     pub responder: FullJid,
-    /// Bytes of one block, at least 1; what exceeds the offer is lowered to it.
+    /// Bytes of one block, at least 1; what exceeds the offer is lowered to it. It means nothing for a SOCKS5 bytestream.
     pub block_size: u16,
+    /// For a SOCKS5 bytestream: where you can be reached. It means nothing for an in-band one.
+    pub candidates: Vec<Candidate>,
+    /// The DST.ADDR for the proxies among the candidates (XEP-0260 § 2.2).
+    pub dst_addr: Option<DstAddr>,
     /// Fingerprints and methods of the responder, with at least one method. It is written in the namespace of the offer,
     /// whatever its version says.
     pub security: SecurityOffer,
@@ -62,16 +63,14 @@ impl Offer {
     /// An offer over `ibb:1`, under the content name "xmlstream" for an XML stream and "data" for anything else.
     #[must_use]
     pub fn new(description: Description, ibb_sid: &str, block_size: u16, security: SecurityOffer) -> Self {
+        Self::over(SessionTransport::InBand(InBand::new(ibb_sid, block_size)), description, security)
+    }
+
+    /// The same over this transport.
+    #[must_use]
+    pub fn over(transport: SessionTransport, description: Description, security: SecurityOffer) -> Self {
         let content_name = if description.is_xmlstream() { "xmlstream" } else { "data" };
-        Self {
-            description,
-            content_name: content_name.to_owned(),
-            senders: Senders::Both,
-            ibb_version: IbbVersion::Ibb1,
-            ibb_sid: ibb_sid.to_owned(),
-            block_size,
-            security,
-        }
+        Self { description, content_name: content_name.to_owned(), senders: Senders::Both, transport, security }
     }
 
     /// Reads a session-initiate.
@@ -92,13 +91,12 @@ impl Offer {
         let (Some(security), Some(description)) = (content.xtls(), &content.description) else {
             return malformed("a content without a description");
         };
-        let ibb = match &content.transport {
-            None => return malformed("a content without a transport"),
-            Some(Transport::Other { .. }) => {
-                return unsupported(ReasonCondition::UnsupportedTransports, "in-band bytestreams only");
-            }
-            Some(Transport::Ibb(ibb)) => ibb,
+        let Some(transport) = &content.transport else {
+            return malformed("a content without a transport");
         };
+        if matches!(transport, Transport::Other { .. }) {
+            return unsupported(ReasonCondition::UnsupportedTransports, "bytestreams only, in band or by SOCKS5");
+        }
         // § 7.3: the creator is who generated the content, and nobody else has sent anything yet.
         if content.creator != Creator::Initiator {
             return malformed("a content of the responder's in session-initiate");
@@ -106,20 +104,7 @@ impl Offer {
         let Some(content_name) = content.name.clone() else {
             return malformed("a content without a name");
         };
-        let is_tmp = ibb.version == IbbVersion::Tmp;
-        let ibb_sid = ibb.sid.as_ref().or_else(|| is_tmp.then_some(&jingle.sid));
-        let block_size = ibb.block_size.or_else(|| is_tmp.then_some(TMP_BLOCK_SIZE));
-        let (Some(ibb_sid), Some(block_size)) = (ibb_sid.cloned(), block_size) else {
-            return malformed("an in-band bytestream without sid or block-size");
-        };
-        if !sid::is_nmtoken(&ibb_sid) {
-            // XEP-0047 § 2.1. That of the session may be none.
-            return malformed("an in-band bytestream whose sid is no NMTOKEN");
-        }
-        if ibb.in_messages {
-            return unsupported(ReasonCondition::UnsupportedTransports, "data in IQ stanzas only");
-        }
-        IbbTransport::check_block_size(block_size).map_err(OfferRefusal::Fault)?;
+        let transport = SessionTransport::offered(transport, &jingle.sid)?;
         if description.is_too_large() {
             return Err(OfferRefusal::Fault(JingleFault::NotAcceptable("the description is too large")));
         }
@@ -127,26 +112,22 @@ impl Offer {
             description: description.clone(),
             content_name,
             senders: content.senders,
-            ibb_version: ibb.version,
-            ibb_sid,
-            block_size,
+            transport,
             security: security.clone(),
         })
     }
 
     /// The content of a session-initiate that makes this offer.
     pub(crate) fn content(&self) -> Content {
-        self.content_with(self.block_size, self.security.clone())
+        self.content_with(self.transport.transport(), self.security.clone())
     }
 
     /// The content of a session-accept that answers this offer.
-    pub(crate) fn content_with(&self, block_size: u16, security: SecurityOffer) -> Content {
+    pub(crate) fn content_with(&self, transport: Transport, security: SecurityOffer) -> Content {
         Content {
             senders: self.senders,
             description: Some(self.description.clone()),
-            transport: Some(Transport::Ibb(
-                IbbTransport::new(&self.ibb_sid, block_size).with_version(self.ibb_version),
-            )),
+            transport: Some(transport),
             security: Security::Xtls(security),
             ..Content::new(&self.content_name)
         }
@@ -157,7 +138,39 @@ impl Acceptance {
     /// An answer.
     #[must_use]
     pub fn new(responder: FullJid, block_size: u16, security: SecurityOffer) -> Self {
-        Self { responder, block_size, security }
+        Self { responder, block_size, candidates: Vec::new(), dst_addr: None, security }
+    }
+}
+
+impl SessionTransport {
+    /// Reads what is offered in a session of this sid, or in place of what was.
+    pub(crate) fn offered(transport: &Transport, session_sid: &str) -> Result<Self, OfferRefusal> {
+        let malformed = |what| Err(OfferRefusal::Fault(JingleFault::Malformed(what)));
+        let ibb = match transport {
+            Transport::Other { .. } => {
+                return unsupported(ReasonCondition::UnsupportedTransports, "bytestreams only, in band or by SOCKS5");
+            }
+            Transport::S5b(socks5) if matches!(socks5.payload, S5bPayload::Candidates(_)) => {
+                return Ok(Self::Socks5(socks5.clone()));
+            }
+            Transport::S5b(_) => return malformed("an answer to candidates instead of candidates"),
+            Transport::Ibb(ibb) => ibb,
+        };
+        let is_tmp = ibb.version == IbbVersion::Tmp;
+        let sid = ibb.sid.as_deref().or_else(|| is_tmp.then_some(session_sid));
+        let block_size = ibb.block_size.or_else(|| is_tmp.then_some(TMP_BLOCK_SIZE));
+        let (Some(sid), Some(block_size)) = (sid, block_size) else {
+            return malformed("an in-band bytestream without sid or block-size");
+        };
+        if !sid::is_nmtoken(sid) {
+            // XEP-0047 § 2.1. That of the session may be none.
+            return malformed("an in-band bytestream whose sid is no NMTOKEN");
+        }
+        if ibb.in_messages {
+            return unsupported(ReasonCondition::UnsupportedTransports, "data in IQ stanzas only");
+        }
+        IbbTransport::check_block_size(block_size).map_err(OfferRefusal::Fault)?;
+        Ok(Self::InBand(InBand { version: ibb.version, sid: sid.to_owned(), block_size }))
     }
 }
 

@@ -19,6 +19,7 @@ mod link;
 mod network;
 pub mod provider;
 mod relay;
+mod sockets;
 mod store;
 mod world;
 
@@ -32,5 +33,6 @@ pub fn unix(seconds: u64) -> xtls::tls::UnixTime {
 }
 
 pub use relay::{Delivery, Fate, Misdeed, Passed, Relay, UnknownMisdeed};
+pub use sockets::{Conduct, Sockets};
 pub use store::{FailingStore, StoreCall, check_store};
 pub use world::{EngineClient, EntityOptions, World};

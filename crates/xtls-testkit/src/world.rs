@@ -59,6 +59,8 @@ pub struct EngineClient {
     /// What it sends besides what the engine does.
     says: VecDeque<String>,
     events: Vec<Event>,
+    /// What it wants of connections.
+    connections: Vec<Event>,
     /// The tunnels whose end was told. Nothing may be told of them after that, whatever a test is about.
     closed: BTreeSet<TunnelId>,
     /// Stanzas that the engine did not take, with what it said of them.
@@ -119,6 +121,7 @@ impl EngineClient {
             ignores_events: false,
             says: VecDeque::new(),
             events: Vec::new(),
+            connections: Vec::new(),
             closed: BTreeSet::new(),
             others: Vec::new(),
         }
@@ -165,7 +168,15 @@ impl EngineClient {
         action(&mut self.store.lock().expect("nothing panicked before"))
     }
 
+    /// Takes the events that are about connections: see [`Sockets`](crate::Sockets).
+    pub fn take_connections(&mut self) -> Vec<Event> {
+        mem::take(&mut self.connections)
+    }
+
     fn keep(&mut self, event: Event) {
+        if matches!(event, Event::Connect { .. } | Event::Abandon { .. }) {
+            return self.connections.push(event);
+        }
         if let Some(tunnel) = event.tunnel() {
             assert!(!self.closed.contains(&tunnel), "nothing comes after the end of a tunnel: {event:?}");
         }

@@ -51,6 +51,8 @@ impl Line {
                 named = Some(peer.to_string());
                 ("presence_wanted", None, None)
             }
+            Event::Connect { .. } => ("connect", None, None),
+            Event::Abandon { .. } => ("abandon", None, None),
             Event::Readable { .. } => ("readable", None, None),
             Event::Writable { .. } => ("writable", None, None),
             Event::PeerFinished { .. } => ("peer_finished", None, None),

@@ -4,6 +4,8 @@ use xtls_channel::{Password, Terms, TrustPolicy};
 use xtls_jingle::Description;
 use xtls_stanza::Element;
 
+use crate::transports::Transport;
+
 /// The description of a tunnel that carries raw bytes and says nothing more about them. The first 32 bytes that each end sends
 /// are the negotiation hash, which is no business of the application's (docs/wire.md § 5).
 pub const BYTES_NS: &str = "urn:xtls:apps:bytes:1";
@@ -32,6 +34,12 @@ pub struct TunnelOptions {
     /// Ask the peer by service discovery whether it supports XTLS before offering a tunnel (draft § 7). Default on; only
     /// an initiator asks.
     pub check_support: bool,
+    /// What may carry it, in the order in which it is tried. Default [`Transport::InBand`] alone.
+    ///
+    /// An initiator offers the first one that the peer announces; where a connection is not found it falls back to the in-band
+    /// bytestream, if that stands here too. Whoever forces that makes a tunnel slower, and nothing else. A responder takes what is
+    /// offered, and gives away what stands here. An empty list carries nothing.
+    pub transports: Vec<Transport>,
 }
 
 impl Application {
@@ -93,7 +101,13 @@ impl TunnelOptions {
     /// The given application between peers that are trusted by this policy.
     #[must_use]
     pub fn new(application: Application, trust: TrustPolicy) -> Self {
-        Self { application, terms: Terms::new(trust), check_support: true }
+        Self { application, terms: Terms::new(trust), check_support: true, transports: vec![Transport::InBand] }
+    }
+
+    /// The same with these transports.
+    #[must_use]
+    pub fn over(self, transports: Vec<Transport>) -> Self {
+        Self { transports, ..self }
     }
 
     /// The same with the password method allowed too, and this password for it.

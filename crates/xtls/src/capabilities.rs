@@ -27,6 +27,8 @@ pub(crate) struct Capabilities {
 pub(crate) struct Supports {
     /// Raw bytes under the description that is offered first.
     pub(crate) bytes: bool,
+    /// SOCKS5 bytestreams as a transport.
+    pub(crate) socks5: bool,
 }
 
 impl Supports {
@@ -34,7 +36,7 @@ impl Supports {
     /// is support; `None` without.
     pub(crate) fn of(info: &DiscoInfo) -> Option<Self> {
         let has_xtls = [ns::XTLS_0, ns::XTLS_1].iter().any(|feature| info.supports(feature));
-        has_xtls.then(|| Self { bytes: info.supports(BYTES_NS) })
+        has_xtls.then(|| Self { bytes: info.supports(BYTES_NS), socks5: info.supports(ns::JINGLE_S5B) })
     }
 }
 

@@ -58,6 +58,10 @@ pub struct Config {
     pub require_negotiation_hash: bool,
     /// Write your address into `from`: for components, whose server stamps nothing. Default off.
     pub stamp_from: bool,
+    /// Announce SOCKS5 bytestreams (XEP-0260) and take offers of them. Whoever turns it on makes the connections that
+    /// [`Event::Connect`](crate::Event::Connect) asks for. Which candidates are given away and dialled says each tunnel's
+    /// [`Reach`](crate::transports::Reach). Default off.
+    pub socks5: bool,
 }
 
 /// Who gets an answer to the question what we are ready for (XEP-0250 § 3.2), and may learn that we are there
@@ -117,6 +121,7 @@ impl Default for Config {
             offers_insecure: false,
             require_negotiation_hash: false,
             stamp_from: false,
+            socks5: false,
         }
     }
 }

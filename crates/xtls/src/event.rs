@@ -5,6 +5,7 @@ use core::fmt;
 pub use xtls_channel::Side;
 
 use xtls_channel::{CloseReason, EndedBy, Security, StoreError, TrustQuestion};
+use xtls_s5b::{Host, negotiation::Attempt};
 use xtls_stanza::{
     Element, ParseError, SecurityOffer, StanzaError, TlsOffer,
     jid::{FullJid, Jid},
@@ -47,6 +48,21 @@ impl TunnelId {
 impl fmt::Debug for TunnelId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TunnelId({})", self.number)
+    }
+}
+
+/// A connection of a tunnel, named by the engine that wants it. It is never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    pub(crate) tunnel: TunnelId,
+    pub(crate) attempt: Attempt,
+}
+
+impl ConnectionId {
+    /// The tunnel that it is for.
+    #[must_use]
+    pub fn tunnel(self) -> TunnelId {
+        self.tunnel
     }
 }
 
@@ -242,6 +258,23 @@ pub enum Event {
         /// Who asks.
         peer: FullJid,
     },
+    /// Connect to this place by TCP. Look a name up yourself, and dial no address that
+    /// [`Engine::check_address`](crate::Engine::check_address) refuses: the peer names the place. Then call
+    /// [`Engine::connected`](crate::Engine::connected) or [`Engine::connection_failed`](crate::Engine::connection_failed). It comes
+    /// only with [`Config::socks5`](crate::Config::socks5).
+    Connect {
+        /// The connection from now on.
+        id: ConnectionId,
+        /// An IP address, or a name.
+        host: Host,
+        /// The port.
+        port: u16,
+    },
+    /// Close this connection, or give up making it. It is not asked for any more.
+    Abandon {
+        /// The connection.
+        id: ConnectionId,
+    },
     /// There is something to [`read`](crate::Tunnel::read).
     Readable {
         /// The tunnel.
@@ -294,6 +327,7 @@ impl Event {
             Self::Incoming(incoming) => Some(incoming.id),
             Self::Closed(closed) => Some(closed.id),
             Self::Probed { .. } | Self::PresenceWanted { .. } => None,
+            Self::Connect { id, .. } | Self::Abandon { id } => Some(id.tunnel),
             Self::IncomingGone { id }
             | Self::Redirected { id, .. }
             | Self::PasswordRequired { id, .. }

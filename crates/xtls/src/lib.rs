@@ -66,6 +66,7 @@ mod flow;
 mod shared;
 mod spares;
 pub mod stats;
+pub mod transports;
 mod tunnel;
 pub mod verify;
 
@@ -77,7 +78,9 @@ pub use application::{Application, TunnelOptions};
 pub use config::Config;
 pub use engine::{Engine, Transmit, Tunnel};
 #[doc(inline)]
-pub use event::{Closed, Disposition, Event, Incoming, TunnelId};
+pub use event::{Closed, ConnectionId, Disposition, Event, Incoming, TunnelId};
+#[doc(inline)]
+pub use transports::Transport;
 pub use xtls_channel::{
     CloseReason, Deadline, EndedBy, Fault, Instant, Local, Password, Security, Setup, Terms, Timer, TrustDecision,
     TrustPolicy,

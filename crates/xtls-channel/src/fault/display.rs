@@ -44,6 +44,11 @@ impl fmt::Display for Fault {
             Self::Stream(fault) => write!(f, "the stream in the tunnel: {fault}"),
             Self::Bytestream(fault) => write!(f, "the bytestream: {fault}"),
             Self::BytestreamClosed => f.write_str("the peer closed the bytestream without ending TLS"),
+            Self::NoConnection => {
+                f.write_str("no connection to the peer was found, and nothing else may carry the tunnel")
+            }
+            Self::ConnectionLost => f.write_str("the connection to the peer broke without the end of TLS"),
+            Self::NoTransport => f.write_str("the peer and this end have no transport in common"),
             Self::Jingle(fault) => write!(f, "Jingle: {fault}"),
             Self::Refused { action, error } => write!(f, "the peer refused {action}: {error}"),
             Self::Unreachable { asked, error } => write!(f, "the peer could not be asked for {asked}: {error}"),

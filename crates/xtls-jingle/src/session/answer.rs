@@ -61,7 +61,7 @@ impl Session {
             error.condition,
             Condition::Conflict | Condition::NotAcceptable | Condition::NotAllowed | Condition::UnexpectedRequest
         );
-        let is_info = matches!(action, Action::SecurityInfo | Action::SessionInfo);
+        let is_info = matches!(action, Action::SecurityInfo | Action::SessionInfo | Action::TransportInfo);
         let is_reply = matches!(action, Action::ContentReject | Action::ContentModify | Action::TransportReject);
         if is_ignorance && is_info || (is_ignorance || is_objection) && is_reply {
             return Verdict::Tolerated;

@@ -1,4 +1,4 @@
-//! Requests to change what was negotiated: a session keeps its one content and its one transport.
+//! Requests to change the content: a session keeps its one.
 
 use super::{Session, SessionEvent};
 use crate::{Action, Content, Creator, Jingle, JingleFault, Reason, ReasonCondition, Winner, tie_break_in_session};
@@ -53,20 +53,9 @@ impl Session {
         Ok(Some(SessionEvent::Terminated(request.reason.clone())))
     }
 
-    /// § 7.2.15: whoever does not want the new transport MUST send a transport-reject.
-    pub(super) fn transport_replace(&mut self, request: &Jingle) -> Result<Option<SessionEvent>, JingleFault> {
-        let transport = self.content_of(request)?.transport.clone();
-        if transport.is_none() {
-            return Err(JingleFault::Malformed("transport-replace without a transport"));
-        }
-        let content = Content { transport, ..Content::new(&self.offer.content_name) };
-        self.reply(self.request(Action::TransportReject).with_content(content))?;
-        Ok(None)
-    }
-
     /// Queues what answers a request beside its acknowledgement. While the last of the kind is open, the request is refused
     /// altogether: no peer can make the queue grow.
-    fn reply(&mut self, reply: Jingle) -> Result<(), JingleFault> {
+    pub(super) fn reply(&mut self, reply: Jingle) -> Result<(), JingleFault> {
         if self.is_open(reply.action) {
             return Err(JingleFault::Busy("the last request of this kind is not settled yet"));
         }

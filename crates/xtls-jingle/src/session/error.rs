@@ -50,6 +50,23 @@ pub enum PingError {
     Unanswered,
 }
 
+/// Why nothing can be said about the transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The session is not carried by a SOCKS5 bytestream.
+    NotSocks5,
+    /// The session is not accepted, has ended, or TLS has begun; or it is the other end that says this.
+    NotActive,
+    /// Too much of the kind waits for its answer.
+    Unanswered,
+    /// The peer has not asked for another transport.
+    NotAsked,
+    /// A sid that is not an NMTOKEN of 1 to [`MAX_SID`](crate::MAX_SID) bytes, or a block size below
+    /// [`IbbTransport::MIN_BLOCK_SIZE`](crate::IbbTransport::MIN_BLOCK_SIZE).
+    Value,
+}
+
 impl fmt::Display for InitiateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -94,3 +111,17 @@ impl core::error::Error for InitiateError {}
 impl core::error::Error for AcceptError {}
 impl core::error::Error for ChooseError {}
 impl core::error::Error for PingError {}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSocks5 => "no SOCKS5 bytestream carries the session",
+            Self::NotActive => "the transport cannot be changed now",
+            Self::Unanswered => "too many requests about the transport are not answered",
+            Self::NotAsked => "the peer has not asked for another transport",
+            Self::Value => "a sid that is not an NMTOKEN of 1 to 256 bytes, or blocks of less than 64 bytes",
+        })
+    }
+}
+
+impl core::error::Error for TransportError {}

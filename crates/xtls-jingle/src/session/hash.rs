@@ -22,16 +22,17 @@ impl Session {
     #[must_use]
     pub fn negotiation_hash(&self) -> Option<[u8; 32]> {
         let (Some(answer), Some(method)) = (&self.answer, self.method) else { return None };
+        let [offered_transports, answered_transports] = self.transports();
         let offered = Said {
             creator: Creator::Initiator,
             application: self.offer.description.ns(),
-            transports: &[self.offer.ibb_version.ns()],
+            transports: &offered_transports,
             security: &self.offer.security,
         };
         let answered = Said {
             creator: self.answer_creator,
             application: self.answer_application.as_deref().unwrap_or(offered.application),
-            transports: &[self.ibb_version.ns()],
+            transports: &answered_transports,
             security: answer,
         };
         let mut text = Vec::with_capacity(1024);

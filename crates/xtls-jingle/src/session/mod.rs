@@ -5,35 +5,39 @@ mod change;
 mod error;
 mod hash;
 mod request;
+mod transport;
 
 use std::collections::VecDeque;
 
+use xtls_s5b::S5bTransport;
 use xtls_stanza::{Id, Ids, Method, SecurityOffer, jid::FullJid};
 
+use self::transport::Replacement;
 pub use answer::{Refused, Verdict};
-pub use error::{AcceptError, ChooseError, InitiateError, PingError};
+pub use error::{AcceptError, ChooseError, InitiateError, PingError, TransportError};
 
 use crate::{
-    Acceptance, Action, Content, Creator, Dialect, IbbTransport, IbbVersion, Jingle, JingleVersion, Offer,
-    OfferRefusal, Reason, Security, Sent, sid,
+    Acceptance, Action, Content, Creator, Dialect, IbbTransport, InBand, Jingle, JingleVersion, Offer, OfferRefusal,
+    Reason, Security, Sent, SessionTransport, sid,
 };
 
-/// The state machine of one Jingle session with one content, an in-band bytestream and XTLS.
+/// The state machine of one Jingle session with one content, a bytestream and XTLS.
 ///
 /// Its methods are of four kinds: getters; commands, which queue what is to be sent ([`Session::accept`],
-/// [`Session::choose`], [`Session::ping`], [`Session::terminate`]); `handle_*`, which bring in what the peer sent; and
+/// [`Session::choose`], [`Session::ping`], [`Session::terminate`] and those about the transport); `handle_*`, which bring in what
+/// the peer sent; and
 /// [`Session::poll`], which takes out what is to be sent. They can be called in any order.
 ///
 /// The driver has checked that what it hands in comes from the peer of this session; it acknowledges with an empty result
 /// each request that [`Session::handle_request`] takes, before it sends what that has queued. Trust, timers, and which
 /// method to use are its business.
 ///
-/// A session has one content and one transport from beginning to end: what would change that is refused as XEP-0166 § 7.2
-/// says, some of it by a request in return.
+/// A session has one content from beginning to end: what would change that is refused as XEP-0166 § 7.2 says, some of it by a
+/// request in return. A SOCKS5 bytestream can be replaced by an in-band one, once, by the initiator and before TLS begins
+/// (XEP-0260 § 3); no other change of the transport is taken.
 ///
-/// Bounds: of each action at most one request waits to be sent or to be answered, hence never more than seven: an
-/// initiator's session-initiate, security-info, session-info, content-reject, content-modify, transport-reject and
-/// session-terminate.
+/// Bounds: of each action at most one request waits to be sent or to be answered, and of transport-info
+/// [`Session::MAX_INFOS`].
 #[derive(Debug)]
 pub struct Session {
     role: Role,
@@ -48,9 +52,15 @@ pub struct Session {
     answer_creator: Creator,
     /// The namespace of the application as the session-accept spelt it, if otherwise than the offer.
     answer_application: Option<String>,
-    ibb_version: IbbVersion,
-    block_size: u16,
+    /// What carries the data as far as it is agreed.
+    transport: SessionTransport,
+    /// The namespace of the transport as the session-accept spelt it.
+    answer_transport: Option<&'static str>,
+    /// What a SOCKS5 bytestream is to be replaced by, or was: as it was asked for.
+    replacement: Option<Replacement>,
     method: Option<Method>,
+    /// TLS runs.
+    tls_began: bool,
     queue: VecDeque<Jingle>,
     unanswered: Vec<Sent>,
 }
@@ -86,7 +96,18 @@ pub enum SessionEvent {
         /// The responder's `<security/>`. Without one, securing the transport has failed (draft § 3); with one that names
         /// no method, nothing is agreed on.
         security: Option<SecurityOffer>,
+        /// Of a SOCKS5 bytestream, where the responder can be reached.
+        socks5: Option<S5bTransport>,
     },
+    /// What the peer says about the SOCKS5 bytestream, in a transport-info.
+    TransportInfo(S5bTransport),
+    /// To the responder: the initiator wants an in-band bytestream instead of the SOCKS5 one. It is answered with
+    /// [`Session::accept_transport`] or [`Session::reject_transport`].
+    ReplaceTransport,
+    /// To the initiator: the in-band bytestream that was asked for takes the place of the SOCKS5 one.
+    TransportReplaced,
+    /// To the initiator: it does not.
+    TransportRejected,
     /// To the responder: the initiator has chosen this method.
     MethodChosen(Method),
     /// The peer has ended the session, or has removed its only content, so that it is ended from here: a session-terminate
@@ -103,10 +124,14 @@ impl Session {
     ///
     /// When a value cannot be offered.
     pub fn initiate(sid: &str, initiator: &FullJid, offer: Offer) -> Result<Self, InitiateError> {
-        if !sid::is_nmtoken(sid) || !sid::is_nmtoken(&offer.ibb_sid) {
+        let transport_sid = match &offer.transport {
+            SessionTransport::InBand(in_band) => &in_band.sid,
+            SessionTransport::Socks5(socks5) => &socks5.sid,
+        };
+        if !sid::is_nmtoken(sid) || !sid::is_nmtoken(transport_sid) {
             return Err(InitiateError::Sid);
         }
-        if offer.block_size < IbbTransport::MIN_BLOCK_SIZE {
+        if offer.transport.in_band().is_some_and(|in_band| in_band.block_size < IbbTransport::MIN_BLOCK_SIZE) {
             return Err(InitiateError::BlockSize);
         }
         if offer.content_name.len() > Content::MAX_NAME {
@@ -148,10 +173,12 @@ impl Session {
             answer: None,
             answer_creator: Creator::Initiator,
             answer_application: None,
-            ibb_version: offer.ibb_version,
-            block_size: offer.block_size,
+            transport: offer.transport.clone(),
+            answer_transport: None,
+            replacement: None,
             offer,
             method: None,
+            tls_began: false,
             queue: VecDeque::new(),
             unanswered: Vec::new(),
         }
@@ -205,22 +232,16 @@ impl Session {
         }
     }
 
-    /// Bytes of one block: the offered number, and the negotiated one once the session is active.
+    /// What carries the data: as offered, and as agreed once the session is active.
     #[must_use]
-    pub fn block_size(&self) -> u16 {
-        self.block_size
+    pub fn transport(&self) -> &SessionTransport {
+        &self.transport
     }
 
-    /// The sid of the bytestream.
+    /// The in-band bytestream, if that is what carries the data.
     #[must_use]
-    pub fn ibb_sid(&self) -> &str {
-        &self.offer.ibb_sid
-    }
-
-    /// How the bytestream begins and ends: as offered, or as the responder's session-accept has it instead.
-    #[must_use]
-    pub fn ibb_version(&self) -> IbbVersion {
-        self.ibb_version
+    pub fn in_band(&self) -> Option<&InBand> {
+        self.transport.in_band()
     }
 
     /// The method that the initiator chose, or that TLS began with.
@@ -236,7 +257,7 @@ impl Session {
         self.state == SessionState::Ended && self.queue.is_empty() && !open
     }
 
-    /// Whether an answer of the peer is due to anything but a session-terminate or a [`ping`](Self::ping): how long a peer may
+    /// Whether an answer of the peer is due to anything but a session-terminate, a transport-info or a [`ping`](Self::ping): how long a peer may
     /// be silent is another matter than how long it may take for an answer.
     #[must_use]
     pub fn waits_for_answer(&self) -> bool {
@@ -246,7 +267,8 @@ impl Session {
     /// The oldest request to which such an answer is due.
     #[must_use]
     pub fn unanswered_action(&self) -> Option<Action> {
-        let is_due = |action: &Action| !matches!(action, Action::SessionTerminate | Action::SessionInfo);
+        let is_due =
+            |action: &Action| !matches!(action, Action::SessionTerminate | Action::SessionInfo | Action::TransportInfo);
         self.unanswered.iter().map(|sent| sent.action).find(is_due)
     }
 
@@ -264,19 +286,16 @@ impl Session {
         if self.role != Role::Responder || self.state != SessionState::Pending {
             return Err(AcceptError::NotPending);
         }
-        if answer.block_size < IbbTransport::MIN_BLOCK_SIZE {
-            return Err(AcceptError::BlockSize);
-        }
         // Draft § 3: a responder that supports XTLS MUST return <security/>; an empty one would agree on nothing.
         if answer.security.is_empty() {
             return Err(AcceptError::NoMethod);
         }
+        let transport = self.own_answer(&answer)?;
         let mut security = answer.security;
         security.version = self.offer.security.version;
-        self.block_size = answer.block_size.min(self.offer.block_size);
         // A choice that came early stands only if this answer allows it too.
         self.method = self.method.filter(|method| security.methods.contains(method));
-        let content = self.offer.content_with(self.block_size, security.clone());
+        let content = self.offer.content_with(transport, security.clone());
         let request = self.request(Action::SessionAccept).with_responder(answer.responder).with_content(content);
         self.queue.push_back(request);
         self.answer = Some(security);
@@ -309,6 +328,7 @@ impl Session {
     /// TLS has begun with this method: no security-info can change it any more, whether one came or not.
     pub fn tls_started(&mut self, method: Method) {
         self.method = Some(method);
+        self.tls_began = true;
     }
 
     /// Asks whether the peer is alive: queues an empty session-info (XEP-0166 § 6.8).

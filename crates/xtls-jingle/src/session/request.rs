@@ -1,7 +1,7 @@
 //! What a session does with the requests of its peer.
 
 use super::{Role, Session, SessionEvent, SessionState};
-use crate::{Action, Content, Creator, IbbTransport, Jingle, JingleFault, Transport};
+use crate::{Action, Content, Creator, Jingle, JingleFault};
 
 impl Session {
     /// Takes a request of the peer. It is acknowledged with an empty result; the event, if any, says what it brought.
@@ -21,18 +21,16 @@ impl Session {
             Action::SecurityInfo => self.security_info(request),
             Action::SessionInfo if is_ping(request) => Ok(None),
             // XEP-0166 § 6.8: informational messages that are not understood MUST be answered so.
-            // A session has one bytestream: one that XEP-0261 § 2.4 would let the peer add would only be refused when it is
-            // opened.
-            Action::SessionInfo | Action::DescriptionInfo | Action::TransportInfo => Err(JingleFault::UnsupportedInfo),
+            Action::SessionInfo | Action::DescriptionInfo => Err(JingleFault::UnsupportedInfo),
+            Action::TransportInfo => self.transport_info_of(request),
             Action::SessionTerminate => {
                 self.end();
                 Ok(Some(SessionEvent::Terminated(request.reason.clone())))
             }
             // They answer what a session never asks for.
             Action::ContentAccept | Action::ContentReject => Err(JingleFault::OutOfOrder("no content-add was sent")),
-            Action::TransportAccept | Action::TransportReject => {
-                Err(JingleFault::OutOfOrder("no transport-replace was sent"))
-            }
+            Action::TransportAccept => self.transport_accept(request),
+            Action::TransportReject => self.transport_reject(request),
             Action::ContentAdd => self.content_add(request),
             Action::ContentModify => self.content_modify(request),
             Action::ContentRemove => self.content_remove(request),
@@ -62,30 +60,15 @@ impl Session {
         if !description.is_same_application(&self.offer.description) {
             return Err(JingleFault::NotAcceptable("another application than was offered"));
         }
-        let ibb = self.offered_transport(transport)?;
-        // XEP-0261 § 2.2: the responder may only lower it. Some raise it, and mean no harm.
-        let block_size = ibb.block_size.unwrap_or(self.offer.block_size).min(self.offer.block_size);
-        IbbTransport::check_block_size(block_size)?;
-        // The namespace selects the behaviour, and the responder has the last word on what it can do.
-        self.ibb_version = ibb.version;
-        self.block_size = block_size;
+        let (transport, socks5) = self.answered_transport(transport)?;
+        self.answer_transport = Some(transport.ns());
+        self.transport = transport;
         self.answer = content.xtls().cloned();
         self.answer_creator = content.creator;
         self.answer_application =
             (description.ns() != self.offer.description.ns()).then(|| description.ns().to_owned());
         self.state = SessionState::Active;
-        Ok(SessionEvent::Accepted { security: self.answer.clone() })
-    }
-
-    fn offered_transport<'a>(&self, transport: &'a Transport) -> Result<&'a IbbTransport, JingleFault> {
-        match transport {
-            Transport::Other { .. } => Err(JingleFault::NotAcceptable("another transport than was offered")),
-            Transport::Ibb(ibb) if ibb.sid.as_ref().is_some_and(|sid| *sid != self.offer.ibb_sid) => {
-                Err(JingleFault::NotAcceptable("another bytestream than was offered"))
-            }
-            Transport::Ibb(ibb) if ibb.in_messages => Err(JingleFault::NotAcceptable("data in IQ stanzas was offered")),
-            Transport::Ibb(ibb) => Ok(ibb),
-        }
+        Ok(SessionEvent::Accepted { security: self.answer.clone(), socks5 })
     }
 
     /// The initiator's choice. The first that is acknowledged stands; the same again is harmless.

@@ -1,13 +1,14 @@
 //! Every bound, at the limit and one past it.
 
 use xtls_jingle::{
-    Acceptance, Action, Content, Description, DescriptionError, InitiateError, Jingle, JingleFault, MAX_SID,
-    MalformedKind, OfferRefusal, PingError, Reason, ReasonCondition, Session,
+    Acceptance, Action, Content, Description, DescriptionError, InBand, InitiateError, Jingle, JingleFault, MAX_SID,
+    MalformedKind, OfferRefusal, PingError, Reason, ReasonCondition, Session, SessionTransport,
 };
 use xtls_stanza::{Element, Method};
 
 use super::{
-    BOTH, JULIET, ROMEO, SID, active, jid, jingle, next, next_xml, offer, parse, pending, read, security, write,
+    BOTH, IBB_SID, JULIET, ROMEO, SID, active, jid, jingle, next, next_xml, offer, parse, pending, read, security,
+    write,
 };
 
 fn with_sid(sid: &str) -> String {
@@ -36,7 +37,7 @@ fn a_bytestream_sid_has_at_most_256_bytes() {
     assert_eq!(with(257).unwrap_err().kind, MalformedKind::IbbSid);
     for (length, expected) in [(256, None), (257, Some(InitiateError::Sid))] {
         let mut offer = offer();
-        offer.ibb_sid = "x".repeat(length);
+        offer.transport = SessionTransport::InBand(InBand::new(&"x".repeat(length), 4096));
         assert_eq!(Session::initiate(SID, &jid(ROMEO), offer).err(), expected);
     }
 }
@@ -106,7 +107,7 @@ fn a_block_has_at_least_64_bytes() {
     let too_small = Some(InitiateError::BlockSize);
     for (size, expected) in [(0, too_small), (63, too_small), (64, None), (u16::MAX, None)] {
         let mut offer = offer();
-        offer.block_size = size;
+        offer.transport = SessionTransport::InBand(InBand::new(IBB_SID, size));
         assert_eq!(Session::initiate(SID, &jid(ROMEO), offer).err(), expected, "{size}");
     }
 }

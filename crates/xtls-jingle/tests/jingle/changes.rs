@@ -9,7 +9,7 @@ use xtls_stanza::{Condition, ErrorType, StanzaError};
 use super::{active, jingle, next, next_xml, offer, pending, picture, write};
 
 const S5B: &str = "<content creator='initiator' name='xmlstream'>\
-    <transport xmlns='urn:xmpp:jingle:transports:s5b:1' sid='vj3hs98y'><candidate cid='1'/></transport></content>";
+    <transport xmlns='urn:xmpp:jingle:transports:s5b:1' sid='vj3hs98y'><candidate cid='1' host='h' jid='j' priority='1'/></transport></content>";
 
 /// Both ends of a pending and of an active session.
 fn sessions() -> [Session; 4] {
@@ -170,10 +170,10 @@ fn xep_0166_7_2_13_and_15_transport_replace_is_answered_transport_reject() {
             write(&request),
             "<jingle xmlns='urn:xmpp:jingle:1' action='transport-reject' sid='a73sjjvkl37jfea'>\
              <content creator='initiator' name='xmlstream'>\
-             <transport xmlns='urn:xmpp:jingle:transports:s5b:1'/></content></jingle>"
+             <transport xmlns='urn:xmpp:jingle:transports:s5b:1' sid='vj3hs98y'></transport></content></jingle>"
         );
         assert_eq!(session.handle_result(sent.id.as_str()), Some(Action::TransportReject));
-        assert_eq!((next_xml(&mut session), session.block_size()), (None, 4096));
+        assert_eq!((next_xml(&mut session), session.in_band().unwrap().block_size), (None, 4096));
     }
 }
 
@@ -186,7 +186,7 @@ fn xep_0166_7_2_15_even_another_bytestream_does_not_replace_the_first() {
     let (_, request) = next(&mut initiator);
     assert_eq!(request.action, Action::TransportReject);
     assert_eq!(request.contents[0].transport, Some(xtls_jingle::Transport::Ibb(super::ibb(Some("vj3hs98y"), Some(1)))));
-    assert_eq!((initiator.ibb_sid(), initiator.block_size()), (super::IBB_SID, 4096));
+    assert_eq!((&*initiator.in_band().unwrap().sid, initiator.in_band().unwrap().block_size), (super::IBB_SID, 4096));
 }
 
 #[test]

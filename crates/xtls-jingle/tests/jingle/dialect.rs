@@ -7,8 +7,8 @@ use xtls_jingle::{
 use xtls_stanza::{Method, XtlsVersion};
 
 use super::{
-    BOTH, IBB_SID, JULIET, ROMEO, SID, active, element, jid, jingle, next, offer, parse_with, pending, read_with,
-    security, write,
+    BOTH, IBB_SID, JULIET, ROMEO, SID, active, element, jid, jingle, next, offer, over_version, parse_with, pending,
+    read_with, security, write,
 };
 
 /// Strict, draft02, tolerant.
@@ -118,7 +118,7 @@ fn both_namespaces_of_the_precondition_are_read_by_all() {
 fn no_dialect_offers_an_old_namespace() {
     for dialect in DIALECTS {
         let mut offer = Offer::new(Description::xmlstream(), IBB_SID, 4096, security(BOTH));
-        offer.ibb_version = dialect.offered_ibb;
+        offer.transport = over_version(&offer, dialect.offered_ibb);
         let mut session = Session::initiate(SID, &jid(ROMEO), offer).unwrap().with_dialect(dialect);
         let (_, xml) = super::next_xml(&mut session).unwrap();
         assert!(xml.contains(dialect.offered_ibb.ns()), "{xml}");
@@ -347,7 +347,7 @@ fn an_answer_has_the_dialect_of_nobody() {
     for dialect in DIALECTS {
         for version in [IbbVersion::Ibb1, IbbVersion::Ibb0] {
             let mut offer = offer();
-            offer.ibb_version = version;
+            offer.transport = over_version(&offer, version);
             let (_, initiate) = super::next_xml(&mut Session::initiate(SID, &jid(ROMEO), offer).unwrap()).unwrap();
             let mut responder = Session::incoming(&parse_with(&initiate, &dialect)).unwrap().with_dialect(dialect);
             responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();

@@ -101,7 +101,10 @@ fn draft_3_session_initiate_corrected() {
 #[test]
 fn draft_3_the_offer_of_the_example_is_taken_up() {
     let session = Session::incoming(&parse(INITIATE)).unwrap();
-    assert_eq!((session.sid(), session.ibb_sid(), session.block_size()), (SID, "ch3d9s71", 4096));
+    assert_eq!(
+        (session.sid(), &*session.in_band().unwrap().sid, session.in_band().unwrap().block_size),
+        (SID, "ch3d9s71", 4096)
+    );
     assert!(session.offer().description.is_xmlstream());
     assert_eq!(session.peer_security().unwrap().methods, [Method::X509, Method::Srp]);
 }
@@ -110,7 +113,10 @@ fn draft_3_the_offer_of_the_example_is_taken_up() {
 fn draft_3_the_examples_over_ibb_0_as_the_draft_has_them() {
     for dialect in [Dialect::STRICT, Dialect::DRAFT_02, Dialect::TOLERANT] {
         let mut responder = Session::incoming(&parse_with(INITIATE, &dialect)).unwrap().with_dialect(dialect);
-        assert_eq!((responder.ibb_version(), responder.ibb_sid()), (IbbVersion::Ibb0, "ch3d9s71"));
+        assert_eq!(
+            (responder.in_band().unwrap().version, &*responder.in_band().unwrap().sid),
+            (IbbVersion::Ibb0, "ch3d9s71")
+        );
         responder
             .accept(super::Acceptance::new(super::jid(super::JULIET), 4096, super::security(super::BOTH)))
             .unwrap();
@@ -122,7 +128,7 @@ fn draft_3_the_examples_over_ibb_0_as_the_draft_has_them() {
             initiator.handle_request(&parse_with(ACCEPT, &dialect)),
             Ok(Some(SessionEvent::Accepted { .. }))
         ));
-        assert_eq!(initiator.ibb_version(), IbbVersion::Ibb0, "that of the accept");
+        assert_eq!(initiator.in_band().unwrap().version, IbbVersion::Ibb0, "that of the accept");
     }
 }
 
@@ -130,7 +136,7 @@ fn draft_3_the_examples_over_ibb_0_as_the_draft_has_them() {
 fn draft_3_session_accept_corrected() {
     let (mut initiator, _) = pending(super::offer());
     let event = initiator.handle_request(&parse(ACCEPT)).unwrap();
-    let Some(SessionEvent::Accepted { security: Some(security) }) = event else { panic!("accepted with security") };
+    let Some(SessionEvent::Accepted { security: Some(security), .. }) = event else { panic!("accepted with security") };
     assert_eq!(security.methods, [Method::X509, Method::Srp]);
     let content = &parse(ACCEPT).contents[0];
     assert_eq!(

@@ -4,11 +4,11 @@ use xtls_jingle::{
     Acceptance, Action, Dialect, IbbVersion, JingleFault, Offer, OfferRefusal, Reason, Session, SessionEvent, Transport,
 };
 
-use super::{BOTH, IBB_SID, JULIET, ROMEO, SID, ibb, jid, next_xml, offer, parse_with, security};
+use super::{BOTH, IBB_SID, JULIET, ROMEO, SID, ibb, jid, next_xml, offer, over_version, parse_with, security};
 
 fn offer_over(version: IbbVersion) -> Offer {
     let mut offer = offer();
-    offer.ibb_version = version;
+    offer.transport = over_version(&offer, version);
     offer
 }
 
@@ -41,17 +41,20 @@ fn the_offered_version_is_written_and_echoed() {
         let (mut initiator, initiate) = offered(*version);
         let transport = format!("<transport xmlns='{}' block-size='4096' sid='ch3d9s71'/>", version.ns());
         assert!(initiate.contains(&transport), "{initiate}");
-        assert_eq!(initiator.ibb_version(), *version);
+        assert_eq!(initiator.in_band().unwrap().version, *version);
 
         let mut responder = Session::incoming(&parse_with(&initiate, &Dialect::TOLERANT)).unwrap();
-        assert_eq!((responder.ibb_version(), responder.offer()), (*version, &offer_over(*version)));
+        assert_eq!((responder.in_band().unwrap().version, responder.offer()), (*version, &offer_over(*version)));
         responder.accept(Acceptance::new(jid(JULIET), 2048, security(BOTH))).unwrap();
         let (_, accept) = next_xml(&mut responder).unwrap();
         let accept = parse_with(&accept, &Dialect::TOLERANT);
         let answered = ibb(Some(IBB_SID), Some(2048)).with_version(*version);
         assert_eq!(accept.contents[0].transport, Some(Transport::Ibb(answered)));
-        assert!(matches!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { security: Some(_) }))));
-        assert_eq!((initiator.ibb_version(), initiator.block_size()), (*version, 2048));
+        assert!(matches!(
+            initiator.handle_request(&accept),
+            Ok(Some(SessionEvent::Accepted { security: Some(_), .. }))
+        ));
+        assert_eq!((initiator.in_band().unwrap().version, initiator.in_band().unwrap().block_size), (*version, 2048));
     }
 }
 
@@ -61,9 +64,13 @@ fn the_version_of_the_accept_is_followed() {
         for accepted in IbbVersion::ALL {
             let (mut initiator, _) = offered(*offered_version);
             let event = initiator.handle_request(&parse_with(&accept(*accepted), &Dialect::TOLERANT));
-            assert!(matches!(event, Ok(Some(SessionEvent::Accepted { security: Some(_) }))));
-            assert_eq!(initiator.ibb_version(), *accepted);
-            assert_eq!(initiator.offer().ibb_version, *offered_version, "what was offered stays known");
+            assert!(matches!(event, Ok(Some(SessionEvent::Accepted { security: Some(_), .. }))));
+            assert_eq!(initiator.in_band().unwrap().version, *accepted);
+            assert_eq!(
+                initiator.offer().transport.in_band().unwrap().version,
+                *offered_version,
+                "what was offered stays known"
+            );
         }
     }
 }
@@ -116,7 +123,7 @@ fn initiate(version: IbbVersion, attributes: &str) -> Result<Session, OfferRefus
 fn an_offer_of_the_oldest_version_may_leave_out_sid_and_block_size() {
     let parameters = |attributes: &str| {
         let session = initiate(IbbVersion::Tmp, attributes).unwrap();
-        (session.ibb_sid().to_owned(), session.block_size())
+        (session.in_band().unwrap().sid.clone(), session.in_band().unwrap().block_size)
     };
     assert_eq!(parameters(""), (SID.to_owned(), 4096));
     assert_eq!(parameters("sid='x'"), ("x".to_owned(), 4096));
@@ -160,5 +167,5 @@ fn xep_0247_2_the_examples_over_ibb_0_with_the_precondition_added() {
     assert_eq!(strict.action, Action::SessionInitiate);
     assert!(Session::incoming(&strict).is_ok());
     assert!(initiator.handle_request(&parse_with(&accept(IbbVersion::Ibb0), &Dialect::STRICT)).is_ok());
-    assert!(!initiator.ibb_version().has_open());
+    assert!(!initiator.in_band().unwrap().version.has_open());
 }

@@ -58,7 +58,10 @@ fn incoming(version: JingleVersion) -> Session {
 fn inbox_2_the_examples_are_understood() {
     let mut responder = incoming(JingleVersion::Jingle0);
     assert_eq!(responder.version(), JingleVersion::Jingle0);
-    assert_eq!((responder.ibb_version(), responder.ibb_sid()), (IbbVersion::Ibb0, "ch3d9s71"));
+    assert_eq!(
+        (responder.in_band().unwrap().version, &*responder.in_band().unwrap().sid),
+        (IbbVersion::Ibb0, "ch3d9s71")
+    );
     assert_eq!(responder.peer_security().unwrap().methods, [Method::X509, Method::Srp]);
     responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     assert_eq!(responder.handle_request(&tolerant(INBOX_INFO)), Ok(Some(SessionEvent::MethodChosen(Method::X509))));
@@ -168,7 +171,10 @@ fn an_application_of_before_the_registration_is_answered_by_its_name() {
             .replace("urn:xmpp:jingle:0", "urn:xmpp:tmp:jingle");
         let mut responder = Session::incoming(&tolerant(&initiate)).unwrap();
         assert!(responder.offer().description.is_xmlstream());
-        assert_eq!((responder.ibb_sid(), responder.block_size()), ("a73sjjvkla37jfea", 4096));
+        assert_eq!(
+            (&*responder.in_band().unwrap().sid, responder.in_band().unwrap().block_size),
+            ("a73sjjvkla37jfea", 4096)
+        );
         responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
         let (_, accept) = next(&mut responder);
         let content = &accept.contents[0];

@@ -14,9 +14,13 @@ mod security_info;
 mod session;
 mod session_table;
 mod xep_0166;
+mod xep_0260;
 mod xep_0261;
 
-use xtls_jingle::{Acceptance, Action, Description, Dialect, IbbTransport, Jingle, Malformed, Offer, Sent, Session};
+use xtls_jingle::{
+    Acceptance, Action, Description, Dialect, IbbTransport, IbbVersion, Jingle, Malformed, Offer, Sent, Session,
+    SessionTransport,
+};
 use xtls_stanza::{Element, Fingerprint, Ids, Iq, Limits, Method, SecurityOffer, XtlsVersion, jid::FullJid};
 
 const ROMEO: &str = "romeo@montague.lit/orchard";
@@ -109,6 +113,13 @@ fn next_xml(session: &mut Session) -> Option<(Sent, String)> {
     let mut out = String::new();
     let sent = session.poll(&mut Ids::new(seed), JULIET, None, &mut out)?;
     Some((sent, out))
+}
+
+/// The in-band bytestream that is offered, in another version.
+fn over_version(offer: &Offer, version: IbbVersion) -> SessionTransport {
+    let mut in_band = offer.transport.in_band().unwrap().clone();
+    in_band.version = version;
+    SessionTransport::InBand(in_band)
 }
 
 fn ibb(sid: Option<&str>, block_size: Option<u16>) -> IbbTransport {

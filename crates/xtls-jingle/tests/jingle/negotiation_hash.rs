@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use xtls_jingle::{Acceptance, Action, Description, Dialect, IbbVersion, Jingle, Offer, Profile, Session};
 use xtls_stanza::{Element, Fingerprint, HashAlgo, Method, SecurityOffer, XtlsVersion};
 
-use super::{BOTH, IBB_SID, JULIET, ROMEO, SID, active_with, jid, next, offer, parse, pending, security, write};
+use super::{
+    BOTH, IBB_SID, JULIET, ROMEO, SID, active_with, jid, next, offer, over_version, parse, pending, security, write,
+};
 
 fn hex(hash: Option<[u8; 32]>) -> String {
     hash.expect("a method is chosen").iter().map(|byte| format!("{byte:02x}")).collect()
@@ -161,7 +163,7 @@ proptest! {
     ) {
         let mut offer = Offer::new(description, IBB_SID, 4096, offered);
         offer.content_name = name;
-        offer.ibb_version = if older { IbbVersion::Ibb0 } else { IbbVersion::Ibb1 };
+        offer.transport = over_version(&offer, if older { IbbVersion::Ibb0 } else { IbbVersion::Ibb1 });
         let (initiator, responder) = pending(offer);
         let dialect = Dialect::from(profile);
         let (mut initiator, mut responder) = (initiator.with_dialect(dialect), responder.with_dialect(dialect));

@@ -319,7 +319,7 @@ proptest! {
                 Operation::Result(_) | Operation::Error(..) => {}
             }
             prop_assert!(open.len() <= 7, "few requests are open");
-            prop_assert!(session.block_size() >= 1 && session.block_size() <= 4096);
+            prop_assert!(session.in_band().unwrap().block_size >= 1 && session.in_band().unwrap().block_size <= 4096);
             match (state, session.state()) {
                 (SessionState::Ended, now) => prop_assert_eq!(now, SessionState::Ended, "the end is final"),
                 (SessionState::Active, now) => prop_assert_ne!(now, SessionState::Pending, "no way back"),

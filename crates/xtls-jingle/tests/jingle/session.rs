@@ -59,11 +59,17 @@ fn both_ends_agree_on_what_was_negotiated() {
     responder.accept(Acceptance::new(jid(JULIET), 2048, x509.clone())).unwrap();
     let (sent, accept) = next(&mut responder);
     assert_eq!(sent.action, Action::SessionAccept);
-    assert_eq!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { security: Some(x509.clone()) })));
+    assert_eq!(
+        initiator.handle_request(&accept),
+        Ok(Some(SessionEvent::Accepted { security: Some(x509.clone()), socks5: None }))
+    );
     for session in [&initiator, &responder] {
         assert_eq!(session.state(), SessionState::Active);
         assert!(!session.is_finished());
-        assert_eq!((session.sid(), session.ibb_sid(), session.block_size()), (SID, IBB_SID, 2048));
+        assert_eq!(
+            (session.sid(), &*session.in_band().unwrap().sid, session.in_band().unwrap().block_size),
+            (SID, IBB_SID, 2048)
+        );
         assert_eq!(session.offer(), &offer());
     }
     assert_eq!((initiator.local_security(), initiator.peer_security()), (Some(&security(BOTH)), Some(&x509)));
@@ -152,7 +158,7 @@ fn m02_an_accept_without_security_tells_so() {
     responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let (_, mut accept) = next(&mut responder);
     accept.contents[0].security = xtls_jingle::Security::Absent;
-    assert_eq!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { security: None })));
+    assert_eq!(initiator.handle_request(&accept), Ok(Some(SessionEvent::Accepted { security: None, socks5: None })));
     assert_eq!(initiator.choose(Method::X509), Err(xtls_jingle::ChooseError::NotAccepted));
     initiator.terminate(ReasonCondition::SecurityError.into());
     assert_eq!(next(&mut initiator).1.reason, Some(ReasonCondition::SecurityError.into()));
@@ -163,7 +169,10 @@ fn m02_the_precondition_of_another_specification_is_not_ours() {
     let (mut initiator, mut responder) = pending(offer());
     responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
     let accept = write(&next(&mut responder).1).replace("security:xtls:0", "security:stub:0");
-    assert_eq!(initiator.handle_request(&parse(&accept)), Ok(Some(SessionEvent::Accepted { security: None })));
+    assert_eq!(
+        initiator.handle_request(&parse(&accept)),
+        Ok(Some(SessionEvent::Accepted { security: None, socks5: None }))
+    );
 }
 
 #[test]
@@ -210,7 +219,7 @@ fn an_offer_that_cannot_be_taken_up_says_why() {
         OfferRefusal::Unsupported(reason) => reason.condition,
         other => panic!("{other}"),
     };
-    assert_eq!(unsupported(refusal("ibb:1", "s5b:1")), ReasonCondition::UnsupportedTransports);
+    assert_eq!(unsupported(refusal("ibb:1", "raw-udp:1")), ReasonCondition::UnsupportedTransports);
     assert_eq!(
         unsupported(refusal("block-size", "stanza='message' block-size")),
         ReasonCondition::UnsupportedTransports

@@ -172,7 +172,7 @@ fn xep_0166_7_2_an_unknown_action_is_answered_bad_request() {
 
 #[test]
 fn xep_0166_7_2_8_an_accept_has_description_and_transport_in_its_content() {
-    assert!(matches!(accept(CONTENT), Ok(Some(SessionEvent::Accepted { security: Some(_) }))));
+    assert!(matches!(accept(CONTENT), Ok(Some(SessionEvent::Accepted { security: Some(_), .. }))));
     let start = CONTENT.find("<description").unwrap();
     let middle = CONTENT.find("<transport").unwrap();
     let end = CONTENT.find("<security").unwrap();

@@ -16,8 +16,8 @@ fn negotiated(transport: &str) -> u16 {
         ),
     );
     initiator.handle_request(&accept).unwrap();
-    assert_eq!(initiator.ibb_sid(), IBB_SID);
-    initiator.block_size()
+    assert_eq!(&*initiator.in_band().unwrap().sid, IBB_SID);
+    initiator.in_band().unwrap().block_size
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn xep_0261_2_2_our_answer_never_exceeds_the_offer() {
         responder.accept(Acceptance::new(jid(JULIET), answered, security(BOTH))).unwrap();
         let (_, accept) = next(&mut responder);
         assert_eq!(accept.contents[0].transport, Some(Transport::Ibb(ibb(Some(IBB_SID), Some(written)))));
-        assert_eq!(responder.block_size(), written);
+        assert_eq!(responder.in_band().unwrap().block_size, written);
     }
 }
 

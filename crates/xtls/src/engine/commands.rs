@@ -10,7 +10,7 @@ use crate::{
     config::{ConfigError, Window},
     error::{AcceptError, InitiateError, RejectError},
     event::{Incoming, Refusal, TunnelId},
-    tunnel::{Place, TunnelCore},
+    tunnel::{Place, TunnelCore, Wishes},
 };
 
 impl Engine {
@@ -26,14 +26,15 @@ impl Engine {
         if peer == self.shared.jid {
             return Err(InitiateError::OwnAddress);
         }
-        let TunnelOptions { application, terms, check_support } = options;
+        let TunnelOptions { application, terms, check_support, transports } = options;
         let channel = self.channel_to(&peer, terms)?;
         self.tunnels.index().places.find(&peer, Place::Known, 0, &self.shared.config).map_err(|full| match full {
             Full::All => InitiateError::TooMany,
             Full::Peer => InitiateError::TooManyWithPeer,
         })?;
         let id = self.new_id();
-        let tunnel = TunnelCore::initiate(id, peer, application, channel, check_support, &mut self.shared);
+        let wishes = Wishes { check_support, transports };
+        let tunnel = TunnelCore::initiate(id, peer, application, channel, wishes, &mut self.shared);
         self.add(tunnel);
         Ok(id)
     }
@@ -72,7 +73,7 @@ impl Engine {
             self.with_tunnel(number, |tunnel, shared| tunnel.reject(Reason::new(ReasonCondition::Decline), shared));
             return Err(slip);
         }
-        self.with_tunnel(number, |tunnel, shared| tunnel.accept(options.terms, shared));
+        self.with_tunnel(number, |tunnel, shared| tunnel.accept(options.terms, options.transports, shared));
         self.replace_older(number);
         Ok(incoming.id)
     }

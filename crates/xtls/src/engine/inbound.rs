@@ -150,7 +150,7 @@ impl Engine {
 
     /// Matches an answer by its id and its sender: one without the other answers nothing (RFC 6120 § 8.1.3).
     fn handle_answer(&mut self, iq: Iq<'_>, from: &Sender<'_>) -> Disposition {
-        if self.handle_offer_answer(&iq, from) {
+        if self.handle_offer_answer(&iq, from) || self.handle_activation(&iq) {
             return Disposition::Consumed;
         }
         let error = iq.error();
@@ -178,6 +178,12 @@ impl Engine {
             return Disposition::Consumed;
         }
         if self.answers.take_expected(iq.id, &from.address) { Disposition::Consumed } else { Disposition::NotOurs }
+    }
+
+    /// A proxy has answered whether it connects both ends (XEP-0065 § 6.3.5).
+    fn handle_activation(&mut self, iq: &Iq<'_>) -> bool {
+        let Some(number) = self.tunnels.index().activating(iq.id) else { return false };
+        self.with_tunnel(number, |tunnel, shared| tunnel.activation_answered(iq, shared)).unwrap_or(false)
     }
 
     /// The peer is alive.

@@ -8,7 +8,8 @@ use std::{
 };
 
 use xtls_channel::{Deadline, Instant, Timer};
-use xtls_stanza::jid::BareJid;
+use xtls_s5b::DstAddr;
+use xtls_stanza::{Id, jid::BareJid};
 
 use super::places::{Holder, Places};
 use crate::tunnel::TunnelCore;
@@ -22,6 +23,10 @@ pub(super) struct Index {
     older: Sets,
     sessions: Sids,
     bytestreams: Sids,
+    /// By what a connection to a listener asks for.
+    expected: BTreeMap<DstAddr, u64>,
+    /// By the id of a request to a proxy.
+    activations: BTreeMap<Id, u64>,
     /// How many can be used with each account.
     usable: BTreeMap<BareJid, usize>,
     /// The next deadline of each one that has any, in the order in which they run out.
@@ -49,6 +54,10 @@ struct Names {
     holder: Option<Holder>,
     /// It has ended, and its farewell is on its way.
     farewell: bool,
+    /// What a connection to a listener may ask for.
+    expected: Option<[DstAddr; 2]>,
+    /// The id of a request to a proxy that is not answered.
+    activation: Option<Id>,
 }
 
 /// Numbers by a text.
@@ -105,6 +114,16 @@ impl Index {
         self.bytestreams.is_held(sid)
     }
 
+    /// The tunnel that expects a connection which asks for this.
+    pub(super) fn expecting(&self, dst_addr: &DstAddr) -> Option<u64> {
+        self.expected.get(dst_addr).copied()
+    }
+
+    /// The tunnel that a proxy was asked for by this request.
+    pub(super) fn activating(&self, id: &str) -> Option<u64> {
+        self.activations.iter().find(|(own, _)| own.as_str() == id).map(|(_, number)| *number)
+    }
+
     /// Whether there is a tunnel that can be used with this account.
     pub(super) fn is_usable_with(&self, account: &BareJid) -> bool {
         self.usable.contains_key(account)
@@ -155,6 +174,12 @@ impl Index {
                 }
             }
             old.holder.iter().for_each(|holder| self.places.leave(holder));
+            for dst_addr in old.expected.iter().flatten() {
+                self.expected.remove(dst_addr);
+            }
+            if let Some(id) = old.activation {
+                self.activations.remove(&id);
+            }
         }
         if let Some(new) = &names {
             self.peers.insert(&new.peer, number);
@@ -165,6 +190,12 @@ impl Index {
                 *self.usable.entry(account.clone()).or_default() += 1;
             }
             new.holder.iter().for_each(|holder| self.places.take(holder));
+            for dst_addr in new.expected.iter().flatten() {
+                self.expected.insert(*dst_addr, number);
+            }
+            if let Some(id) = new.activation {
+                self.activations.insert(id, number);
+            }
         }
         self.places.set_farewell(number, names.as_ref().is_some_and(|names| names.farewell));
         keys.names = names;
@@ -195,6 +226,8 @@ impl Names {
             usable_with: tunnel.is_usable().then(|| tunnel.peer().to_bare()),
             holder: tunnel.place().map(|place| Holder::new(tunnel.address(), tunnel.peer(), place)),
             farewell: tunnel.is_farewell(),
+            expected: tunnel.expected(),
+            activation: tunnel.open_activation(),
         }
     }
 
@@ -206,6 +239,8 @@ impl Names {
             && self.usable_with.is_some() == tunnel.is_usable()
             && self.holder.as_ref().map(Holder::place) == tunnel.place()
             && self.farewell == tunnel.is_farewell()
+            && self.activation == tunnel.open_activation()
+            && self.expected == tunnel.expected()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod commands;
+mod connections;
 mod handle;
 mod inbound;
 mod index;
@@ -101,6 +102,10 @@ impl Engine {
     pub fn features(&self) -> Vec<&'static str> {
         let mut features = vec![ns::IBB, ns::PUBKEY_0, BYTES_NS];
         features.extend_from_slice(self.shared.dialect.features());
+        if self.shared.config.socks5 {
+            // XEP-0065 § 3, XEP-0260 § 5.
+            features.extend([ns::BYTESTREAMS, ns::JINGLE_S5B]);
+        }
         features.sort_unstable();
         features
     }
@@ -339,7 +344,8 @@ impl Engine {
 
     /// Forgets a tunnel that has nothing more to tell.
     fn forget(&mut self, number: u64) {
-        if let Some(tunnel) = self.tunnels.remove(number) {
+        if let Some(mut tunnel) = self.tunnels.remove(number) {
+            tunnel.let_go(&mut self.shared);
             self.shared.flow.forget(number);
             // What was on its way may still be answered, and belongs to nobody else.
             tunnel.unanswered().for_each(|id| self.answers.expect(id, tunnel.address()));

@@ -60,6 +60,10 @@ impl Engine {
     /// Judges an offer; nothing is done.
     fn admit(&self, peer: &FullJid, jingle: &Jingle) -> Admission {
         let session = match Session::incoming(jingle) {
+            Ok(session) if session.in_band().is_none() && !self.shared.config.socks5 => {
+                let reason = Reason::new(ReasonCondition::UnsupportedTransports).with_text("in-band bytestreams only");
+                return refused(OfferRefusal::Unsupported(reason), jingle, || self.is_known(&peer.to_bare()));
+            }
             Ok(session) => session.with_dialect(self.shared.dialect),
             Err(refusal) => return refused(refusal, jingle, || self.is_known(&peer.to_bare())),
         };
@@ -77,8 +81,8 @@ impl Engine {
         let is_free = |place| self.tunnels.index().places.find(peer, place, leaves, &self.shared.config).is_ok();
         // XEP-0166 § 6.3.2.
         let is_full = || Admission::Answer(Answer::Error(Condition::ResourceConstraint.into()));
-        if self.tunnels.index().with_bytestream(session.ibb_sid(), peer.canonical()).any(|number| Some(number) != loser)
-        {
+        let bytestream = session.in_band().map_or("", |in_band| in_band.sid.as_str());
+        if self.tunnels.index().with_bytestream(bytestream, peer.canonical()).any(|number| Some(number) != loser) {
             // Two bytestreams of one peer under one sid could not be told apart.
             Admission::Answer(Answer::Error(StanzaError::new(Condition::NotAcceptable).with_type(ErrorType::Cancel)))
         } else if let Conflict::Refuse(answer) = conflict {

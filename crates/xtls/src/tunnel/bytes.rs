@@ -128,8 +128,14 @@ impl TunnelCore {
         self.seal_end();
         let Some(Inside::Bytes(raw)) = &self.inside else { return Ok(()) };
         if raw.peer_finished {
-            // Both are through, and we know it first: we end the other layers.
-            self.begin_close(EndedBy::Local, shared);
+            // Both are through, and we know it first: we end the other layers. Over a connection nobody knows what has arrived, and
+            // so the initiator does.
+            let by = if self.goes_by_connection() && self.role == Role::Responder {
+                EndedBy::Remote
+            } else {
+                EndedBy::Local
+            };
+            self.begin_close(by, shared);
         }
         Ok(())
     }
@@ -138,7 +144,7 @@ impl TunnelCore {
     pub(crate) fn is_finish_acked(&self) -> bool {
         let Some(Inside::Bytes(raw)) = &self.inside else { return false };
         let is_sealed = raw.finished && !raw.holds_back();
-        is_sealed && self.transport.as_ref().is_some_and(|transport| transport.bytestream.unacked() == 0)
+        is_sealed && self.transport.as_ref().is_some_and(|transport| transport.carrier.unacked() == 0)
     }
 
     /// Tells of bytes that can be read; those that came before the peer was judged are among them.
@@ -166,7 +172,8 @@ impl TunnelCore {
         raw.peer_finished = true;
         let finished = raw.finished;
         shared.events.push(Event::PeerFinished { id: self.id });
-        if finished && self.unsent_or_unacked() && self.role == Role::Initiator {
+        let is_unsure = self.goes_by_connection() || self.unsent_or_unacked();
+        if finished && is_unsure && self.role == Role::Initiator {
             // Both finished at once, and neither was the last: the initiator ends the other layers.
             self.begin_close(EndedBy::Local, shared);
         } else if finished || !half_close {
@@ -185,7 +192,7 @@ impl TunnelCore {
 
     /// Whether the peer may not have seen all that we sent when it sent what came last.
     fn unsent_or_unacked(&self) -> bool {
-        self.transport.as_ref().is_some_and(|transport| transport.bytestream.unacked() > 0)
+        self.transport.as_ref().is_some_and(|transport| transport.carrier.unacked() > 0)
     }
 
     /// Tells of room for writing, once, to an application that found none.

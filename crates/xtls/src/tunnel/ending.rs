@@ -5,11 +5,13 @@
 //! leave out any of the first ones. After a fault only what tells the peer why still goes out, and the session-terminate.
 
 use xtls_channel::{CloseReason, EndedBy, Fault, Timer, row};
-use xtls_ibb::BytestreamState;
 use xtls_jingle::{Reason, ReasonCondition, Session, SessionState};
 
 use super::{Phase, TunnelCore, transport::Transport};
-use crate::shared::Shared;
+use crate::{
+    event::{ConnectionId, Event},
+    shared::Shared,
+};
 
 /// How a tunnel ended.
 #[derive(Debug)]
@@ -24,6 +26,15 @@ pub(super) struct Ended {
     pub(super) told: bool,
     /// A farewell is to be sent or to be acknowledged.
     pub(super) lingers: bool,
+    /// The connection is not closed yet.
+    pub(super) connected: bool,
+}
+
+impl Ended {
+    /// Whether something of it is left to be seen to.
+    pub(super) fn is_left(&self) -> bool {
+        self.lingers || self.connected
+    }
 }
 
 impl TunnelCore {
@@ -45,7 +56,7 @@ impl TunnelCore {
         }
         if let Some(transport) = &mut self.transport {
             // What was queued counts as not acknowledged.
-            transport.bytestream.end();
+            transport.carrier.end();
         }
         self.end_session(reason.clone());
         self.end(EndedBy::Local, CloseReason::Terminated(reason), shared);
@@ -59,7 +70,7 @@ impl TunnelCore {
         }
         let row = row(&fault);
         if let Some(transport) = self.transport.as_mut().filter(|_| !row.farewell) {
-            transport.bytestream.end();
+            transport.carrier.end();
         }
         if let Some(condition) = row.reason {
             self.end_session(Reason::new(condition));
@@ -74,7 +85,7 @@ impl TunnelCore {
         self.fail(Fault::Disconnected, shared);
         self.negotiation.session = None;
         if let Some(transport) = &mut self.transport {
-            transport.bytestream.abort();
+            transport.carrier.abort();
         }
         self.farewell_taken();
     }
@@ -97,6 +108,9 @@ impl TunnelCore {
         if self.phase != Phase::Closing || self.ended.is_some() {
             return;
         }
+        if self.last_words.is_some() && self.peer_closed() && self.unseen() == 0 {
+            return self.end_of_last_words(shared);
+        }
         if self.end_stream() && !self.peer_closed() {
             return;
         }
@@ -105,9 +119,7 @@ impl TunnelCore {
             // Whoever begins the end is the one to end the outer layers.
             return;
         }
-        let Some(Transport { bytestream, .. }) = &mut self.transport else { return };
-        bytestream.close();
-        if bytestream.state() == BytestreamState::Closed {
+        if self.transport.as_mut().is_some_and(|transport| transport.carrier.close()) {
             self.end_session(Reason::new(ReasonCondition::Success));
             self.end(self.closing_by, CloseReason::Done, shared);
         }
@@ -124,8 +136,10 @@ impl TunnelCore {
         let by = if in_order { self.closing_by } else { by };
         let is_leaving = |session: &Session| session.state() == SessionState::Ended && !session.is_finished();
         let lingers = self.negotiation.session.as_ref().is_some_and(is_leaving);
+        let connected = self.transport.as_ref().is_some_and(|transport| transport.carrier.is_connection());
         let undecided = self.is_ringing();
-        self.ended = Some(Ended { by, truncated, reason, unacked: self.unacked(), undecided, told: false, lingers });
+        let unacked = self.unacked();
+        self.ended = Some(Ended { by, truncated, reason, unacked, undecided, told: false, lingers, connected });
         self.phase = Phase::Ended;
         self.timers.clear_all();
         if let Some(channel) = self.channel.as_mut().filter(|channel| channel.security().is_none()) {
@@ -133,7 +147,7 @@ impl TunnelCore {
             channel.abandon();
             self.discard_unread();
         }
-        if lingers {
+        if lingers || connected {
             self.set(Timer::Close, shared.config.timers.close, shared);
         }
         if self.unread() > 0 {
@@ -155,9 +169,66 @@ impl TunnelCore {
 
     /// Nothing more is to be sent or waited for.
     pub(super) fn farewell_taken(&mut self) {
-        self.timers.clear(Timer::Close);
         if let Some(ended) = &mut self.ended {
             ended.lingers = false;
+            if !ended.connected {
+                self.timers.clear(Timer::Close);
+            }
+        }
+    }
+
+    /// The peer has ended the session. By a connection it may have said more than has come: the two ways do not keep an order.
+    pub(super) fn hear_last_words(&mut self, reason: CloseReason, shared: &Shared) {
+        self.last_words = Some(reason);
+        self.begin_close(EndedBy::Remote, shared);
+        self.expect_last_words(shared);
+    }
+
+    /// They have their time anew: that of the application, while it leaves no room for them.
+    pub(super) fn expect_last_words(&mut self, shared: &Shared) {
+        if self.last_words.is_some() && self.ended.is_none() {
+            let timers = &shared.config.timers;
+            let wait = if self.has_room_to_receive(shared) { timers.close } else { timers.drain };
+            self.set(Timer::Close, wait, shared);
+            self.set(Timer::End, timers.end, shared);
+        }
+    }
+
+    /// All has come, or nothing more can.
+    pub(super) fn end_of_last_words(&mut self, shared: &Shared) {
+        if let Some(reason) = self.last_words.take() {
+            self.end(EndedBy::Remote, reason, shared);
+        }
+    }
+
+    /// Closes the connection of a tunnel that has ended, once both ends have said that they are done: a proxy that sees one end
+    /// close cuts off the other. After a fault nothing of the peer's is waited for.
+    pub(super) fn advance_letting_go(&mut self, shared: &mut Shared) {
+        let Some(ended) = self.ended.as_ref().filter(|ended| ended.connected) else { return };
+        let is_in_order = matches!(ended.reason, CloseReason::Done);
+        let has_left = self
+            .transport
+            .as_ref()
+            .is_none_or(|transport| transport.carrier.is_closed() || transport.carrier.queued() == 0);
+        let is_over = self.transport.as_ref().is_none_or(|transport| transport.carrier.is_closed());
+        if is_over || has_left && (!is_in_order || self.peer_closed()) {
+            self.let_go(shared);
+        }
+    }
+
+    /// Closes the connection of a tunnel that has ended.
+    pub(crate) fn let_go(&mut self, shared: &mut Shared) {
+        let Some(ended) = self.ended.as_mut().filter(|ended| ended.connected) else { return };
+        ended.connected = false;
+        if !ended.lingers {
+            self.timers.clear(Timer::Close);
+        }
+        if let Some(connection) = self.transport.as_mut().and_then(|transport| transport.carrier.connection()) {
+            let attempt = connection.attempt();
+            shared.events.push(Event::Abandon { id: ConnectionId { tunnel: self.id, attempt } });
+        }
+        if let Some(transport) = &mut self.transport {
+            transport.carrier.end();
         }
     }
 
@@ -165,9 +236,9 @@ impl TunnelCore {
     pub(super) fn after_farewell(&mut self) {
         let is_out = |session: &Session| session.state() == SessionState::Ended && !session.wants_to_send();
         if self.negotiation.session.as_ref().is_some_and(is_out)
-            && let Some(transport) = &mut self.transport
+            && let Some(transport) = self.transport.as_mut().filter(|transport| !transport.carrier.is_connection())
         {
-            transport.bytestream.end();
+            transport.carrier.end();
         }
     }
 
@@ -190,15 +261,16 @@ impl TunnelCore {
     pub(super) fn close_timed_out(&mut self, shared: &Shared) {
         if self.ended.is_some() {
             if let Some(transport) = &mut self.transport {
-                transport.bytestream.end();
+                transport.carrier.end();
             }
             self.drop_session();
             return self.farewell_taken();
         }
+        if self.last_words.is_some() {
+            return self.end_of_last_words(shared);
+        }
         // A peer that has ended the bytestream wants nothing more of ours.
-        let is_over = |Transport { bytestream, .. }: &Transport| {
-            bytestream.unacked() == 0 || bytestream.state() == BytestreamState::Closed
-        };
+        let is_over = |transport: &Transport| transport.carrier.unacked() == 0 || transport.carrier.is_closed();
         let all_acked = self.transport.as_ref().is_none_or(is_over);
         let by = self.closing_by;
         if all_acked && (self.peer_closed() || self.is_idle_stream()) {

@@ -6,7 +6,8 @@
 //! - `negotiation`: Jingle up to an agreed method;
 //! - `redirect`: an offer that is to be made to another resource;
 //! - `method`: which method, and what the user says about a password;
-//! - `transport`: the bytestream, and which of the plaintext in it has arrived;
+//! - `connection`: which connection it will be, where it is to be one;
+//! - `transport`: what carries the records, and which of the plaintext in it has arrived;
 //! - `secure`: what comes of the secure channel (`xtls-channel`);
 //! - `stream` and `bytes`: the two applications;
 //! - `agreement`: whether both ends saw the same negotiation;
@@ -18,6 +19,7 @@
 mod agreement;
 mod bytes;
 mod certificates;
+mod connection;
 mod ending;
 mod liveness;
 mod method;
@@ -32,9 +34,9 @@ mod transport;
 use core::fmt;
 use std::sync::Arc;
 
-#[cfg(feature = "tracing")]
-use xtls_channel::CloseReason;
-use xtls_channel::{Channel, EndedBy, Fault, Instant, Security, Side};
+pub(crate) use self::negotiation::Wishes;
+
+use xtls_channel::{Channel, CloseReason, EndedBy, Fault, Instant, Security, Side};
 use xtls_jingle::{Role, Session, SessionState};
 use xtls_stanza::{
     Envelope, Id,
@@ -42,8 +44,8 @@ use xtls_stanza::{
 };
 
 use self::{
-    bytes::RawBytes, ending::Ended, liveness::Overdue, negotiation::Negotiation, stream::XmlStream, timers::Table,
-    transport::Transport,
+    bytes::RawBytes, connection::Search, ending::Ended, liveness::Overdue, negotiation::Negotiation, stream::XmlStream,
+    timers::Table, transport::Transport,
 };
 use crate::{
     application::Application,
@@ -51,6 +53,7 @@ use crate::{
     event::{Closed, Event, TunnelId},
     shared::Shared,
     stats::{TunnelPhase, TunnelStats},
+    transports::Transport as WantedTransport,
 };
 
 /// How far a tunnel has come. It only ever moves down this list, but for a redirected offer, which begins anew.
@@ -113,6 +116,10 @@ pub(crate) struct TunnelCore {
     application: Application,
     phase: Phase,
     negotiation: Negotiation,
+    /// What may carry it, the first choice first.
+    transports: Vec<WantedTransport>,
+    /// A connection is sought.
+    search: Option<Box<Search>>,
     /// Made when both have agreed, or when a responder opens the bytestream before it accepts.
     transport: Option<Transport>,
     /// Absent until an offered tunnel is accepted.
@@ -127,6 +134,8 @@ pub(crate) struct TunnelCore {
     /// How much plaintext lies before the farewell that is on its way: the peer's answer is due once all of that is
     /// acknowledged.
     farewell_from: Option<u64>,
+    /// The peer has ended the session, and what it sent by the connection before that may not be here yet.
+    last_words: Option<CloseReason>,
     ended: Option<Ended>,
 }
 
@@ -159,6 +168,8 @@ impl TunnelCore {
             application,
             phase: Phase::Ringing,
             negotiation: Negotiation::default(),
+            transports: vec![WantedTransport::InBand],
+            search: None,
             transport: None,
             channel: None,
             inside: None,
@@ -167,6 +178,7 @@ impl TunnelCore {
             began: shared.env.clock().now(),
             secured_at: None,
             farewell_from: None,
+            last_words: None,
             ended: None,
         }
     }
@@ -213,9 +225,9 @@ impl TunnelCore {
         self.negotiation.session.as_ref().map_or("", Session::sid)
     }
 
-    /// The sid of the session's bytestream; empty while there is no session.
+    /// The sid of the session's in-band bytestream; empty while there is none.
     pub(crate) fn bytestream_sid(&self) -> &str {
-        self.negotiation.session.as_ref().map_or("", Session::ibb_sid)
+        self.negotiation.session.as_ref().and_then(Session::in_band).map_or("", |in_band| &in_band.sid)
     }
 
     /// Whether it is an offer that nobody has decided on.
@@ -254,17 +266,17 @@ impl TunnelCore {
 
     /// Whether it has ended, everybody knows, and only a farewell is on its way.
     pub(crate) fn is_farewell(&self) -> bool {
-        self.ended.as_ref().is_some_and(|ended| ended.told && ended.lingers)
+        self.ended.as_ref().is_some_and(|ended| ended.told && ended.is_left())
     }
 
     /// Whether nothing is left to tell, to send or to wait for.
     pub(crate) fn is_finished(&self) -> bool {
-        self.ended.as_ref().is_some_and(|ended| ended.told && !ended.lingers)
+        self.ended.as_ref().is_some_and(|ended| ended.told && !ended.is_left())
     }
 
     /// The ids of requests that may still be answered.
     pub(crate) fn unanswered(&self) -> impl Iterator<Item = Id> {
-        let bytestream = self.transport.iter().flat_map(|transport| transport.bytestream.unanswered());
+        let bytestream = self.transport.iter().flat_map(|transport| transport.carrier.unanswered());
         self.negotiation.unanswered().chain(bytestream)
     }
 
@@ -274,7 +286,7 @@ impl TunnelCore {
 
     /// Bytes of records that no stanza has taken yet.
     pub(crate) fn unsent(&self) -> usize {
-        self.transport.as_ref().map_or(0, |transport| transport.bytestream.queued())
+        self.transport.as_ref().map_or(0, |transport| transport.carrier.queued())
     }
 
     pub(crate) fn stats(&self, shared: &Shared) -> TunnelStats {
@@ -328,6 +340,9 @@ impl TunnelCore {
     pub(crate) fn poll_transmit(&mut self, shared: &mut Shared, out: &mut String) -> Option<Arc<str>> {
         // What a session needs first to begin (security-info before the bytestream opens) it needs last to end: the TLS
         // alert that says why is to arrive before the session-terminate.
+        if let Some(proxy) = self.poll_activation(shared, out) {
+            return Some(Arc::from(proxy.as_str()));
+        }
         let ends = self.negotiation.session.as_ref().is_some_and(|session| session.state() == SessionState::Ended);
         let sent = if ends {
             self.poll_bytestream(shared, out) || self.poll_session(shared, out)
@@ -358,6 +373,7 @@ impl TunnelCore {
     /// Sees to what follows from whatever happened.
     pub(crate) fn settle(&mut self, shared: &mut Shared) {
         self.advance_end(shared);
+        self.advance_letting_go(shared);
         if self.transport.as_ref().is_some_and(Transport::is_exhausted) {
             self.fail(Fault::Internal("the TLS keys are used up"), shared);
         }

@@ -1,11 +1,11 @@
 //! Jingle up to an agreed method.
 
 use xtls_channel::{CloseReason, EndedBy, Fault, Missing, Timer, Unanswered};
-use xtls_ibb::BytestreamState;
 use xtls_jingle::{
     Acceptance, Action, Jingle, JingleCondition, JingleFault, Offer, Reason, ReasonCondition, Role, Session,
-    SessionEvent, Verdict,
+    SessionEvent, SessionTransport, Verdict,
 };
+use xtls_s5b::S5bTransport;
 use xtls_stanza::{Condition, ElementRef, ErrorType, Id, Method, SecurityOffer, StanzaError, jid::FullJid};
 
 use super::{Phase, Place, TunnelCore, question::Question, transport::Transport};
@@ -16,6 +16,7 @@ use crate::{
     engine::watch,
     event::{Event, Incoming, TunnelId},
     shared::Shared,
+    transports::Transport as WantedTransport,
 };
 use xtls_channel::{Announcements, Channel, Side, Terms};
 
@@ -53,6 +54,12 @@ impl Negotiation {
     }
 }
 
+/// How an initiator wants its tunnel.
+pub(crate) struct Wishes {
+    pub(crate) check_support: bool,
+    pub(crate) transports: Vec<WantedTransport>,
+}
+
 impl TunnelCore {
     /// Begins a tunnel as its initiator.
     pub(crate) fn initiate(
@@ -60,12 +67,13 @@ impl TunnelCore {
         peer: FullJid,
         application: Application,
         channel: Channel,
-        check_support: bool,
+        wishes: Wishes,
         shared: &mut Shared,
     ) -> Self {
         let mut tunnel = Self::new(id, peer, Role::Initiator, application, shared);
         tunnel.channel = Some(channel);
-        tunnel.negotiation.check_support = check_support;
+        tunnel.transports = wishes.transports;
+        tunnel.negotiation.check_support = wishes.check_support;
         tunnel.begin(shared);
         tunnel
     }
@@ -112,7 +120,8 @@ impl TunnelCore {
     }
 
     /// Accepts the offer, if there is a method for that; the user may have to be asked for a password first.
-    pub(crate) fn accept(&mut self, terms: Terms, shared: &mut Shared) {
+    pub(crate) fn accept(&mut self, terms: Terms, transports: Vec<WantedTransport>, shared: &mut Shared) {
+        self.transports = transports;
         self.timers.clear(Timer::Question);
         // It is decided on, and its end is told from here on.
         self.phase = Phase::Offered;
@@ -126,6 +135,10 @@ impl TunnelCore {
                 if self.lacks_hash(shared) {
                     return self.fail(Fault::NegotiationMissing, shared);
                 }
+                let in_band = session.and_then(Session::in_band).is_some();
+                if in_band && !self.may_go_in_band() {
+                    return self.fail(Fault::NoTransport, shared);
+                }
                 self.answer_offer(shared);
             }
             Err(fault) => self.fail(fault, shared),
@@ -133,13 +146,26 @@ impl TunnelCore {
     }
 
     /// Sends the acceptance. Draft § 3: a responder MUST return `<security/>`; the session echoes its namespace.
-    pub(super) fn accept_session(&mut self, security: SecurityOffer, shared: &Shared) {
+    pub(super) fn accept_session(&mut self, security: SecurityOffer, shared: &mut Shared) {
+        let candidates = self.answering_candidates(shared);
         let Some(session) = &mut self.negotiation.session else { return };
-        let answer = Acceptance::new(shared.jid.clone(), shared.config.block_size, security);
+        let mut answer = Acceptance::new(shared.jid.clone(), shared.config.block_size, security);
+        let theirs = match &session.offer().transport {
+            SessionTransport::Socks5(theirs) => Some(theirs.clone()),
+            SessionTransport::InBand(_) | _ => None,
+        };
+        if let Some(own) = &candidates {
+            answer.candidates = own.candidates().to_vec();
+            answer.dst_addr = own.dst_addr;
+        }
+        let own = answer.candidates.clone();
         if session.accept(answer).is_err() {
             return self.fail(Fault::Internal("an offer that was taken up cannot be accepted"), shared);
         }
         self.agreed(shared);
+        if let Some(theirs) = theirs {
+            self.search(own, &theirs, shared);
+        }
     }
 
     /// Declines the offer.
@@ -185,7 +211,11 @@ impl TunnelCore {
             }
             Ok(event) => {
                 match event {
-                    Some(SessionEvent::Accepted { security }) => self.accepted(security, shared),
+                    Some(SessionEvent::Accepted { security, socks5 }) => self.accepted(security, socks5, shared),
+                    Some(SessionEvent::TransportInfo(said)) => return self.candidates_said(&said, shared),
+                    Some(SessionEvent::ReplaceTransport) => self.replacement_asked(shared),
+                    Some(SessionEvent::TransportReplaced) => self.go_in_band(shared),
+                    Some(SessionEvent::TransportRejected) => self.fail(Fault::NoConnection, shared),
                     Some(SessionEvent::Terminated(reason)) => self.terminated(reason, shared),
                     Some(SessionEvent::MethodChosen(_)) | Some(_) | None => {}
                 }
@@ -227,7 +257,7 @@ impl TunnelCore {
             return Some(Unanswered::Features);
         }
         let action = self.negotiation.session.as_ref().and_then(Session::unanswered_action);
-        let opens = |transport: &Transport| transport.bytestream.state() == BytestreamState::Opening;
+        let opens = |transport: &Transport| transport.carrier.is_opening();
         let open = self.transport.as_ref().is_some_and(opens).then_some(Unanswered::Open);
         action.map(Unanswered::Session).or(open)
     }
@@ -252,11 +282,11 @@ impl TunnelCore {
             Ok(security) => security,
             Err(fault) => return self.fail(fault, shared),
         };
-        let ibb_sid = shared.ids.next_id();
-        let block_size = shared.config.block_size;
+        let Some(transport) = self.first_transport(supports, shared) else {
+            return self.fail(Fault::NoTransport, shared);
+        };
         let description = self.offered_application(supports, shared).description();
-        let mut offer = Offer::new(description, ibb_sid.as_str(), block_size, security);
-        offer.ibb_version = shared.dialect.offered_ibb;
+        let offer = Offer::over(transport, description, security);
         let question = shared.config.timers.question;
         // The responder may have to ask the user for a password after the user has decided on the offer.
         let asks = offer.security.methods.contains(&Method::Srp);
@@ -270,32 +300,39 @@ impl TunnelCore {
     }
 
     /// The responder accepted, perhaps without security.
-    fn accepted(&mut self, security: Option<SecurityOffer>, shared: &mut Shared) {
+    fn accepted(&mut self, security: Option<SecurityOffer>, socks5: Option<S5bTransport>, shared: &mut Shared) {
         self.timers.clear(Timer::Question);
         let (Some(security), Some(channel)) = (security, &mut self.channel) else {
             // Draft § 3, initiator's rule 1: securing the transport has failed. Nothing is ever sent in the clear.
             return self.fail(self.lacks_xtls(Missing::Security), shared);
         };
         channel.announce(security.fingerprints);
+        if let Some(theirs) = socks5 {
+            self.candidates_answered(&theirs, shared);
+        }
         self.choose_answer(shared);
     }
 
     /// Initiator: the method is chosen.
-    pub(super) fn begin_transport(&mut self, shared: &Shared) {
+    pub(super) fn begin_transport(&mut self, shared: &mut Shared) {
         self.agreed(shared);
         let Some(transport) = &mut self.transport else { return };
-        transport.bytestream.open();
-        if transport.bytestream.state() == BytestreamState::Open {
+        if transport.carrier.open() {
             self.begin_handshake(shared);
         }
     }
 
     /// Both have agreed: the bytestream can be opened.
-    fn agreed(&mut self, shared: &Shared) {
+    fn agreed(&mut self, shared: &mut Shared) {
         let role = self.bytestream_role();
         match (&mut self.transport, &self.negotiation.session) {
             // The peer has opened it before it accepted: what it said then counts.
-            (Some(transport), Some(session)) => transport.bytestream.agree(role, session.block_size()),
+            (Some(transport), Some(session)) => {
+                let block_size = session.in_band().map_or(0, |in_band| in_band.block_size);
+                if let Some(bytestream) = transport.carrier.in_band() {
+                    bytestream.agree(role, block_size);
+                }
+            }
             (Some(_) | None, _) => self.make_transport(shared),
         }
         self.phase = Phase::Running;
@@ -303,7 +340,7 @@ impl TunnelCore {
         if self.role == Role::Responder {
             if let Some(transport) = &mut self.transport {
                 // Where the negotiation stands in for `<open/>`, data may come from now on.
-                transport.bytestream.open();
+                transport.carrier.open();
             }
             let session = self.negotiation.session.as_ref();
             let asks = session.is_some_and(|session| session.offer().security.methods.contains(&Method::Srp));
@@ -312,6 +349,7 @@ impl TunnelCore {
             self.set(Timer::Handshake, wait, shared);
         }
         self.expect_life(shared);
+        self.take_connection(shared);
     }
 
     fn terminated(&mut self, reason: Option<Reason>, shared: &Shared) {
@@ -320,8 +358,15 @@ impl TunnelCore {
             Some(reason) if reason.condition == ReasonCondition::Success => CloseReason::Done,
             Some(reason) => CloseReason::Terminated(reason),
         };
+        if self.goes_by_connection()
+            && self.ended.is_none()
+            && self.security().is_some()
+            && matches!(reason, CloseReason::Done)
+        {
+            return self.hear_last_words(reason, shared);
+        }
         if let Some(transport) = &mut self.transport {
-            transport.bytestream.end();
+            transport.carrier.end();
         }
         self.end(EndedBy::Remote, reason, shared);
     }

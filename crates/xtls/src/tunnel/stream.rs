@@ -106,7 +106,7 @@ impl TunnelCore {
     /// A peer that is there, and never opens the stream, is not waited for without end. A stream that was closed may be
     /// followed by another, which has a timer of its own.
     pub(super) fn settle_header_timer(&mut self, shared: &Shared) {
-        let unsent = self.transport.as_ref().is_none_or(|transport| transport.bytestream.in_flight() > 0);
+        let unsent = self.transport.as_ref().is_none_or(|transport| transport.carrier.in_flight() > 0);
         if unsent || self.is_overdue(Timer::Stream) || !self.awaits_header() {
             return self.timers.clear(Timer::Stream);
         }

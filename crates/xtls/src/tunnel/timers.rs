@@ -13,12 +13,12 @@ use crate::shared::{Ahead, Shared};
 pub(crate) struct Table {
     slots: [Option<Instant>; TIMERS.len()],
     /// A bit for each slot that is taken: few are, and they are asked for with every stanza.
-    taken: u16,
+    taken: u32,
     /// [`Timer::Question`] stands for a question to the user here, not for the peer's answer.
     asks_user: bool,
 }
 
-const TIMERS: [Timer; 16] = [
+const TIMERS: [Timer; 17] = [
     Timer::Question,
     Timer::Handshake,
     Timer::Answer,
@@ -35,6 +35,7 @@ const TIMERS: [Timer; 16] = [
     Timer::Reuse,
     Timer::Certificates,
     Timer::Rest,
+    Timer::Connection,
 ];
 
 impl TunnelCore {
@@ -61,12 +62,12 @@ impl TunnelCore {
             }
             Timer::Retry => {
                 if let Some(transport) = &mut self.transport {
-                    transport.bytestream.resume();
+                    transport.carrier.resume();
                 }
             }
             Timer::LivenessIdle => {
                 if let Some(transport) = &mut self.transport {
-                    transport.bytestream.release_memory();
+                    transport.carrier.release_memory();
                 }
                 self.ask_for_life();
             }
@@ -76,6 +77,7 @@ impl TunnelCore {
             Timer::Close => self.close_timed_out(shared),
             Timer::End => self.fail(Fault::timeout(Timer::End), shared),
             Timer::Drain => self.drain_timed_out(),
+            Timer::Connection => self.search_timed_out(shared),
             Timer::Reuse => self.begin_close(EndedBy::Engine, shared),
             // Those of links and of the engine.
             Timer::KeepAlive | Timer::Suspended | Timer::Turn | _ => {}
@@ -108,11 +110,11 @@ impl TunnelCore {
         if !self.waits_for_answer() {
             self.timers.clear(Timer::Answer);
         }
-        let in_flight = self.transport.as_ref().map_or(0, |transport| transport.bytestream.in_flight());
+        let in_flight = self.transport.as_ref().map_or(0, |transport| transport.carrier.in_flight());
         if in_flight == 0 || self.ended.is_some() {
             self.timers.clear(Timer::Stall);
         }
-        if !self.transport.as_ref().is_some_and(|transport| transport.bytestream.is_suspended()) {
+        if !self.transport.as_ref().is_some_and(|transport| transport.carrier.is_suspended()) {
             self.timers.clear(Timer::Retry);
         }
     }
@@ -125,6 +127,7 @@ impl TunnelCore {
                 Timer::Question
                     | Timer::Answer
                     | Timer::Handshake
+                    | Timer::Connection
                     | Timer::Stream
                     | Timer::Confirm
                     | Timer::Stall
@@ -133,7 +136,7 @@ impl TunnelCore {
                     | Timer::End
             )
         };
-        let is_left = self.ended.as_ref().is_some_and(|ended| !ended.lingers);
+        let is_left = self.ended.as_ref().is_some_and(|ended| !ended.is_left());
         self.is_secured() || is_left || self.timers.all().any(|(timer, _)| ends(timer))
     }
 
@@ -145,7 +148,7 @@ impl TunnelCore {
         if self.waits_for_answer() {
             self.timers.set_if_unset(Timer::Answer, shared.after(timers.answer));
         }
-        if self.transport.as_ref().is_some_and(|transport| transport.bytestream.in_flight() > 0) {
+        if self.transport.as_ref().is_some_and(|transport| transport.carrier.in_flight() > 0) {
             self.timers.set_if_unset(Timer::Stall, shared.after(timers.stall));
         }
     }
@@ -230,7 +233,7 @@ impl Table {
     fn put(&mut self, timer: Timer, at: Option<Instant>) {
         let Some((slot, place)) = slot(timer).and_then(|slot| Some((slot, self.slots.get_mut(slot)?))) else { return };
         *place = at;
-        self.taken = self.taken & !(1 << slot) | u16::from(at.is_some()) << slot;
+        self.taken = self.taken & !(1 << slot) | u32::from(at.is_some()) << slot;
     }
 }
 

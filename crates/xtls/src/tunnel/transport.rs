@@ -1,17 +1,21 @@
-//! The bytestream of a tunnel: blocks to TLS records and back, and which of the plaintext has arrived.
+//! What carries a tunnel: blocks or bytes to TLS records and back, and which of the plaintext has arrived.
 
+pub(super) mod carrier;
 mod counts;
 
 use xtls_channel::{Channel, CloseReason, EndedBy, Fault, Start, Timer};
 use xtls_ibb::{
-    Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, BytestreamState, ErrorOutcome, Handled,
-    Request, Sent, Whitespace,
+    Acked, Bytestream, BytestreamConfig, BytestreamFault, BytestreamRole, ErrorOutcome, Handled, Request, Sent,
+    Whitespace,
 };
 use xtls_jingle::{IbbTransport, JingleCondition, Role, Session, SessionState};
 use xtls_stanza::{Condition, Envelope, StanzaError};
-use xtls_tls::{TlsErrorKind, WriteError, record_size_for_block};
+use xtls_tls::{MAX_RECORD, TlsErrorKind, WriteError, record_size_for_block};
 
-use self::counts::{Owed, Sealed, wide};
+use self::{
+    carrier::Carrier,
+    counts::{Owed, Sealed, wide},
+};
 use super::{Phase, TunnelCore};
 use crate::{
     answer::Answer,
@@ -22,10 +26,10 @@ use crate::{
     stats::TunnelStats,
 };
 
-/// The bytestream of a tunnel, and which of the plaintext in it has arrived.
+/// What carries the records of a tunnel, and which of the plaintext in them has arrived.
 pub(super) struct Transport {
-    pub(super) bytestream: Bytestream,
-    /// Its blocks on the outer stream.
+    pub(super) carrier: Carrier,
+    /// The blocks of an in-band bytestream on the outer stream.
     lane: Lane,
     /// Which of the plaintext that was sealed has been acknowledged.
     sealed: Sealed,
@@ -50,9 +54,9 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    fn new(bytestream: Bytestream) -> Self {
+    pub(super) fn new(carrier: Carrier) -> Self {
         Self {
-            bytestream,
+            carrier,
             lane: Lane::default(),
             sealed: Sealed::default(),
             owed: Owed::default(),
@@ -69,11 +73,16 @@ impl Transport {
         }
     }
 
+    /// The in-band bytestream, if it is one, and how many blocks came by it.
+    fn in_band(&mut self) -> Option<(&mut Bytestream, &mut u64)> {
+        Some((self.carrier.in_band()?, &mut self.blocks_received))
+    }
+
     /// Notes what has gone both ways.
     pub(super) fn note(&self, stats: &mut TunnelStats) {
         (stats.sent, stats.acked, stats.received) = (self.sealed.plaintext(), self.sealed.acked(), self.received);
         (stats.blocks_sent, stats.blocks_received) = (self.blocks_sent, self.blocks_received);
-        stats.blocks_in_flight = self.bytestream.in_flight();
+        stats.blocks_in_flight = self.carrier.in_flight();
         stats.retries = self.total_retries;
     }
 
@@ -88,25 +97,24 @@ impl Transport {
 
     /// Whether what was written is on its way, or will be: not once the bytestream is closed.
     pub(super) fn delivers(&self) -> bool {
-        let bytestream = &self.bytestream;
-        bytestream.state() != BytestreamState::Closed && (bytestream.in_flight() > 0 || bytestream.queued() > 0)
+        !self.carrier.is_closed() && (self.carrier.in_flight() > 0 || self.carrier.queued() > 0)
     }
 
     /// Room for records of what the application sends, in bytes: answers have a bound of their own.
     pub(super) fn room(&mut self) -> usize {
         let answers_room = TunnelCore::MAX_OWED.saturating_sub(self.owed());
-        self.bytestream.writable().saturating_sub(answers_room)
+        self.carrier.writable().saturating_sub(answers_room)
     }
 
     /// What answers the peer and waits to be sent, in bytes of records.
     pub(super) fn owed(&mut self) -> usize {
-        let sent = self.sealed.total().saturating_sub(wide(self.bytestream.queued()));
+        let sent = self.sealed.total().saturating_sub(wide(self.carrier.queued()));
         usize::try_from(self.owed.waiting(sent)).unwrap_or(usize::MAX)
     }
 
     /// Queues records that carry no plaintext of ours: handshakes, alerts, the end.
     pub(super) fn queue<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        let outgoing = self.bytestream.outgoing();
+        let outgoing = self.carrier.outgoing();
         let before = outgoing.len();
         let result = write(outgoing);
         self.sealed.queued(outgoing.get(before..).unwrap_or_default());
@@ -124,13 +132,13 @@ impl Transport {
     }
 
     /// Whether it has left: all of it is in blocks that were sent.
-    fn flight_left(&self) -> bool {
-        let left = self.sealed.total().saturating_sub(wide(self.bytestream.queued()));
+    pub(super) fn flight_left(&self) -> bool {
+        let left = self.sealed.total().saturating_sub(wide(self.carrier.queued()));
         self.flight.is_some_and(|(end, _)| left >= end)
     }
 
     pub(super) fn seal(&mut self, channel: &mut Channel, plaintext: &[u8]) {
-        let outgoing = self.bytestream.outgoing();
+        let outgoing = self.carrier.outgoing();
         let before = outgoing.len();
         match channel.write(plaintext, outgoing) {
             Ok(()) => self.sealed.sealed(outgoing.get(before..).unwrap_or_default(), plaintext.len()),
@@ -147,38 +155,54 @@ impl Transport {
 
     /// The peer has acknowledged some of what was sent.
     fn acknowledged(&mut self) {
-        let unacked = self.bytestream.unacked();
+        let unacked = self.carrier.unacked();
         self.sealed.acknowledged(unacked);
-        if let Some((end, arrived)) = &mut self.flight {
+        // That a socket has taken it says nothing about the peer.
+        if let Some((end, arrived)) = self.flight.as_mut().filter(|_| !self.carrier.is_connection()) {
             *arrived |= self.sealed.total().saturating_sub(unacked) >= *end;
         }
+    }
+
+    /// Moves what there is to send by a connection into the caller's buffer.
+    pub(super) fn take(&mut self, out: &mut Vec<u8>) -> usize {
+        let bytes = self.carrier.connection().map_or(0, |connection| connection.take(out));
+        if bytes > 0 {
+            self.acknowledged();
+        }
+        bytes
+    }
+
+    /// Plaintext that was received and that the application has not taken.
+    pub(super) fn untaken(&self) -> u64 {
+        self.received.saturating_sub(self.taken)
     }
 
     /// So much plaintext was decrypted from the block that came last.
     pub(super) fn received(&mut self, bytes: usize) {
         self.received += wide(bytes);
-        self.bytestream.mark_ack(self.received);
+        self.carrier.mark_ack(self.received);
     }
 
     pub(super) fn release_all_acks(&mut self) {
-        self.bytestream.release_acks(u64::MAX);
+        self.carrier.release_acks(u64::MAX);
     }
 
     /// Lets acknowledgements go as far as the application's buffer has `room`, but for plaintext that was not looked at: it is
     /// lost if the tunnel breaks.
     fn release_acks(&mut self, room: usize, unseen: usize) {
         let seen = self.received.saturating_sub(wide(unseen));
-        self.bytestream.release_acks(self.taken.saturating_add(wide(room)).min(seen));
+        self.carrier.release_acks(self.taken.saturating_add(wide(room)).min(seen));
     }
 
     /// Whether a block may go. Where the window is fixed it is the bytestream's own, else one that all tunnels share.
     fn admit(&mut self, shared: &Shared) -> bool {
+        let Carrier::InBand(bytestream) = &mut self.carrier else { return false };
         let (admitted, window) = match shared.config.window {
             Window::Fixed(blocks) => (true, blocks),
             Window::Adaptive if shared.flow.admits(&self.lane) => (true, Flow::MAX_BLOCKS),
             Window::Adaptive => (false, 0),
         };
-        self.bytestream.set_window(window);
+        bytestream.set_window(window);
         admitted
     }
 
@@ -187,19 +211,20 @@ impl Transport {
         let before = out.len();
         let sealed = &self.sealed;
         let mut cut = |queue: &[u8], limit: usize| sealed.whole_records(queue.len(), limit);
-        let sent = self.bytestream.poll(&mut shared.ids, envelope, &mut cut, out);
+        let Carrier::InBand(bytestream) = &mut self.carrier else { return false };
+        let sent = bytestream.poll(&mut shared.ids, envelope, &mut cut, out);
         if let Some(sent) = &sent {
             watch::sent(kind(sent));
         }
         match sent {
             Some(Sent::Data { .. }) => {
                 self.blocks_sent += 1;
-                if let Some(id) = self.bytestream.last_sent() {
+                if let Some(id) = bytestream.last_sent() {
                     let now = shared.env.clock().now();
                     shared.flow.send(now, tunnel, id, out.len() - before, &mut self.lane);
                 }
             }
-            None if !admitted && self.bytestream.waits_for_window() => shared.flow.refused(&self.lane),
+            None if !admitted && bytestream.waits_for_window() => shared.flow.refused(&self.lane),
             Some(_) | None => {}
         }
         sent.is_some()
@@ -221,28 +246,29 @@ impl TunnelCore {
     /// written does not count: two ends that wait for one another to read would wait for ever.
     pub(super) const MAX_OWED: usize = 64 * 1024;
 
-    /// How records between the two ends are made: none straddles blocks.
+    /// How records between the two ends are made: none straddles blocks, where there are any.
     pub(super) fn record_start(&self) -> Start {
-        let block_size = self.transport.as_ref().map_or(0, |transport| transport.bytestream.block_size());
-        Start { max_record: record_size_for_block(usize::from(block_size)), ticket: true }
+        let block_size = self.transport.as_ref().and_then(|transport| transport.carrier.block_size());
+        let max_record = block_size.map_or(MAX_RECORD, |size| record_size_for_block(usize::from(size)));
+        Start { max_record, ticket: true }
     }
 
     /// Both have agreed, or the responder opens before it accepts: the bytestream of the session, in the block size that is
     /// agreed so far.
     pub(super) fn make_transport(&mut self, shared: &Shared) {
-        let Some(session) = &self.negotiation.session else { return };
+        let Some(in_band) = self.negotiation.session.as_ref().and_then(Session::in_band) else { return };
         let mut config = BytestreamConfig::default();
         config.outgoing_bytes = shared.config.send_buffer.saturating_add(Self::MAX_OWED);
         config.block_size_min = IbbTransport::MIN_BLOCK_SIZE;
         config.whitespace = if shared.dialect.white_space { Whitespace::Tolerant } else { Whitespace::Strict };
-        let bytestream = Bytestream::new(self.bytestream_role(), session.ibb_sid(), session.block_size(), config);
-        self.transport = Some(Transport::new(bytestream));
+        let bytestream = Bytestream::new(self.bytestream_role(), &in_band.sid, in_band.block_size, config);
+        self.transport = Some(Transport::new(Carrier::InBand(bytestream)));
     }
 
     /// Who opens: the namespace of the transport says so.
     pub(super) fn bytestream_role(&self) -> BytestreamRole {
-        let session = self.negotiation.session.as_ref();
-        let has_open = session.is_none_or(|session| session.ibb_version().has_open());
+        let in_band = self.negotiation.session.as_ref().and_then(Session::in_band);
+        let has_open = in_band.is_none_or(|in_band| in_band.version.has_open());
         match self.role {
             _ if !has_open => BytestreamRole::Negotiated,
             Role::Responder => BytestreamRole::Acceptor,
@@ -258,19 +284,20 @@ impl TunnelCore {
             self.make_transport(shared);
         }
         let accepted = self.phase > Phase::Password;
-        let Some(transport) = self.transport.as_mut().filter(|_| accepted || is_early) else {
+        let transport = self.transport.as_mut().filter(|_| accepted || is_early);
+        let Some((bytestream, blocks)) = transport.and_then(Transport::in_band) else {
             // XEP-0047 § 2.2: there is no such bytestream before the session is accepted.
             return Some(Answer::Error(BytestreamFault::UnknownSid.to_stanza_error()));
         };
         let mut decoded = shared.scratch.take_empty();
-        let handled = transport.bytestream.handle_request(id, request, &mut decoded);
+        let handled = bytestream.handle_request(id, request, &mut decoded);
         let answer = match handled {
             Ok(Handled::Opened) => {
                 self.begin_handshake(shared);
                 None
             }
             Ok(Handled::Data { .. }) => {
-                transport.blocks_received += 1;
+                *blocks += 1;
                 let ended = self.ended.is_some();
                 self.receive(if let Request::Block { block, .. } = request { block } else { &decoded }, shared);
                 if ended { None } else { self.refuse_data_in_the_clear() }
@@ -303,7 +330,9 @@ impl TunnelCore {
         let Some(transport) = &mut self.transport else { return false };
         shared.flow.answered(shared.env.clock().now(), id, error.is_none(), &mut transport.lane);
         let Some(error) = error else {
-            let Some(acked) = transport.bytestream.handle_result(id) else { return false };
+            let Some(acked) = transport.carrier.in_band().and_then(|bytestream| bytestream.handle_result(id)) else {
+                return false;
+            };
             match acked {
                 Acked::Open => self.begin_handshake(shared),
                 Acked::Data { .. } => self.data_acked(shared),
@@ -315,7 +344,10 @@ impl TunnelCore {
             }
             return true;
         };
-        let Some(outcome) = transport.bytestream.handle_error(id, error) else { return false };
+        let Some(outcome) = transport.carrier.in_band().and_then(|bytestream| bytestream.handle_error(id, error))
+        else {
+            return false;
+        };
         match outcome {
             ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. } => {
                 if matches!(error.condition, Condition::PolicyViolation | Condition::ResourceConstraint) {
@@ -348,7 +380,7 @@ impl TunnelCore {
     pub(super) fn make_room(&mut self, bytes: usize, shared: &mut Shared) {
         if let Some(transport) = &mut self.transport {
             // What records add is less, but for blocks that are smaller than usual.
-            shared.spares.lend(transport.bytestream.outgoing(), bytes + bytes / 32 + 64);
+            shared.spares.lend(transport.carrier.outgoing(), bytes + bytes / 32 + 64);
         }
     }
 
@@ -356,7 +388,7 @@ impl TunnelCore {
     pub(super) fn trim_memory(&mut self, shared: &mut Shared) {
         let now = shared.env.clock().now();
         if let Some(transport) = &mut self.transport {
-            shared.spares.trim(transport.bytestream.outgoing(), now);
+            shared.spares.trim(transport.carrier.outgoing(), now);
         }
         if let Some(inside) = &mut self.inside {
             shared.spares.trim(inside.inbox(), now);
@@ -385,6 +417,7 @@ impl TunnelCore {
         if let Some(transport) = &mut self.transport {
             transport.taken += wide(bytes);
         }
+        self.expect_last_words(shared);
         self.release_acks(shared);
     }
 
@@ -401,7 +434,11 @@ impl TunnelCore {
         let CloseReason::Fault(fault) = &self.ended.as_ref()?.reason else { return None };
         let in_the_clear = matches!(&**fault, Fault::Tls(error) if *error.kind() == TlsErrorKind::NotTls);
         let version = self.negotiation.session.as_ref().filter(|_| in_the_clear).map(Session::version)?;
-        let withdrawn = self.transport.as_mut().is_some_and(|transport| transport.bytestream.withdraw_ack());
+        let withdrawn = self
+            .transport
+            .as_mut()
+            .and_then(|transport| transport.carrier.in_band())
+            .is_some_and(Bytestream::withdraw_ack);
         withdrawn.then(|| Answer::Error(JingleCondition::SecurityRequired.stanza_error(version)))
     }
 
@@ -422,12 +459,12 @@ impl TunnelCore {
     /// An acknowledgement of data came.
     fn data_acked(&mut self, shared: &Shared) {
         let Some(transport) = &mut self.transport else { return };
-        if !transport.bytestream.is_suspended() {
+        if !transport.carrier.is_suspended() {
             transport.returned = None;
             transport.retries = 0;
         }
         transport.acknowledged();
-        if transport.bytestream.in_flight() > 0 {
+        if transport.carrier.in_flight() > 0 {
             self.set(Timer::Stall, shared.config.timers.stall, shared);
         }
         if self.phase == Phase::Closing {

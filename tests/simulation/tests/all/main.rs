@@ -17,6 +17,7 @@ mod canaries;
 mod certificates;
 mod client;
 mod common;
+mod connections;
 mod cost;
 mod delivery;
 mod downgrade;

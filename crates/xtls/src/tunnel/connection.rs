@@ -1,0 +1,520 @@
+//! A connection for a tunnel: which one it will be (XEP-0260), what comes and goes by it, and the in-band bytestream where there is
+//! none.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use xtls_channel::{EndedBy, Fault, Timer};
+use xtls_jingle::{InBand, JingleFault, JingleVersion, Role, Session, SessionTransport};
+use xtls_s5b::{
+    AddressRefused, Candidate, CandidateType, DstAddr, Networks, S5bPayload, S5bTransport,
+    negotiation::{Action, Attempt, Begin, Negotiation, S5bFault},
+    proxy::Activation,
+    socks::Client,
+};
+use xtls_stanza::{Condition, ErrorType, Id, Iq, StanzaError, jid::Jid};
+
+use super::{
+    Phase, Place, TunnelCore,
+    transport::{
+        Transport,
+        carrier::{Carrier, Connection},
+    },
+};
+use crate::{
+    answer::Answer,
+    capabilities::Supports,
+    event::{ConnectionId, Event},
+    shared::Shared,
+    transports::{Exposure, Reach, Transport as Wanted},
+};
+
+/// The search for a connection.
+#[derive(Debug)]
+pub(super) struct Search {
+    negotiation: Negotiation,
+    sockets: BTreeMap<Attempt, Socket>,
+    /// The connection that was chosen, while TLS cannot begin yet.
+    chosen: Option<Attempt>,
+    /// A proxy that is to connect both ends.
+    joining: Option<Joining>,
+}
+
+/// A connection that is tried, or was chosen.
+#[derive(Debug, Default)]
+struct Socket {
+    /// The dialling end of SOCKS5, until that has succeeded.
+    client: Option<Client>,
+    /// It is connected, as far as TCP goes.
+    connected: bool,
+    /// What came before TLS could begin.
+    early: Vec<u8>,
+}
+
+/// A proxy that is to connect both ends.
+#[derive(Debug)]
+struct Joining {
+    proxy: Jid,
+    target: Jid,
+    asked: Option<Activation>,
+}
+
+impl TunnelCore {
+    /// Bytes of a connection that wait for TLS to begin. The first flight of a handshake is far below.
+    const MAX_EARLY: usize = 64 * 1024;
+
+    /// Initiator: what is offered first. `supports` is what the peer's features said, if it was asked.
+    pub(super) fn first_transport(&self, supports: Option<Supports>, shared: &mut Shared) -> Option<SessionTransport> {
+        let announced = supports.is_none_or(|supports| supports.socks5);
+        let usable = self.transports.iter().find(|wanted| match wanted {
+            Wanted::InBand => true,
+            Wanted::Socks5(reach) => shared.config.socks5 && announced && reach.exposure != Exposure::InBand,
+        })?;
+        let sid = shared.ids.next_id();
+        Some(match usable {
+            Wanted::InBand => {
+                let mut in_band = InBand::new(sid.as_str(), shared.config.block_size);
+                in_band.version = shared.dialect.offered_ibb;
+                SessionTransport::InBand(in_band)
+            }
+            Wanted::Socks5(reach) => SessionTransport::Socks5(self.own_candidates(sid.as_str(), reach, &[], shared)),
+        })
+    }
+
+    /// Responder: what answers the candidates of the initiator. `None` if an in-band bytestream is offered.
+    pub(super) fn answering_candidates(&self, shared: &mut Shared) -> Option<S5bTransport> {
+        let theirs = self.offered_candidates()?;
+        let none = Reach::new(Exposure::InBand);
+        Some(self.own_candidates(&theirs.sid, self.reach().unwrap_or(&none), theirs.candidates(), shared))
+    }
+
+    /// What the initiator offered, where that is a SOCKS5 bytestream.
+    fn offered_candidates(&self) -> Option<&S5bTransport> {
+        match &self.negotiation.session.as_ref()?.offer().transport {
+            SessionTransport::Socks5(socks5) => Some(socks5),
+            SessionTransport::InBand(_) | _ => None,
+        }
+    }
+
+    /// What may be given away to this peer: nothing to a stranger.
+    fn reach(&self) -> Option<&Reach> {
+        let reach = self.transports.iter().find_map(|wanted| match wanted {
+            Wanted::Socks5(reach) => Some(reach),
+            Wanted::InBand => None,
+        });
+        reach.filter(|_| self.place == Place::Known)
+    }
+
+    /// Whether an in-band bytestream may carry the tunnel.
+    pub(super) fn may_go_in_band(&self) -> bool {
+        self.transports.contains(&Wanted::InBand)
+    }
+
+    fn may_dial(&self) -> fn(CandidateType) -> bool {
+        let secured_before = self.channel.as_ref().is_some_and(|channel| !channel.secured_by().is_empty());
+        self.reach().map_or(Exposure::InBand, |reach| reach.exposure).may(secured_before)
+    }
+
+    fn own_candidates(&self, sid: &str, reach: &Reach, theirs: &[Candidate], shared: &mut Shared) -> S5bTransport {
+        let own = Jid::from(shared.jid.clone());
+        let candidates = reach.candidates(self.may_dial(), &own, theirs, &mut shared.ids);
+        let has_proxy = candidates.iter().any(|candidate| candidate.kind == CandidateType::Proxy);
+        let mut transport = S5bTransport::new(sid, S5bPayload::Candidates(candidates));
+        // XEP-0260 § 2.2: SHOULD be there with proxies.
+        transport.dst_addr = has_proxy.then(|| DstAddr::new(sid, &own, &self.peer.clone().into()));
+        transport
+    }
+
+    /// Both ends have stated their candidates: they dial.
+    pub(super) fn search(&mut self, own: Vec<Candidate>, theirs: &S5bTransport, shared: &mut Shared) {
+        let begin = Begin {
+            is_initiator: self.role != Role::Responder,
+            sid: theirs.sid.clone(),
+            own: shared.jid.clone().into(),
+            peer: self.peer.clone().into(),
+            offered: own,
+            may_dial: self.may_dial(),
+        };
+        let negotiation = Negotiation::new(shared.env.clock().now(), begin, theirs);
+        self.search = Some(Box::new(Search { negotiation, sockets: BTreeMap::new(), chosen: None, joining: None }));
+        self.go_on_searching(shared);
+    }
+
+    /// Initiator: the responder has answered with its candidates.
+    pub(super) fn candidates_answered(&mut self, theirs: &S5bTransport, shared: &mut Shared) {
+        if let Some(own) = self.offered_candidates().map(|offered| offered.candidates().to_vec()) {
+            self.search(own, theirs, shared);
+        }
+    }
+
+    /// Takes what the peer says about candidates.
+    pub(super) fn candidates_said(&mut self, said: &S5bTransport, shared: &mut Shared) -> Answer {
+        let now = shared.env.clock().now();
+        let Some(search) = &mut self.search else {
+            return Answer::Error(
+                JingleFault::OutOfOrder(S5bFault::OutOfOrder.as_str()).stanza_error(self.jingle_version()),
+            );
+        };
+        let result = search.negotiation.handle(now, &said.payload);
+        self.go_on_searching(shared);
+        match result {
+            Ok(()) => Answer::Result,
+            Err(fault @ S5bFault::UnknownCandidate) => {
+                let error = StanzaError::new(Condition::ItemNotFound).with_type(ErrorType::Cancel);
+                Answer::Error(error.with_text(fault.as_str()))
+            }
+            Err(fault) => Answer::Error(JingleFault::OutOfOrder(fault.as_str()).stanza_error(self.jingle_version())),
+        }
+    }
+
+    /// The responder is asked to go in band.
+    pub(super) fn replacement_asked(&mut self, shared: &mut Shared) {
+        let may = self.may_go_in_band();
+        let block_size = shared.config.block_size;
+        let Some(session) = &mut self.negotiation.session else { return };
+        let answered = if may { session.accept_transport(block_size) } else { session.reject_transport() };
+        if answered.is_err() {
+            return self.fail(Fault::Internal("a replacement that was asked for cannot be answered"), shared);
+        }
+        if may {
+            self.go_in_band(shared);
+        }
+    }
+
+    /// Initiator: the responder goes in band too.
+    pub(super) fn go_in_band(&mut self, shared: &mut Shared) {
+        self.stop_searching(shared);
+        if self.phase != Phase::Running {
+            // The method is not chosen yet.
+            return;
+        }
+        self.make_transport(shared);
+        if self.transport.as_mut().is_some_and(|transport| transport.carrier.open()) {
+            self.begin_handshake(shared);
+        }
+    }
+
+    /// TLS begins on the connection that was chosen, once both have agreed.
+    pub(super) fn take_connection(&mut self, shared: &mut Shared) {
+        let Some(search) = self.search.as_mut().filter(|_| self.phase == Phase::Running && self.transport.is_none())
+        else {
+            return;
+        };
+        let Some(attempt) = search.chosen.take() else { return };
+        let early = search.sockets.remove(&attempt).map(|socket| socket.early).unwrap_or_default();
+        self.search = None;
+        let limit = shared.config.send_buffer.saturating_add(Self::MAX_OWED);
+        self.transport = Some(Transport::new(Carrier::Connection(Connection::new(attempt, limit))));
+        self.begin_handshake(shared);
+        if !early.is_empty() {
+            self.receive(&early, shared);
+        }
+    }
+
+    /// Time has passed for the search.
+    pub(super) fn search_timed_out(&mut self, shared: &mut Shared) {
+        let now = shared.env.clock().now();
+        if let Some(search) = &mut self.search {
+            search.negotiation.timeout(now);
+            self.go_on_searching(shared);
+        }
+    }
+
+    /// Gives every connection up that is not TLS's.
+    pub(super) fn stop_searching(&mut self, shared: &mut Shared) {
+        self.timers.clear(Timer::Connection);
+        let Some(search) = self.search.take() else { return };
+        for attempt in search.sockets.into_keys() {
+            shared.events.push(Event::Abandon { id: self.connection_id(attempt) });
+        }
+    }
+
+    /// Does what the negotiation wants.
+    fn go_on_searching(&mut self, shared: &mut Shared) {
+        while let Some(search) = &mut self.search
+            && let Some(action) = search.negotiation.poll()
+        {
+            match action {
+                Action::Dial { attempt, host, port, dst_addr } => {
+                    let client = Some(Client::new(dst_addr));
+                    search.sockets.insert(attempt, Socket { client, ..Socket::default() });
+                    shared.events.push(Event::Connect { id: self.connection_id(attempt), host, port });
+                }
+                // What the caller has given up already is none of its business any more.
+                Action::Abandon(attempt) if search.sockets.remove(&attempt).is_none() => {}
+                Action::Abandon(attempt) => {
+                    shared.events.push(Event::Abandon { id: self.connection_id(attempt) });
+                }
+                Action::Say(payload) => {
+                    if let Some(session) = &mut self.negotiation.session
+                        && session.transport_info(payload).is_err()
+                    {
+                        return self
+                            .fail(Fault::Internal("what there is to say about candidates cannot be said"), shared);
+                    }
+                }
+                Action::Activate { proxy, target } => {
+                    search.joining = Some(Joining { proxy, target, asked: None });
+                }
+                Action::Ready(attempt) => {
+                    search.chosen = Some(attempt);
+                    self.take_connection(shared);
+                }
+                Action::Failed => self.search_failed(shared),
+                _ => {}
+            }
+        }
+        self.set_search_timer(shared);
+    }
+
+    fn set_search_timer(&mut self, shared: &Shared) {
+        let deadline = self.search.as_ref().and_then(|search| search.negotiation.deadline());
+        match deadline {
+            Some(at) => {
+                let wait = at.saturating_duration_since(shared.env.clock().now());
+                self.set(Timer::Connection, wait, shared);
+            }
+            None => self.timers.clear(Timer::Connection),
+        }
+    }
+
+    /// XEP-0260 § 3: the initiator MUST replace the transport or end the session. The responder waits for that.
+    fn search_failed(&mut self, shared: &mut Shared) {
+        self.stop_searching(shared);
+        if self.role == Role::Responder {
+            return self.set(Timer::Handshake, shared.config.timers.question, shared);
+        }
+        if !self.may_go_in_band() {
+            return self.fail(Fault::NoConnection, shared);
+        }
+        let sid = shared.ids.next_id();
+        let mut in_band = InBand::new(sid.as_str(), shared.config.block_size);
+        in_band.version = shared.dialect.offered_ibb;
+        let asked = self.negotiation.session.as_mut().map(|session| session.replace_transport(in_band));
+        if !matches!(asked, Some(Ok(()))) {
+            return self.fail(Fault::Internal("an in-band bytestream cannot be asked for"), shared);
+        }
+        self.set(Timer::Handshake, shared.config.timers.handshake, shared);
+    }
+
+    /// What names a connection to the caller.
+    fn connection_id(&self, attempt: Attempt) -> ConnectionId {
+        ConnectionId { tunnel: self.id, attempt }
+    }
+
+    fn jingle_version(&self) -> JingleVersion {
+        self.negotiation.session.as_ref().map_or(JingleVersion::Jingle1, Session::version)
+    }
+
+    /// Whether an address may be dialled for this tunnel.
+    pub(crate) fn check_address(&self, address: IpAddr) -> Result<(), AddressRefused> {
+        match self.reach() {
+            Some(reach) => reach.networks.check(address),
+            None => Networks::default().check(address),
+        }
+    }
+
+    // What the caller says about connections.
+
+    /// The connection is made: SOCKS5 begins.
+    pub(crate) fn connected(&mut self, attempt: Attempt) {
+        if let Some(socket) = self.search.as_mut().and_then(|search| search.sockets.get_mut(&attempt)) {
+            socket.connected = true;
+        }
+    }
+
+    /// The connection was not made, or has ended.
+    pub(crate) fn connection_ended(&mut self, attempt: Attempt, shared: &mut Shared) {
+        if let Some(search) = &mut self.search {
+            if search.sockets.remove(&attempt).is_none() {
+                return;
+            }
+            if search.chosen == Some(attempt) {
+                // It was chosen, and lost before TLS began.
+                return self.search_failed(shared);
+            }
+            search.negotiation.failed(shared.env.clock().now(), attempt);
+            return self.go_on_searching(shared);
+        }
+        if self.carries(attempt) {
+            self.carrier_ended(shared);
+        }
+    }
+
+    /// Bytes came by the connection.
+    pub(crate) fn connection_bytes(&mut self, attempt: Attempt, bytes: &[u8], shared: &mut Shared) {
+        if self.carries(attempt) {
+            self.heard_of_session(shared);
+            return self.receive_by_connection(bytes, shared);
+        }
+        let Some(search) = &mut self.search else { return };
+        let Some(socket) = search.sockets.get_mut(&attempt) else { return };
+        let mut rest = bytes;
+        if let Some(client) = &mut socket.client {
+            match client.handle_bytes(bytes) {
+                Ok(taken) => rest = bytes.get(taken..).unwrap_or_default(),
+                Err(_) => {
+                    search.sockets.remove(&attempt);
+                    shared.events.push(Event::Abandon { id: ConnectionId { tunnel: self.id, attempt } });
+                    search.negotiation.failed(shared.env.clock().now(), attempt);
+                    return self.go_on_searching(shared);
+                }
+            }
+            if client.is_connected() {
+                socket.client = None;
+            }
+        }
+        socket.early.extend_from_slice(rest);
+        if socket.client.is_none() {
+            search.negotiation.connected(shared.env.clock().now(), attempt);
+            self.go_on_searching(shared);
+        }
+    }
+
+    /// Moves what there is to send by the connection into the caller's buffer, and tells how many bytes.
+    pub(crate) fn poll_connection(&mut self, attempt: Attempt, out: &mut Vec<u8>, shared: &mut Shared) -> usize {
+        if self.carries(attempt) {
+            return self.poll_carrier(out, shared);
+        }
+        let socket = self.search.as_mut().and_then(|search| search.sockets.get_mut(&attempt));
+        let Some(client) = socket.filter(|socket| socket.connected).and_then(|socket| socket.client.as_mut()) else {
+            return 0;
+        };
+        let before = out.len();
+        client.poll(out);
+        out.len() - before
+    }
+
+    /// Whether bytes of the connection are taken now: otherwise the caller leaves them with the socket.
+    pub(crate) fn wants_bytes(&self, attempt: Attempt, shared: &Shared) -> bool {
+        if self.carries(attempt) {
+            return self.ended.is_some() || self.has_room_to_receive(shared);
+        }
+        let socket = self.search.as_ref().and_then(|search| search.sockets.get(&attempt));
+        socket.is_some_and(|socket| socket.early.len() < Self::MAX_EARLY)
+    }
+
+    /// A connection came in that asks for this. `None` if it is not wanted.
+    pub(crate) fn claim(&mut self, dst_addr: &DstAddr) -> Option<Attempt> {
+        let search = self
+            .search
+            .as_mut()
+            .filter(|search| search.negotiation.expected().is_some_and(|expected| expected.contains(dst_addr)))?;
+        let attempt = search.negotiation.incoming()?;
+        search.sockets.insert(attempt, Socket { connected: true, ..Socket::default() });
+        Some(attempt)
+    }
+
+    /// The names that a connection to a listener of ours may ask for, while it is wanted.
+    pub(crate) fn expected(&self) -> Option<[DstAddr; 2]> {
+        self.search.as_ref().and_then(|search| search.negotiation.expected())
+    }
+
+    // The proxy that is to connect both ends.
+
+    /// Writes the request that a proxy connect both ends (XEP-0065 § 6.3.5), if that is due. Gives its address.
+    pub(super) fn poll_activation(&mut self, shared: &mut Shared, out: &mut String) -> Option<Jid> {
+        let search = self.search.as_mut()?;
+        let Joining { proxy, target, asked } = search.joining.as_mut().filter(|joining| joining.asked.is_none())?;
+        let from = shared.config.stamp_from.then(|| shared.jid.as_str());
+        let request = Activation::request(out, &mut shared.ids, proxy, search.negotiation.sid(), target, from);
+        *asked = Some(request);
+        Some(proxy.clone())
+    }
+
+    /// The id of the request to a proxy that is not answered yet.
+    pub(crate) fn open_activation(&self) -> Option<Id> {
+        self.search.as_ref()?.joining.as_ref()?.asked.as_ref().map(Activation::id)
+    }
+
+    /// Takes the answer of the proxy, if it is that.
+    pub(crate) fn activation_answered(&mut self, iq: &Iq<'_>, shared: &mut Shared) -> bool {
+        let Some(search) = &mut self.search else { return false };
+        let asked = search.joining.as_ref().and_then(|joining| joining.asked.as_ref());
+        let Some(answer) = asked.and_then(|asked| asked.answer(iq)) else { return false };
+        search.joining = None;
+        search.negotiation.activated(answer.is_ok());
+        self.go_on_searching(shared);
+        true
+    }
+
+    // The connection that carries TLS.
+
+    /// Whether a connection carries the tunnel.
+    pub(super) fn goes_by_connection(&self) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.carrier.is_connection())
+    }
+
+    fn carries(&self, attempt: Attempt) -> bool {
+        matches!(&self.transport, Some(Transport { carrier: Carrier::Connection(own), .. }) if own.attempt() == attempt)
+    }
+
+    /// Whether the application has room for what comes by the connection.
+    pub(super) fn has_room_to_receive(&self, shared: &Shared) -> bool {
+        let untaken = self.transport.as_ref().map_or(0, Transport::untaken);
+        untaken < u64::try_from(shared.config.receive_buffer).unwrap_or(u64::MAX)
+    }
+
+    fn poll_carrier(&mut self, out: &mut Vec<u8>, shared: &mut Shared) -> usize {
+        let Some(transport) = &mut self.transport else { return 0 };
+        let taken = transport.take(out);
+        if let Some(channel) = self.channel.as_mut().filter(|_| transport.flight_left()) {
+            channel.flight_left();
+        }
+        if taken > 0 {
+            self.timers.clear(Timer::Stall);
+            if self.ended.is_none() {
+                self.set(Timer::Stall, shared.config.timers.stall, shared);
+            }
+            self.resume(shared);
+        }
+        taken
+    }
+
+    fn receive_by_connection(&mut self, bytes: &[u8], shared: &mut Shared) {
+        if self.ended.is_none() {
+            self.expect_last_words(shared);
+            return self.receive(bytes, shared);
+        }
+        self.hear_out(bytes, shared);
+    }
+
+    /// The tunnel has ended here. What still comes is read for nothing but the peer's close_notify, so that nothing of ours is cut
+    /// off before the peer has it.
+    fn hear_out(&mut self, bytes: &[u8], shared: &mut Shared) {
+        let Some(channel) = &mut self.channel else { return };
+        let mut out = Vec::new();
+        let mut plaintext = Vec::new();
+        if channel.security().is_some() && !channel.peer_closed() {
+            let _ = channel
+                .read(bytes, &mut xtls_channel::Io { env: &mut shared.env, plaintext: &mut plaintext, out: &mut out });
+        }
+    }
+
+    /// The connection that carries TLS has ended.
+    fn carrier_ended(&mut self, shared: &mut Shared) {
+        if let Some(transport) = &mut self.transport {
+            transport.carrier.end();
+        }
+        if self.ended.is_some() {
+            return self.let_go(shared);
+        }
+        if self.last_words.is_some() {
+            return self.end_of_last_words(shared);
+        }
+        if self.phase == Phase::Closing && self.closing_by == EndedBy::Local {
+            // Nothing more can go, and the end takes its course.
+            return;
+        }
+        let has_begun = self.channel.as_ref().is_some_and(|channel| channel.has_begun());
+        if !has_begun && self.role == Role::Responder {
+            // TLS has not begun: the initiator may have lost it as well, and goes in band.
+            self.transport = None;
+            return self.set(Timer::Handshake, shared.config.timers.question, shared);
+        }
+        if self.peer_closed() {
+            return self.begin_close(EndedBy::Remote, shared);
+        }
+        self.fail(Fault::ConnectionLost, shared);
+    }
+}

@@ -1,0 +1,214 @@
+//! Tunnels over connections that the two ends find: direct, through a proxy, and in band where there is none.
+
+use std::time::Duration;
+
+use xtls::{
+    Config, EndedBy, Event, Fault, Transport, TrustPolicy, TunnelId, TunnelOptions,
+    transports::{Endpoint, Exposure, Host, Reach, StreamHost},
+};
+use xtls_testkit::{Conduct, EntityId, EntityOptions, Sockets, World};
+
+use crate::common::{JULIET, MILLI, ROMEO, SECOND, close, closed, noise, raw, read, write};
+
+const PROXY: &str = "proxy.montague.lit/7";
+
+/// Two entities that can have connections, and what they can have of them.
+struct Stage {
+    world: World,
+    sockets: Sockets,
+    ids: [EntityId; 2],
+    tunnels: Vec<TunnelId>,
+}
+
+fn stage(seed: u8) -> Stage {
+    let mut world = World::default();
+    world.relay.keep_log();
+    let ids = [(ROMEO, seed), (JULIET, seed + 1)].map(|(jid, seed)| {
+        let mut options = EntityOptions::seeded(seed);
+        options.config.socks5 = true;
+        world.add(jid, options)
+    });
+    world.introduce(ids[0], ids[1]);
+    let mut sockets = Sockets::new(20 * MILLI);
+    sockets.listen(ids[0], "romeo.example", 5086);
+    sockets.listen(ids[1], "juliet.example", 6539);
+    Stage { world, sockets, ids, tunnels: Vec::new() }
+}
+
+fn direct(host: &str, port: u16) -> Reach {
+    Reach::new(Exposure::Direct).with_endpoint(Endpoint::new(Host::new(host).unwrap(), port))
+}
+
+fn proxy_at() -> StreamHost {
+    StreamHost::new(PROXY.parse().unwrap(), Host::new("proxy.example").unwrap(), 7777)
+}
+
+fn through_proxy() -> Reach {
+    Reach::new(Exposure::Proxies).with_proxy(proxy_at())
+}
+
+fn over(reach: Reach) -> TunnelOptions {
+    raw(TrustPolicy::Pinned).over(vec![Transport::Socks5(reach), Transport::InBand])
+}
+
+impl Stage {
+    fn proxy(&mut self, conduct: Conduct) {
+        self.sockets.proxy(&mut self.world, PROXY, "proxy.example", 7777, conduct);
+    }
+
+    /// The first offers by this, and the second accepts by that.
+    fn connect(&mut self, options: [TunnelOptions; 2]) {
+        let [romeo, juliet] = self.ids;
+        let [offered, accepted] = options;
+        let peer = self.world.jid(juliet).clone();
+        let here = self.world.with(romeo, |engine, now| engine.initiate(now, peer, offered)).unwrap();
+        self.world.run();
+        let there = self.world.accept(juliet, accepted).expect("the offer arrives");
+        self.tunnels = vec![here, there];
+    }
+
+    fn run_for(&mut self, duration: Duration) {
+        self.sockets.run_for(&mut self.world, duration);
+    }
+
+    fn is_secured(&mut self) -> bool {
+        let secured = |event: &Event| matches!(event, Event::Secured { .. });
+        self.ids.map(|id| self.world.take_events(id).iter().any(secured)) == [true, true]
+    }
+
+    /// Sends bytes both ways, and tells whether they came.
+    fn carries(&mut self, bytes: usize) -> bool {
+        let sent = [noise(bytes, 1), noise(bytes, 2)];
+        let (mut written, mut got) = ([0, 0], [Vec::new(), Vec::new()]);
+        for _ in 0..10_000 {
+            for at in 0..2 {
+                written[at] += write(&mut self.world, self.ids[at], self.tunnels[at], &sent[at][written[at]..]);
+            }
+            self.run_for(20 * MILLI);
+            for (at, got) in got.iter_mut().enumerate() {
+                got.extend(read(&mut self.world, self.ids[at], self.tunnels[at]));
+            }
+            if (0..2).all(|at| got[1 - at].len() >= sent[at].len()) {
+                break;
+            }
+        }
+        got[1] == sent[0] && got[0] == sent[1]
+    }
+
+    /// Ends it from this end, and looks at how both ended.
+    fn ends_clean(&mut self, by: usize) {
+        close(&mut self.world, self.ids[by], self.tunnels[by]);
+        self.run_for(2 * SECOND);
+        assert!(closed(&mut self.world, self.ids[by]).is_clean(EndedBy::Local));
+        assert!(closed(&mut self.world, self.ids[1 - by]).is_clean(EndedBy::Remote));
+        assert_eq!(self.sockets.open(), 0, "every connection is closed");
+    }
+
+    /// Whether a stanza went over the server that has this in it.
+    fn passed(&self, what: &str) -> bool {
+        self.world.relay.log().iter().any(|passed| passed.stanza.contains(what))
+    }
+}
+
+#[test]
+fn a_tunnel_goes_by_a_direct_connection_of_either_end() {
+    for (reaches, seed) in [
+        ([direct("romeo.example", 5086), Reach::new(Exposure::Direct)], 1),
+        ([Reach::new(Exposure::Direct), direct("juliet.example", 6539)], 3),
+        ([direct("romeo.example", 5086), direct("juliet.example", 6539)], 5),
+    ] {
+        for by in 0..2 {
+            let mut stage = stage(seed);
+            stage.connect(reaches.clone().map(over));
+            stage.run_for(2 * SECOND);
+            assert!(stage.is_secured());
+            assert!(stage.carries(300_000));
+            assert!(stage.sockets.carried() > 600_000, "by the connection");
+            assert!(!stage.passed("<data"), "and nothing in band");
+            stage.ends_clean(by);
+        }
+    }
+}
+
+#[test]
+fn a_tunnel_goes_through_a_proxy_of_either_end() {
+    for (reaches, seed) in [
+        ([through_proxy(), Reach::new(Exposure::Proxies)], 1),
+        ([Reach::new(Exposure::Proxies), through_proxy()], 3),
+        ([through_proxy(), through_proxy()], 5),
+    ] {
+        let mut stage = stage(seed);
+        stage.proxy(Conduct::Honest);
+        stage.connect(reaches.map(over));
+        stage.run_for(3 * SECOND);
+        assert!(stage.is_secured());
+        assert!(stage.carries(300_000));
+        assert!(!stage.passed("<data"), "and nothing in band");
+        assert_eq!(stage.sockets.open(), 2);
+        stage.ends_clean(0);
+    }
+}
+
+#[test]
+fn where_no_candidate_works_it_falls_back_in_band_within_ten_seconds() {
+    for seed in [1, 3] {
+        let mut stage = stage(seed);
+        stage.proxy(Conduct::Honest);
+        for id in stage.ids {
+            for host in ["romeo.example", "juliet.example", "proxy.example"] {
+                stage.sockets.block(id, host);
+            }
+        }
+        let reach = |host, port| over(direct(host, port).with_proxy(proxy_at()));
+        stage.connect([reach("romeo.example", 5086), reach("juliet.example", 6539)]);
+        stage.run_for(10 * SECOND);
+        assert!(stage.is_secured());
+        assert!(stage.passed("transport-replace") && stage.passed("transport-accept"));
+        assert!(stage.carries(100_000));
+        assert!(stage.passed("<data"), "in band");
+        stage.ends_clean(1);
+    }
+}
+
+#[test]
+fn without_a_connection_and_without_leave_to_go_in_band_it_ends_and_says_why() {
+    let mut stage = stage(1);
+    let only = |reach| raw(TrustPolicy::Pinned).over(vec![Transport::Socks5(reach)]);
+    stage.connect([only(Reach::new(Exposure::Direct)), over(Reach::new(Exposure::Direct))]);
+    stage.run_for(10 * SECOND);
+    let end = closed(&mut stage.world, stage.ids[0]);
+    assert!(matches!(end.fault, Some(Fault::NoConnection)), "{end:?}");
+    assert!(stage.passed("<connectivity-error/>"));
+    closed(&mut stage.world, stage.ids[1]);
+}
+
+#[test]
+fn a_responder_that_does_not_go_in_band_rejects_the_replacement() {
+    let mut stage = stage(1);
+    let only = |reach| raw(TrustPolicy::Pinned).over(vec![Transport::Socks5(reach)]);
+    stage.connect([over(Reach::new(Exposure::Direct)), only(Reach::new(Exposure::Direct))]);
+    stage.run_for(10 * SECOND);
+    let end = closed(&mut stage.world, stage.ids[0]);
+    assert!(matches!(end.fault, Some(Fault::NoConnection)), "{end:?}");
+    assert!(stage.passed("transport-reject"));
+}
+
+#[test]
+fn a_peer_that_does_not_announce_connections_is_offered_the_bytestream() {
+    let mut world = World::default();
+    world.relay.keep_log();
+    let with = |socks5: bool, seed| {
+        let mut options = EntityOptions::seeded(seed);
+        options.config.socks5 = socks5;
+        options
+    };
+    let romeo = world.add(ROMEO, with(true, 1));
+    let juliet = world.add(JULIET, with(false, 2));
+    world.introduce(romeo, juliet);
+    world.connect_with(romeo, juliet, over(direct("romeo.example", 5086)));
+    for id in [romeo, juliet] {
+        assert!(matches!(&*world.take_events(id), [Event::Secured { .. }]));
+    }
+    assert!(!world.relay.log().iter().any(|passed| passed.stanza.contains("candidate")));
+    assert!(!Config::default().socks5, "nobody has to make connections who has not said so");
+}
