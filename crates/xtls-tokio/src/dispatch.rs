@@ -93,6 +93,10 @@ impl State {
                     self.forget(id);
                 }
             }
+            wish @ (Event::Connect { .. } | Event::Abandon { .. }) => {
+                self.connections.push_back(wish);
+                return false;
+            }
             Event::PresenceWanted { peer } if self.shows && self.caps.is_some() => {
                 self.show(&peer.into(), false);
                 return false;

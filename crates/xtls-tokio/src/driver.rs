@@ -15,7 +15,8 @@ use xtls::{
 
 use crate::{
     End, Handle, OuterStanza, OuterStream, Received, Stanzas,
-    shared::{Core, Shared, now},
+    connections::Connections,
+    shared::{Core, Shared, State, now},
 };
 
 /// How many stanzas are moved in one direction before the other one has its turn.
@@ -55,6 +56,7 @@ pub struct Driver<O: OuterStream> {
     is_blocked: bool,
     is_flushed: bool,
     timer: Option<Pin<Box<Sleep>>>,
+    connections: Connections,
 }
 
 type Takes<S> = Box<dyn FnMut(&S) -> bool + Send>;
@@ -91,6 +93,7 @@ impl<O: OuterStream> Driver<O> {
             is_blocked: false,
             is_flushed: true,
             timer: None,
+            connections: Connections::new(),
         };
         (driver, handle, stanzas)
     }
@@ -115,6 +118,16 @@ impl<O: OuterStream> Driver<O> {
     /// those that the engine tells of by [`Event::PresenceWanted`], and no strangers. It needs [`with_disco`](Self::with_disco).
     pub fn shown_to_callers(self) -> Self {
         self.core.lock().shows = true;
+        self
+    }
+
+    /// The same, which takes the connections that come to this listener for tunnels (feature `net`; it needs
+    /// [`Config::socks5`](xtls::Config::socks5)). Tell peers where it is: put its addresses among the
+    /// [endpoints](xtls::transports::Reach::endpoints) of a tunnel. At most 16 visitors are heard at once, each for 10 s, and those whose
+    /// bytestream no tunnel expects are refused.
+    #[cfg(feature = "net")]
+    pub fn with_listener(mut self, listener: tokio::net::TcpListener) -> Self {
+        self.connections.listen(listener);
         self
     }
 
@@ -146,8 +159,9 @@ impl<O: OuterStream> Driver<O> {
                 return Err(End::Lost(Arc::new(error)));
             }
         };
+        let moved = self.connections.turn(&self.core, cx);
         self.core.lock().wake_watched();
-        if came || due || sent {
+        if came || due || sent || moved {
             return Ok(Some(()));
         }
         self.is_asked_to_end()?;
@@ -204,8 +218,10 @@ impl<O: OuterStream> Driver<O> {
     /// Whether this answers a question of a search; if so, the search has the answer.
     fn is_answer(&self, stanza: &O::Stanza) -> bool {
         let mut state = self.core.lock();
-        let questions = &mut state.questions_asked;
-        questions.are_open() && stanza.to_answer().is_some_and(|answer| questions.take(&answer))
+        let State { questions_asked: questions, searches, .. } = &mut *state;
+        let is_awaited = questions.are_open() || searches.are_open();
+        let answer = if is_awaited { stanza.to_answer() } else { None };
+        answer.is_some_and(|answer| questions.take(&answer) || searches.take(&answer))
     }
 
     /// The answer to a request that the driver answers itself.
@@ -294,7 +310,10 @@ impl<O: OuterStream> Driver<O> {
                 return Some(answer);
             }
         }
-        let question = self.core.lock().questions_asked.next();
+        let question = {
+            let mut state = self.core.lock();
+            state.questions_asked.next().or_else(|| state.searches.next())
+        };
         if let Some(question) = question.and_then(|question| O::Stanza::from_text(question).ok()) {
             return Some(question);
         }
@@ -328,7 +347,8 @@ impl<O: OuterStream> Driver<O> {
         if !state.closing && !self.core.has_users() {
             state.close_all();
         }
-        let is_done = state.closing && state.is_idle() && self.is_flushed && !self.is_blocked;
+        let is_idle = state.is_idle() && (state.stopping || self.connections.is_idle());
+        let is_done = state.closing && is_idle && self.is_flushed && !self.is_blocked;
         if is_done { Err(End::Shutdown) } else { Ok(()) }
     }
 

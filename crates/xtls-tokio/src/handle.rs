@@ -5,11 +5,14 @@ use std::{collections::BTreeSet, time::Instant};
 use xtls::{
     Application, CloseReason, Engine, Event, Fault, TunnelOptions,
     jid::{BareJid, FullJid, Jid},
+    transports::StreamHost,
 };
+use xtls_s5b::proxy::Discovery;
 
 use crate::{
     CallError, End, Incoming, Opening, Question, Tunnel,
     find::{MAX_RESOURCES, Target, find},
+    proxies::proxies,
     shared::{Shared, now},
 };
 
@@ -90,6 +93,19 @@ impl Handle {
     /// When it is not there, has no XTLS, or another address answers.
     pub async fn ask(&self, resource: &FullJid) -> Result<(), CallError> {
         find(&self.shared, Target::One(resource)).await.map(drop)
+    }
+
+    /// The SOCKS5 proxies that a server has (XEP-0065 § 4): yours, the peer's, or any that serves you. It takes 5 s at most; what a
+    /// server names that does not answer by then is none. At most 4 are found, among the first 32 things that it has.
+    ///
+    /// Ask before you call or accept, and put what is found among the [`proxies`](xtls::transports::Reach::proxies) of the tunnel.
+    pub async fn proxies(&self, server: &Jid) -> Vec<StreamHost> {
+        proxies(&self.shared, Discovery::of_server(server.clone())).await
+    }
+
+    /// Where the proxy of this address is; `None` if it is none, or not for you. It takes 5 s at most.
+    pub async fn proxy(&self, proxy: &Jid) -> Option<StreamHost> {
+        proxies(&self.shared, Discovery::of_proxy(proxy.clone())).await.into_iter().next()
     }
 
     /// Offers a tunnel to one resource, without waiting for what becomes of it: for clients that show how far it has come, or call

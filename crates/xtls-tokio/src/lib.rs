@@ -40,6 +40,11 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+#[cfg(feature = "net")]
+mod connections;
+#[cfg(not(feature = "net"))]
+#[path = "connections/none.rs"]
+mod connections;
 
 mod dispatch;
 mod driver;
@@ -51,6 +56,7 @@ pub mod link;
 pub mod memory;
 mod opening;
 mod outer;
+mod proxies;
 mod question;
 mod setup;
 mod shared;

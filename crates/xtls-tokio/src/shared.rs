@@ -20,7 +20,7 @@ use xtls::{
     xml::Caps,
 };
 
-use crate::{End, find::Questions};
+use crate::{End, find::Questions, proxies::Searches};
 
 /// How many notices wait until they are taken.
 pub(crate) const MAX_NOTICES: usize = 256;
@@ -45,6 +45,8 @@ pub(crate) struct State {
     /// Questions that nobody has taken; at most one for each tunnel.
     pub(crate) questions: VecDeque<Asked>,
     pub(crate) notices: VecDeque<Event>,
+    /// Connections that the engine wants made or closed.
+    pub(crate) connections: VecDeque<Event>,
     /// Notices that nobody took in time.
     pub(crate) missed: u64,
     /// Why there is no driver any more.
@@ -60,6 +62,8 @@ pub(crate) struct State {
     /// Those who look for a resource, and what they ask.
     pub(crate) seekers: usize,
     pub(crate) questions_asked: Questions,
+    /// Those who look for proxies.
+    pub(crate) searches: Searches,
     /// What directed presence says of us, if we can show ourselves.
     pub(crate) caps: Option<Caps>,
     /// We show ourselves to peers that ask for it.
@@ -131,6 +135,7 @@ impl Core {
             incoming: VecDeque::new(),
             questions: VecDeque::new(),
             notices: VecDeque::new(),
+            connections: VecDeque::new(),
             missed: 0,
             end: None,
             closing: false,
@@ -139,6 +144,7 @@ impl Core {
             carries,
             seekers: 0,
             questions_asked: Questions::default(),
+            searches: Searches::default(),
             caps: None,
             shows: false,
             watched: BTreeSet::new(),

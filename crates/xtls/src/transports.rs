@@ -78,6 +78,12 @@ impl Reach {
         self
     }
 
+    /// The same where these networks may be dialled too.
+    #[must_use]
+    pub fn within(self, networks: Networks) -> Self {
+        Self { networks, ..self }
+    }
+
     /// The same with a proxy.
     #[must_use]
     pub fn with_proxy(mut self, proxy: StreamHost) -> Self {

@@ -7,6 +7,8 @@ mod callers;
 mod calls;
 mod client;
 mod common;
+#[cfg(feature = "net")]
+mod connections;
 mod delayed;
 mod drops;
 mod ends;
