@@ -31,11 +31,13 @@ pub struct Ejabberd {
 struct Ports {
     starttls: u16,
     direct: u16,
+    /// Of the proxy for bytestreams (XEP-0065), if there is one.
+    proxy: Option<u16>,
 }
 
 impl Ports {
-    fn free() -> Self {
-        Self { starttls: free_port(), direct: free_port() }
+    fn free(has_proxy: bool) -> Self {
+        Self { starttls: free_port(), direct: free_port(), proxy: has_proxy.then(free_port) }
     }
 }
 
@@ -50,6 +52,16 @@ impl Ejabberd {
         Self::for_domain(DOMAIN, certificate)
     }
 
+    /// The same, with a good certificate and a proxy for bytestreams (XEP-0065).
+    ///
+    /// # Panics
+    ///
+    /// As [`Ejabberd::start`].
+    #[must_use]
+    pub fn with_proxy() -> Self {
+        Self::launch(DOMAIN, Certificate::Good, true)
+    }
+
     /// The same for this domain.
     ///
     /// # Panics
@@ -57,10 +69,14 @@ impl Ejabberd {
     /// As [`Ejabberd::start`].
     #[must_use]
     pub fn for_domain(domain: &str, certificate: Certificate) -> Self {
+        Self::launch(domain, certificate, false)
+    }
+
+    fn launch(domain: &str, certificate: Certificate, has_proxy: bool) -> Self {
         loop {
             let dir = tempfile::tempdir().expect("a temporary directory");
             certificate.write(dir.path(), domain);
-            let (ports, domain) = (Ports::free(), domain.to_owned());
+            let (ports, domain) = (Ports::free(has_proxy), domain.to_owned());
             let mut server = Self { child: spawn(dir.path(), ports, &domain), ports, dir, domain };
             // Else somebody took one of them in the meantime.
             if server.has_its_ports() {
@@ -85,6 +101,16 @@ impl Ejabberd {
     #[must_use]
     pub fn direct_port(&self) -> u16 {
         self.ports.direct
+    }
+
+    /// The port of the proxy for bytestreams.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn proxy_port(&self) -> u16 {
+        self.ports.proxy.expect("it was started with a proxy")
     }
 
     /// `HOST:PORT` of clients that begin with TLS.
@@ -120,8 +146,14 @@ impl Ejabberd {
 
     /// Waits until it listens, or says that it cannot.
     fn has_its_ports(&mut self) -> bool {
-        let Ports { starttls, direct } = self.ports;
-        let listens = [starttls, direct].map(|port| format!("connections at 127.0.0.1:{port} for ejabberd_c2s"));
+        let Ports { starttls, direct, proxy } = self.ports;
+        let ports = [
+            Some((starttls, "ejabberd_c2s")),
+            Some((direct, "ejabberd_c2s")),
+            proxy.map(|port| (port, "mod_proxy65_stream")),
+        ];
+        let listens: Vec<_> =
+            ports.into_iter().flatten().map(|(port, of)| format!("connections at 127.0.0.1:{port} for {of}")).collect();
         wait::until("ejabberd to listen", || {
             let log = self.log();
             if log.contains("Failed to open socket") {
@@ -184,8 +216,12 @@ fn libraries() -> PathBuf {
     found.expect("ejabberd is installed (on Debian: apt-get install ejabberd)")
 }
 
-fn configuration(dir: &Path, Ports { starttls, direct }: Ports, domain: &str) -> String {
+fn configuration(dir: &Path, Ports { starttls, direct, proxy }: Ports, domain: &str) -> String {
     let dir = dir.display();
+    // The number of connections is that of Debian's configuration.
+    let proxy = proxy.map_or(String::new(), |port| {
+        format!("  mod_proxy65:\n    access: all\n    max_connections: 5\n    ip: \"127.0.0.1\"\n    port: {port}\n")
+    });
     format!(
         r#"
 hosts: ["{domain}"]
@@ -207,7 +243,7 @@ modules:
   mod_disco: {{}}
   mod_roster: {{}}
   mod_shared_roster: {{}}
-"#
+{proxy}"#
     )
 }
 

@@ -58,6 +58,8 @@ struct Site {
     elsewhere: Option<String>,
     /// Whether who is logged in keeps the resource when somebody else asks for it (RFC 6120 § 7.7.2.2).
     keeps_resources: bool,
+    /// Where its proxy for bytestreams (XEP-0065) takes connections, if it has one.
+    proxy: Option<u16>,
 }
 
 impl Site {
@@ -72,6 +74,7 @@ impl Site {
             direct: None,
             elsewhere: None,
             keeps_resources: false,
+            proxy: None,
         }
     }
 }
@@ -126,6 +129,17 @@ impl Prosody {
     #[must_use]
     pub fn keeping_resources() -> Self {
         Self::launch(Site { keeps_resources: true, ..Site::alone(Certificate::Good) }, Transport::StartTls)
+    }
+
+    /// Starts a server with a good certificate, whose clients must use STARTTLS, and which has a proxy for bytestreams (XEP-0065).
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn with_proxy() -> Self {
+        let site = Site { proxy: Some(free_port()), ..Site::alone(Certificate::Good) };
+        Self::launch(site, Transport::StartTls)
     }
 
     /// Starts a server for this domain with a good certificate, whose clients must use STARTTLS.
@@ -203,6 +217,7 @@ impl Prosody {
             server.kill();
             server.port = free_port();
             server.site.direct = server.site.direct.map(|_| free_port());
+            server.site.proxy = server.site.proxy.map(|_| free_port());
             server.child = spawn(server.dir.path(), server.port, transport, &server.site);
         }
         server
@@ -228,6 +243,16 @@ impl Prosody {
     #[must_use]
     pub fn direct_port(&self) -> u16 {
         self.site.direct.expect("it was started with such a port")
+    }
+
+    /// The port of the proxy for bytestreams.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn proxy_port(&self) -> u16 {
+        self.site.proxy.expect("it was started with a proxy")
     }
 
     /// `HOST:PORT` for `--server`.
@@ -325,11 +350,12 @@ impl Prosody {
             if log.contains("Activated service 'c2s' on no ports") {
                 return Some(false);
             }
-            if let Some(port) = self.site.direct {
-                if log.contains("Activated service 'c2s_direct_tls' on no ports") {
+            for (service, port) in [("c2s_direct_tls", self.site.direct), ("proxy65", self.site.proxy)] {
+                let Some(port) = port else { continue };
+                if log.contains(&format!("Activated service '{service}' on no ports")) {
                     return Some(false);
                 }
-                if !log.contains(&format!("Activated service 'c2s_direct_tls' on [127.0.0.1]:{port}")) {
+                if !log.contains(&format!("Activated service '{service}' on [127.0.0.1]:{port}")) {
                     return None;
                 }
             }

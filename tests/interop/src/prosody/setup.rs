@@ -131,7 +131,14 @@ groups_file = "{dir}/groups.txt"
         }
         None => text.push_str("s2s_ports = { }\nmodules_disabled = { \"s2s\", \"dialback\", \"offline\" }\n"),
     }
+    if let Some(port) = site.proxy {
+        writeln!(text, "proxy65_ports = {{ {port} }}").expect("writing to a string");
+    }
     writeln!(text, "VirtualHost \"{domain}\"").expect("writing to a string");
+    if site.proxy.is_some() {
+        writeln!(text, "Component \"proxy.{domain}\" \"proxy65\"\n    proxy65_address = \"127.0.0.1\"")
+            .expect("writing to a string");
+    }
     text
 }
 

@@ -26,6 +26,7 @@ mod pictures;
 mod pipe;
 mod probe;
 mod probe_server;
+mod proxies;
 mod sasl_login;
 mod security;
 mod subscribing;
