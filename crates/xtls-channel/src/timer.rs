@@ -28,6 +28,8 @@ pub enum Timer {
     Close,
     /// An orderly end in all, however slowly the peer takes what was written before it.
     End,
+    /// Receipts for raw bytes, both ways, before the session ends.
+    Receipt,
     /// The application's reading of what came before the end.
     Drain,
     /// The peer's stream header.
@@ -86,6 +88,9 @@ pub struct Timers {
     /// Tunnels: an orderly end in all, from its beginning. A peer that takes what was written before it a block now and then does
     /// not draw it out for longer. Default 600 s.
     pub end: Duration,
+    /// Tunnels of raw bytes: an orderly end that waits for a receipt, until the peer's application, or this one, has everything. It
+    /// begins once all that was written is acknowledged, and stands still while the outer stream is away. Default 60 s.
+    pub receipt: Duration,
     /// Tunnels: data without an acknowledgement, a TLS record that has begun and does not go on, and silence of the peer
     /// altogether: for so long a server may be holding the stanzas of a peer that will be back (XEP-0198). Default 600 s.
     pub stall: Duration,
@@ -126,6 +131,7 @@ impl Timer {
             Self::Confirm => "confirm",
             Self::Close => "close",
             Self::End => "end",
+            Self::Receipt => "receipt",
             Self::Drain => "drain",
             Self::Stream => "stream",
             Self::Reuse => "reuse",
@@ -155,6 +161,7 @@ impl Timers {
             ("timers.liveness_idle", Some(self.liveness_idle)),
             ("timers.gone", Some(self.gone)),
             ("timers.end", Some(self.end)),
+            ("timers.receipt", Some(self.receipt)),
             ("timers.drain", Some(self.drain)),
             ("timers.reuse", Some(self.reuse)),
             ("timers.suspended", Some(self.suspended)),
@@ -178,6 +185,7 @@ impl Default for Timers {
             retry: Duration::from_secs(2),
             liveness_idle: Duration::from_secs(30),
             gone: Duration::from_secs(8),
+            receipt: Duration::from_secs(60),
             drain: Duration::from_secs(60),
             reuse: Duration::from_secs(30),
             suspended: Duration::from_secs(60 * 60),
@@ -211,6 +219,7 @@ impl fmt::Display for Timer {
             Self::Confirm => "confirmation",
             Self::Close => "answer to the end",
             Self::End => "orderly end in all",
+            Self::Receipt => "receipt",
             Self::Drain => "reading of what came",
             Self::Stream => "stream header",
             Self::Reuse => "new stream",
@@ -238,6 +247,7 @@ mod tests {
             Timer::Confirm,
             Timer::Close,
             Timer::End,
+            Timer::Receipt,
             Timer::Drain,
             Timer::Stream,
             Timer::Reuse,
@@ -262,7 +272,7 @@ mod tests {
             timers.fault()
         };
         assert_eq!(fault(|_| {}), None);
-        let each: [(&str, Field); 13] = [
+        let each: [(&str, Field); 14] = [
             ("timers.question", |timers| &mut timers.question),
             ("timers.handshake", |timers| &mut timers.handshake),
             ("timers.answer", |timers| &mut timers.answer),
@@ -273,6 +283,7 @@ mod tests {
             ("timers.liveness_idle", |timers| &mut timers.liveness_idle),
             ("timers.gone", |timers| &mut timers.gone),
             ("timers.end", |timers| &mut timers.end),
+            ("timers.receipt", |timers| &mut timers.receipt),
             ("timers.drain", |timers| &mut timers.drain),
             ("timers.reuse", |timers| &mut timers.reuse),
             ("timers.suspended", |timers| &mut timers.suspended),

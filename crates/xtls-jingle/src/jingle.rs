@@ -9,7 +9,7 @@ use xtls_stanza::{
     write,
 };
 
-use crate::{Action, Content, Dialect, JingleVersion, Reason};
+use crate::{Action, Content, Dialect, JingleVersion, Reason, Receipt};
 
 /// A `<jingle/>` element.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,9 @@ pub struct Jingle {
     pub contents: Vec<Content>,
     /// Why it is sent; possible with every action.
     pub reason: Option<Reason>,
-    /// The first child that is neither a content nor a reason: what a session-info is about.
+    /// The first `<receipt/>`.
+    pub receipt: Option<Receipt>,
+    /// The first child that is neither a content nor a reason nor a receipt: what a session-info is about.
     pub payload: Option<Payload>,
 }
 
@@ -93,6 +95,8 @@ pub enum MalformedKind {
     IbbStanza,
     /// A SOCKS5 bytestream breaks a rule of XEP-0260.
     Socks5(S5bMalformed),
+    /// The proof of a receipt is not 64 hexadecimal digits.
+    Receipt,
 }
 
 /// A request that was written.
@@ -120,6 +124,7 @@ impl Jingle {
             responder: None,
             contents: Vec::new(),
             reason: None,
+            receipt: None,
             payload: None,
         }
     }
@@ -143,6 +148,10 @@ impl Jingle {
 
     pub(crate) fn with_responder(self, responder: FullJid) -> Self {
         Self { responder: Some(responder.into()), ..self }
+    }
+
+    pub(crate) fn with_receipt(self, receipt: Receipt) -> Self {
+        Self { receipt: Some(receipt), ..self }
     }
 
     pub(crate) fn with_content(self, content: Content) -> Self {
@@ -196,7 +205,11 @@ impl Jingle {
         if action == Action::SessionInitiate && !contents.is_empty() && !contents.iter().any(Content::is_session) {
             return Err(malformed(MalformedKind::Disposition));
         }
-        let is_own = |child: &ElementRef<'_>| child.is("content", version.ns()) || child.is("reason", version.ns());
+        let receipt = element.children().find(|child| Receipt::is(*child)).map(Receipt::parse).transpose();
+        let receipt = receipt.map_err(|_| malformed(MalformedKind::Receipt))?;
+        let is_own = |child: &ElementRef<'_>| {
+            child.is("content", version.ns()) || child.is("reason", version.ns()) || Receipt::is(*child)
+        };
         let payload = element.children().find(|child| !is_own(child));
         Ok(Self {
             version,
@@ -206,6 +219,7 @@ impl Jingle {
             responder: jid("responder"),
             contents,
             reason: element.child("reason", version.ns()).map(Reason::parse),
+            receipt,
             payload: payload.map(|child| Payload { name: child.name().to_owned(), ns: child.ns().to_owned() }),
         })
     }
@@ -224,6 +238,9 @@ impl Jingle {
         }
         if let Some(reason) = &self.reason {
             reason.write(out);
+        }
+        if let Some(receipt) = &self.receipt {
+            receipt.write(out);
         }
         if let Some(payload) = &self.payload {
             out.push('<');
@@ -267,7 +284,8 @@ impl Malformed {
             | MalformedKind::BlockSize
             | MalformedKind::IbbSid
             | MalformedKind::IbbStanza
-            | MalformedKind::Socks5(_) => Condition::BadRequest,
+            | MalformedKind::Socks5(_)
+            | MalformedKind::Receipt => Condition::BadRequest,
         };
         StanzaError::new(condition).with_text(self.kind.as_str())
     }
@@ -290,6 +308,7 @@ impl MalformedKind {
             Self::IbbSid => "the sid of the bytestream is not an NMTOKEN of at most 256 bytes",
             Self::IbbStanza => "the stanza of the bytestream is neither iq nor message",
             Self::Socks5(malformed) => malformed.as_str(),
+            Self::Receipt => "the proof of the receipt is not 64 hexadecimal digits",
         }
     }
 }

@@ -54,6 +54,7 @@ mod error;
 mod jingle;
 mod offer;
 mod reason;
+mod receipt;
 mod redirect;
 mod session;
 mod sid;
@@ -69,10 +70,11 @@ pub use error::{JingleCondition, JingleFault};
 pub use jingle::{Jingle, Malformed, MalformedKind, Payload, Sent};
 pub use offer::{Acceptance, Offer, OfferRefusal};
 pub use reason::{Reason, ReasonCondition};
+pub use receipt::{RECEIPT_NS, Receipt};
 pub use redirect::{Redirect, redirect_allowed};
 pub use session::{
-    AcceptError, ChooseError, InitiateError, PingError, Refused, Role, Session, SessionEvent, SessionState,
-    TransportError, Verdict,
+    AcceptError, ChooseError, InitiateError, PingError, ReceiptError, Refused, Role, Session, SessionEvent,
+    SessionState, TransportError, Verdict,
 };
 pub use tie_break::{Winner, tie_break, tie_break_in_session};
 pub use transport::{IbbTransport, InBand, SessionTransport, Transport};

@@ -27,6 +27,8 @@ pub struct Offer {
     pub transport: SessionTransport,
     /// Fingerprints and methods of the initiator. A received one may name no method.
     pub security: SecurityOffer,
+    /// The initiator gives receipts, and takes them.
+    pub receipts: bool,
 }
 
 /// What a session-accept says.
@@ -44,6 +46,8 @@ pub struct Acceptance {
     /// Fingerprints and methods of the responder, with at least one method. It is written in the namespace of the offer,
     /// whatever its version says.
     pub security: SecurityOffer,
+    /// The responder gives receipts, and takes them. It is said only if the offer says it too.
+    pub receipts: bool,
 }
 
 /// Why no session came of a session-initiate.
@@ -70,7 +74,8 @@ impl Offer {
     #[must_use]
     pub fn over(transport: SessionTransport, description: Description, security: SecurityOffer) -> Self {
         let content_name = if description.is_xmlstream() { "xmlstream" } else { "data" };
-        Self { description, content_name: content_name.to_owned(), senders: Senders::Both, transport, security }
+        let content_name = content_name.to_owned();
+        Self { description, content_name, senders: Senders::Both, transport, security, receipts: false }
     }
 
     /// Reads a session-initiate.
@@ -114,6 +119,7 @@ impl Offer {
             senders: content.senders,
             transport,
             security: security.clone(),
+            receipts: jingle.receipt.is_some(),
         })
     }
 
@@ -138,7 +144,7 @@ impl Acceptance {
     /// An answer.
     #[must_use]
     pub fn new(responder: FullJid, block_size: u16, security: SecurityOffer) -> Self {
-        Self { responder, block_size, candidates: Vec::new(), dst_addr: None, security }
+        Self { responder, block_size, candidates: Vec::new(), dst_addr: None, security, receipts: false }
     }
 }
 

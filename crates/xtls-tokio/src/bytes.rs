@@ -11,11 +11,14 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     time::timeout,
 };
-use xtls::error::{FinishError, WriteError};
+use xtls::{
+    GiveReceipt, Receipt, TunnelId,
+    error::{FinishError, ReceiptError, WriteError},
+};
 
 use crate::{
     Tunnel, TunnelError,
-    shared::{Watch, now},
+    shared::{Entry, State, Watch, now},
 };
 
 /// How much [`ByteTunnel::send_all`] reads at once.
@@ -31,10 +34,11 @@ const PROGRESS_TIME: Duration = Duration::from_millis(250);
 /// - **Writing** takes what the engine has room for ([`Config::send_buffer`](xtls::Config::send_buffer)). What was taken is sent,
 ///   whatever becomes of the future that wrote it.
 /// - **Flushing** waits until everything written was handed to the outer stream.
-/// - **Shutting down** ends our direction, and waits until the peer has acknowledged all of it; the other direction goes on. In TLS
+/// - **Shutting down** ends our direction, and waits until all of it is acknowledged; the other direction goes on. In TLS
 ///   1.2, which the password method uses, one direction cannot end alone (RFC 5246 § 7.2.1): the whole tunnel ends.
-///
-/// Acknowledgements come from servers: they are no receipt. See [`Tunnel::unacked`].
+/// - **The receipt.** Acknowledgements come from servers, and say nothing of what the peer's application has done. It says so itself,
+///   and [`receipt`](Self::receipt) waits for that. The peer gets one from here when reading ends with 0 bytes, or, after
+///   [`hold_receipt`](Self::hold_receipt), by [`give_receipt`](Self::give_receipt).
 ///
 /// Dropping it breaks it off, unless it was being shut down: then it ends in order.
 #[derive(Debug)]
@@ -43,11 +47,56 @@ pub struct ByteTunnel {
     /// What was taken out of the engine and not read yet: what follows `read`.
     taken: Vec<u8>,
     read: usize,
+    /// The application gives the receipt by itself.
+    holds_receipt: bool,
 }
 
 impl ByteTunnel {
     pub(crate) fn new(tunnel: Tunnel) -> Self {
-        Self { tunnel, taken: Vec::new(), read: 0 }
+        let (id, mut state) = (tunnel.id(), tunnel.lock());
+        if let Some(mut inner) = state.engine.tunnel(id) {
+            // What is taken out of the engine is not read yet.
+            inner.set_give_receipt(now(), GiveReceipt::WhenTold);
+        }
+        drop(state);
+        Self { tunnel, taken: Vec::new(), read: 0, holds_receipt: false }
+    }
+
+    /// Waits until the peer has confirmed that its application has everything that was written, or cannot confirm it any more. The
+    /// direction has to be shut down, or the tunnel closed, or it never comes.
+    ///
+    /// It is at once [`Receipt::Unsupported`] with a peer that gives no receipts, and [`Receipt::NotNeeded`] if nothing was written. A peer whose application does not read to the
+    /// end has no receipt to give: do not wait for its word before you read what it has to say.
+    pub async fn receipt(&self) -> Receipt {
+        let known = self.tunnel.lock().engine.tunnel(self.tunnel.id()).map(|tunnel| tunnel.receipt());
+        if let Some(none @ (Receipt::Unsupported | Receipt::NotNeeded)) = known {
+            return none;
+        }
+        let known = |entry: &Entry| match &entry.closed {
+            _ if entry.receipt => Some(Receipt::Given),
+            closed => closed.as_ref().map(|closed| closed.receipt),
+        };
+        self.tunnel.wait_for(known).await
+    }
+
+    /// The receipt is not given when everything is read, but by [`give_receipt`](Self::give_receipt): once it is stored, say.
+    pub fn hold_receipt(&mut self) {
+        self.holds_receipt = true;
+    }
+
+    /// Confirms to the peer that the application has everything that it sent. A second time does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When reading has not ended yet, or the peer cannot be told.
+    pub fn give_receipt(&self) -> Result<(), ReceiptError> {
+        if self.read < self.taken.len() {
+            return Err(ReceiptError::Early);
+        }
+        let (id, mut state) = (self.tunnel.id(), self.tunnel.lock());
+        let given = state.give_receipt(id);
+        state.settle();
+        given
     }
 
     /// Begins the end of our direction, without waiting for it as shutting down does.
@@ -72,7 +121,7 @@ impl ByteTunnel {
     /// Sends all that `reader` gives, and shuts our direction down. Gives the number of bytes.
     ///
     /// `progress` is told how many of them are acknowledged: after 32 KiB or less, each 250 ms, and at the end. Acknowledgements come from
-    /// servers: that the peer has a file, it can only say itself.
+    /// servers: that the peer has a file, it can only say itself, and [`receipt`](Self::receipt) waits for that.
     ///
     /// If this is dropped, what was read last may be lost: break the tunnel off then, by dropping it.
     ///
@@ -120,6 +169,12 @@ impl ByteTunnel {
     }
 }
 
+impl State {
+    fn give_receipt(&mut self, id: TunnelId) -> Result<(), ReceiptError> {
+        self.engine.tunnel(id).map_or(Err(ReceiptError::Ended), |mut tunnel| tunnel.give_receipt(now()))
+    }
+}
+
 impl AsyncRead for ByteTunnel {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
@@ -141,7 +196,14 @@ impl AsyncRead for ByteTunnel {
                         Poll::Ready(Err(TunnelError::Closed(Arc::clone(closed)).into()))
                     }
                     Some(_) => Poll::Ready(Ok(())),
-                    None if is_finished => Poll::Ready(Ok(())),
+                    None if is_finished => {
+                        if !this.holds_receipt {
+                            // A peer that takes none goes without.
+                            let _ = state.give_receipt(id);
+                            state.settle();
+                        }
+                        Poll::Ready(Ok(()))
+                    }
                     None => {
                         state.await_reader(id, cx.waker());
                         Poll::Pending

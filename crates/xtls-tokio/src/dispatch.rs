@@ -68,6 +68,7 @@ impl State {
                 entry.finished = true;
                 entry.wake_reader();
             }),
+            Event::Receipt { id, .. } => self.change(id, |entry| entry.receipt = true),
             Event::Readable { id } => {
                 match self.entries.get_mut(&id).filter(|entry| entry.owned) {
                     Some(entry) => entry.wake_reader(),

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::Notify;
 use xtls::{
-    Closed, Element, Engine, Event, Security, TunnelId,
+    Closed, Element, Engine, Event, GiveReceipt, Security, TunnelId,
     event::{Held, Side},
     jid::{FullJid, Jid},
     jingle::{Reason, ReasonCondition},
@@ -87,6 +87,8 @@ pub(crate) struct Entry {
     pub(crate) opened: bool,
     /// Of raw bytes: nothing more comes. Of an XML stream: it is closed in both directions.
     pub(crate) finished: bool,
+    /// Of raw bytes: the peer has confirmed that it has everything.
+    pub(crate) receipt: bool,
     /// Stanzas that have come. What they hold is bounded by the engine.
     pub(crate) stanzas: VecDeque<(Element, Option<Held>)>,
     pub(crate) closed: Option<Arc<Closed>>,
@@ -248,6 +250,7 @@ impl State {
             security: None,
             opened: false,
             finished: false,
+            receipt: false,
             stanzas: VecDeque::new(),
             closed: None,
             in_order: false,
@@ -266,6 +269,7 @@ impl State {
         self.dispatch();
         let in_order = self.entries.get(&id).is_some_and(|entry| entry.in_order);
         if let Some(mut tunnel) = self.engine.tunnel(id) {
+            tunnel.set_give_receipt(now, GiveReceipt::Never);
             tunnel.read(now, &mut Vec::new());
             if in_order {
                 tunnel.close(now);

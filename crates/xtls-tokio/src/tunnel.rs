@@ -57,7 +57,8 @@ impl Tunnel {
         self.shared.lock().entries.get(&self.id).and_then(|entry| entry.security.clone())
     }
 
-    /// Plaintext bytes that were written and are not acknowledged. Acknowledgements come from servers and prove nothing.
+    /// Plaintext bytes that were written and are not acknowledged: a hint. Acknowledgements come from servers and prove nothing;
+    /// [`ByteTunnel::receipt`] does.
     #[must_use]
     pub fn unacked(&self) -> u64 {
         let mut state = self.shared.lock();
@@ -148,7 +149,7 @@ impl Tunnel {
         self.shared.lock()
     }
 
-    async fn wait_for<T>(&self, look: impl Fn(&Entry) -> Option<T>) -> T {
+    pub(crate) async fn wait_for<T>(&self, look: impl Fn(&Entry) -> Option<T>) -> T {
         let entry_of = |state: &State| state.entries.get(&self.id).map(|entry| Arc::clone(&entry.changed));
         let Some(changed) = entry_of(&self.shared.lock()) else { return core::future::pending().await };
         loop {

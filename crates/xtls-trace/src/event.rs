@@ -56,6 +56,7 @@ impl Line {
             Event::Readable { .. } => ("readable", None, None),
             Event::Writable { .. } => ("writable", None, None),
             Event::PeerFinished { .. } => ("peer_finished", None, None),
+            Event::Receipt { .. } => ("receipt", None, None),
             Event::Closed(closed) => {
                 named = Some(closed.peer.to_string());
                 let mut end = End::of(closed.by, &closed.reason);

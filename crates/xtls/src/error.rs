@@ -136,6 +136,20 @@ error! {
 }
 
 error! {
+    /// Why the peer was not given a receipt.
+    ReceiptError {
+        /// The tunnel carries an XML stream.
+        NotRaw = "the tunnel carries an XML stream",
+        /// Not both ends have receipts, or the tunnel is not secured yet.
+        Unsupported = "not both ends give receipts",
+        /// The peer has not sent its last byte, or not everything was read.
+        Early = "the peer may have sent more than was read",
+        /// The tunnel has ended.
+        Ended = "the tunnel has ended",
+    }
+}
+
+error! {
     /// Why the peer was not asked for its certificates.
     RequestCertificatesError {
         /// The tunnel is not secured yet.

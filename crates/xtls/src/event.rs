@@ -290,6 +290,15 @@ pub enum Event {
         /// The tunnel.
         id: TunnelId,
     },
+    /// The peer has given a receipt: its application has everything that was [written](crate::Tunnel::write) here, so many bytes, and
+    /// knows that it is all. No server can forge that (docs/wire.md § 9). It comes once, after our direction has
+    /// [finished](crate::Tunnel::finish) or the tunnel is being [closed](crate::Tunnel::close).
+    Receipt {
+        /// The tunnel.
+        id: TunnelId,
+        /// All bytes that were written.
+        bytes: u64,
+    },
     /// The tunnel ended. It comes once, after everything else about the tunnel; its id is dead from now on.
     Closed(Closed),
 }
@@ -309,13 +318,43 @@ pub struct Closed {
     /// What was read may be a part of what was sent: the peer's data broke off without an authenticated end, or what came was
     /// not read within [`Timers::drain`](crate::config::Timers::drain).
     pub truncated: bool,
-    /// Plaintext bytes that were written and not acknowledged. Acknowledgements come from servers and prove nothing.
+    /// Plaintext bytes that were written and not acknowledged: a hint. Acknowledgements come from servers and prove nothing.
     pub unacked: u64,
+    /// Whether the peer has confirmed that its application has everything that was written.
+    pub receipt: Receipt,
+}
+
+/// What is known of the peer's receipt for raw bytes (docs/wire.md § 9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Receipt {
+    /// There is none to be had: the peer does not give receipts, says what came of the negotiation; the tunnel was not secured; or it
+    /// carries an XML stream.
+    Unsupported,
+    /// Nothing was written.
+    NotNeeded,
+    /// It has not come. The peer may have everything all the same.
+    Missing,
+    /// It has come, and is authentic.
+    Given,
 }
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held").field("tunnel", &self.0.tunnel).field("bytes", &self.0.held).finish()
+    }
+}
+
+impl Receipt {
+    /// A short and stable name, for logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsupported => "unsupported",
+            Self::NotNeeded => "not-needed",
+            Self::Missing => "missing",
+            Self::Given => "given",
+        }
     }
 }
 
@@ -343,7 +382,8 @@ impl Event {
             | Self::CertificatesReceived { id, .. }
             | Self::Readable { id }
             | Self::Writable { id }
-            | Self::PeerFinished { id } => Some(*id),
+            | Self::PeerFinished { id }
+            | Self::Receipt { id, .. } => Some(*id),
         }
     }
 }

@@ -78,9 +78,10 @@ pub use application::{Application, TunnelOptions};
 pub use config::Config;
 pub use engine::{Engine, Transmit, Tunnel};
 #[doc(inline)]
-pub use event::{Closed, ConnectionId, Disposition, Event, Incoming, TunnelId};
+pub use event::{Closed, ConnectionId, Disposition, Event, Incoming, Receipt, TunnelId};
 #[doc(inline)]
 pub use transports::Transport;
+pub use tunnel::GiveReceipt;
 pub use xtls_channel::{
     CloseReason, Deadline, EndedBy, Fault, Instant, Local, Password, Security, Setup, Terms, Timer, TrustDecision,
     TrustPolicy,

@@ -130,7 +130,7 @@ async fn send_file(tunnel: impl Future<Output = Opened>, path: PathBuf) -> Resul
     let (size, mut tunnel) = (file.metadata().await?.len(), tunnel.await?.into_bytes().map_err(|_| "no bytes")?);
     tunnel.write_all(format!("{name}\n").as_bytes()).await?;
     tunnel.send_all(file, |acked| println!("{name:?}: {acked} of {size} bytes")).await?;
-    Ok(format!("{name:?} is there"))
+    Ok(format!("{name:?} {}", if tunnel.receipt().await == xtls::Receipt::Given { "is there" } else { "was sent" }))
 }
 
 async fn receive_file(tunnel: impl Future<Output = Opened>, to: PathBuf) -> Result<String> {

@@ -1,17 +1,15 @@
-//! A file with its progress, and a receipt from the peer itself: acknowledgements come from servers.
+//! A file with its progress, and the receipt of the peer itself: acknowledgements come from servers.
 
 use std::io::Write;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use xtls::{Application, TrustPolicy, TunnelOptions, jid::FullJid};
+use xtls::{Application, Receipt, TrustPolicy, TunnelOptions, jid::FullJid};
 use xtls_tokio::Handle;
 
 use crate::{
     Failure,
     pair::{JULIET, friends},
 };
-
-const RECEIPT: &str = "I have it";
 
 pub(crate) async fn run(out: &mut impl Write) -> Result<(), Failure> {
     let [romeo, juliet] = friends()?;
@@ -29,18 +27,22 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), Failure> {
 async fn send(handle: &Handle, peer: FullJid, file: &[u8], progress: impl FnMut(u64)) -> Result<(), Failure> {
     let mut tunnel = handle.call(peer, options()).await?.into_bytes().map_err(|_| "no bytes")?;
     tunnel.send_all(file, progress).await?;
-    let mut receipt = String::new();
-    tunnel.read_to_string(&mut receipt).await?;
-    if receipt == RECEIPT { Ok(()) } else { Err("the peer has not said that it has the file".into()) }
+    match tunnel.receipt().await {
+        Receipt::Given => Ok(()),
+        _ => Err("the peer has not said that it has the file".into()),
+    }
 }
 
 async fn receive(handle: Handle) -> Result<Vec<u8>, Failure> {
     let offer = handle.incoming().await.ok_or("offline")?;
     let mut tunnel = offer.accept(options()).await?.into_bytes().map_err(|_| "no bytes")?;
+    // Else the receipt is given as soon as all is read.
+    tunnel.hold_receipt();
     let mut file = Vec::new();
     // It fails when what came may be a part.
     tunnel.read_to_end(&mut file).await?;
-    tunnel.write_all(RECEIPT.as_bytes()).await?;
+    // Here your client stores it.
+    tunnel.give_receipt()?;
     tunnel.shutdown().await?;
     Ok(file)
 }

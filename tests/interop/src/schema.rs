@@ -83,7 +83,7 @@ mod tests {
         for sound in [
             json!({"time": time, "event": "online", "jid": "a@b/c"}),
             json!({"time": time, "event": "recipient", "peer": null, "there": false}),
-            json!({"time": time, "event": "closed", "peer": null, "by": "remote", "reason": "", "truncated": true, "unacked": 0}),
+            json!({"time": time, "event": "closed", "peer": null, "by": "remote", "reason": "", "truncated": true, "unacked": 0, "receipt": "given"}),
             json!({"time": time, "event": "found", "name": "", "host": "", "port": 1, "addresses": ["x"], "txt": {"a": "b"}}),
         ] {
             check(&sound);
@@ -94,8 +94,8 @@ mod tests {
             json!({"event": "online", "jid": "a@b/c"}),
             json!({"time": time, "event": "online", "jid": "a@b/c", "more": 1}),
             json!({"time": time, "event": "online", "jid": 7}),
-            json!({"time": time, "event": "closed", "peer": null, "by": "remote", "reason": "", "truncated": true, "unacked": "0"}),
-            json!({"time": time, "event": "closed", "peer": null, "by": "remote", "reason": "", "truncated": true}),
+            json!({"time": time, "event": "closed", "peer": null, "by": "remote", "reason": "", "truncated": true, "unacked": "0", "receipt": null}),
+            json!({"time": time, "event": "closed", "peer": null, "by": "remote", "reason": "", "truncated": true, "receipt": null}),
             json!({"time": time, "event": "found", "name": "", "host": "", "port": 1, "addresses": [1], "txt": {}}),
             json!({"time": time, "event": "found", "name": "", "host": "", "port": 1, "addresses": [], "txt": {"a": 1}}),
         ] {

@@ -99,6 +99,7 @@ fn report_closed(pair: &mut Pair, output: Output) -> Result<(), Failure> {
                         reason: &closed.reason.to_string(),
                         truncated: closed.truncated,
                         unacked: closed.unacked,
+                        receipt: output::receipt(closed.receipt),
                     }),
                 )?;
             }

@@ -108,5 +108,6 @@ pub(super) fn report_closed(end: &End, closed: &LinkClosed, from: &str, unacked:
         reason: &closed.reason.to_string(),
         truncated: verdict::is_truncated(closed),
         unacked,
+        receipt: None,
     }))
 }

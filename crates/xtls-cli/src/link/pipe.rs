@@ -124,6 +124,9 @@ impl Way for ByteLink<PromptTcp> {
         Self::finish(self);
     }
 
+    /// Its acknowledgements are inside of TLS and so the peer's own word: there is no further one.
+    fn confirm(&mut self) {}
+
     /// It ends when both directions have.
     fn end(&mut self) {
         Self::finish(self);

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
+use xtls::Receipt;
 use xtls::trust::{Method, StoreError};
 use xtls_stanza::jid::BareJid;
 
@@ -159,6 +160,8 @@ pub(crate) struct Closed<'a> {
     pub(crate) truncated: bool,
     /// Plaintext bytes.
     pub(crate) unacked: u64,
+    /// Whether the peer has confirmed that it has everything: `given` or `missing`, or none where nothing confirms it.
+    pub(crate) receipt: Option<&'a str>,
 }
 
 /// The members of the `secured` event.
@@ -357,6 +360,11 @@ pub(crate) fn is_somebody_there() -> bool {
 }
 
 /// What the trust file does not know now, and why.
+/// A peer's receipt in a report.
+pub(crate) fn receipt(receipt: Receipt) -> Option<&'static str> {
+    matches!(receipt, Receipt::Given | Receipt::Missing).then(|| receipt.as_str())
+}
+
 fn not_remembered(peer: Option<&BareJid>, method: Option<Method>, error: &StoreError) -> String {
     let peer = peer.map_or("the peer", |peer| peer.as_str());
     match method {

@@ -33,16 +33,23 @@ fn json_objects_have_the_documented_members() {
         r#"{"event":"not_sent","line":7,"peer":"a@b","message":"why"}"#
     );
     assert_eq!(json(&Report::Outside { peer: "a@b/c" }), r#"{"event":"outside","peer":"a@b/c"}"#);
-    let mut closed =
-        Closed { peer: Some("a@b/c"), address: None, by: "remote", reason: "success", truncated: false, unacked: 3 };
+    let mut closed = Closed {
+        peer: Some("a@b/c"),
+        address: None,
+        by: "remote",
+        reason: "success",
+        truncated: false,
+        unacked: 3,
+        receipt: None,
+    };
     assert_eq!(
         json(&Report::Closed(closed)),
-        r#"{"event":"closed","peer":"a@b/c","by":"remote","reason":"success","truncated":false,"unacked":3}"#
+        r#"{"event":"closed","peer":"a@b/c","by":"remote","reason":"success","truncated":false,"unacked":3,"receipt":null}"#
     );
     (closed.peer, closed.address) = (None, Some("[::1]:7"));
     assert_eq!(
         json(&Report::Closed(closed)),
-        r#"{"event":"closed","peer":null,"address":"[::1]:7","by":"remote","reason":"success","truncated":false,"unacked":3}"#
+        r#"{"event":"closed","peer":null,"address":"[::1]:7","by":"remote","reason":"success","truncated":false,"unacked":3,"receipt":null}"#
     );
     assert_eq!(json(&Report::Error { peer: None, message: "no" }), r#"{"event":"error","peer":null,"message":"no"}"#);
 }
@@ -59,7 +66,15 @@ fn every_event_is_stamped_with_the_time() {
 #[test]
 fn every_line_about_a_peer_names_it() {
     let peer = "romeo@montague.lit/orchard";
-    let closed = Closed { peer: Some(peer), address: None, by: "remote", reason: "done", truncated: true, unacked: 3 };
+    let closed = Closed {
+        peer: Some(peer),
+        address: None,
+        by: "remote",
+        reason: "done",
+        truncated: true,
+        unacked: 3,
+        receipt: None,
+    };
     for report in [
         Report::Incoming { peer },
         Report::Redirected { peer, to: "romeo@montague.lit/hall" },

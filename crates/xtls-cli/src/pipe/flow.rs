@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use xtls::jingle::ReasonCondition;
 use xtls_stanza::jid::Jid;
 
-use super::streams::{Ahead, Input, Sink, Source, StillOpen};
+use super::streams::{Ahead, Input, Ready, Sink, Source, StillOpen};
 use crate::clock;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -37,6 +37,8 @@ pub(crate) trait Way: AsyncRead + AsyncWrite + Unpin {
     fn is_finished(&self) -> bool;
     /// Begins the end of our direction; `any` says whether it ever had a byte.
     fn finish(&mut self, any: bool);
+    /// Confirms to the peer that standard output has all that it sent.
+    fn confirm(&mut self);
     /// Begins the end in order.
     fn end(&mut self);
     /// Ends it so that the peer learns that it is not all.
@@ -151,13 +153,12 @@ impl<W: Way> Flow<W> {
         });
         tokio::select! {
             input = source.next(takes_input) => self.take(input),
-            room = sink.room(wants_room) => {
-                self.has_room = room;
-                if !room {
-                    // The end of the sink says why.
-                    self.break_off();
-                }
-            }
+            ready = sink.ready(wants_room) => match ready {
+                Ready::Room => self.has_room = true,
+                Ready::Written => self.way.confirm(),
+                // The end of the sink says why.
+                Ready::Failed => self.break_off(),
+            },
             moved = move_bytes => match moved {
                 Moved::Out => {}
                 Moved::In(piece) if piece.is_empty() => {

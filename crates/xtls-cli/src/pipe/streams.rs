@@ -45,6 +45,17 @@ pub(crate) struct StillOpen {
     told: bool,
 }
 
+/// What standard output is ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// It has room for a piece.
+    Room,
+    /// There was nothing more to write, and all is written.
+    Written,
+    /// Nothing can be written any more.
+    Failed,
+}
+
 /// Standard output. It takes one piece while another one is written.
 pub(crate) struct Sink {
     /// None once there is nothing more to write.
@@ -149,26 +160,30 @@ impl Sink {
         Self { pieces: Some(pieces), end, ended: None }
     }
 
-    /// Waits for room if there are bytes (`wanted`): then it is true. False if nothing can be written any more, which is
-    /// told once. Dropping this loses nothing.
-    pub(crate) async fn room(&mut self, wanted: bool) -> bool {
-        let Some(pieces) = self.pieces.as_ref().filter(|_| self.ended.is_none()) else {
+    /// Waits for room if there are bytes (`wanted`), or for the last of them to be written. That, and a failure, is told once. Dropping
+    /// this loses nothing.
+    pub(crate) async fn ready(&mut self, wanted: bool) -> Ready {
+        if self.ended.is_some() {
             return std::future::pending().await;
+        }
+        let Some(pieces) = &self.pieces else {
+            let ended = self.ended.insert(told((&mut self.end).await));
+            return if ended.is_ok() { Ready::Written } else { Ready::Failed };
         };
         tokio::select! {
             // Before it is closed it only ends by a failure.
             end = &mut self.end => self.ended = Some(told(end)),
             room = pieces.reserve(), if wanted => {
                 if room.is_ok() {
-                    return true;
+                    return Ready::Room;
                 }
                 self.ended = Some(told((&mut self.end).await));
             }
         }
-        false
+        Ready::Failed
     }
 
-    /// Writes a piece for which there is [`Sink::room`].
+    /// Writes a piece for which there is [`Ready::Room`].
     pub(crate) fn write(&self, piece: Vec<u8>) {
         if let Some(pieces) = &self.pieces {
             // What fails now is told by the next question for room, or by the end.

@@ -1,13 +1,14 @@
 //! A tunnel between standard input and standard output.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use xtls::{Application, Closed, Event, error::FinishError, jingle::ReasonCondition};
+use xtls::{Application, Closed, Event, Receipt, error::FinishError, jingle::ReasonCondition};
 use xtls_tokio::{ByteTunnel, Tunnel};
 
-use super::flow::{Came, Flow, Way};
+use super::flow::{Came, Flow, Unacked, Way};
 use super::streams::Sink;
 use crate::chat::no_answer;
 use crate::exit::Failure;
@@ -28,10 +29,12 @@ pub(super) struct Carried {
 /// When it was not waited for: nothing is left to be done then.
 pub(super) async fn carry(
     session: &mut Session,
-    tunnel: ByteTunnel,
+    mut tunnel: ByteTunnel,
     application: &Application,
     close_on_eof: bool,
 ) -> Result<Carried, Failure> {
+    // What was read is not on standard output yet.
+    tunnel.hold_receipt();
     let peer = tunnel.peer().into();
     let mut flow = Flow::new(tunnel, peer, close_on_eof);
     let mut rest = Vec::new();
@@ -68,32 +71,79 @@ fn closed_as(flow: &mut Flow<ByteTunnel>, session: &Session, closed: &Closed) ->
     if flow.broken_off {
         return Ok(());
     }
-    let (unacked, input_ended) = flow.unacked(closed.unacked);
+    let (known, input_ended) = known(flow, closed);
     let ours_is_done = input_ended || flow.has_no_input();
     match Verdict::of(closed, session.own()) {
         Verdict::Failed(Failure { code, message, peer }) => {
-            Err(Failure { code, message: format!("{message}; {unacked}"), peer })
+            Err(Failure { code, message: format!("{message}; {known}"), peer })
         }
         Verdict::Disconnected => Err(session.lost().map_or_else(
-            || Failure::connection(format!("the connection to the server is gone; {unacked}")),
-            |Failure { code, message, .. }| Failure::new(code, format!("{message}; {unacked}")),
+            || Failure::connection(format!("the connection to the server is gone; {known}")),
+            |Failure { code, message, .. }| Failure::new(code, format!("{message}; {known}")),
         )),
-        Verdict::Done | Verdict::GaveWay if unacked.0 == 0 && ours_is_done => Ok(()),
+        Verdict::Done | Verdict::GaveWay
+            if ours_is_done && (flow.has_no_input() || matches!(known, Known::Confirmed)) =>
+        {
+            Ok(())
+        }
+        Verdict::Done | Verdict::GaveWay if ours_is_done && matches!(known, Known::Unacked(Unacked(0))) => {
+            Err(unconfirmed(closed))
+        }
         Verdict::Done | Verdict::GaveWay => Err(Failure::connection(format!(
-            "{} ended the tunnel before standard input had ended, or before it had everything: {unacked}",
+            "{} ended the tunnel before standard input had ended, or before it had everything: {known}",
             closed.peer
         ))
         .about(&closed.peer)),
     }
 }
 
+/// What is known of standard input at the peer.
+enum Known {
+    /// The peer has all of it, and says so.
+    Confirmed,
+    /// So much is missing, say servers. With 0 all of it may be there.
+    Unacked(Unacked),
+}
+
+/// That, and whether there is nothing more to read.
+fn known(flow: &mut Flow<ByteTunnel>, closed: &Closed) -> (Known, bool) {
+    let is_given = closed.receipt == Receipt::Given;
+    // A receipt is for all that the tunnel took.
+    let (unacked, input_ended) = flow.unacked(if is_given { 0 } else { closed.unacked });
+    let is_confirmed = is_given && unacked.0 == 0 && !flow.has_no_input();
+    (if is_confirmed { Known::Confirmed } else { Known::Unacked(unacked) }, input_ended)
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Confirmed => f.write_str("the peer has confirmed that it has all of standard input"),
+            Self::Unacked(unacked) => unacked.fmt(f),
+        }
+    }
+}
+
+/// It ended in order, and only the servers say that the peer has everything.
+fn unconfirmed(closed: &Closed) -> Failure {
+    let peer = &closed.peer;
+    let why = if closed.receipt == Receipt::Unsupported {
+        "cannot confirm that it has everything, its software does not do that"
+    } else {
+        "has not confirmed in time that it has everything"
+    };
+    Failure::connection(format!(
+        "{peer} {why}: servers have acknowledged all of standard input, which proves nothing; ask its owner whether all of it came"
+    ))
+    .about(peer)
+}
+
 /// The connection is gone.
 fn lost_as(flow: &mut Flow<ByteTunnel>, session: &Session, Failure { code, message, peer }: Failure) -> Failure {
     let end = Tunnel::end(&flow.way).map(|closed| {
         let _ = session.report_closed(&closed);
-        flow.unacked(closed.unacked).0
+        known(flow, &closed).0
     });
-    Failure { message: end.map_or_else(|| message.clone(), |unacked| format!("{message}; {unacked}")), code, peer }
+    Failure { message: end.map_or_else(|| message.clone(), |known| format!("{message}; {known}")), code, peer }
 }
 
 impl Way for ByteTunnel {
@@ -115,6 +165,11 @@ impl Way for ByteTunnel {
         if Self::finish(self) == Err(FinishError::NotInThisTls) && any {
             self.begin_close();
         }
+    }
+
+    fn confirm(&mut self) {
+        // A peer that takes no receipt, or is gone, goes without.
+        let _ = self.give_receipt();
     }
 
     fn end(&mut self) {

@@ -213,6 +213,7 @@ impl Session {
             reason: &closed.reason.to_string(),
             truncated: closed.truncated,
             unacked: closed.unacked,
+            receipt: output::receipt(closed.receipt),
         }))
     }
 

@@ -31,6 +31,7 @@ impl Session {
     /// The peer acknowledged a request: which one. `None` when no request of this id is open.
     pub fn handle_result(&mut self, id: &str) -> Option<Action> {
         let at = self.unanswered.iter().position(|sent| sent.id.as_str() == id)?;
+        self.receipt_answered(id);
         Some(self.unanswered.swap_remove(at).action)
     }
 

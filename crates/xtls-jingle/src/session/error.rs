@@ -67,6 +67,18 @@ pub enum TransportError {
     Value,
 }
 
+/// Why a receipt cannot be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// The session is not accepted yet, or has ended.
+    NotActive,
+    /// Not both ends have receipts.
+    NotAgreed,
+    /// It was given before.
+    Given,
+}
+
 impl fmt::Display for InitiateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -107,6 +119,16 @@ impl fmt::Display for PingError {
     }
 }
 
+impl fmt::Display for ReceiptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotActive => "the session is not active",
+            Self::NotAgreed => "not both ends give receipts",
+            Self::Given => "a receipt was given already",
+        })
+    }
+}
+
 impl core::error::Error for InitiateError {}
 impl core::error::Error for AcceptError {}
 impl core::error::Error for ChooseError {}
@@ -125,3 +147,4 @@ impl fmt::Display for TransportError {
 }
 
 impl core::error::Error for TransportError {}
+impl core::error::Error for ReceiptError {}

@@ -4,6 +4,7 @@ mod answer;
 mod change;
 mod error;
 mod hash;
+mod receipt;
 mod request;
 mod transport;
 
@@ -14,11 +15,12 @@ use xtls_stanza::{Id, Ids, Method, SecurityOffer, jid::FullJid};
 
 use self::transport::Replacement;
 pub use answer::{Refused, Verdict};
-pub use error::{AcceptError, ChooseError, InitiateError, PingError, TransportError};
+pub use error::{AcceptError, ChooseError, InitiateError, PingError, ReceiptError, TransportError};
 
+use self::receipt::OwnReceipt;
 use crate::{
     Acceptance, Action, Content, Creator, Dialect, IbbTransport, InBand, Jingle, JingleVersion, Offer, OfferRefusal,
-    Reason, Security, Sent, SessionTransport, sid,
+    Reason, Receipt, Security, Sent, SessionTransport, sid,
 };
 
 /// The state machine of one Jingle session with one content, a bytestream and XTLS.
@@ -36,7 +38,7 @@ use crate::{
 /// request in return. A SOCKS5 bytestream can be replaced by an in-band one, once, by the initiator and before TLS begins
 /// (XEP-0260 § 3); no other change of the transport is taken.
 ///
-/// Bounds: of each action at most one request waits to be sent or to be answered, and of transport-info
+/// Bounds: of each action at most one request waits to be sent or to be answered, one receipt, and of transport-info
 /// [`Session::MAX_INFOS`].
 #[derive(Debug)]
 pub struct Session {
@@ -61,6 +63,10 @@ pub struct Session {
     method: Option<Method>,
     /// TLS runs.
     tls_began: bool,
+    /// Both ends give receipts.
+    receipts: bool,
+    /// What became of ours.
+    own_receipt: OwnReceipt,
     queue: VecDeque<Jingle>,
     unanswered: Vec<Sent>,
 }
@@ -110,6 +116,9 @@ pub enum SessionEvent {
     TransportRejected,
     /// To the responder: the initiator has chosen this method.
     MethodChosen(Method),
+    /// The peer says that it has everything. Whether the proof holds is for the driver to find out; it answers one that does not with
+    /// bad-request.
+    Receipt([u8; 32]),
     /// The peer has ended the session, or has removed its only content, so that it is ended from here: a session-terminate
     /// is then queued. A reason is not required.
     Terminated(Option<Reason>),
@@ -142,6 +151,7 @@ impl Session {
         }
         // § 7.1: the initiator attribute SHOULD be there in session-initiate, and SHOULD NOT in anything else.
         let request = Jingle::new(Action::SessionInitiate, sid).with_initiator(initiator).with_content(offer.content());
+        let request = if offer.receipts { request.with_receipt(Receipt::Announced) } else { request };
         let mut session = Self::new(Role::Initiator, JingleVersion::Jingle1, sid, offer);
         session.queue.push_back(request);
         Ok(session)
@@ -179,6 +189,8 @@ impl Session {
             offer,
             method: None,
             tls_began: false,
+            receipts: false,
+            own_receipt: OwnReceipt::default(),
             queue: VecDeque::new(),
             unanswered: Vec::new(),
         }
@@ -297,6 +309,8 @@ impl Session {
         self.method = self.method.filter(|method| security.methods.contains(method));
         let content = self.offer.content_with(transport, security.clone());
         let request = self.request(Action::SessionAccept).with_responder(answer.responder).with_content(content);
+        self.receipts = self.offer.receipts && answer.receipts;
+        let request = if self.receipts { request.with_receipt(Receipt::Announced) } else { request };
         self.queue.push_back(request);
         self.answer = Some(security);
         self.state = SessionState::Active;
@@ -340,7 +354,7 @@ impl Session {
         if self.state == SessionState::Ended {
             return Err(PingError::Ended);
         }
-        if self.is_open(Action::SessionInfo) {
+        if self.is_pinging() {
             return Err(PingError::Unanswered);
         }
         self.queue.push_back(self.request(Action::SessionInfo));
@@ -350,7 +364,12 @@ impl Session {
     /// Whether a ping is queued or not answered yet.
     #[must_use]
     pub fn is_pinging(&self) -> bool {
-        self.is_open(Action::SessionInfo)
+        let is_ping = |request: &Jingle| request.action == Action::SessionInfo && request.receipt.is_none();
+        self.queue.iter().any(is_ping)
+            || self
+                .unanswered
+                .iter()
+                .any(|sent| sent.action == Action::SessionInfo && !self.is_receipt(sent.id.as_str()))
     }
 
     /// Ends the session: queues a session-terminate, instead of what else was queued. The state is
@@ -378,6 +397,9 @@ impl Session {
             self.queue = VecDeque::new();
         }
         let sent = request.write_iq(ids, to, from, out);
+        if request.action == Action::SessionInfo && request.receipt.is_some() {
+            self.own_receipt = OwnReceipt::Sent(sent.id);
+        }
         self.unanswered.push(sent);
         Some(sent)
     }

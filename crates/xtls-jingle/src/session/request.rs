@@ -20,6 +20,7 @@ impl Session {
             Action::SessionAccept => self.session_accept(request).map(Some),
             Action::SecurityInfo => self.security_info(request),
             Action::SessionInfo if is_ping(request) => Ok(None),
+            Action::SessionInfo if self.takes_receipt(request) => Ok(request.proof().map(SessionEvent::Receipt)),
             // XEP-0166 § 6.8: informational messages that are not understood MUST be answered so.
             Action::SessionInfo | Action::DescriptionInfo => Err(JingleFault::UnsupportedInfo),
             Action::TransportInfo => self.transport_info_of(request),
@@ -64,6 +65,7 @@ impl Session {
         self.answer_transport = Some(transport.ns());
         self.transport = transport;
         self.answer = content.xtls().cloned();
+        self.receipts = self.offer.receipts && request.receipt.is_some();
         self.answer_creator = content.creator;
         self.answer_application =
             (description.ns() != self.offer.description.ns()).then(|| description.ns().to_owned());
@@ -124,5 +126,5 @@ impl Session {
 
 /// XEP-0166 § 6.8: an empty session-info.
 fn is_ping(request: &Jingle) -> bool {
-    request.contents.is_empty() && request.payload.is_none()
+    request.contents.is_empty() && request.payload.is_none() && request.receipt.is_none()
 }

@@ -141,7 +141,7 @@ fn at_most_four_requests_of_an_initiator_are_open() {
 }
 
 #[test]
-fn at_most_seven_requests_are_open_with_the_answers_to_the_peers() {
+fn at_most_eight_requests_are_open_with_the_answers_to_the_peers() {
     let requests = || {
         let content = |inner: &str| format!("<content creator='initiator' name='xmlstream' {inner}</content>");
         [
@@ -150,15 +150,20 @@ fn at_most_seven_requests_are_open_with_the_answers_to_the_peers() {
             jingle(Action::TransportReplace, &content("><transport xmlns='urn:x'/>")),
         ]
     };
-    let mut initiator = Session::initiate(SID, &jid(ROMEO), offer()).unwrap();
+    let mut with_receipts = offer();
+    with_receipts.receipts = true;
+    let mut initiator = Session::initiate(SID, &jid(ROMEO), with_receipts).unwrap();
     let (first, initiate) = next(&mut initiator);
     let mut responder = Session::incoming(&initiate).unwrap();
-    responder.accept(Acceptance::new(jid(JULIET), 4096, security(BOTH))).unwrap();
+    let mut answer = Acceptance::new(jid(JULIET), 4096, security(BOTH));
+    answer.receipts = true;
+    responder.accept(answer).unwrap();
     initiator.handle_request(&next(&mut responder).1).unwrap();
     initiator.choose(Method::X509).unwrap();
     initiator.ping().unwrap();
     let mut open = vec![first.action];
     for _ in 0..100 {
+        let _ = initiator.give_receipt([7; 32]);
         for request in requests() {
             let _ = initiator.handle_request(&request);
         }
@@ -173,6 +178,7 @@ fn at_most_seven_requests_are_open_with_the_answers_to_the_peers() {
         [
             Action::SessionInitiate,
             Action::SecurityInfo,
+            Action::SessionInfo,
             Action::SessionInfo,
             Action::ContentReject,
             Action::ContentModify,

@@ -10,6 +10,7 @@ mod ibb_versions;
 mod legacy;
 mod negotiation_hash;
 mod never_panics;
+mod receipts;
 mod security_info;
 mod session;
 mod session_table;

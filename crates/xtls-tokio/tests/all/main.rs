@@ -17,6 +17,7 @@ mod link_bytes;
 mod links;
 mod openings;
 mod outer_links;
+mod receipts;
 mod xml;
 #[cfg(feature = "tokio-xmpp")]
 mod xmpp_stream;

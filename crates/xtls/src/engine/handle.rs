@@ -7,10 +7,11 @@ use xtls_stanza::{Element, jid::FullJid};
 use super::Engine;
 use crate::{
     application::Application,
-    error::{FinishError, RequestCertificatesError, StreamStateError, WriteError},
+    error::{FinishError, ReceiptError, RequestCertificatesError, StreamStateError, WriteError},
+    event::Receipt,
     shared::Shared,
     stats::TunnelStats,
-    tunnel,
+    tunnel::{self, GiveReceipt},
 };
 
 /// A tunnel that has not ended, borrowed from its engine for the moment.
@@ -43,8 +44,8 @@ impl<'e> Tunnel<'e> {
         self.inner().and_then(tunnel::TunnelCore::security)
     }
 
-    /// Plaintext bytes that were written and are not acknowledged yet. Acknowledgements come from servers and prove
-    /// nothing.
+    /// Plaintext bytes that were written and are not acknowledged yet: a hint. Acknowledgements come from servers and prove
+    /// nothing; [`receipt`](Self::receipt) does.
     #[must_use]
     pub fn unacked(&self) -> u64 {
         self.inner().map_or(0, tunnel::TunnelCore::unacked)
@@ -62,6 +63,12 @@ impl<'e> Tunnel<'e> {
     #[must_use]
     pub fn is_finish_acked(&self) -> bool {
         self.inner().is_some_and(tunnel::TunnelCore::is_finish_acked)
+    }
+
+    /// Whether the peer has confirmed that its application has everything that was written.
+    #[must_use]
+    pub fn receipt(&self) -> Receipt {
+        self.inner().map_or(Receipt::Unsupported, tunnel::TunnelCore::receipt)
     }
 
     /// How it is doing, as of the last call that took a `now`.
@@ -163,6 +170,24 @@ impl<'e> Tunnel<'e> {
         self.act(now, Err(FinishError::Closing), tunnel::TunnelCore::finish)
     }
 
+    /// When the peer of a raw-bytes tunnel is given a receipt; the default is [`GiveReceipt::WhenRead`].
+    ///
+    /// Until it is given, the peer's end in order waits, and so does this one: for [`Timers::receipt`].
+    ///
+    /// [`Timers::receipt`]: crate::config::Timers::receipt
+    pub fn set_give_receipt(&mut self, now: Instant, give: GiveReceipt) {
+        self.act(now, (), |tunnel, _| tunnel.when_to_give_receipt(give));
+    }
+
+    /// Confirms to the peer that the application has everything that it sent. A second time does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the peer may have sent more than was [read](Self::read), or cannot be told.
+    pub fn give_receipt(&mut self, now: Instant) -> Result<(), ReceiptError> {
+        self.act(now, Err(ReceiptError::Ended), |tunnel, _| tunnel.give_receipt())
+    }
+
     /// Asks the peer for its certificates, inside the tunnel (draft-meyer-xmpp-e2e-encryption-02 § 5.1).
     /// [`Event::CertificatesReceived`](crate::Event::CertificatesReceived) has the answer.
     ///
@@ -177,8 +202,10 @@ impl<'e> Tunnel<'e> {
     /// secured, this calls the session off.
     ///
     /// [`Event::Closed`](crate::Event::Closed) comes whatever the peer does: at the latest [`Timers::stall`] after it
-    /// acknowledged a block last, or, once nothing waits to be delivered, [`Timers::close`] after that.
+    /// acknowledged a block last, or, once nothing waits to be delivered, [`Timers::close`] after that. Raw bytes wait for receipts
+    /// before it, both ways, for [`Timers::receipt`] at most.
     ///
+    /// [`Timers::receipt`]: crate::config::Timers::receipt
     /// [`Timers::stall`]: crate::config::Timers::stall
     /// [`Timers::close`]: crate::config::Timers::close
     pub fn close(&mut self, now: Instant) {

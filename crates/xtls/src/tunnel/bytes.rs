@@ -5,7 +5,7 @@ use xtls_tls::TlsVersion;
 
 use xtls_channel::{EndedBy, Fault};
 
-use super::{Inside, NotUsable, TunnelCore, agreement::Hashes};
+use super::{Inside, NotUsable, TunnelCore, agreement::Hashes, transport::wide};
 use crate::{
     error::{FinishError, WriteError},
     event::Event,
@@ -24,6 +24,11 @@ pub(super) struct RawBytes {
     finished: bool,
     /// `PeerFinished` was told.
     peer_finished: bool,
+    /// The end of our direction is sealed: nothing more can follow.
+    pub(super) ended: bool,
+    /// What the application has written and read.
+    pub(super) written: u64,
+    pub(super) read: u64,
 }
 
 impl RawBytes {
@@ -78,6 +83,9 @@ impl TunnelCore {
         if taken > 0 {
             self.make_room(taken, shared);
             self.seal(&bytes[..taken]);
+            if let Some(Inside::Bytes(raw)) = &mut self.inside {
+                raw.written += wide(taken);
+            }
         }
         Ok(taken)
     }
@@ -91,6 +99,7 @@ impl TunnelCore {
         }
         let bytes = raw.inbox.len();
         raw.readable_told = false;
+        raw.read += wide(bytes);
         if out.is_empty() && out.capacity() <= raw.inbox.capacity() {
             // The caller's empty buffer becomes ours: nothing is copied, and we hold no more than before.
             core::mem::swap(out, &mut raw.inbox);
@@ -98,6 +107,7 @@ impl TunnelCore {
             out.append(&mut raw.inbox);
         }
         self.taken(bytes, shared);
+        self.all_may_be_read();
         bytes
     }
 
@@ -172,6 +182,7 @@ impl TunnelCore {
         raw.peer_finished = true;
         let finished = raw.finished;
         shared.events.push(Event::PeerFinished { id: self.id });
+        self.all_may_be_read();
         let is_unsure = self.goes_by_connection() || self.unsent_or_unacked();
         if finished && is_unsure && self.role == Role::Initiator {
             // Both finished at once, and neither was the last: the initiator ends the other layers.

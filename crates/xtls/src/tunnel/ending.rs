@@ -1,6 +1,6 @@
 //! The ways a tunnel ends.
 //!
-//! In order, from the inside out: `</stream:stream>` both ways, TLS close_notify, IBB `<close/>` when everything is
+//! In order, from the inside out: `</stream:stream>` both ways, TLS close_notify, receipts, IBB `<close/>` when everything is
 //! acknowledged, session-terminate (draft-meyer-xmpp-e2e-encryption-02 § 4, XEP-0261 § 2.5, XEP-0166 § 6.7). The peer may
 //! leave out any of the first ones. After a fault only what tells the peer why still goes out, and the session-terminate.
 
@@ -9,7 +9,7 @@ use xtls_jingle::{Reason, ReasonCondition, Session, SessionState};
 
 use super::{Phase, TunnelCore, transport::Transport};
 use crate::{
-    event::{ConnectionId, Event},
+    event::{ConnectionId, Event, Receipt},
     shared::Shared,
 };
 
@@ -20,6 +20,7 @@ pub(super) struct Ended {
     pub(super) reason: CloseReason,
     pub(super) truncated: bool,
     pub(super) unacked: u64,
+    pub(super) receipt: Receipt,
     /// Nobody had decided on the offer.
     pub(super) undecided: bool,
     /// The embedder knows.
@@ -119,6 +120,9 @@ impl TunnelCore {
             // Whoever begins the end is the one to end the outer layers.
             return;
         }
+        if self.awaits_receipts() {
+            return;
+        }
         if self.transport.as_mut().is_some_and(|transport| transport.carrier.close()) {
             self.end_session(Reason::new(ReasonCondition::Success));
             self.end(self.closing_by, CloseReason::Done, shared);
@@ -138,8 +142,9 @@ impl TunnelCore {
         let lingers = self.negotiation.session.as_ref().is_some_and(is_leaving);
         let connected = self.transport.as_ref().is_some_and(|transport| transport.carrier.is_connection());
         let undecided = self.is_ringing();
-        let unacked = self.unacked();
-        self.ended = Some(Ended { by, truncated, reason, unacked, undecided, told: false, lingers, connected });
+        let (unacked, receipt) = (self.unacked(), self.receipt());
+        self.ended =
+            Some(Ended { by, truncated, reason, unacked, receipt, undecided, told: false, lingers, connected });
         self.phase = Phase::Ended;
         self.timers.clear_all();
         if let Some(channel) = self.channel.as_mut().filter(|channel| channel.security().is_none()) {

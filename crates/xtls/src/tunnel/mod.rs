@@ -11,6 +11,7 @@
 //! - `secure`: what comes of the secure channel (`xtls-channel`);
 //! - `stream` and `bytes`: the two applications;
 //! - `agreement`: whether both ends saw the same negotiation;
+//! - `receipt`: whether the other application has everything;
 //! - `liveness`: is the peer there;
 //! - `certificates`: those asked for and given inside the stream;
 //! - `timers`: what is waited for;
@@ -25,6 +26,7 @@ mod liveness;
 mod method;
 mod negotiation;
 mod question;
+mod receipt;
 mod redirect;
 mod secure;
 mod stream;
@@ -44,8 +46,8 @@ use xtls_stanza::{
 };
 
 use self::{
-    bytes::RawBytes, connection::Search, ending::Ended, liveness::Overdue, negotiation::Negotiation, stream::XmlStream,
-    timers::Table, transport::Transport,
+    bytes::RawBytes, connection::Search, ending::Ended, liveness::Overdue, negotiation::Negotiation, receipt::Receipts,
+    stream::XmlStream, timers::Table, transport::Transport,
 };
 use crate::{
     application::Application,
@@ -55,6 +57,8 @@ use crate::{
     stats::{TunnelPhase, TunnelStats},
     transports::Transport as WantedTransport,
 };
+
+pub use self::receipt::GiveReceipt;
 
 /// How far a tunnel has come. It only ever moves down this list, but for a redirected offer, which begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +129,7 @@ pub(crate) struct TunnelCore {
     /// Absent until an offered tunnel is accepted.
     channel: Option<Channel>,
     inside: Option<Inside>,
+    receipts: Receipts,
     /// What a secured peer has not done in time, as it is asked whether it is there.
     overdue: Option<Overdue>,
     /// Who began an end in order.
@@ -173,6 +178,7 @@ impl TunnelCore {
             transport: None,
             channel: None,
             inside: None,
+            receipts: Receipts::default(),
             overdue: None,
             closing_by: EndedBy::Local,
             began: shared.env.clock().now(),
@@ -445,6 +451,7 @@ impl TunnelCore {
             reason: ended.reason.clone(),
             truncated: ended.truncated,
             unacked: ended.unacked,
+            receipt: ended.receipt,
         }));
     }
 }

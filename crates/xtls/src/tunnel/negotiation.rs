@@ -148,8 +148,10 @@ impl TunnelCore {
     /// Sends the acceptance. Draft § 3: a responder MUST return `<security/>`; the session echoes its namespace.
     pub(super) fn accept_session(&mut self, security: SecurityOffer, shared: &mut Shared) {
         let candidates = self.answering_candidates(shared);
+        let receipts = !self.is_xml();
         let Some(session) = &mut self.negotiation.session else { return };
         let mut answer = Acceptance::new(shared.jid.clone(), shared.config.block_size, security);
+        answer.receipts = receipts;
         let theirs = match &session.offer().transport {
             SessionTransport::Socks5(theirs) => Some(theirs.clone()),
             SessionTransport::InBand(_) | _ => None,
@@ -217,7 +219,12 @@ impl TunnelCore {
                     Some(SessionEvent::TransportReplaced) => self.go_in_band(shared),
                     Some(SessionEvent::TransportRejected) => self.fail(Fault::NoConnection, shared),
                     Some(SessionEvent::Terminated(reason)) => self.terminated(reason, shared),
-                    Some(SessionEvent::MethodChosen(_)) | Some(_) | None => {}
+                    Some(SessionEvent::Receipt(proof)) if !self.receipt_came(&proof, shared) => {
+                        // Whoever sent it: the peer's, if it comes, counts as before.
+                        let fault = JingleFault::Malformed("a receipt whose proof does not hold");
+                        return Answer::Error(fault.stanza_error(jingle.version));
+                    }
+                    Some(SessionEvent::MethodChosen(_) | SessionEvent::Receipt(_)) | Some(_) | None => {}
                 }
                 Answer::Result
             }
@@ -286,7 +293,8 @@ impl TunnelCore {
             return self.fail(Fault::NoTransport, shared);
         };
         let description = self.offered_application(supports, shared).description();
-        let offer = Offer::over(transport, description, security);
+        let mut offer = Offer::over(transport, description, security);
+        offer.receipts = !self.is_xml();
         let question = shared.config.timers.question;
         // The responder may have to ask the user for a password after the user has decided on the offer.
         let asks = offer.security.methods.contains(&Method::Srp);
@@ -379,11 +387,12 @@ impl TunnelCore {
         shared: &Shared,
     ) -> bool {
         let Some(session) = &mut self.negotiation.session else { return false };
+        let is_receipt = session.is_receipt(id);
         let Some(error) = error else {
             let Some(action) = session.handle_result(id) else { return false };
             if action == Action::SessionTerminate {
                 self.farewell_taken();
-            } else if action == Action::SessionInfo {
+            } else if action == Action::SessionInfo && !is_receipt {
                 self.life_shown(shared);
             }
             return true;
@@ -395,7 +404,7 @@ impl TunnelCore {
         if refused.verdict == Verdict::Tolerated {
             // It does not know the request, so it is there.
             self.heard(shared);
-            if refused.action == Action::SessionInfo {
+            if refused.action == Action::SessionInfo && !is_receipt {
                 self.life_shown(shared);
             }
             return true;

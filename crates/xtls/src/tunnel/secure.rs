@@ -147,6 +147,9 @@ impl TunnelCore {
         if let (Some(channel), Some(transport)) = (&mut self.channel, &mut self.transport) {
             transport.queue(|out| channel.close_write(out));
         }
+        if let Some(Inside::Bytes(raw)) = &mut self.inside {
+            raw.ended = true;
+        }
     }
 
     pub(super) fn peer_closed(&self) -> bool {
@@ -202,6 +205,7 @@ impl TunnelCore {
             self.secured_at = Some(shared.env.clock().now());
             self.timers.clear(Timer::Confirm);
             shared.events.push(Event::Secured { id, security });
+            self.prepare_receipts();
         }
         if confirmed {
             self.timers.clear(Timer::Stream);

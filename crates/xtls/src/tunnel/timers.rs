@@ -18,7 +18,7 @@ pub(crate) struct Table {
     asks_user: bool,
 }
 
-const TIMERS: [Timer; 17] = [
+const TIMERS: [Timer; 18] = [
     Timer::Question,
     Timer::Handshake,
     Timer::Answer,
@@ -36,6 +36,7 @@ const TIMERS: [Timer; 17] = [
     Timer::Certificates,
     Timer::Rest,
     Timer::Connection,
+    Timer::Receipt,
 ];
 
 impl TunnelCore {
@@ -75,6 +76,7 @@ impl TunnelCore {
             Timer::Silence | Timer::Gone => self.fail(Fault::Gone, shared),
             Timer::Confirm => self.confirm_timed_out(shared),
             Timer::Close => self.close_timed_out(shared),
+            Timer::Receipt => self.receipt_timed_out(),
             Timer::End => self.fail(Fault::timeout(Timer::End), shared),
             Timer::Drain => self.drain_timed_out(),
             Timer::Connection => self.search_timed_out(shared),
@@ -102,7 +104,12 @@ impl TunnelCore {
             if self.acked() < from && delivers {
                 // What was written goes first, and has the time that data has.
                 self.timers.clear(Timer::Close);
+            } else if self.awaits_receipts() {
+                // The peer's part is done, but for what its application does, or ours.
+                self.timers.clear(Timer::Close);
+                self.timers.set_if_unset(Timer::Receipt, shared.after(shared.config.timers.receipt));
             } else {
+                self.timers.clear(Timer::Receipt);
                 self.timers.set_if_unset(Timer::Close, shared.after(shared.config.timers.close));
             }
         }
@@ -133,6 +140,7 @@ impl TunnelCore {
                     | Timer::Stall
                     | Timer::Retry
                     | Timer::Close
+                    | Timer::Receipt
                     | Timer::End
             )
         };

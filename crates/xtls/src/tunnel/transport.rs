@@ -12,9 +12,10 @@ use xtls_jingle::{IbbTransport, JingleCondition, Role, Session, SessionState};
 use xtls_stanza::{Condition, Envelope, StanzaError};
 use xtls_tls::{MAX_RECORD, TlsErrorKind, WriteError, record_size_for_block};
 
+pub(super) use self::counts::wide;
 use self::{
     carrier::Carrier,
-    counts::{Owed, Sealed, wide},
+    counts::{Owed, Sealed},
 };
 use super::{Phase, TunnelCore};
 use crate::{

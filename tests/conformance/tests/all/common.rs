@@ -169,6 +169,7 @@ pub fn kinds(events: &[Event]) -> Vec<&'static str> {
             Event::Readable { .. } => "Readable",
             Event::Writable { .. } => "Writable",
             Event::PeerFinished { .. } => "PeerFinished",
+            Event::Receipt { .. } => "Receipt",
             Event::Closed(_) => "Closed",
             other => panic!("an event that this test does not know: {other:?}"),
         })

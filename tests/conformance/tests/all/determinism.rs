@@ -193,7 +193,8 @@ proptest! {
         let (received, events) = raw_bytes(&conditions);
         prop_assert_eq!(received, pattern(40_000));
         prop_assert_eq!(&events, &raw_bytes(&usual()).1);
-        prop_assert_eq!(&events[0], &["Secured", "PeerFinished", "Closed"]);
+        // The one that writes has a receipt.
+        prop_assert_eq!(&events[0], &["Secured", "Receipt", "PeerFinished", "Closed"]);
         prop_assert_eq!(&events[1], &["Secured", "PeerFinished", "Closed"]);
     }
 

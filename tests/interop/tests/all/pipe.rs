@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use xtls_interop::{Ended, Person, Stage, Transport, Xtls, drain, feed, noise};
+use xtls_interop::{Ended, Person, Stage, Tap, Transport, Xtls, drain, feed, noise};
 
 const MIB: usize = 1 << 20;
 
@@ -36,6 +36,11 @@ fn assert_done(ended: &Ended) {
     assert_eq!((&closed["truncated"], &closed["unacked"]), (&false.into(), &0.into()));
 }
 
+/// What is known of the peer's receipt.
+fn receipt(ended: &Ended) -> Option<&str> {
+    ended.named("closed").next()?.get("receipt")?.as_str()
+}
+
 /// The one error, which ends with a count of bytes.
 fn unacked(ended: &Ended) -> u64 {
     let error = ended.named("error").next().expect("an error is told");
@@ -62,7 +67,99 @@ fn sixty_four_mebibytes_each_way_at_once() {
     let (alice, bob) = stage.friends();
     let mut ends = open(&alice, &bob, &[]);
     exchange(&mut ends, 64 * MIB);
-    ends.map(Xtls::wait).iter().for_each(assert_done);
+    let ends = ends.map(Xtls::wait);
+    ends.iter().for_each(assert_done);
+    assert_eq!(ends.each_ref().map(receipt), [Some("given"); 2]);
+}
+
+/// One way, each way, by a certificate and by a password: who sends is confirmed, and who has nothing to send needs nothing.
+#[test]
+fn whoever_sends_is_confirmed_and_nothing_needs_to_be() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let password = ["--srp-password-file", &alice.file("password", "a rose")];
+    for (args, sender) in [(&[][..], 0), (&[], 1), (&password, 0), (&password, 1)] {
+        let mut ends = open(&alice, &bob, args);
+        let outputs = ends.each_mut().map(drain);
+        ends[1 - sender].end_input();
+        let sent = noise(9, 300_000);
+        feed(&mut ends[sender], sent.clone()).join().expect("all is taken");
+        let came = outputs.map(|output| output.join().expect("it is read"));
+        assert!(came[1 - sender] == sent && came[sender].is_empty());
+        let ends = ends.map(Xtls::wait);
+        ends.iter().for_each(assert_done);
+        let expected = [0, 1].map(|at| (at == sender).then_some("given"));
+        assert_eq!(ends.each_ref().map(receipt), expected, "{args:?} {sender}");
+    }
+}
+
+/// The servers acknowledge for a process that has the bytes in memory, and is killed before its standard output had them.
+#[test]
+fn a_reader_that_is_killed_after_it_has_acknowledged_everything_has_confirmed_nothing() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    listening.end_input();
+    let stdout = listening.take_stdout();
+    // More than a pipe takes that nobody reads (64 KiB), and less than it and the buffers before it do together.
+    feed(&mut piping, noise(10, 100_000)).join().expect("all is taken");
+    thread::sleep(Duration::from_secs(3));
+    listening.kill();
+    let ended = piping.wait();
+    drop(stdout);
+    assert_eq!(ended.code, Some(4), "{:?}", ended.events);
+    assert_eq!(
+        ended.named("closed").next().expect("the end is told")["unacked"],
+        0,
+        "the servers say that all arrived"
+    );
+    assert_eq!((receipt(&ended), unacked(&ended)), (Some("missing"), 0));
+}
+
+#[test]
+fn an_output_that_takes_nothing_for_a_minute_leaves_a_sender_that_is_not_confirmed() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, bob) = stage.friends();
+    let [mut piping, mut listening] = open(&alice, &bob, &[]);
+    listening.end_input();
+    let mut stdout = listening.take_stdout();
+    let sent = noise(11, 100_000);
+    feed(&mut piping, sent.clone()).join().expect("all is taken");
+    // Longer than these tests wait for anything else.
+    thread::sleep(Duration::from_secs(20));
+    let ended = piping.wait();
+    assert_eq!((ended.code, receipt(&ended)), (Some(4), Some("missing")), "{:?}", ended.events);
+    let closed = ended.named("closed").next().expect("the end is told");
+    assert_eq!((&closed["reason"], &closed["unacked"]), (&"done".into(), &0.into()), "in order, and not confirmed");
+    let error = ended.named("error").next().expect("an error is told");
+    assert!(error["message"].as_str().is_some_and(|words| words.contains("has not confirmed in time")), "{error}");
+    // It is all there, as it turns out.
+    let mut came = Vec::new();
+    stdout.read_to_end(&mut came).expect("the output ends");
+    assert!(came == sent);
+    assert_done(&listening.wait());
+}
+
+/// A server, or an older peer, that says nothing of receipts.
+#[test]
+fn a_peer_that_cannot_confirm_is_told_as_that() {
+    let stage = Stage::new(Transport::Plain);
+    let (alice, mut bob) = stage.friends();
+    let tap = Tap::cutting(stage.server.port(), "<receipt ", "/>");
+    bob.address = tap.address();
+    let mut listening = bob.start(&["pipe", "--listen"]);
+    listening.event("online");
+    listening.end_input();
+    let mut piping = alice.start(&["pipe", &bob.full()]);
+    let at_bob = drain(&mut listening);
+    feed(&mut piping, b"for you".to_vec()).join().expect("it is taken");
+    assert_eq!(at_bob.join().expect("it is read"), b"for you");
+    let ended = piping.wait();
+    assert_eq!(tap.cut(), 1, "{:?}", ended.events);
+    assert_eq!((ended.code, receipt(&ended)), (Some(4), None), "{:?}", ended.events);
+    let error = ended.named("error").next().expect("an error is told");
+    assert!(error["message"].as_str().is_some_and(|words| words.contains("cannot confirm")), "{error}");
+    assert_done(&listening.wait());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Raw bytes: transfers, half-close, backpressure, ends.
-use crate::common::{JULIET, ROMEO, SECOND, close, closed, noise, piping, raw, read, write};
+use crate::common::{JULIET, ROMEO, SECOND, close, closed, noise, piping, raw, read, the_end, write};
 use xtls::{
-    Application, Config, Disposition, EndedBy, Event, Fault, TrustPolicy, TunnelId,
+    Application, CloseReason, Config, Disposition, EndedBy, Event, Fault, Receipt, TrustPolicy, TunnelId,
     config::Window,
     error::{FinishError, InitiateError, SendError, StreamStateError, TermsError, WriteError},
     jingle::{Reason, ReasonCondition},
@@ -97,7 +97,10 @@ fn either_end_can_finish_first_and_the_other_goes_on() {
         finish(&mut world, ids[last], tunnels[last]).unwrap();
         world.run();
         let events = world.take_events(ids[first]);
-        assert!(matches!(&*events, [Event::Readable { .. }, Event::PeerFinished { .. }]), "{events:?}");
+        assert!(
+            matches!(&*events, [Event::Receipt { bytes: 17, .. }, Event::Readable { .. }, Event::PeerFinished { .. }]),
+            "{events:?}"
+        );
         // The end waits for the last byte to be read.
         assert_eq!(read(&mut world, ids[first], tunnels[first]), b"I have more");
         world.run();
@@ -124,8 +127,13 @@ fn both_can_finish_and_close_at_once() {
         }
         world.run();
         for id in ids {
-            let end = closed(&mut world, id);
-            assert!(end.done && !end.truncated && end.unacked == 0, "{closes}: {end:?}");
+            let events = world.take_events(id);
+            assert!(
+                events.iter().any(|event| matches!(event, Event::Receipt { bytes: 10, .. })),
+                "{closes}: {events:?}"
+            );
+            let end = the_end(&events);
+            assert!(matches!(end.reason, CloseReason::Done) && !end.truncated && end.unacked == 0, "{closes}: {end:?}");
         }
     }
 }
@@ -248,17 +256,20 @@ fn what_came_can_be_read_after_the_end_until_the_drain_time() {
 
 #[test]
 fn an_end_in_order_whose_data_is_not_read_in_time_is_truncated() {
-    for waits in [59, 61] {
+    // The receipt has 60 s, and then what came has 60 s.
+    for waits in [59, 61, 119, 121] {
         let (mut world, [romeo, juliet], [here, there]) = piping(18);
         write(&mut world, romeo, here, b"a legacy");
         close(&mut world, romeo, here);
         world.run_for(waits * SECOND);
         let part = read(&mut world, juliet, there);
-        assert_eq!(part, if waits < 60 { &b"a legacy"[..] } else { b"" });
+        assert_eq!(part, if waits < 120 { &b"a legacy"[..] } else { b"" });
         world.run();
         let end = closed(&mut world, juliet);
-        assert!(end.done && end.by == EndedBy::Remote && end.truncated == (waits > 60), "{end:?}");
-        assert!(closed(&mut world, romeo).is_clean(EndedBy::Local));
+        assert!(end.done && end.by == EndedBy::Remote && end.truncated == (waits > 120), "{end:?}");
+        let end = closed(&mut world, romeo);
+        assert!(end.is_clean(EndedBy::Local));
+        assert_eq!(end.receipt, if waits < 60 { Receipt::Given } else { Receipt::Missing });
     }
 }
 

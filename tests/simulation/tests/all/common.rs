@@ -7,7 +7,7 @@ pub mod script;
 use std::time::Duration;
 
 use xtls::{
-    Application, CloseReason, Closed, Deadline, Element, EndedBy, Event, Fault, Timer, TrustPolicy, TunnelId,
+    Application, CloseReason, Closed, Deadline, Element, EndedBy, Event, Fault, Receipt, Timer, TrustPolicy, TunnelId,
     TunnelOptions,
     jingle::{BYTES_0_NS, Description},
 };
@@ -138,6 +138,7 @@ pub fn closed(world: &mut World, id: EntityId) -> Ended {
         condition,
         truncated: closed.truncated,
         unacked: closed.unacked,
+        receipt: closed.receipt,
         secured: events.iter().any(|event| matches!(event, Event::Secured { .. })),
         said: closed.reason.to_string(),
     }
@@ -153,6 +154,7 @@ pub struct Ended {
     pub condition: Option<String>,
     pub truncated: bool,
     pub unacked: u64,
+    pub receipt: Receipt,
     pub secured: bool,
     pub said: String,
 }

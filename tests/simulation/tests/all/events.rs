@@ -157,6 +157,7 @@ fn each_event_names_its_tunnel_and_an_answer_to_a_probe_names_none() {
         "PasswordRequired",
         "PeerFinished",
         "Readable",
+        "Receipt",
         "Redirected",
         "Secured",
         "Stanza",

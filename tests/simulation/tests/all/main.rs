@@ -42,6 +42,7 @@ mod password_choice;
 mod password_guesses;
 mod peer;
 mod places;
+mod receipts;
 mod redirect;
 mod room;
 mod stale;

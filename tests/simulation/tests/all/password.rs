@@ -323,6 +323,7 @@ fn transcript(seed: u8) -> Vec<(String, String)> {
     write(&mut world, ends[0], tunnels[0], b"but soft");
     world.run();
     close(&mut world, ends[0], tunnels[0]);
+    assert_eq!(read(&mut world, ends[1], tunnels[1]), b"but soft");
     world.run();
     assert!(sent(&world, ROMEO, JULIET).iter().any(|stanza| stanza.contains("session-terminate")));
     world.relay.log().iter().map(|passed| (passed.from.clone(), passed.stanza.clone())).collect()

@@ -130,7 +130,7 @@ pub(super) fn record_lengths(mut records: &[u8]) -> impl Iterator<Item = usize> 
     })
 }
 
-pub(super) fn wide(bytes: usize) -> u64 {
+pub(in crate::tunnel) fn wide(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 

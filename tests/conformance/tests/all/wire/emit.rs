@@ -91,7 +91,8 @@ fn wire_1_session_initiate_of_raw_bytes_exactly() {
     let expected = format!(
         "<jingle xmlns='urn:xmpp:jingle:1' action='session-initiate' initiator='{ROMEO}' sid='{}'>\
          <content creator='initiator' name='data'><description xmlns='urn:xtls:apps:bytes:1'/>\
-         <transport xmlns='urn:xmpp:jingle:transports:ibb:1' block-size='4096' sid='{}'/>{}</content></jingle>",
+         <transport xmlns='urn:xmpp:jingle:transports:ibb:1' block-size='4096' sid='{}'/>{}</content>\
+         <receipt xmlns='urn:xtls:receipt:0'/></jingle>",
         stage.sid,
         stage.ibb_sid,
         stage.own_security()
