@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use xtls::{
-    Config, EndedBy, Event, Fault, Transport, TrustPolicy, TunnelId, TunnelOptions,
+    CloseReason, Config, EndedBy, Event, Fault, Receipt, Transport, TrustPolicy, TunnelId, TunnelOptions,
     transports::{Endpoint, Exposure, Host, Reach, StreamHost},
 };
 use xtls_testkit::{Conduct, EntityId, EntityOptions, Sockets, World};
 
-use crate::common::{JULIET, MILLI, ROMEO, SECOND, close, closed, noise, raw, read, write};
+use crate::common::{JULIET, MILLI, ROMEO, SECOND, close, closed, noise, raw, read, the_end, write};
 
 const PROXY: &str = "proxy.montague.lit/7";
 
@@ -146,6 +146,40 @@ fn a_tunnel_goes_through_a_proxy_of_either_end() {
         assert!(!stage.passed("<data"), "and nothing in band");
         assert_eq!(stage.sockets.open(), 2);
         stage.ends_clean(0);
+    }
+}
+
+/// Nobody acknowledges what goes by a connection: the peer's own word is all there is.
+#[test]
+fn what_went_by_a_connection_is_confirmed_by_the_peer() {
+    for by in 0..2 {
+        let mut stage = stage(11);
+        stage.connect([over(direct("romeo.example", 5086)), over(direct("juliet.example", 6539))]);
+        stage.run_for(5 * SECOND);
+        assert!(stage.is_secured());
+        let Stage { ids, tunnels, .. } = &stage;
+        let (ids, tunnels) = (*ids, [tunnels[0], tunnels[1]]);
+        assert_eq!(write(&mut stage.world, ids[by], tunnels[by], &noise(50_000, 3)), 50_000);
+        // The one that sends, or the other, finishes first.
+        for at in [by, 1 - by] {
+            stage.world.with(ids[at], |engine, now| engine.tunnel(tunnels[at]).unwrap().finish(now)).unwrap();
+            stage.run_for(SECOND);
+        }
+        let unacked = stage.world.with(ids[by], |engine, _| engine.tunnel(tunnels[by]).unwrap().unacked());
+        assert_eq!(unacked, 0, "the socket has it");
+        assert!(stage.world.take_events(ids[by]).iter().all(|event| !matches!(event, Event::Receipt { .. })));
+        let mut got = Vec::new();
+        for _ in 0..20 {
+            got.extend(read(&mut stage.world, ids[1 - by], tunnels[1 - by]));
+            stage.run_for(100 * MILLI);
+        }
+        assert!(got == noise(50_000, 3));
+        let events = stage.world.take_events(ids[by]);
+        assert!(matches!(events[0], Event::Receipt { bytes: 50_000, .. }), "{events:?}");
+        let end = the_end(&events);
+        assert!(matches!(end.reason, CloseReason::Done) && end.receipt == Receipt::Given && !end.truncated, "{end:?}");
+        assert!(closed(&mut stage.world, ids[1 - by]).done);
+        assert_eq!(stage.sockets.open(), 0, "every connection is closed");
     }
 }
 
