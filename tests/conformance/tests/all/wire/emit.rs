@@ -194,6 +194,20 @@ fn wire_1_stream_headers_exactly() {
     assert_eq!(told, header + &features);
 }
 
+/// XEP-0065 § 3 and XEP-0260 § 5: both are advertised where tunnels may go by connections, and neither where they may not.
+#[test]
+fn xep_0065_3_socks5_bytestreams_are_advertised_where_they_are_supported() {
+    for is_on in [false, true] {
+        let mut options = EntityOptions::seeded(1);
+        options.config.socks5 = is_on;
+        let mut stage = Stage::new(ROMEO, JULIET, options);
+        let features = stage.with(|engine, _| engine.features());
+        for feature in ["http://jabber.org/protocol/bytestreams", "urn:xmpp:jingle:transports:s5b:1"] {
+            assert_eq!(features.iter().any(|own| *own == feature), is_on, "{feature}");
+        }
+    }
+}
+
 /// Sorted as XEP-0115 § 5.1 wants them, with every version of the transport that is supported (XEP-0261 § 4).
 #[test]
 fn wire_1_features_exactly() {
