@@ -133,8 +133,7 @@ impl Incoming {
                 [_, _, _, DOMAIN, len, ..] => 7 + usize::from(len),
                 [_, _, _, IP_V6, ..] => 22,
                 [_, _, _, other, ..] => return Err(unknown(other)),
-                // One byte at a time, so that the first that is wrong is found wherever it is cut.
-                ref beginning => beginning.len() + 1,
+                _ => 4,
             };
             if self.0.len() == len {
                 return Ok(Some(core::mem::take(&mut self.0)));

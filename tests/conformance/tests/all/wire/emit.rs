@@ -203,7 +203,7 @@ fn xep_0065_3_socks5_bytestreams_are_advertised_where_they_are_supported() {
         let mut stage = Stage::new(ROMEO, JULIET, options);
         let features = stage.with(|engine, _| engine.features());
         for feature in ["http://jabber.org/protocol/bytestreams", "urn:xmpp:jingle:transports:s5b:1"] {
-            assert_eq!(features.iter().any(|own| *own == feature), is_on, "{feature}");
+            assert_eq!(features.contains(&feature), is_on, "{feature}");
         }
     }
 }
