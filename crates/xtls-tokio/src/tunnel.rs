@@ -11,6 +11,7 @@ use xtls::{
     Closed, Security, TunnelId,
     jid::FullJid,
     jingle::{Reason, ReasonCondition},
+    transports::Path,
 };
 
 use crate::{
@@ -55,6 +56,12 @@ impl Tunnel {
     #[must_use]
     pub fn security(&self) -> Option<Arc<Security>> {
         self.shared.lock().entries.get(&self.id).and_then(|entry| entry.security.clone())
+    }
+
+    /// What carries it; `None` until that is found, and after the end.
+    #[must_use]
+    pub fn path(&self) -> Option<Path> {
+        self.shared.lock().engine.tunnel(self.id)?.path()
     }
 
     /// Plaintext bytes that were written and are not acknowledged: a hint. Acknowledgements come from servers and prove nothing;

@@ -5,6 +5,8 @@ pub use xtls_s5b::{
     proxy::StreamHost,
 };
 
+use core::fmt;
+
 use xtls_s5b::Candidate;
 use xtls_stanza::{Ids, jid::Jid};
 
@@ -17,6 +19,18 @@ pub enum Transport {
     /// A connection of its own, found by SOCKS5 bytestreams (XEP-0260), with the same TLS inside. It needs
     /// [`Config::socks5`](crate::Config::socks5).
     Socks5(Reach),
+}
+
+/// What carries a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Path {
+    /// Blocks in stanzas, through the servers.
+    InBand,
+    /// A connection from one end to the other.
+    Direct,
+    /// Connections of both ends to this proxy.
+    Proxy(Jid),
 }
 
 /// Where this end can be reached, and what of the peer's may be dialled. The engine offers nothing else.
@@ -123,6 +137,16 @@ impl Exposure {
             Self::DirectIfSecuredBefore if secured_before => |_| true,
             Self::Proxies | Self::DirectIfSecuredBefore => |kind| kind == CandidateType::Proxy,
             Self::Direct => |_| true,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InBand => f.write_str("in band"),
+            Self::Direct => f.write_str("directly"),
+            Self::Proxy(proxy) => write!(f, "through the proxy {proxy}"),
         }
     }
 }

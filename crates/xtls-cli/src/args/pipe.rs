@@ -3,7 +3,7 @@
 use clap::Args;
 use xtls_stanza::jid::{BareJid, Jid};
 
-use super::{AccountArgs, TrustArgs, WaitArgs};
+use super::{AccountArgs, TransportArgs, TrustArgs, WaitArgs};
 
 #[derive(Debug, Args)]
 pub(crate) struct PipeArgs {
@@ -25,6 +25,9 @@ pub(crate) struct PipeArgs {
     /// End both directions, in order, when standard input ends
     #[arg(long)]
     pub(crate) close_on_eof: bool,
+
+    #[command(flatten)]
+    pub(crate) transport: TransportArgs,
 
     #[command(flatten)]
     pub(crate) account: AccountArgs,

@@ -102,6 +102,11 @@ fn human_secured(out: &mut dyn Write, s: &Secured<'_>) -> io::Result<()> {
     }
     let confirmed = if s.confirmed { "yes: both ends are verified" } else { "no: the peer has not confirmed us" };
     writeln!(out, "    confirmed   {confirmed}")?;
+    match (s.path, &s.proxy) {
+        (Some("proxy"), Some(proxy)) => writeln!(out, "    carried     through the proxy {}", Shown(proxy))?,
+        (Some("direct"), _) => writeln!(out, "    carried     directly")?,
+        _ => {}
+    }
     if s.changed {
         writeln!(out, "    WARNING     this is not the certificate of last time")?;
     }

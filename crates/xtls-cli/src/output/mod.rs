@@ -178,6 +178,10 @@ pub(crate) struct Secured<'a> {
     pub(crate) authenticated_by: &'a str,
     pub(crate) confirmed: bool,
     pub(crate) changed: bool,
+    /// What carries a tunnel: `in-band`, `direct` or `proxy`; none of a link, which is direct.
+    pub(crate) path: Option<&'static str>,
+    /// Which proxy, by its XMPP address.
+    pub(crate) proxy: Option<String>,
 }
 
 /// Where reports go.

@@ -105,6 +105,8 @@ fn a_secured_event_is_one_flat_object() {
         authenticated_by: "pin",
         confirmed: true,
         changed: false,
+        path: Some("in-band"),
+        proxy: None,
     };
     let value: serde_json::Value = serde_json::from_str(&json(&Report::Secured(secured))).unwrap();
     let members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
@@ -118,8 +120,10 @@ fn a_secured_event_is_one_flat_object() {
             "event",
             "group",
             "method",
+            "path",
             "peer",
             "peer_sha256",
+            "proxy",
             "tls_version"
         ]
     );
@@ -138,6 +142,8 @@ fn a_peer_without_certificate_is_shown_without_one() {
         authenticated_by: "password",
         confirmed: true,
         changed: false,
+        path: Some("in-band"),
+        proxy: None,
     };
     let shown = |secured: &Secured<'_>| {
         let mut out = Vec::new();
@@ -149,6 +155,11 @@ fn a_peer_without_certificate_is_shown_without_one() {
     let groups = ["0a0a0a0a"; 8].join(" ");
     assert!(shown(&secured).contains(&format!("    certificate sha-256\n      {groups}\n")), "{}", shown(&secured));
     assert!(shown(&secured).lines().all(|line| line.len() < 80));
+    assert!(!shown(&secured).contains("carried"), "as ever");
+    (secured.path, secured.proxy) = (Some("proxy"), Some("proxy.example".to_owned()));
+    assert!(shown(&secured).contains("    carried     through the proxy proxy.example\n"));
+    (secured.path, secured.proxy) = (Some("direct"), None);
+    assert!(shown(&secured).contains("    carried     directly\n"));
 }
 
 #[test]

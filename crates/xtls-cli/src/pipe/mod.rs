@@ -3,6 +3,7 @@
 pub(crate) mod flow;
 pub(crate) mod streams;
 mod tunnel;
+mod ways;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +21,7 @@ use crate::exit::Failure;
 use crate::output::{Output, Report};
 use crate::platform::Signals;
 use crate::reach::{self, OFFER_TIME};
-use crate::session::{Happening, Rules, Session, Verdict};
+use crate::session::{Connects, Happening, Rules, Session, Verdict};
 use streams::Sink;
 use tunnel::Carried;
 
@@ -37,7 +38,14 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
     if args.peer.is_none() {
         rules.note_who_may_try(output, &args.accept_from)?;
     }
-    let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
+    let is_hidden = args.account.login.way.proxy.is_some();
+    if let Some(slip) = args.transport.slip(is_hidden) {
+        return Err(Failure::usage(slip));
+    }
+    let mut door = ways::open_door(&args.transport).await?;
+    let connects = Connects { allowed: args.transport.connects() && !is_hidden, listener: door.listener.take() };
+    let mut session = Session::start_with(output, data, &args.account, trust, &rules, connects).await?;
+    rules.go_by(ways::transports(&session, &args.transport, door.endpoint(), &named).await?);
     session.allow_offers(&args.accept_from);
     let application = Application::bytes();
     let mut wait = Wait { rules, application, named, reached: Vec::new(), waits: args.peer.is_none(), until: None };
@@ -60,7 +68,7 @@ async fn open_and_carry(session: &mut Session, wait: &mut Wait, args: &PipeArgs)
     }
     let (opening, security) = wait.secured(session).await?;
     let peer = opening.peer();
-    session.report_secured(&peer, &security)?;
+    session.report_secured_over(&peer, &security, opening.path().as_ref())?;
     session.greet(&peer).await;
     let tunnel = opening.into_tunnel().ok().and_then(|tunnel| tunnel.into_bytes().ok());
     let tunnel = tunnel.ok_or_else(|| Failure::other(format!("the tunnel with {peer} is not for bytes")))?;

@@ -46,7 +46,9 @@ pub(super) async fn carry(
             // What cannot be said on standard error is lost.
             Ok(Happening::Notice(Event::Confirmed { id })) if id == flow.way.id() => {
                 let security = flow.way.security();
-                let _ = security.map(|security| session.report_secured(&flow.way.peer(), &security));
+                let path = flow.way.path();
+                let _ =
+                    security.map(|security| session.report_secured_over(&flow.way.peer(), &security, path.as_ref()));
             }
             Ok(Happening::Incoming(incoming)) => reach::decline(incoming, application),
             Ok(Happening::Interrupted) => flow.interrupt()?,

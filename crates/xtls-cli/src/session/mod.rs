@@ -17,8 +17,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use xtls::Setup;
+use xtls::transports::Path;
 use xtls::{Closed, Config, Element, Engine, Event, Local, Security};
 use xtls_stanza::Limits;
 use xtls_stanza::jid::{BareJid, FullJid};
@@ -73,6 +75,8 @@ pub(crate) struct Session {
     signals: Signals,
     /// The server approves a peer's request in advance (RFC 6121 § 3.4).
     pub(crate) pre_approves: bool,
+    /// Connections of their own may carry its tunnels.
+    connects: bool,
     /// To the resource that was asked for.
     _claim: Option<Claim>,
 }
@@ -95,18 +99,41 @@ pub(crate) enum Happening<T> {
     Time,
 }
 
+/// Whether tunnels may go by connections of their own, and where those are taken.
+#[derive(Debug, Default)]
+pub(crate) struct Connects {
+    pub(crate) allowed: bool,
+    pub(crate) listener: Option<TcpListener>,
+}
+
 impl Session {
-    /// Logs in and announces itself.
+    /// Logs in and announces itself; tunnels go in band.
     ///
     /// # Errors
     ///
-    /// Whatever stands in the way, in one line. Nothing is sent before everything local is known to be good.
+    /// As [`start_with`](Self::start_with).
     pub(crate) async fn start(
         output: Output,
         data: &DataDir,
         args: &AccountArgs,
         trust: TrustFile,
         rules: &Rules,
+    ) -> Result<Self, Failure> {
+        Self::start_with(output, data, args, trust, rules, Connects::default()).await
+    }
+
+    /// Logs in and announces itself.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stands in the way, in one line. Nothing is sent before everything local is known to be good.
+    pub(crate) async fn start_with(
+        output: Output,
+        data: &DataDir,
+        args: &AccountArgs,
+        trust: TrustFile,
+        rules: &Rules,
+        connects: Connects,
     ) -> Result<Self, Failure> {
         let mut account = Account::new(output, args.jid()?, &args.login)?;
         let claim = if args.is_passing { None } else { data.claim(&account.jid) };
@@ -137,6 +164,7 @@ impl Session {
         config.sole_handler = true;
         config.profile = args.profile.unwrap_or_default();
         config.offers_password = rules.has_password();
+        config.socks5 = connects.allowed;
         // Bytes that have come wait for whoever reads standard output, as they do in any pipe.
         config.timers.drain = PATIENT_READER;
         let seed = random()?;
@@ -154,6 +182,10 @@ impl Session {
         let pre_approves = connection.pre_approves();
         let (driver, handle, stanzas) = Driver::new(engine, connection);
         let driver = driver.with_disco(disco.capabilities().clone());
+        let driver = match connects.listener {
+            Some(listener) => driver.with_listener(listener),
+            None => driver,
+        };
         // Whoever waits for peers, or calls one that may call as well, is found by those that it knows.
         let driver = if args.is_passing { driver } else { driver.shown_to_callers() };
         let address = jid.to_string();
@@ -179,6 +211,7 @@ impl Session {
             outside: Outside::default(),
             signals,
             pre_approves,
+            connects: connects.allowed,
             _claim: claim,
         };
         let presence = session.disco.presence();
@@ -186,9 +219,24 @@ impl Session {
         Ok(session)
     }
 
-    /// Tells how a tunnel with this peer is secured.
+    /// Tells how a tunnel with this peer is secured, which goes in band.
     pub(crate) fn report_secured(&self, peer: &FullJid, security: &Security) -> Result<(), Failure> {
-        self.report(&Report::Secured(Secured::new(peer.as_str(), security)))
+        self.report_secured_over(peer, security, Some(&Path::InBand))
+    }
+
+    /// Tells how a tunnel with this peer is secured, and what carries it.
+    pub(crate) fn report_secured_over(
+        &self,
+        peer: &FullJid,
+        security: &Security,
+        path: Option<&Path>,
+    ) -> Result<(), Failure> {
+        self.report(&Report::Secured(Secured::new(peer.as_str(), security).over(path)))
+    }
+
+    /// Whether connections of their own may carry its tunnels.
+    pub(crate) fn connects(&self) -> bool {
+        self.connects
     }
 
     /// Lets peers that the command line names be answered that ask what we are ready for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::{SinkExt as _, StreamExt as _};
-use xtls::{Closed, Element, Security, TunnelId, error::SendError, jingle::ReasonCondition};
+use xtls::{Closed, Element, Security, TunnelId, error::SendError, jingle::ReasonCondition, transports::Path};
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Limits, ns};
 use xtls_tokio::{CallError, Opening, TunnelError, XmlTunnel};
@@ -305,6 +305,19 @@ impl<'a> Secured<'a> {
             authenticated_by: security.authenticated_by.as_str(),
             confirmed: security.confirmed,
             changed: !security.changed_from.is_empty(),
+            path: None,
+            proxy: None,
         }
+    }
+
+    /// The same of a tunnel that this carries.
+    pub(crate) fn over(self, path: Option<&Path>) -> Self {
+        let (name, proxy) = match path {
+            Some(Path::InBand) => (Some("in-band"), None),
+            Some(Path::Direct) => (Some("direct"), None),
+            Some(Path::Proxy(proxy)) => (Some("proxy"), Some(proxy.to_string())),
+            Some(_) | None => (None, None),
+        };
+        Self { path: name, proxy, ..self }
     }
 }

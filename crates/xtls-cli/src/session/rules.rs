@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use xtls::{
-    Application, Password, Terms, TrustPolicy, TunnelOptions,
+    Application, Password, Terms, Transport, TrustPolicy, TunnelOptions,
     trust::{Authorities, Fingerprint, GuessLimits, HashAlgo, Method, TrustRecord, TrustStore as _},
 };
 use xtls_stanza::FingerprintError;
@@ -37,6 +37,8 @@ pub(crate) struct Rules {
     asks: bool,
     /// Nothing but the password counts, whatever is known of the peer.
     by_password_alone: bool,
+    /// What may carry a tunnel.
+    transports: Vec<Transport>,
 }
 
 impl Rules {
@@ -70,6 +72,7 @@ impl Rules {
             password_file: args.srp_password_file.clone(),
             asks: args.srp_password_prompt,
             by_password_alone: false,
+            transports: vec![Transport::InBand],
         })
     }
 
@@ -90,6 +93,7 @@ impl Rules {
             password_file: None,
             asks: false,
             by_password_alone: false,
+            transports: vec![Transport::InBand],
         }
     }
 
@@ -111,11 +115,16 @@ impl Rules {
         Ok(())
     }
 
+    /// Lets tunnels go by these.
+    pub(crate) fn go_by(&mut self, transports: Vec<Transport>) {
+        self.transports = transports;
+    }
+
     /// The conditions of a tunnel for this.
     pub(crate) fn options(&self, application: Application) -> TunnelOptions {
         let mut options = TunnelOptions::new(application, self.policy());
         options.terms = self.terms();
-        options
+        options.over(self.transports.clone())
     }
 
     /// The conditions of a tunnel or a link.

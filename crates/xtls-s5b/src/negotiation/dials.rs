@@ -121,9 +121,9 @@ impl Dials {
     }
 
     /// The connection that was made, if it stands.
-    pub(super) fn used(&self) -> Option<(Attempt, CandidateType)> {
+    pub(super) fn used(&self) -> Option<(Attempt, &Candidate)> {
         self.list.iter().find_map(|dial| match dial.state {
-            State::Connected(attempt) => Some((attempt, dial.candidate.kind)),
+            State::Connected(attempt) => Some((attempt, &dial.candidate)),
             State::Waits | State::Dialled(_) | State::Over => None,
         })
     }

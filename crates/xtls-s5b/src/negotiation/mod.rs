@@ -51,6 +51,8 @@ pub struct Negotiation {
     local: Choice,
     remote: Choice,
     phase: Phase,
+    /// The candidate that both use.
+    nominated: Option<(CandidateType, Jid)>,
     /// The connection that came in by a candidate of ours.
     incoming: Option<Attempt>,
     next_attempt: u32,
@@ -92,7 +94,14 @@ pub enum Action {
         target: Jid,
     },
     /// Data goes by this connection. It is the end: nothing follows.
-    Ready(Attempt),
+    Ready {
+        /// The connection.
+        attempt: Attempt,
+        /// By what kind of candidate.
+        kind: CandidateType,
+        /// Whose SOCKS5 server it is: of a proxy its address.
+        server: Jid,
+    },
     /// There is no connection (§ 3). It is the end: nothing follows.
     Failed,
 }
@@ -139,6 +148,7 @@ impl Negotiation {
             local: Choice::Unknown,
             remote: Choice::Unknown,
             phase: Phase::Choosing,
+            nominated: None,
             incoming: None,
             next_attempt: 0,
             actions: VecDeque::new(),
@@ -371,7 +381,9 @@ impl Negotiation {
 
     /// What we dialled is nominated.
     fn take_theirs(&mut self, now: Instant) {
-        let Some((attempt, kind)) = self.dials.used() else { return self.fail() };
+        let Some((attempt, candidate)) = self.dials.used() else { return self.fail() };
+        let kind = candidate.kind;
+        self.nominated = Some((kind, candidate.jid.clone()));
         if kind == CandidateType::Proxy {
             self.phase = Phase::Awaiting(attempt);
             self.step_until = Some(now + Self::STEP_TIME + Self::STEP_TIME);
@@ -384,6 +396,7 @@ impl Negotiation {
     /// The candidate of ours that the peer uses is nominated.
     fn take_ours(&mut self, now: Instant, own: usize) {
         let candidate = &self.begin.offered[own];
+        self.nominated = Some((candidate.kind, candidate.jid.clone()));
         if candidate.kind == CandidateType::Proxy {
             let (host, port) = (candidate.host.clone(), candidate.port);
             let dst_addr = DstAddr::new(&self.begin.sid, &self.begin.own, &self.begin.peer);
@@ -409,7 +422,9 @@ impl Negotiation {
 
     fn ready(&mut self, attempt: Attempt) {
         self.end(Some(attempt));
-        self.actions.push_back(Action::Ready(attempt));
+        if let Some((kind, server)) = self.nominated.take() {
+            self.actions.push_back(Action::Ready { attempt, kind, server });
+        }
     }
 
     fn fail(&mut self) {

@@ -59,7 +59,7 @@ fn shown(action: &Action) -> String {
         Action::Say(S5bPayload::ProxyError) => "say proxy-error".to_owned(),
         Action::Say(S5bPayload::Candidates(_)) => "say candidates".to_owned(),
         Action::Activate { proxy, target } => format!("activate {target} at {proxy}"),
-        Action::Ready(attempt) => format!("ready {}", attempt.0),
+        Action::Ready { attempt, .. } => format!("ready {}", attempt.0),
         Action::Failed => "failed".to_owned(),
     }
 }

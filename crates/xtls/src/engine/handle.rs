@@ -11,6 +11,7 @@ use crate::{
     event::Receipt,
     shared::Shared,
     stats::TunnelStats,
+    transports::Path,
     tunnel::{self, GiveReceipt},
 };
 
@@ -42,6 +43,12 @@ impl<'e> Tunnel<'e> {
     #[must_use]
     pub fn security(&self) -> Option<&Security> {
         self.inner().and_then(tunnel::TunnelCore::security)
+    }
+
+    /// What carries the tunnel: `None` until that is found.
+    #[must_use]
+    pub fn path(&self) -> Option<Path> {
+        self.inner().and_then(tunnel::TunnelCore::path)
     }
 
     /// Plaintext bytes that were written and are not acknowledged yet: a hint. Acknowledgements come from servers and prove

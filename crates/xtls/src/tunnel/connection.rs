@@ -26,7 +26,7 @@ use crate::{
     capabilities::Supports,
     event::{ConnectionId, Event},
     shared::Shared,
-    transports::{Exposure, Reach, Transport as Wanted},
+    transports::{Exposure, Path, Reach, Transport as Wanted},
 };
 
 /// The search for a connection.
@@ -35,7 +35,7 @@ pub(super) struct Search {
     negotiation: Negotiation,
     sockets: BTreeMap<Attempt, Socket>,
     /// The connection that was chosen, while TLS cannot begin yet.
-    chosen: Option<Attempt>,
+    chosen: Option<(Attempt, Path)>,
     /// A proxy that is to connect both ends.
     joining: Option<Joining>,
 }
@@ -200,11 +200,11 @@ impl TunnelCore {
         else {
             return;
         };
-        let Some(attempt) = search.chosen.take() else { return };
+        let Some((attempt, path)) = search.chosen.take() else { return };
         let early = search.sockets.remove(&attempt).map(|socket| socket.early).unwrap_or_default();
         self.search = None;
         let limit = shared.config.send_buffer.saturating_add(Self::MAX_OWED);
-        self.transport = Some(Transport::new(Carrier::Connection(Connection::new(attempt, limit))));
+        self.transport = Some(Transport::new(Carrier::Connection(Connection::new(attempt, path, limit))));
         self.begin_handshake(shared);
         if !early.is_empty() {
             self.receive(&early, shared);
@@ -256,8 +256,9 @@ impl TunnelCore {
                 Action::Activate { proxy, target } => {
                     search.joining = Some(Joining { proxy, target, asked: None });
                 }
-                Action::Ready(attempt) => {
-                    search.chosen = Some(attempt);
+                Action::Ready { attempt, kind, server } => {
+                    let path = if kind == CandidateType::Proxy { Path::Proxy(server) } else { Path::Direct };
+                    search.chosen = Some((attempt, path));
                     self.take_connection(shared);
                 }
                 Action::Failed => self.search_failed(shared),
@@ -329,7 +330,7 @@ impl TunnelCore {
             if search.sockets.remove(&attempt).is_none() {
                 return;
             }
-            if search.chosen == Some(attempt) {
+            if search.chosen.as_ref().is_some_and(|(chosen, _)| *chosen == attempt) {
                 // It was chosen, and lost before TLS began.
                 return self.search_failed(shared);
             }
@@ -439,6 +440,11 @@ impl TunnelCore {
     }
 
     // The connection that carries TLS.
+
+    /// What carries the tunnel.
+    pub(crate) fn path(&self) -> Option<Path> {
+        self.transport.as_ref().map(|transport| transport.carrier.path())
+    }
 
     /// Whether a connection carries the tunnel.
     pub(super) fn goes_by_connection(&self) -> bool {

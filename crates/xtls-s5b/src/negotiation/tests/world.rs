@@ -34,7 +34,7 @@ impl World {
                 Action::Abandon(_) => {}
                 Action::Say(payload) => self.said[1 - end].push_back(payload),
                 Action::Activate { .. } => self.ends[end].activated(self.proxies_work),
-                Action::Ready(attempt) => {
+                Action::Ready { attempt, .. } => {
                     let dialled = self.dials[end].get(&attempt.0).cloned();
                     let came = self.came_by[end].clone().filter(|(of, _)| *of == attempt).map(|(_, host)| host);
                     self.ready[end] = Some(dialled.or(came).unwrap());

@@ -5,6 +5,7 @@ use xtls_s5b::negotiation::Attempt;
 use xtls_stanza::Id;
 
 use super::counts::wide;
+use crate::transports::Path;
 
 /// What carries the records of a tunnel.
 #[allow(clippy::large_enum_variant, reason = "nearly every tunnel has the larger one")]
@@ -18,6 +19,7 @@ pub(in crate::tunnel) enum Carrier {
 #[derive(Debug)]
 pub(in crate::tunnel) struct Connection {
     attempt: Attempt,
+    path: Path,
     /// Records that the caller has not taken.
     outgoing: Vec<u8>,
     limit: usize,
@@ -26,8 +28,8 @@ pub(in crate::tunnel) struct Connection {
 }
 
 impl Connection {
-    pub(in crate::tunnel) fn new(attempt: Attempt, limit: usize) -> Self {
-        Self { attempt, outgoing: Vec::new(), limit, over: false }
+    pub(in crate::tunnel) fn new(attempt: Attempt, path: Path, limit: usize) -> Self {
+        Self { attempt, path, outgoing: Vec::new(), limit, over: false }
     }
 
     pub(in crate::tunnel) fn attempt(&self) -> Attempt {
@@ -60,6 +62,14 @@ impl Carrier {
         match self {
             Self::InBand(_) => None,
             Self::Connection(connection) => Some(connection),
+        }
+    }
+
+    /// What it is to the user.
+    pub(in crate::tunnel) fn path(&self) -> Path {
+        match self {
+            Self::InBand(_) => Path::InBand,
+            Self::Connection(connection) => connection.path.clone(),
         }
     }
 
