@@ -36,6 +36,8 @@ pub enum Conduct {
     Honest,
     /// It changes a bit of what it carries, after so many bytes.
     Changes(usize),
+    /// Of more than so many bytes at once it keeps as many back until more comes, as that of Prosody 0.12 does.
+    Hoards(usize),
     /// It says that it has connected both, and carries nothing.
     Stalls,
     /// It does not connect anybody.
@@ -82,6 +84,7 @@ enum End {
         asked: Option<DstAddr>,
         with: Option<usize>,
         carried: usize,
+        hoard: Vec<u8>,
     },
     Gone,
 }
@@ -189,7 +192,7 @@ impl Sockets {
             return Some(End::Listener(*entity, Acceptor::new()));
         }
         let proxy = self.proxies.iter().position(|proxy| proxy.host == host && proxy.port == port)?;
-        Some(End::Proxy { proxy, acceptor: Acceptor::new(), asked: None, with: None, carried: 0 })
+        Some(End::Proxy { proxy, acceptor: Acceptor::new(), asked: None, with: None, carried: 0, hoard: Vec::new() })
     }
 
     fn connect(&mut self, world: &mut World, entity: EntityId, id: ConnectionId, host: &str, port: u16) {
@@ -289,12 +292,18 @@ impl Sockets {
                     None => self.hang_up(now, wire, end),
                 }
             }
-            End::Proxy { with: Some(other), proxy, carried, .. } => {
+            End::Proxy { with: Some(other), proxy, carried, hoard, .. } => {
                 let (other, proxy, before) = (*other, *proxy, *carried);
                 *carried += bytes.len();
                 let mut bytes = bytes.to_vec();
                 match self.proxies[proxy].conduct {
                     Conduct::Stalls => return,
+                    Conduct::Hoards(most) => {
+                        hoard.extend_from_slice(&bytes);
+                        // What comes after a piece that was kept back sends that on.
+                        let keep = hoard.len().saturating_sub(most).min(most);
+                        bytes = hoard.drain(..hoard.len() - keep).collect();
+                    }
                     Conduct::Changes(at) if (before..before + bytes.len()).contains(&at) => bytes[at - before] ^= 1,
                     _ => {}
                 }

@@ -89,9 +89,9 @@ impl TunnelCore {
 
     /// The responder shows its hash first, with the end of its handshake: before the initiator has seen that, nothing of its own
     /// goes to a peer that may take it for data.
-    pub(super) fn begin_bytes(&mut self) {
+    pub(super) fn begin_bytes(&mut self, shared: &Shared) {
         if self.role == Role::Responder {
-            self.show_hash();
+            self.show_hash(shared);
         }
     }
 
@@ -110,7 +110,7 @@ impl TunnelCore {
         self.timers.clear(Timer::Stream);
         self.taken(Hashes::LENGTH, shared);
         self.hash_matches(shared);
-        self.show_hash();
+        self.show_hash(shared);
         true
     }
 
@@ -128,7 +128,7 @@ impl TunnelCore {
         matches!(&self.inside, Some(Inside::Bytes(raw)) if raw.awaits_hash())
     }
 
-    fn show_hash(&mut self) {
+    fn show_hash(&mut self, shared: &Shared) {
         let is_alive = self.phase == Phase::Running;
         let Some(Inside::Bytes(raw)) = &mut self.inside else { return };
         let Some(hashes) = raw.hashes.as_mut().filter(|hashes| is_alive && !hashes.sent) else { return };
@@ -136,7 +136,7 @@ impl TunnelCore {
         let (own, finish) = (hashes.own, hashes.finish);
         self.seal(&own);
         if finish {
-            self.seal_end();
+            self.seal_end(shared);
         }
     }
 }

@@ -135,7 +135,7 @@ impl TunnelCore {
             hashes.finish = true;
             return Ok(());
         }
-        self.seal_end();
+        self.seal_end(shared);
         let Some(Inside::Bytes(raw)) = &self.inside else { return Ok(()) };
         if raw.peer_finished {
             // Both are through, and we know it first: we end the other layers. Over a connection nobody knows what has arrived, and

@@ -211,9 +211,15 @@ impl TunnelCore {
         }
     }
 
-    /// Time has passed for the search.
-    pub(super) fn search_timed_out(&mut self, shared: &mut Shared) {
+    /// Time has passed for the search, or for a proxy that may sit on our last bytes.
+    pub(super) fn connection_timed_out(&mut self, shared: &mut Shared) {
         let now = shared.env.clock().now();
+        if let Some(transport) = &mut self.transport
+            && let Some((bytes, wait)) = transport.carrier.connection().and_then(Connection::nudge)
+        {
+            transport.queue(|out| out.extend_from_slice(bytes));
+            return self.set(Timer::Connection, wait, shared);
+        }
         if let Some(search) = &mut self.search {
             search.negotiation.timeout(now);
             self.go_on_searching(shared);
@@ -478,6 +484,10 @@ impl TunnelCore {
     }
 
     fn receive_by_connection(&mut self, bytes: &[u8], shared: &mut Shared) {
+        if self.peer_closed() {
+            // RFC 8446 § 6.1: what comes after close_notify MUST be ignored.
+            return;
+        }
         if self.ended.is_none() {
             self.expect_last_words(shared);
             return self.receive(bytes, shared);

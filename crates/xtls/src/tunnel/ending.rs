@@ -7,7 +7,10 @@
 use xtls_channel::{CloseReason, EndedBy, Fault, Timer, row};
 use xtls_jingle::{Reason, ReasonCondition, Session, SessionState};
 
-use super::{Phase, TunnelCore, transport::Transport};
+use super::{
+    Phase, TunnelCore,
+    transport::{Transport, carrier::Connection},
+};
 use crate::{
     event::{ConnectionId, Event, Receipt},
     shared::Shared,
@@ -115,7 +118,7 @@ impl TunnelCore {
         if self.end_stream() && !self.peer_closed() {
             return;
         }
-        self.seal_end();
+        self.seal_end(shared);
         if self.closing_by == EndedBy::Remote {
             // Whoever begins the end is the one to end the outer layers.
             return;
@@ -151,6 +154,10 @@ impl TunnelCore {
             // What is held back would say that the peer was accepted, and what came early is from nobody.
             channel.abandon();
             self.discard_unread();
+        }
+        let nudges = self.transport.as_mut().and_then(|transport| transport.carrier.connection());
+        if nudges.is_some_and(|connection| connection.is_nudging()) {
+            self.set(Timer::Connection, Connection::FIRST_NUDGE, shared);
         }
         if lingers || connected {
             self.set(Timer::Close, shared.config.timers.close, shared);

@@ -6,6 +6,7 @@ use xtls_channel::{Channel, Io, Listen, NotAsked, Progress, Sign, StoreError, Ti
 use xtls_jingle::{Role, Session};
 use xtls_stanza::Method;
 
+use super::transport::carrier::Connection;
 use super::{Inside, Phase, TunnelCore, bytes::RawBytes, stream::XmlStream};
 use crate::{application::Application, event::Event, shared::Shared};
 
@@ -143,9 +144,12 @@ impl TunnelCore {
     }
 
     /// Ends our direction of TLS; doing it twice does nothing.
-    pub(super) fn seal_end(&mut self) {
+    pub(super) fn seal_end(&mut self, shared: &Shared) {
         if let (Some(channel), Some(transport)) = (&mut self.channel, &mut self.transport) {
             transport.queue(|out| channel.close_write(out));
+            if let Some(wait) = transport.carrier.connection().and_then(Connection::begin_nudging) {
+                self.set(Timer::Connection, wait, shared);
+            }
         }
         if let Some(Inside::Bytes(raw)) = &mut self.inside {
             raw.ended = true;
@@ -232,7 +236,7 @@ impl TunnelCore {
             Application::Bytes(_) => Inside::Bytes(RawBytes::new(self.hashes())),
         });
         self.begin_stream(shared);
-        self.begin_bytes();
+        self.begin_bytes(shared);
     }
 
     /// Hands authenticated plaintext on, as soon as the peer has accepted us. What may show that it has is a stream's header.

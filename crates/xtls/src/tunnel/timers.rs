@@ -79,7 +79,7 @@ impl TunnelCore {
             Timer::Receipt => self.receipt_timed_out(),
             Timer::End => self.fail(Fault::timeout(Timer::End), shared),
             Timer::Drain => self.drain_timed_out(),
-            Timer::Connection => self.search_timed_out(shared),
+            Timer::Connection => self.connection_timed_out(shared),
             Timer::Reuse => self.begin_close(EndedBy::Engine, shared),
             // Those of links and of the engine.
             Timer::KeepAlive | Timer::Suspended | Timer::Turn | _ => {}

@@ -33,3 +33,4 @@ mod subscribing;
 mod terminal;
 mod trace;
 mod verifying;
+mod ways;

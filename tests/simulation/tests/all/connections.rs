@@ -246,3 +246,27 @@ fn a_peer_that_does_not_announce_connections_is_offered_the_bytestream() {
     assert!(!world.relay.log().iter().any(|passed| passed.stanza.contains("candidate")));
     assert!(!Config::default().socks5, "nobody has to make connections who has not said so");
 }
+
+#[test]
+fn a_proxy_that_sits_on_the_last_bytes_until_more_comes_keeps_nobody_waiting() {
+    let mut stage = stage(1);
+    stage.proxy(Conduct::Hoards(4096));
+    stage.connect([through_proxy(), Reach::new(Exposure::Proxies)].map(over));
+    stage.run_for(3 * SECOND);
+    assert!(stage.is_secured());
+    let [romeo, juliet] = stage.ids;
+    let (here, there) = (stage.tunnels[0], stage.tunnels[1]);
+    let sent = noise(20_000, 1);
+    assert_eq!(write(&mut stage.world, romeo, here, &sent), sent.len());
+    for (id, tunnel) in [(romeo, here), (juliet, there)] {
+        stage.world.with(id, |engine, now| engine.tunnel(tunnel).unwrap().finish(now)).unwrap();
+    }
+    stage.run_for(5 * SECOND);
+    assert!(read(&mut stage.world, juliet, there) == sent);
+    stage.run_for(5 * SECOND);
+    for id in stage.ids {
+        let end = closed(&mut stage.world, id);
+        assert!(end.fault.is_none() && !end.truncated, "{end:?}");
+    }
+    assert_eq!(stage.sockets.open(), 0);
+}
