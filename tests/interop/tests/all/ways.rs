@@ -82,6 +82,7 @@ fn two_hundred_megabytes_each_way_go_directly() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "the time of day is what it is about")]
 fn where_nothing_may_be_dialled_a_pipe_goes_in_band_within_ten_seconds() {
     let server = Prosody::with_proxy();
     let people = friends(["alice", "bob"].map(|name| server.person(name)));
