@@ -79,6 +79,10 @@ pub const JINGLE_S5B: &str = "urn:xmpp:jingle:transports:s5b:1";
 pub const NEGOTIATION_1: &str = "urn:xtls:negotiation:1";
 /// XEP-0065: SOCKS5 bytestreams.
 pub const BYTESTREAMS: &str = "http://jabber.org/protocol/bytestreams";
+/// XEP-0478: what a server says of its limits.
+pub const STREAM_LIMITS: &str = "urn:xmpp:stream-limits:0";
+/// RFC 6120 § 4.9.3.14: the namespace of `<stanza-too-big/>`.
+pub const ERRORS: &str = "urn:xmpp:errors";
 /// XEP-0047: in-band bytestreams.
 pub const IBB: &str = "http://jabber.org/protocol/ibb";
 

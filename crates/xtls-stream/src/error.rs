@@ -135,6 +135,19 @@ impl StreamError {
         Some(error)
     }
 
+    /// Whether a stanza may have been larger than the other end takes. RFC 6120 § 4.9.3.14 has policy-violation for that, with
+    /// `<stanza-too-big/>` beside it; some servers say it in words alone, and others nothing.
+    #[must_use]
+    pub fn may_be_size(&self) -> bool {
+        let says_so = |text: &str| ["big", "large", "size"].iter().any(|word| text.to_lowercase().contains(word));
+        self.condition == StreamCondition::PolicyViolation
+            && match (&self.application, &self.text) {
+                (Some(own), _) => own.is("stanza-too-big", ns::ERRORS),
+                (None, Some(text)) => says_so(text),
+                (None, None) => true,
+            }
+    }
+
     /// Appends the element, to stand in a stream whose default namespace is `jabber:client` and which binds `stream`.
     pub fn write(&self, out: &mut String) {
         out.push_str("<stream:error><");
@@ -194,3 +207,42 @@ impl fmt::Display for StreamError {
 }
 
 impl core::error::Error for StreamError {}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use xtls_stanza::Limits;
+
+    use super::*;
+
+    fn may_be_size(content: &str) -> bool {
+        let error = format!("<error xmlns='{}'>{content}</error>", ns::STREAM);
+        let error = Element::parse(&error, &Limits::default()).unwrap();
+        StreamError::parse(error.root()).unwrap().may_be_size()
+    }
+
+    #[test]
+    fn rfc_6120_4_9_3_14_a_stanza_too_large_is_recognised_as_the_rfc_and_servers_say_it() {
+        const POLICY: &str = "<policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>";
+        const TEXT: &str = "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>XML stanza is too big</text>";
+        const TOO_BIG: &str = "<stanza-too-big xmlns='urn:xmpp:errors'/>";
+        // That of the RFC, those of ejabberd 23.01 and Prosody 0.12, and one that says nothing more.
+        for content in [
+            format!("{POLICY}{TOO_BIG}"),
+            format!("{POLICY}{TEXT}"),
+            format!("{POLICY}{TEXT}{TOO_BIG}"),
+            POLICY.to_owned(),
+        ] {
+            assert!(may_be_size(&content), "{content}");
+        }
+        for content in [
+            format!("{POLICY}<too-many-stanzas xmlns='urn:xmpp:errors'/>"),
+            format!("{POLICY}<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>Too fast</text>"),
+            format!("{POLICY}<stanza-too-big xmlns='urn:other'/>"),
+            "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>".to_owned(),
+            format!("<resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>{TOO_BIG}"),
+        ] {
+            assert!(!may_be_size(&content), "{content}");
+        }
+    }
+}

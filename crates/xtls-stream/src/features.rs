@@ -66,6 +66,15 @@ impl Features {
         Some(features)
     }
 
+    /// The largest stanza that the server takes on this stream, in bytes, if it says so (XEP-0478 § 3.1). It may say something else
+    /// in each features, so those after the login count (§ 4).
+    #[must_use]
+    pub fn stanza_limit(&self) -> Option<u32> {
+        let limits = self.others.iter().find(|feature| feature.is("limits", ns::STREAM_LIMITS))?;
+        let bytes = limits.child("max-bytes", ns::STREAM_LIMITS)?.text();
+        bytes.trim().parse().ok()
+    }
+
     /// Appends the element, to stand in a stream whose default namespace is `jabber:client` and which binds `stream`.
     pub fn write(&self, out: &mut String) {
         let begin = out.len();
@@ -127,4 +136,37 @@ fn tls_element(out: &mut String, name: &'static str, content: &'static str, offe
     out.push_str("</");
     out.push_str(name);
     out.push('>');
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::unwrap_in_result)]
+mod tests {
+    use xtls_stanza::Limits;
+
+    use super::*;
+
+    fn limit(limits: &str) -> Option<u32> {
+        let features = format!("<features xmlns='{}'>{limits}</features>", ns::STREAM);
+        let features = Element::parse(&features, &Limits::default()).unwrap();
+        Features::parse(features.root()).unwrap().stanza_limit()
+    }
+
+    #[test]
+    fn xep_0478_3_1_the_limit_of_the_example_is_read() {
+        let with = |content: &str| limit(&format!("<limits xmlns='urn:xmpp:stream-limits:0'>{content}</limits>"));
+        assert_eq!(with("<max-bytes>10000</max-bytes><idle-seconds>1800</idle-seconds>"), Some(10_000));
+        assert_eq!(with("<idle-seconds>1800</idle-seconds><max-bytes> 4294967295 </max-bytes>"), Some(u32::MAX));
+        // What is no number of the schema says nothing.
+        for other in [
+            "",
+            "<max-bytes/>",
+            "<max-bytes>-1</max-bytes>",
+            "<max-bytes>4294967296</max-bytes>",
+            "<max-bytes>many</max-bytes>",
+        ] {
+            assert_eq!(with(other), None, "{other}");
+        }
+        assert_eq!(limit("<limits xmlns='urn:other'><max-bytes>1</max-bytes></limits>"), None);
+        assert_eq!(limit(""), None);
+    }
 }

@@ -110,6 +110,7 @@ impl State {
             | Event::CertificatesReceived { .. }
             | Event::Probed { .. }
             | Event::PresenceWanted { .. }
+            | Event::Throttled { .. }
             | _) => {
                 self.note(&notice);
                 if self.notices.len() >= MAX_NOTICES {

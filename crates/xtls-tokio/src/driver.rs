@@ -73,7 +73,12 @@ pub struct Ended<O> {
 
 impl<O: OuterStream> Driver<O> {
     /// A driver of this engine over this stream, a handle for tunnels, and the client's share of the stanzas.
-    pub fn new(engine: Engine, outer: O) -> (Self, Handle, Stanzas<O::Stanza>) {
+    pub fn new(mut engine: Engine, outer: O) -> (Self, Handle, Stanzas<O::Stanza>) {
+        if let Some(limit) = outer.stanza_limit() {
+            // What is known already counts as well.
+            let known = engine.stanza_limit().unwrap_or(u32::MAX);
+            engine.set_stanza_limit(now(), Some(limit.min(known)));
+        }
         let core = Core::new(engine, O::Stanza::carries);
         let (to_client, receiver) = mpsc::channel(CLIENT_STANZAS);
         let (sender, from_client) = mpsc::channel(CLIENT_STANZAS);
@@ -180,6 +185,10 @@ impl<O: OuterStream> Driver<O> {
                 Received::Resumed => self.core.lock().engine.handle_resumed(now()),
                 Received::Ended => return Err(End::Ended),
                 Received::Lost(error) => return Err(End::Lost(Arc::new(error))),
+                Received::StanzaTooLarge(error) => {
+                    self.core.lock().engine.stanza_too_large(now());
+                    return Err(End::Lost(Arc::new(error)));
+                }
             }
             came += 1;
         }

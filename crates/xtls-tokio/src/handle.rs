@@ -34,7 +34,7 @@ pub struct Notice {
     /// One of [`Redirected`](Event::Redirected), [`Confirmed`](Event::Confirmed), [`StoreFailed`](Event::StoreFailed),
     /// [`Impersonation`](Event::Impersonation), [`Misaddressed`](Event::Misaddressed),
     /// [`CertificatesReceived`](Event::CertificatesReceived), [`Probed`](Event::Probed),
-    /// [`PresenceWanted`](Event::PresenceWanted), or one that a later engine has more.
+    /// [`PresenceWanted`](Event::PresenceWanted), [`Throttled`](Event::Throttled), or one that a later engine has more.
     pub event: Event,
 }
 
@@ -178,7 +178,7 @@ impl Handle {
         self.shared.wait_for(|state| state.end.clone()).await
     }
 
-    /// Does something with the engine that has no method here: `probe`, `allow_offers`, `set_window`, `refuse`. Do not poll it,
+    /// Does something with the engine that has no method here: `probe`, `allow_offers`, `set_window`, `set_stanza_limit`, `refuse`. Do not poll it,
     /// nor hand it stanzas: both are the driver's. Nothing else moves meanwhile, and another call of this crate inside of it
     /// would wait for ever.
     pub fn with_engine<R>(&self, action: impl FnOnce(&mut Engine, Instant) -> R) -> R {

@@ -22,10 +22,10 @@ use tokio::{
     time::Sleep,
 };
 use xtls::{
-    CloseReason, Element, Terms,
+    CloseReason, Element, Fault, Terms,
     error::SendError,
     jid::Jid,
-    link::{Client, Kind, Link, LinkClosed, LinkError, LinkEvent, LinkSetup, Peer, PeerLink},
+    link::{Client, DirectFault, Kind, Link, LinkClosed, LinkError, LinkEvent, LinkSetup, Peer, PeerLink},
 };
 
 pub use self::{bytes::ByteLink, error::ByteLinkError};
@@ -55,7 +55,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 ///
 /// A client's link to its server carries tunnels as well, once the client has logged in over it (what SASL and resource binding
 /// take is the client's: `send_nonza`, `restart_stream`). Then it is an [`OuterStream`] of elements. A link that ends in order
-/// is [`Received::Ended`], otherwise [`Received::Lost`] with a [`LinkEnd`] inside. Other events are dropped, and so is a stanza that
+/// is [`Received::Ended`], otherwise [`Received::Lost`] or [`Received::StanzaTooLarge`] with a [`LinkEnd`] inside. Other events are dropped, and so is a stanza that
 /// the link refuses to send. What stops while it is away is not resumed.
 pub struct LinkStream<K: Kind, T> {
     link: Link<K>,
@@ -72,6 +72,8 @@ pub struct LinkStream<K: Kind, T> {
     is_broken: bool,
     /// The end of the link was told.
     is_closed: bool,
+    /// The largest stanza that the other end takes, as it said last.
+    stanza_limit: Option<u32>,
     /// A stanza that there was no room for.
     kept: Option<Element>,
     /// The connection is shut down in our direction.
@@ -123,6 +125,7 @@ impl<K: Kind, T> LinkStream<K, T> {
             written: 0,
             is_broken: false,
             is_closed: false,
+            stanza_limit: None,
             kept: None,
             is_shut: false,
             writer: None,
@@ -291,6 +294,9 @@ where
         loop {
             if let Some(event) = this.link.poll_event() {
                 this.is_closed |= matches!(event, LinkEvent::Closed(_));
+                if let LinkEvent::Features(features) = &event {
+                    this.stanza_limit = features.stanza_limit();
+                }
                 return Poll::Ready(Some(event));
             }
             if this.is_closed {
@@ -350,7 +356,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> OuterStream for LinkStream<Client
                     return Poll::Ready(Received::Ended);
                 }
                 Some(LinkEvent::Closed(closed)) => {
-                    return Poll::Ready(Received::Lost(io::Error::other(LinkEnd { closed })));
+                    let too_large = may_be_size(&closed.reason);
+                    let error = io::Error::other(LinkEnd { closed });
+                    return Poll::Ready(if too_large {
+                        Received::StanzaTooLarge(error)
+                    } else {
+                        Received::Lost(error)
+                    });
                 }
                 Some(_) => {}
                 None => return Poll::Ready(Received::Ended),
@@ -376,6 +388,19 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> OuterStream for LinkStream<Client
         let _ = ready!(Sink::poll_flush(Pin::new(self), cx));
         Poll::Ready(Ok(()))
     }
+
+    fn stanza_limit(&self) -> Option<u32> {
+        self.stanza_limit
+    }
+}
+
+/// Whether the other end ended the stream because a stanza may have been too large: see [`StreamError::may_be_size`].
+///
+/// [`StreamError::may_be_size`]: xtls::link::StreamError::may_be_size
+#[must_use]
+pub fn may_be_size(reason: &CloseReason) -> bool {
+    let CloseReason::Fault(fault) = reason else { return false };
+    matches!(&**fault, Fault::Link(DirectFault::Reported(error)) if error.may_be_size())
 }
 
 impl fmt::Display for LinkEnd {

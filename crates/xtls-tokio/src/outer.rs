@@ -21,7 +21,8 @@ pub trait OuterStream: Send + Unpin {
     /// What a stanza is here.
     type Stanza: OuterStanza;
 
-    /// What comes next. It is not called again after [`Received::Ended`] or [`Received::Lost`].
+    /// What comes next. It is not called again after [`Received::Ended`], [`Received::Lost`] or
+    /// [`Received::StanzaTooLarge`].
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Received<Self::Stanza>>;
 
     /// Whether there is room for one stanza. A stream that is suspended may keep room for what is to be sent after its return.
@@ -44,6 +45,12 @@ pub trait OuterStream: Send + Unpin {
     ///
     /// When nothing can be sent any more.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// The largest stanza that the server takes, in bytes, if it says so in its features (XEP-0478): the driver asks once, and tells
+    /// the engine. See [`Engine::set_stanza_limit`].
+    fn stanza_limit(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// What comes over an [`OuterStream`].
@@ -60,6 +67,9 @@ pub enum Received<S> {
     Ended,
     /// It broke, or could not be resumed.
     Lost(io::Error),
+    /// The server ended it, since a stanza was larger than it takes (RFC 6120 § 4.9.3.14). The driver tells the engine, of which
+    /// [`Engine::stanza_limit`] has then what the next engine is to be told: [`Handle::with_engine`](crate::Handle::with_engine).
+    StanzaTooLarge(io::Error),
 }
 
 /// A stanza of an [`OuterStream`]: text, bytes, an [`Element`], or what another library makes of one.

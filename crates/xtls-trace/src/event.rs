@@ -55,6 +55,7 @@ impl Line {
             Event::Abandon { .. } => ("abandon", None, None),
             Event::Readable { .. } => ("readable", None, None),
             Event::Writable { .. } => ("writable", None, None),
+            Event::Throttled { .. } => ("throttled", None, None),
             Event::PeerFinished { .. } => ("peer_finished", None, None),
             Event::Receipt { .. } => ("receipt", None, None),
             Event::Closed(closed) => {

@@ -285,6 +285,16 @@ pub enum Event {
         /// The tunnel.
         id: TunnelId,
     },
+    /// A server on the way lets few bytes through, less than 32 KiB a second for some seconds, while there are more to send. In-band
+    /// bytestreams go through the same limits as everything that a user says; another transport would not. It comes again when the
+    /// rate has doubled or halved since it was told, and after a time without a limit.
+    /// [`TunnelStats::throttled`](crate::stats::TunnelStats::throttled) keeps it.
+    Throttled {
+        /// The tunnel.
+        id: TunnelId,
+        /// Bytes of plaintext that were acknowledged in a second, of late.
+        bytes_per_second: u64,
+    },
     /// The peer has sent its last byte; ours may go on.
     PeerFinished {
         /// The tunnel.
@@ -382,6 +392,7 @@ impl Event {
             | Self::CertificatesReceived { id, .. }
             | Self::Readable { id }
             | Self::Writable { id }
+            | Self::Throttled { id, .. }
             | Self::PeerFinished { id }
             | Self::Receipt { id, .. } => Some(*id),
         }

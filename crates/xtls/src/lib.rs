@@ -64,6 +64,7 @@ pub mod error;
 pub mod event;
 mod flow;
 mod shared;
+mod sizes;
 mod spares;
 pub mod stats;
 pub mod transports;

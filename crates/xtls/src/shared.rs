@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     event::{Event, TunnelId},
     flow::Flow,
+    sizes::Sizes,
     spares::Spares,
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) suspended_since: Option<Instant>,
     /// What is on its way on the outer stream.
     pub(crate) flow: Flow,
+    pub(crate) sizes: Sizes,
     pub(crate) events: Events,
     pub(crate) capabilities: Capabilities,
     pub(crate) spares: Spares,
@@ -92,6 +94,7 @@ impl Shared {
             ids,
             suspended_since: None,
             flow: Flow::new(),
+            sizes: Sizes::default(),
             events: Events::default(),
             capabilities: Capabilities::default(),
             spares: Spares::default(),
@@ -147,6 +150,12 @@ impl Events {
         self.append(event, Some(weight));
     }
 
+    /// What was told before and nobody has taken is out of date.
+    pub(crate) fn push_throttled(&mut self, id: TunnelId, bytes_per_second: u64) {
+        self.waiting.retain(|_, (event, _)| !matches!(event, Event::Throttled { id: of, .. } if *of == id));
+        self.push(Event::Throttled { id, bytes_per_second });
+    }
+
     pub(crate) fn pop(&mut self) -> Option<(Event, Option<Weight>)> {
         let (_, first) = self.waiting.pop_first()?;
         if let Event::Incoming(incoming) = &first.0 {
@@ -170,4 +179,27 @@ impl Events {
 /// An address as a stanza's `to`, shared by all stanzas that go there.
 pub(crate) fn address(to: &str) -> Arc<str> {
     Arc::from(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_server_throttles_to_only_the_last_is_told_to_who_did_not_look() {
+        let mut events = Events::default();
+        let [one, other] = [1, 2].map(|number| TunnelId { engine: 0, number });
+        for rate in 1..100 {
+            events.push_throttled(one, rate);
+            events.push_throttled(other, 1000 * rate);
+            events.push(Event::Readable { id: one });
+        }
+        assert_eq!(events.waiting.len(), 99 + 2);
+        let throttled = |event| {
+            let Event::Throttled { id, bytes_per_second } = event else { return None };
+            Some((id, bytes_per_second))
+        };
+        let told: Vec<_> = core::iter::from_fn(|| events.pop()).filter_map(|(event, _)| throttled(event)).collect();
+        assert_eq!(told, [(one, 99), (other, 99_000)]);
+    }
 }

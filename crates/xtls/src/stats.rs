@@ -52,6 +52,9 @@ pub struct TunnelStats {
     pub blocks_in_flight: usize,
     /// How many times blocks came back and sending began again.
     pub retries: u32,
+    /// The bytes a second that a server on the way lets through, as [`Event::Throttled`](crate::Event::Throttled) told last; `None` as
+    /// long as nothing shows that one holds it back.
+    pub throttled: Option<u64>,
     /// The bytes of stanzas that may be on their way at once, for all tunnels of the engine; `None` where the window is
     /// [fixed](crate::config::Window::Fixed).
     pub window: Option<u64>,

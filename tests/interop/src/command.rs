@@ -157,6 +157,16 @@ impl Xtls {
         Self { child, stdin, terminal: None, stdout, events, readers, errors, passed: 0, name }
     }
 
+    /// The same with this file as standard input.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be opened, or as [`Xtls::start`].
+    #[must_use]
+    pub fn start_with_file<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I], file: &Path) -> Self {
+        Self::start_with(data_dir, password, args, File::open(file).expect("the file is there").into())
+    }
+
     /// Runs a command that needs no input to its end.
     #[must_use]
     pub fn run<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I]) -> Ended {

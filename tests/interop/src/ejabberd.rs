@@ -27,6 +27,13 @@ pub struct Ejabberd {
     domain: String,
 }
 
+/// What it is made to do that it would not do by itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rules {
+    /// The largest stanza that it takes from a client, in bytes.
+    stanza_limit: Option<u32>,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Ports {
     starttls: u16,
@@ -59,7 +66,7 @@ impl Ejabberd {
     /// As [`Ejabberd::start`].
     #[must_use]
     pub fn with_proxy() -> Self {
-        Self::launch(DOMAIN, Certificate::Good, true)
+        Self::launch(DOMAIN, Certificate::Good, true, Rules::default())
     }
 
     /// The same for this domain.
@@ -69,15 +76,25 @@ impl Ejabberd {
     /// As [`Ejabberd::start`].
     #[must_use]
     pub fn for_domain(domain: &str, certificate: Certificate) -> Self {
-        Self::launch(domain, certificate, false)
+        Self::launch(domain, certificate, false, Rules::default())
     }
 
-    fn launch(domain: &str, certificate: Certificate, has_proxy: bool) -> Self {
+    /// Starts a server with a good certificate, which takes no larger stanzas than this from clients.
+    ///
+    /// # Panics
+    ///
+    /// As [`Ejabberd::start`].
+    #[must_use]
+    pub fn with_stanza_limit(bytes: u32) -> Self {
+        Self::launch(DOMAIN, Certificate::Good, false, Rules { stanza_limit: Some(bytes) })
+    }
+
+    fn launch(domain: &str, certificate: Certificate, has_proxy: bool, rules: Rules) -> Self {
         loop {
             let dir = tempfile::tempdir().expect("a temporary directory");
             certificate.write(dir.path(), domain);
             let (ports, domain) = (Ports::free(has_proxy), domain.to_owned());
-            let mut server = Self { child: spawn(dir.path(), ports, &domain), ports, dir, domain };
+            let mut server = Self { child: spawn(dir.path(), ports, &domain, rules), ports, dir, domain };
             // Else somebody took one of them in the meantime.
             if server.has_its_ports() {
                 return server;
@@ -181,9 +198,9 @@ fn eprint(text: &str) {
     eprintln!("{text}");
 }
 
-fn spawn(dir: &Path, ports: Ports, domain: &str) -> Child {
+fn spawn(dir: &Path, ports: Ports, domain: &str, rules: Rules) -> Child {
     let config = dir.join("ejabberd.yml");
-    fs::write(&config, configuration(dir, ports, domain)).expect("the configuration is written");
+    fs::write(&config, configuration(dir, ports, domain, rules)).expect("the configuration is written");
     let output = fs::File::create(dir.join("output.log")).expect("the output file is created");
     // `erl` replaces itself by the emulator, so that this is the process to end.
     Command::new("erl")
@@ -216,8 +233,9 @@ fn libraries() -> PathBuf {
     found.expect("ejabberd is installed (on Debian: apt-get install ejabberd)")
 }
 
-fn configuration(dir: &Path, Ports { starttls, direct, proxy }: Ports, domain: &str) -> String {
+fn configuration(dir: &Path, Ports { starttls, direct, proxy }: Ports, domain: &str, rules: Rules) -> String {
     let dir = dir.display();
+    let limit = rules.stanza_limit.map(|bytes| format!("    max_stanza_size: {bytes}\n")).unwrap_or_default();
     // The number of connections is that of Debian's configuration.
     let proxy = proxy.map_or(String::new(), |port| {
         format!("  mod_proxy65:\n    access: all\n    max_connections: 5\n    ip: \"127.0.0.1\"\n    port: {port}\n")
@@ -235,7 +253,7 @@ listen:
     ip: "127.0.0.1"
     module: ejabberd_c2s
     starttls_required: true
-  - port: {direct}
+{limit}  - port: {direct}
     ip: "127.0.0.1"
     module: ejabberd_c2s
     tls: true

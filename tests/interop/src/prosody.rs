@@ -5,6 +5,7 @@ mod setup;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -60,6 +61,10 @@ struct Site {
     keeps_resources: bool,
     /// Where its proxy for bytestreams (XEP-0065) takes connections, if it has one.
     proxy: Option<u16>,
+    /// Whether it reads from clients and servers no faster than its package for Debian configures.
+    throttles: bool,
+    /// What it says of the largest stanza that it takes (XEP-0478), if anything.
+    announced: Option<u32>,
 }
 
 impl Site {
@@ -75,6 +80,8 @@ impl Site {
             elsewhere: None,
             keeps_resources: false,
             proxy: None,
+            throttles: false,
+            announced: None,
         }
     }
 }
@@ -140,6 +147,28 @@ impl Prosody {
     pub fn with_proxy() -> Self {
         let site = Site { proxy: Some(free_port()), ..Site::alone(Certificate::Good) };
         Self::launch(site, Transport::StartTls)
+    }
+
+    /// Starts a server with a good certificate, whose clients must use STARTTLS, with the limits that its package for Debian configures:
+    /// it reads 10 kB a second from each client.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn throttling() -> Self {
+        Self::launch(Site { throttles: true, ..Site::alone(Certificate::Good) }, Transport::StartTls)
+    }
+
+    /// Starts a server with a good certificate, whose clients must use STARTTLS, and that announces how large stanzas may be (XEP-0478),
+    /// as Prosody 13 does.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn announcing(bytes: u32) -> Self {
+        Self::launch(Site { announced: Some(bytes), ..Site::alone(Certificate::Good) }, Transport::StartTls)
     }
 
     /// Starts a server for this domain with a good certificate, whose clients must use STARTTLS.
@@ -330,6 +359,24 @@ impl Prosody {
         let (draft, posted) = (self.dir.path().join("draft.xml"), self.dir.path().join("post.xml"));
         fs::write(&draft, stanza).and_then(|()| fs::rename(&draft, &posted)).expect("the stanza is written");
         wait::until("the server to deliver a stanza", || (!posted.exists()).then_some(()));
+    }
+
+    /// From now on a client with this address is asked for a sign of life (XEP-0199) again and again, 0.3 s after it has answered the last
+    /// time. Gives how long each answer has taken so far, in which it is asked, and nobody else.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be written down.
+    pub fn ping(&self, jid: &str) -> impl Fn() -> Vec<Duration> + use<> {
+        let (who, took) =
+            (self.dir.path().join("ping"), self.dir.path().join(format!("took-{}", jid.replace('/', "-"))));
+        fs::write(&who, format!("{jid} {}", took.display())).expect("it is written");
+        move || {
+            let text = fs::read_to_string(&took).unwrap_or_default();
+            // The last line may not be whole yet.
+            let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            lines.map(|line| Duration::from_secs_f64(line.parse().expect("a number of seconds"))).collect()
+        }
     }
 
     /// Ends the server at once, as a crash would.

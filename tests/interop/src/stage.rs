@@ -188,6 +188,12 @@ impl Person {
         Xtls::start(&self.data_dir, Some(&self.password), &self.with_account(jid, args))
     }
 
+    /// The same with this file as standard input.
+    #[must_use]
+    pub fn start_with_file(&self, args: &[&str], file: &Path) -> Xtls {
+        Xtls::start_with_file(&self.data_dir, Some(&self.password), &self.with_account(&self.full(), args), file)
+    }
+
     /// The same with a terminal as standard input, at which nobody types.
     #[must_use]
     pub fn start_at_a_terminal(&self, args: &[&str]) -> Xtls {

@@ -135,6 +135,9 @@ impl Words<'_> {
             Condition::HostUnknown | Condition::HostGone => {
                 "the server does not serve this domain: check --jid and --server"
             }
+            Condition::PolicyViolation if error.may_be_size() => {
+                "a stanza was larger than it takes: try again, they will be smaller"
+            }
             Condition::PolicyViolation => "the server has a rule against what was sent",
             Condition::SystemShutdown => "the server is shutting down: try again later",
             Condition::NotAuthorized => "the server ended the login: check the account",

@@ -17,7 +17,7 @@ use xtls::Identity;
 use xtls::link::LinkEvent;
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Element, Limits};
-use xtls_tokio::{OuterStream, Received};
+use xtls_tokio::{OuterStream, Received, link::may_be_size};
 use xtls_trace::Direction;
 
 use crate::account::Account;
@@ -122,7 +122,12 @@ impl OuterStream for Connection {
                 }
                 (Poll::Ready(Some(LinkEvent::Closed(closed))), _) => {
                     let words = Words { account: &self.account };
-                    return Poll::Ready(Self::lost(words.ended(self.wire.link(), &closed.reason)));
+                    let failure = io::Error::other(words.ended(self.wire.link(), &closed.reason));
+                    return Poll::Ready(if may_be_size(&closed.reason) {
+                        Received::StanzaTooLarge(failure)
+                    } else {
+                        Received::Lost(failure)
+                    });
                 }
                 // Nothing else was asked for.
                 (Poll::Ready(Some(_)), _) => {}
@@ -144,5 +149,9 @@ impl OuterStream for Connection {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         OuterStream::poll_flush(&mut self.wire, cx)
+    }
+
+    fn stanza_limit(&self) -> Option<u32> {
+        self.wire.stanza_limit()
     }
 }

@@ -2,6 +2,7 @@
 
 mod claim;
 mod identity;
+mod limits;
 mod servers;
 mod trust;
 
@@ -14,6 +15,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub(crate) use claim::Claim;
+pub(crate) use limits::LimitsFile;
 pub(crate) use servers::ServersFile;
 pub(crate) use trust::{Others, TrustFile, what_becomes_of_others};
 
@@ -21,6 +23,9 @@ pub(crate) use trust::{Others, TrustFile, what_becomes_of_others};
 const TRUST_FILE: &str = "trust.json";
 /// The name of the file of servers in the data directory.
 const SERVERS_FILE: &str = "servers.json";
+
+/// The name of the file of limits in the data directory.
+const LIMITS_FILE: &str = "limits.json";
 
 /// The data directory; it exists.
 #[derive(Debug)]
@@ -77,6 +82,11 @@ impl DataDir {
     /// When it is damaged or cannot be read; it stays as it is.
     pub(crate) fn trust(&self) -> Result<TrustFile, Failure> {
         TrustFile::load(self.path.join(TRUST_FILE))
+    }
+
+    /// The file of how large stanzas servers take.
+    pub(crate) fn limits(&self) -> LimitsFile {
+        LimitsFile::new(self.path.join(LIMITS_FILE))
     }
 
     /// Reads which certificates servers had.

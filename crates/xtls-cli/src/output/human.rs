@@ -57,6 +57,7 @@ pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
         Report::Note { .. }
         | Report::Error { .. }
         | Report::Warning { .. }
+        | Report::Throttled(_)
         | Report::NotSent { .. }
         | Report::Undelivered { .. }
         | Report::StoreFailed { .. } => Ok(()),

@@ -11,6 +11,7 @@ mod pair;
 mod peer;
 mod probe;
 mod subscription;
+mod throttled;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub(crate) use pair::{ShownCode, code_prompt};
 pub(crate) use peer::{Peer, Pinned};
 pub(crate) use probe::{Certificate, Feature, Server};
 pub(crate) use subscription::Subscription;
+pub(crate) use throttled::Throttled;
 pub(crate) use xtls_stanza::Shown;
 
 /// One thing that happened. The names and members are the JSON interface of the command.
@@ -110,6 +112,8 @@ pub(crate) enum Report<'a> {
     Outside { peer: &'a str },
     /// A line of standard input, the first being 1, was not sent; the same is on standard error. `peer` is whom it was for.
     NotSent { line: u64, peer: Option<&'a str>, message: &'a str },
+    /// A server on the way lets few bytes through; the same line is on standard error, unless events are there.
+    Throttled(Throttled<'a>),
     /// A tunnel or a link ended.
     Closed(Closed<'a>),
     /// Something failed; the same line is on standard error. `peer` is whom it is about, if it is about one.

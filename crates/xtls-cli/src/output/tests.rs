@@ -33,6 +33,14 @@ fn json_objects_have_the_documented_members() {
         r#"{"event":"not_sent","line":7,"peer":"a@b","message":"why"}"#
     );
     assert_eq!(json(&Report::Outside { peer: "a@b/c" }), r#"{"event":"outside","peer":"a@b/c"}"#);
+    assert_eq!(
+        json(&Report::Throttled(Throttled::new("a@b/c", 7000, Some(70_001)))),
+        r#"{"event":"throttled","peer":"a@b/c","bytes_per_second":7000,"left":70001,"seconds":10}"#
+    );
+    assert_eq!(
+        json(&Report::Throttled(Throttled::new("a@b/c", 7000, None))),
+        r#"{"event":"throttled","peer":"a@b/c","bytes_per_second":7000,"left":null,"seconds":null}"#
+    );
     let mut closed = Closed {
         peer: Some("a@b/c"),
         address: None,

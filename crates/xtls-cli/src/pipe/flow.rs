@@ -294,6 +294,13 @@ impl<W: Way> Flow<W> {
         rest
     }
 
+    /// How many bytes are to be sent or acknowledged still, if that is known.
+    pub(crate) fn left(&self) -> Option<u64> {
+        let unread = if self.input_ended { Some(0) } else { self.source.left() };
+        let held = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
+        unread.map(|unread| unread.saturating_add(held).saturating_add(self.way.unacked()))
+    }
+
     /// What was read from standard input and not acknowledged, as `unacked` bytes were not; and whether there is nothing more to
     /// read.
     pub(crate) fn unacked(&mut self, unacked: u64) -> (Unacked, bool) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::platform::{close_stdout, raw_stdout};
+use crate::platform::{close_stdout, raw_stdout, stdin_size};
 
 /// How much is read at once, and so the most that waits before the tunnel takes it; one more is read ahead.
 const CHUNK: usize = 64 * 1024;
@@ -27,7 +27,12 @@ pub(crate) enum Input {
 }
 
 /// Standard input. The thread may still wait for a byte when the process ends: nothing waits for it.
-pub(crate) struct Source(mpsc::Receiver<Input>);
+pub(crate) struct Source {
+    input: mpsc::Receiver<Input>,
+    /// How much it is, if it is a file, and how much of that was taken.
+    size: Option<u64>,
+    taken: u64,
+}
 
 /// What was read ahead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +74,8 @@ pub(crate) struct Sink {
 impl Source {
     /// Begins to read.
     pub(crate) fn start() -> Self {
-        let (sender, receiver) = mpsc::channel(1);
+        let (sender, input) = mpsc::channel(1);
+        let size = stdin_size();
         thread::spawn(move || {
             if io::stdin().is_terminal() {
                 // Nobody listens any more when the command is ending.
@@ -78,21 +84,29 @@ impl Source {
                 forward(io::stdin(), &sender);
             }
         });
-        Self(receiver)
+        Self { input, size, taken: 0 }
     }
 
     /// The next bytes, if some are `wanted`; dropping this loses nothing. After [`Input::End`] it never comes back.
     pub(crate) async fn next(&mut self, wanted: bool) -> Input {
-        if wanted && let Some(input) = self.0.recv().await {
+        if wanted && let Some(input) = self.input.recv().await {
+            if let Input::Bytes(bytes) = &input {
+                self.taken += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            }
             return input;
         }
         std::future::pending().await
     }
 
+    /// How much is left of a file; a file may have grown.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.size.map(|size| size.saturating_sub(self.taken))
+    }
+
     /// What was read and not taken.
     pub(crate) fn ahead(&mut self) -> Ahead {
         let mut ahead = Ahead::default();
-        while let Ok(input) = self.0.try_recv() {
+        while let Ok(input) = self.input.try_recv() {
             match input {
                 Input::Bytes(bytes) => ahead.bytes += bytes.len(),
                 Input::End | Input::Terminal => ahead.ended = true,

@@ -12,6 +12,7 @@ use super::flow::{Came, Flow, Unacked, Way};
 use super::streams::Sink;
 use crate::chat::no_answer;
 use crate::exit::Failure;
+use crate::output::Throttled;
 use crate::reach;
 use crate::session::{Happening, Session, Verdict};
 
@@ -49,6 +50,9 @@ pub(super) async fn carry(
                 let path = flow.way.path();
                 let _ =
                     security.map(|security| session.report_secured_over(&flow.way.peer(), &security, path.as_ref()));
+            }
+            Ok(Happening::Notice(Event::Throttled { id, bytes_per_second })) if id == flow.way.id() => {
+                session.output.throttled(Throttled::new(flow.peer.as_str(), bytes_per_second, flow.left()));
             }
             Ok(Happening::Incoming(incoming)) => reach::decline(incoming, application),
             Ok(Happening::Interrupted) => flow.interrupt()?,

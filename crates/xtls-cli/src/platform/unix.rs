@@ -1,7 +1,7 @@
 //! Linux, macOS and their like.
 
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Seek as _};
 use std::os::fd::AsFd as _;
 use std::process::Command;
 
@@ -102,6 +102,14 @@ fn ignores_hangup() -> bool {
 fn ignored(status: &str) -> Option<bool> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     Some(u64::from_str_radix(mask.trim(), 16).ok()? & 1 != 0)
+}
+
+/// How many bytes standard input has from here on, if it is a file.
+pub(crate) fn stdin_size() -> Option<u64> {
+    // Its position is that of standard input too.
+    let mut file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    Some(metadata.len().saturating_sub(file.stream_position().ok()?))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use crate::account::{self, Account};
 use crate::args::AccountArgs;
 use crate::clock;
 use crate::connection::Connection;
-use crate::data::{Claim, DataDir, TrustFile};
+use crate::data::{Claim, DataDir, LimitsFile, TrustFile};
 use crate::exit::Failure;
 use crate::output::{self, Output, Report, Secured};
 use crate::platform::Signals;
@@ -72,6 +72,9 @@ pub(crate) struct Session {
     /// What it is inside of tunnels.
     inside: Disco,
     outside: Outside,
+    limits: LimitsFile,
+    /// What was known of how large stanzas the server takes.
+    limit: Option<u32>,
     signals: Signals,
     /// The server approves a peer's request in advance (RFC 6121 § 3.4).
     pub(crate) pre_approves: bool,
@@ -171,7 +174,11 @@ impl Session {
         let trust = Arc::new(Mutex::new(trust));
         let now = clock::now();
         let setup = Setup::new(local, Box::new(Arc::clone(&trust)), seed, clock::unix()).with_config(config);
-        let engine = Engine::new(setup, now).map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
+        let mut engine =
+            Engine::new(setup, now).map_err(|e| Failure::other(format!("the engine cannot start: {e}")))?;
+        let limits = data.limits();
+        let domain = account.jid.domain_part().into();
+        engine.set_stanza_limit(now, limits.of(&domain, clock::unix().as_secs())?);
         let mut features = engine.features();
         let disco = Disco::new(&bound, &features)?;
         // XEP-0184 § 6: whoever confirms messages says so; outside of tunnels none is taken.
@@ -181,6 +188,7 @@ impl Session {
         let jid = connection.jid().clone();
         let pre_approves = connection.pre_approves();
         let (driver, handle, stanzas) = Driver::new(engine, connection);
+        let limit = handle.with_engine(|engine, _| engine.stanza_limit());
         let driver = driver.with_disco(disco.capabilities().clone());
         let driver = match connects.listener {
             Some(listener) => driver.with_listener(listener),
@@ -209,6 +217,8 @@ impl Session {
             disco,
             inside,
             outside: Outside::default(),
+            limits,
+            limit,
             signals,
             pre_approves,
             connects: connects.allowed,
@@ -345,13 +355,28 @@ impl Session {
         }
     }
 
+    /// The connection is gone: if the server has ended it because of a stanza, the next one begins with smaller ones.
+    fn remember_limit(&mut self) {
+        let learned = self.handle.with_engine(|engine, _| engine.stanza_limit());
+        if let Some(bytes) = learned.filter(|_| learned != self.limit) {
+            self.limit = learned;
+            let domain = self.jid.domain_part().into();
+            if let Err(failure) = self.limits.remember(&domain, bytes, clock::unix().as_secs()) {
+                self.output.warn(&format!("that the server takes no large stanzas is not remembered: {failure}"));
+            }
+        }
+    }
+
     /// An offer that has come already, if there is one.
     pub(crate) fn offered(&self) -> Option<Incoming> {
         self.handle.incoming().now_or_never().flatten()
     }
 
     /// Writes what is left and ends the stream in order.
-    pub(crate) async fn end(self) {
+    pub(crate) async fn end(mut self) {
+        if self.handle.end().is_some() {
+            self.remember_limit();
+        }
         let Self { handle, driver, stanzas, .. } = self;
         drop(stanzas);
         let farewell = async {

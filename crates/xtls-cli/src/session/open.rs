@@ -250,6 +250,14 @@ impl Open {
         }
     }
 
+    /// What was written and is not acknowledged.
+    pub(super) fn unacked(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Ready(tunnel) | Stage::Ending(tunnel) => Some(tunnel.unacked()),
+            Stage::Opening(_) | Stage::Over => None,
+        }
+    }
+
     pub(super) fn security(&self) -> Option<Arc<Security>> {
         match &self.stage {
             Stage::Opening(opening) => opening.security(),

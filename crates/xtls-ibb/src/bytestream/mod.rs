@@ -36,6 +36,8 @@ pub struct Bytestream {
     role: BytestreamRole,
     sid: String,
     block_size: u16,
+    /// What its owner lets blocks have that are sent from now on.
+    largest: u16,
     config: BytestreamConfig,
     phase: Phase,
     /// The peer has sent `<open/>`.
@@ -87,6 +89,7 @@ impl Bytestream {
             role,
             sid: sid.into(),
             block_size: block_size.max(1),
+            largest: u16::MAX,
             config,
             phase: match role {
                 BytestreamRole::Opener | BytestreamRole::Negotiated => Phase::Idle,
@@ -225,6 +228,14 @@ impl Bytestream {
         self.sender.set_window(blocks);
     }
 
+    /// Bounds the blocks that are sent from now on, below the block size that was agreed: it is a maximum (XEP-0047 § 2.1), and a
+    /// server on the way may take less. What comes from the peer is not concerned. 0 counts as 1.
+    ///
+    /// Blocks that came back and are larger are cut anew, once all that was sent after the first of them has come back too.
+    pub fn limit_blocks(&mut self, bytes: u16) {
+        self.largest = bytes.max(1);
+    }
+
     /// Goes on sending after [`ErrorOutcome::Suspended`]: the blocks that came back first, each under its old seq and a new
     /// id, and none before all later ones that were on their way have come back too. The first goes alone, until it is
     /// acknowledged: if the way is still blocked, no later one may find it free. Does nothing otherwise.
@@ -333,8 +344,10 @@ impl Bytestream {
         if self.phase != Phase::Open {
             return None;
         }
+        let most = self.block_size.min(self.largest);
+        self.sender.cut_anew(most);
         if !self.sending_is_over()
-            && let Some((block, seq)) = self.sender.next(self.block_size, cut)
+            && let Some((block, seq)) = self.sender.next(most, cut)
         {
             let bytes = block.len();
             let id = ids.next_id();

@@ -142,6 +142,24 @@ impl Sender {
         }
     }
 
+    /// Takes back blocks that came back and are too large by now, as if they had never been sent: nothing that was sent after them may
+    /// be on its way, or have got there.
+    pub(super) fn cut_anew(&mut self, block_size: u16) {
+        let Some(at) = self.first_returned().filter(|_| !self.suspended) else { return };
+        let returned = self.blocks.range(at..);
+        if returned.clone().any(|block| block.state != BlockState::Returned)
+            || returned.clone().all(|block| block.bytes <= usize::from(block_size))
+        {
+            return;
+        }
+        let (count, bytes) = (returned.len(), returned.map(|block| block.bytes).sum());
+        self.blocks.truncate(at);
+        self.sent -= bytes;
+        self.in_flight -= count;
+        self.in_flight_bytes -= wide(bytes);
+        self.seq = self.seq.wrapping_sub(u16::try_from(count).unwrap_or_default());
+    }
+
     /// A block that came back, to go once more under its old seq: as long as a later one is on its way, that one may yet
     /// turn out to have got through.
     fn again(&self, at: usize) -> Option<(&[u8], u16)> {

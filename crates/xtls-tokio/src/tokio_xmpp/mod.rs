@@ -22,6 +22,12 @@
 //! [`Received::Suspended`] and [`Received::Resumed`] come in their place among the stanzas. A session that is not resumed is
 //! [`Received::Lost`], and [`session`](XmppStream::session) gives the next one. (At a `<failed/>`
 //! without `h` version 6.0 drops the connection first.)
+//!
+//! # Limits
+//!
+//! What the server announces (XEP-0478) is told to the engine. Why a stream ended tokio-xmpp does not tell, and a session that it
+//! resumes begins with the very stanza that was too large: at a server that takes less than blocks have and announces nothing,
+//! set [`Config::block_size`](xtls::Config::block_size).
 
 mod connect;
 mod convert;
@@ -76,6 +82,8 @@ pub struct XmppStream {
     oldest: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The address of a session that has begun and that nobody has asked for.
     session: Option<tokio_xmpp::jid::Jid>,
+    /// What the server of that session says of its limits.
+    stanza_limit: Option<u32>,
 }
 
 impl XmppStream {
@@ -96,7 +104,14 @@ impl XmppStream {
     /// Stands on this stream, which was made with queues of this depth.
     #[must_use]
     pub fn new(stream: StanzaStream, queue_depth: usize) -> Self {
-        Self { stream, depth: queue_depth.max(1), unsent: VecDeque::new(), oldest: None, session: None }
+        Self {
+            stream,
+            depth: queue_depth.max(1),
+            unsent: VecDeque::new(),
+            oldest: None,
+            session: None,
+            stanza_limit: None,
+        }
     }
 
     /// Waits for the next login, and gives the address that the server has bound; `None` when there will be none. It can be dropped
@@ -128,7 +143,8 @@ impl XmppStream {
             Event::Stanza(stanza) => Received::Stanza(stanza),
             Event::Stream(StreamEvent::Suspended) => Received::Suspended,
             Event::Stream(StreamEvent::Resumed) => Received::Resumed,
-            Event::Stream(StreamEvent::Reset { bound_jid, .. }) => {
+            Event::Stream(StreamEvent::Reset { bound_jid, features }) => {
+                self.stanza_limit = features.limits.and_then(|limits| limits.max_bytes).map(Into::into);
                 self.session = Some(bound_jid);
                 let lost = "the session could not be resumed, and there is a new one";
                 Received::Lost(io::Error::new(io::ErrorKind::ConnectionReset, lost))
@@ -194,6 +210,10 @@ impl OuterStream for XmppStream {
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         // It writes by itself.
         Poll::Ready(Ok(()))
+    }
+
+    fn stanza_limit(&self) -> Option<u32> {
+        self.stanza_limit
     }
 }
 

@@ -15,14 +15,15 @@ use xtls::{
     trust::MemoryTrustStore,
 };
 use xtls_tokio::{
-    Driver, OuterStream, Received,
+    Driver, End, OuterStream, Received,
     link::{LinkEnd, LinkStream, listen},
 };
 
 use crate::common::{JULIET, Who, body, message, raw, run, unix};
 
 const HEADER: &str = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' \
-                      id='1' from='montague.example'><stream:features/>";
+                      id='1' from='montague.example'><stream:features><limits xmlns='urn:xmpp:stream-limits:0'>\
+                      <max-bytes>10000</max-bytes></limits></stream:features>";
 
 fn setup(own: &str) -> LinkSetup {
     let own: Jid = own.parse().unwrap();
@@ -186,6 +187,31 @@ fn last_words_are_heard_by_an_end_that_is_still_talking_and_not_for_ever() {
                 assert!((Duration::from_millis(1900)..Duration::from_millis(2100)).contains(&waited), "{waited:?}");
                 assert!(kept.is_some_and(|(said, _)| said.is_ok()));
             }
+        }
+    });
+}
+
+/// XEP-0478 § 3.1, RFC 6120 § 4.9.3.14: what the server says of itself, and what it did.
+#[test]
+fn the_engine_is_told_what_the_server_announces_and_that_it_has_refused_a_stanza() {
+    run(async {
+        for (error, is_size) in [("policy-violation", true), ("conflict", false)] {
+            let (link, mut server) = at_a_server(100_000).await;
+            let [romeo, juliet] = Who::both();
+            let (driver, handle, _stanzas) = Driver::new(romeo.engine(&juliet, Config::default()), link);
+            let limit = || handle.with_engine(|engine, _| engine.stanza_limit());
+            assert_eq!(limit(), Some(10_000));
+            let driver = tokio::spawn(driver);
+            // The offer is the largest stanza so far.
+            let mut options = raw();
+            options.check_support = false;
+            let _opening = handle.open(juliet.jid.clone(), options).unwrap();
+            until(&mut server, "</iq>").await;
+            let words = format!("<stream:error><{error} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>");
+            server.write_all(words.as_bytes()).await.unwrap();
+            let ended = driver.await.unwrap();
+            assert!(matches!(ended.end, End::Lost(_)), "{:?}", ended.end);
+            assert_eq!(limit(), Some(if is_size { 2048 } else { 10_000 }));
         }
     });
 }

@@ -134,6 +134,32 @@ impl Engine {
         Ok(())
     }
 
+    /// The largest stanza that the server takes, in bytes, as it says in the features of its stream (XEP-0478 § 3.1): call this after each
+    /// login, with `None` if the server says nothing. Blocks fit into that from now on, those of tunnels that are open too. They have
+    /// at least 64 bytes, even where those do not fit: RFC 6120 § 13.12 lets no server take less than 10 000, and other stanzas of the
+    /// engine are not made smaller; they have less than that.
+    pub fn set_stanza_limit(&mut self, now: Instant, bytes: Option<u32>) {
+        self.shared.env.advance(now);
+        self.shared.sizes.announce(bytes);
+    }
+
+    /// What the server takes as far as is known: the less of what it said ([`set_stanza_limit`](Self::set_stanza_limit)), and of what was
+    /// seen ([`stanza_too_large`](Self::stanza_too_large)). A client that makes a new engine for each login tells that one of it.
+    #[must_use]
+    pub fn stanza_limit(&self) -> Option<u32> {
+        self.shared.sizes.limit()
+    }
+
+    /// The server ended the outer stream with policy-violation, because a stanza was larger than it takes (RFC 6120 § 4.9.3.14). From now
+    /// on stanzas of the engine have at most half of the size of the largest that was sent since the last time, but 2048 bytes are
+    /// always taken to be possible. It does not matter whether [`handle_disconnect`](Self::handle_disconnect) comes before it or after it.
+    ///
+    /// If it may have been a stanza of yours, which was larger than a block, do not call it.
+    pub fn stanza_too_large(&mut self, now: Instant) {
+        self.shared.env.advance(now);
+        self.shared.sizes.too_large();
+    }
+
     pub(super) fn new_id(&mut self) -> TunnelId {
         self.next_number += 1;
         TunnelId { engine: self.id, number: self.next_number }

@@ -157,26 +157,10 @@ impl Engine {
     #[must_use]
     pub fn poll_transmit(&mut self, now: Instant, out: &mut String) -> Option<Transmit> {
         self.shared.env.advance(now);
-        // A peer takes the refusal of its data for the end: why it is one goes first.
-        if let Some(number) = self.answers.next_after()
-            && self.tunnels.get(number).is_some_and(tunnel::TunnelCore::owes_farewell)
-            && let Some(transmit) = self.poll_tunnel(number, false, out)
-        {
-            return Some(transmit);
-        }
-        if let Some(to) = self.answers.poll(&mut self.shared, out) {
-            watch::sent("answer");
-            return Some(Transmit { to });
-        }
-        if let Some(to) = self.probing.poll(&mut self.shared, out) {
-            return Some(Transmit { to });
-        }
-        while let Some((number, is_turn)) = self.next_to_ask() {
-            if let Some(transmit) = self.poll_tunnel(number, is_turn, out) {
-                return Some(transmit);
-            }
-        }
-        None
+        let before = out.len();
+        let transmit = self.poll_stanza(out)?;
+        self.shared.sizes.sent(out.len() - before);
+        Some(transmit)
     }
 
     /// The same for a client that sends bytes. The stanza is not copied where `out` is empty.
@@ -283,6 +267,30 @@ impl Engine {
                 return Some((number, result));
             }
             last = Some(number);
+        }
+        None
+    }
+
+    /// The next stanza, whosever it is.
+    fn poll_stanza(&mut self, out: &mut String) -> Option<Transmit> {
+        // A peer takes the refusal of its data for the end: why it is one goes first.
+        if let Some(number) = self.answers.next_after()
+            && self.tunnels.get(number).is_some_and(tunnel::TunnelCore::owes_farewell)
+            && let Some(transmit) = self.poll_tunnel(number, false, out)
+        {
+            return Some(transmit);
+        }
+        if let Some(to) = self.answers.poll(&mut self.shared, out) {
+            watch::sent("answer");
+            return Some(Transmit { to });
+        }
+        if let Some(to) = self.probing.poll(&mut self.shared, out) {
+            return Some(Transmit { to });
+        }
+        while let Some((number, is_turn)) = self.next_to_ask() {
+            if let Some(transmit) = self.poll_tunnel(number, is_turn, out) {
+                return Some(transmit);
+            }
         }
         None
     }

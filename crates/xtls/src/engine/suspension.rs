@@ -46,7 +46,7 @@ impl Engine {
         let earliest = self.shared.after(self.shared.config.timers.answer).real;
         self.probing.resume(away, earliest);
         for number in self.tunnels.numbers() {
-            self.tunnels.act(number, |tunnel| tunnel.timers.resume(away, earliest));
+            self.tunnels.act(number, |tunnel| tunnel.outer_resumed(away, earliest));
         }
     }
 

@@ -98,6 +98,11 @@ impl Flow {
         self.model.window().min(Self::MAX_BYTES)
     }
 
+    /// How fast blocks get through that wait for one another, in bytes of stanzas a second.
+    pub(crate) fn rate(&self) -> Option<u64> {
+        self.model.rate()
+    }
+
     /// How long a block takes to be acknowledged, of late.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.usual
@@ -143,10 +148,11 @@ impl Flow {
         self.answer = FlowAnswer::Sent;
     }
 
-    /// An answer came; if it is to a block, that is not on its way any more. What it tells of the path is told by results alone.
-    pub(crate) fn answered(&mut self, now: Instant, id: &str, is_result: bool, lane: &mut Lane) {
-        let Some(at) = lane.flights.iter().position(|(sent, _)| *sent == *id) else { return };
-        let Some((_, flight)) = lane.flights.remove(at) else { return };
+    /// An answer came; if it is to a block, that is not on its way any more, and its size as a stanza is given. What it tells of the
+    /// path is told by results alone.
+    pub(crate) fn answered(&mut self, now: Instant, id: &str, is_result: bool, lane: &mut Lane) -> Option<u64> {
+        let at = lane.flights.iter().position(|(sent, _)| *sent == *id)?;
+        let (_, flight) = lane.flights.remove(at)?;
         if lane.flights.is_empty() {
             self.spares.push(core::mem::take(&mut lane.flights));
             self.spares.truncate(Self::SPARES);
@@ -164,6 +170,7 @@ impl Flow {
         if self.flights.is_empty() {
             self.model.rest(now);
         }
+        Some(flight.bytes)
     }
 
     /// A block was sent back or refused: a server or the peer wants less, or has no room.

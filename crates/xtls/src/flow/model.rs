@@ -142,6 +142,11 @@ impl Model {
         self.window.max(self.block())
     }
 
+    /// What the narrowest part takes, in bytes a second; `None` as long as nothing shows a limit.
+    pub(super) fn rate(&self) -> Option<u64> {
+        (!self.rate.is_unknown()).then(|| self.rate.holds(Duration::from_secs(1)))
+    }
+
     /// Whether another block may go beside so many bytes in flight, which are some. One may always go alone.
     pub(super) fn has_room(&self, in_flight: u64) -> bool {
         let block = self.block();

@@ -73,7 +73,7 @@ impl TunnelCore {
         let sid = shared.ids.next_id();
         Some(match usable {
             Wanted::InBand => {
-                let mut in_band = InBand::new(sid.as_str(), shared.config.block_size);
+                let mut in_band = InBand::new(sid.as_str(), self.block_size(shared));
                 in_band.version = shared.dialect.offered_ibb;
                 SessionTransport::InBand(in_band)
             }
@@ -170,7 +170,7 @@ impl TunnelCore {
     /// The responder is asked to go in band.
     pub(super) fn replacement_asked(&mut self, shared: &mut Shared) {
         let may = self.may_go_in_band();
-        let block_size = shared.config.block_size;
+        let block_size = self.block_size(shared);
         let Some(session) = &mut self.negotiation.session else { return };
         let answered = if may { session.accept_transport(block_size) } else { session.reject_transport() };
         if answered.is_err() {
@@ -295,7 +295,7 @@ impl TunnelCore {
             return self.fail(Fault::NoConnection, shared);
         }
         let sid = shared.ids.next_id();
-        let mut in_band = InBand::new(sid.as_str(), shared.config.block_size);
+        let mut in_band = InBand::new(sid.as_str(), self.block_size(shared));
         in_band.version = shared.dialect.offered_ibb;
         let asked = self.negotiation.session.as_mut().map(|session| session.replace_transport(in_band));
         if !matches!(asked, Some(Ok(()))) {

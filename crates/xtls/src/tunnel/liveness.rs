@@ -72,6 +72,9 @@ impl TunnelCore {
     /// not done what is overdue.
     pub(super) fn life_shown(&mut self, shared: &Shared) {
         self.expect_life(shared);
+        if let Some(transport) = &mut self.transport {
+            transport.throttle.life_shown(shared.env.clock().now());
+        }
         let Some(Overdue { timer, asked }) = self.overdue.take() else { return };
         let waits = if timer == Timer::Stream { self.awaits_header() } else { self.waits_for_answer() };
         match asked {

@@ -14,6 +14,7 @@
 //! - `receipt`: whether the other application has everything;
 //! - `liveness`: is the peer there;
 //! - `certificates`: those asked for and given inside the stream;
+//! - `throttle`: does a server let little through;
 //! - `timers`: what is waited for;
 //! - `ending`: the ways a tunnel ends.
 
@@ -30,6 +31,7 @@ mod receipt;
 mod redirect;
 mod secure;
 mod stream;
+mod throttle;
 mod timers;
 mod transport;
 
@@ -309,6 +311,7 @@ impl TunnelCore {
             blocks_received: 0,
             blocks_in_flight: 0,
             retries: 0,
+            throttled: None,
             window: matches!(shared.config.window, Window::Adaptive).then(|| shared.flow.window()),
             round_trip: shared.flow.round_trip(),
         };

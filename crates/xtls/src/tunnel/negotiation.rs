@@ -147,10 +147,11 @@ impl TunnelCore {
 
     /// Sends the acceptance. Draft § 3: a responder MUST return `<security/>`; the session echoes its namespace.
     pub(super) fn accept_session(&mut self, security: SecurityOffer, shared: &mut Shared) {
+        let block_size = self.block_size(shared);
         let candidates = self.answering_candidates(shared);
         let receipts = !self.is_xml();
         let Some(session) = &mut self.negotiation.session else { return };
-        let mut answer = Acceptance::new(shared.jid.clone(), shared.config.block_size, security);
+        let mut answer = Acceptance::new(shared.jid.clone(), block_size, security);
         answer.receipts = receipts;
         let theirs = match &session.offer().transport {
             SessionTransport::Socks5(theirs) => Some(theirs.clone()),

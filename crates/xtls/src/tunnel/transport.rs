@@ -17,7 +17,7 @@ use self::{
     carrier::Carrier,
     counts::{Owed, Sealed},
 };
-use super::{Phase, TunnelCore};
+use super::{Phase, TunnelCore, throttle::Throttle};
 use crate::{
     answer::Answer,
     config::Window,
@@ -32,6 +32,7 @@ pub(super) struct Transport {
     pub(super) carrier: Carrier,
     /// The blocks of an in-band bytestream on the outer stream.
     lane: Lane,
+    pub(super) throttle: Throttle,
     /// Which of the plaintext that was sealed has been acknowledged.
     sealed: Sealed,
     owed: Owed,
@@ -59,6 +60,7 @@ impl Transport {
         Self {
             carrier,
             lane: Lane::default(),
+            throttle: Throttle::default(),
             sealed: Sealed::default(),
             owed: Owed::default(),
             received: 0,
@@ -85,11 +87,17 @@ impl Transport {
         (stats.blocks_sent, stats.blocks_received) = (self.blocks_sent, self.blocks_received);
         stats.blocks_in_flight = self.carrier.in_flight();
         stats.retries = self.total_retries;
+        stats.throttled = self.throttle.rate();
     }
 
     /// Plaintext that is not acknowledged.
     pub(super) fn unacked(&self) -> u64 {
         self.sealed.unacked()
+    }
+
+    /// Plaintext that is acknowledged.
+    pub(super) fn acked(&self) -> u64 {
+        self.sealed.acked()
     }
 
     pub(super) fn is_exhausted(&self) -> bool {
@@ -207,12 +215,13 @@ impl Transport {
         admitted
     }
 
-    fn poll(&mut self, tunnel: u64, envelope: &Envelope, shared: &mut Shared, out: &mut String) -> bool {
+    fn poll(&mut self, tunnel: u64, most: u16, envelope: &Envelope, shared: &mut Shared, out: &mut String) -> bool {
         let admitted = self.admit(shared);
         let before = out.len();
         let sealed = &self.sealed;
         let mut cut = |queue: &[u8], limit: usize| sealed.whole_records(queue.len(), limit);
         let Carrier::InBand(bytestream) = &mut self.carrier else { return false };
+        bytestream.limit_blocks(self.throttle.block(most));
         let sent = bytestream.poll(&mut shared.ids, envelope, &mut cut, out);
         if let Some(sent) = &sent {
             watch::sent(kind(sent));
@@ -225,7 +234,12 @@ impl Transport {
                     shared.flow.send(now, tunnel, id, out.len() - before, &mut self.lane);
                 }
             }
-            None if !admitted && bytestream.waits_for_window() => shared.flow.refused(&self.lane),
+            None if bytestream.waits_for_window() => {
+                self.throttle.waits(shared.env.clock().now(), self.sealed.acked());
+                if !admitted {
+                    shared.flow.refused(&self.lane);
+                }
+            }
             Some(_) | None => {}
         }
         sent.is_some()
@@ -329,14 +343,17 @@ impl TunnelCore {
         shared: &mut Shared,
     ) -> bool {
         let Some(transport) = &mut self.transport else { return false };
-        shared.flow.answered(shared.env.clock().now(), id, error.is_none(), &mut transport.lane);
+        let block = shared.flow.answered(shared.env.clock().now(), id, error.is_none(), &mut transport.lane);
         let Some(error) = error else {
             let Some(acked) = transport.carrier.in_band().and_then(|bytestream| bytestream.handle_result(id)) else {
                 return false;
             };
             match acked {
                 Acked::Open => self.begin_handshake(shared),
-                Acked::Data { .. } => self.data_acked(shared),
+                Acked::Data { .. } => {
+                    self.data_acked(shared);
+                    self.measure(id, shared);
+                }
                 Acked::Gap { .. } => {
                     let error = transport.returned.take().unwrap_or_else(|| Condition::UndefinedCondition.into());
                     self.fail(Fault::Undelivered { error }, shared);
@@ -349,6 +366,9 @@ impl TunnelCore {
         else {
             return false;
         };
+        transport.throttle.rest();
+        let again = transport.retries > 0;
+        self.block_refused(error, block, again, shared);
         match outcome {
             ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. } => {
                 if matches!(error.condition, Condition::PolicyViolation | Condition::ResourceConstraint) {
@@ -364,11 +384,13 @@ impl TunnelCore {
     }
 
     pub(super) fn poll_bytestream(&mut self, shared: &mut Shared, out: &mut String) -> bool {
+        let most = self.block_size(shared);
         let Some(transport) = &mut self.transport else { return false };
-        let sent = transport.poll(self.id.number, &self.addresses.envelope, shared, out);
+        let sent = transport.poll(self.id.number, most, &self.addresses.envelope, shared, out);
         if let Some(channel) = self.channel.as_mut().filter(|_| sent && transport.flight_left()) {
             channel.flight_left();
         }
+        self.ask_behind_block();
         sent
     }
 
@@ -410,7 +432,7 @@ impl TunnelCore {
 
     /// What of it is acknowledged.
     pub(super) fn acked(&self) -> u64 {
-        self.transport.as_ref().map_or(0, |transport| transport.sealed.acked())
+        self.transport.as_ref().map_or(0, Transport::acked)
     }
 
     /// The application took what this much plaintext led to.

@@ -168,6 +168,7 @@ pub fn kinds(events: &[Event]) -> Vec<&'static str> {
             Event::Probed { .. } => "Probed",
             Event::Readable { .. } => "Readable",
             Event::Writable { .. } => "Writable",
+            Event::Throttled { .. } => "Throttled",
             Event::PeerFinished { .. } => "PeerFinished",
             Event::Receipt { .. } => "Receipt",
             Event::Closed(_) => "Closed",

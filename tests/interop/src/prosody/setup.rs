@@ -50,6 +50,40 @@ module:add_timer(0.05, function ()
 end);
 "#;
 
+/// A module that asks a client for signs of life, for [`Prosody::ping`].
+const PINGS: &str = r#"
+local st = require "util.stanza";
+local now = require "util.time".now;
+local path = module:get_option_string("ping_file");
+local waits = false;
+module:add_timer(0.3, function ()
+    local file = not waits and io.open(path);
+    if not file then return 0.3; end
+    local jid, took = file:read("*a"):match("^(%S+) (%S+)$");
+    file:close();
+    waits = true;
+    local began = now();
+    local function answered ()
+        local out = io.open(took, "a");
+        out:write(string.format("%.6f\n", now() - began));
+        out:close();
+        waits = false;
+    end
+    local ping = st.iq({ type = "get", from = module.host, to = jid, id = string.format("ping-%f", began) });
+    module:send_iq(ping:tag("ping", { xmlns = "urn:xmpp:ping" }), nil, 60):next(answered, answered);
+    return 0.3;
+end);
+"#;
+
+/// A module that says how large stanzas may be (XEP-0478).
+const ANNOUNCES: &str = r#"
+local bytes = module:get_option_number("announced");
+module:hook("stream-features", function (event)
+    if not bytes then return; end
+    event.features:tag("limits", { xmlns = "urn:xmpp:stream-limits:0" }):text_tag("max-bytes", tostring(bytes)):up();
+end);
+"#;
+
 /// Writes the modules: the above, and one that says where the servers of other domains are, in place of DNS.
 pub(super) fn write_modules(dir: &Path, site: &Site) {
     let mut servers = String::new();
@@ -77,12 +111,15 @@ end
     fs::write(dir.join("plugins/mod_phone.lua"), PHONE).expect("the module is written");
     fs::write(dir.join("plugins/mod_elsewhere.lua"), ELSEWHERE).expect("the module is written");
     fs::write(dir.join("plugins/mod_post.lua"), POST).expect("the module is written");
+    fs::write(dir.join("plugins/mod_pings.lua"), PINGS).expect("the module is written");
+    fs::write(dir.join("plugins/mod_announces.lua"), ANNOUNCES).expect("the module is written");
 }
 
 pub(super) fn configuration(dir: &Path, port: u16, transport: Transport, site: &Site) -> String {
     let dir = dir.display();
     let domain = &site.domain;
     let smacks = if site.resumes { r#""smacks", "# } else { "" };
+    let limits = if site.throttles { r#""limits", "# } else { "" };
     let mut text = format!(
         r#"
 daemonize = false
@@ -95,7 +132,8 @@ c2s_ports = {{ {port} }}
 http_ports = {{ }}
 https_ports = {{ }}
 component_ports = {{ }}
-modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours", "phone", {smacks}"elsewhere", "post" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "tls", "ping", "groups", "posix", "dialback", "neighbours", "phone", {smacks}{limits}"elsewhere", "post", "pings", "announces" }}
+ping_file = "{dir}/ping"
 post_file = "{dir}/post.xml"
 plugin_paths = {{ "{dir}/plugins" }}
 authentication = "internal_plain"
@@ -111,6 +149,13 @@ groups_file = "{dir}/groups.txt"
     }
     if site.keeps_resources {
         text.push_str("conflict_resolve = \"kick_new\"\n");
+    }
+    if site.throttles {
+        // As in the package's prosody.cfg.lua.
+        text.push_str("limits = { c2s = { rate = \"10kb/s\"; }; s2sin = { rate = \"30kb/s\"; }; }\n");
+    }
+    if let Some(bytes) = site.announced {
+        writeln!(text, "announced = {bytes}").expect("writing to a string");
     }
     match transport {
         Transport::Plain => text.push_str("c2s_require_encryption = false\nallow_unencrypted_plain_auth = false\n"),

@@ -31,6 +31,7 @@ mod sasl_login;
 mod security;
 mod subscribing;
 mod terminal;
+mod throttling;
 mod trace;
 mod verifying;
 mod ways;

@@ -52,5 +52,6 @@ mod store;
 mod stream;
 mod suspended_clocks;
 mod suspension;
+mod throttle;
 mod trust;
 mod types;

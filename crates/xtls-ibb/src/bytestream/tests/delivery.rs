@@ -178,3 +178,51 @@ fn the_end_counts_what_came_back_as_lost() {
         assert_eq!((a.stream.unacked(), a.stream.is_suspended(), a.poll()), (10, false, None));
     }
 }
+
+/// XEP-0047 § 2.1: the block size is a maximum.
+#[test]
+fn xep_0047_2_1_blocks_may_be_smaller_than_agreed_and_what_comes_is_not_concerned() {
+    let (mut a, mut b) = pair(8, BytestreamConfig::default());
+    a.stream.limit_blocks(3);
+    a.write(b"0123456789");
+    b.write(b"01234567");
+    let sent = a.poll_all();
+    let sizes: Vec<_> = sent.iter().map(|(sent, _)| *sent).collect();
+    let data = |bytes| Sent::Data { bytes };
+    assert_eq!(sizes, [data(3), data(3), data(3), data(1)]);
+    assert!(sent.iter().all(|(_, stanza)| b.take(stanza).is_none()));
+    run(&mut a, &mut b);
+    assert_eq!((&*a.received, &*b.received), (&b"01234567"[..], &b"0123456789"[..]));
+    // More than was agreed it never is, and at least one byte.
+    a.stream.limit_blocks(u16::MAX);
+    a.write(b"0123456789");
+    assert_eq!(a.poll().unwrap().0, data(8));
+    a.stream.limit_blocks(0);
+    assert_eq!(a.poll().unwrap().0, data(1));
+}
+
+/// What came back as too large goes again in smaller blocks, from its seq on, once all that was sent after it has come back.
+#[test]
+fn what_came_back_is_cut_anew_where_blocks_have_to_be_smaller() {
+    let (mut a, mut b) = pair(4, BytestreamConfig::default());
+    a.write(b"0123456789ab");
+    let blocks: Vec<_> = a.poll_all().into_iter().map(|(_, stanza)| stanza).collect();
+    assert_eq!(blocks.len(), 3);
+    assert_eq!(b.take(&blocks[0]), None);
+    assert_eq!(a.take(&b.poll().unwrap().1), None);
+    assert_eq!(bounce(&mut a, &blocks[1], Condition::PolicyViolation), Some(ErrorOutcome::Suspended));
+    a.stream.limit_blocks(2);
+    a.stream.resume();
+    assert_eq!(a.poll(), None, "one that was sent after it may yet get there");
+    assert_eq!(bounce(&mut a, &blocks[2], Condition::PolicyViolation), Some(ErrorOutcome::Suspended));
+    assert_eq!(a.poll(), None, "nothing goes while it is suspended");
+    a.stream.resume();
+    let first = a.poll_all();
+    assert_eq!(seqs(&first), [("1", "NDU=")], "one to see whether the way is free");
+    assert_eq!((a.stream.in_flight(), a.stream.unacked()), (1, 8));
+    assert_eq!(b.take(&first[0].1), None);
+    assert_eq!(a.take(&b.poll().unwrap().1), None);
+    assert_eq!(ack(&mut a, &blocks[2]), None, "an old block is not waited for any more");
+    run(&mut a, &mut b);
+    assert_eq!((&*b.received, a.stream.unacked(), a.stream.in_flight()), (&b"0123456789ab"[..], 0, 0));
+}
