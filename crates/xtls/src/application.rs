@@ -13,6 +13,9 @@ pub const BYTES_NS: &str = "urn:xtls:apps:bytes:1";
 /// The same as it was before that: without the hash.
 pub const BYTES_0_NS: &str = "urn:xtls:apps:bytes:0";
 
+/// The feature of an entity that negotiates sessions inside of an XML stream tunnel too (docs/wire.md § 8).
+pub const INSIDE_NS: &str = "urn:xtls:inside:0";
+
 /// What runs inside a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -11,7 +11,7 @@ use xtls_stanza::{
     ns,
 };
 
-use crate::application::BYTES_NS;
+use crate::application::{BYTES_NS, INSIDE_NS};
 
 /// What peers announced, and which of it stands for XTLS. Both tables forget what was not used for longest.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Supports {
     pub(crate) bytes: bool,
     /// SOCKS5 bytestreams as a transport.
     pub(crate) socks5: bool,
+    /// Sessions that are negotiated inside of an XML stream tunnel.
+    pub(crate) inside: bool,
 }
 
 impl Supports {
@@ -36,7 +38,11 @@ impl Supports {
     /// is support; `None` without.
     pub(crate) fn of(info: &DiscoInfo) -> Option<Self> {
         let has_xtls = [ns::XTLS_0, ns::XTLS_1].iter().any(|feature| info.supports(feature));
-        has_xtls.then(|| Self { bytes: info.supports(BYTES_NS), socks5: info.supports(ns::JINGLE_S5B) })
+        has_xtls.then(|| Self {
+            bytes: info.supports(BYTES_NS),
+            inside: info.supports(INSIDE_NS),
+            socks5: info.supports(ns::JINGLE_S5B),
+        })
     }
 }
 

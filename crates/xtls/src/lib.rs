@@ -126,7 +126,7 @@ pub mod jingle {
     pub use xtls_jingle::{Action, Description, DescriptionError, JingleFault, Profile, Reason, ReasonCondition};
     pub use xtls_stanza::{KeyKind, KeyName, KeyNameError, OwnMethods, SecurityOffer, TlsOffer, XtlsVersion};
 
-    pub use crate::application::{BYTES_0_NS, BYTES_NS};
+    pub use crate::application::{BYTES_0_NS, BYTES_NS, INSIDE_NS};
 }
 
 /// Direct connections: between two entities without a server, or between a client and its server.

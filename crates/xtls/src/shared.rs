@@ -1,11 +1,14 @@
 //! What all tunnels of an engine share.
 
 use core::time::Duration;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use xtls_channel::{Environment, Instant, Setup, SetupError};
 use xtls_jingle::Dialect;
-use xtls_stanza::{Ids, StanzaParser, jid::FullJid};
+use xtls_stanza::{Element, Ids, StanzaParser, jid::FullJid};
 
 use crate::{
     capabilities::Capabilities,
@@ -32,6 +35,10 @@ pub(crate) struct Shared {
     pub(crate) flow: Flow,
     pub(crate) sizes: Sizes,
     pub(crate) events: Events,
+    /// What was said inside of tunnels about sessions, and in which.
+    pub(crate) inside: VecDeque<(u64, Element)>,
+    /// The sids of those sessions.
+    pub(crate) inside_sids: BTreeSet<String>,
     pub(crate) capabilities: Capabilities,
     pub(crate) spares: Spares,
     /// For the stanzas that arrive as text.
@@ -96,6 +103,8 @@ impl Shared {
             flow: Flow::new(),
             sizes: Sizes::default(),
             events: Events::default(),
+            inside: VecDeque::new(),
+            inside_sids: BTreeSet::new(),
             capabilities: Capabilities::default(),
             spares: Spares::default(),
             parser,

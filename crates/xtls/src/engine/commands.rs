@@ -6,7 +6,7 @@ use xtls_stanza::jid::FullJid;
 
 use super::{Engine, places::Full};
 use crate::{
-    application::TunnelOptions,
+    application::{Application, TunnelOptions},
     config::{ConfigError, Window},
     error::{AcceptError, InitiateError, RejectError},
     event::{Incoming, Refusal, TunnelId},
@@ -33,7 +33,9 @@ impl Engine {
             Full::Peer => InitiateError::TooManyWithPeer,
         })?;
         let id = self.new_id();
-        let wishes = Wishes { check_support, transports };
+        let is_bytes = matches!(application, Application::Bytes(_));
+        let around = if is_bytes && self.shared.config.socks5 { self.way_inside(&peer) } else { None };
+        let wishes = Wishes { check_support, transports, around };
         let tunnel = TunnelCore::initiate(id, peer, application, channel, wishes, &mut self.shared);
         self.add(tunnel);
         Ok(id)

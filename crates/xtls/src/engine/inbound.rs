@@ -251,7 +251,7 @@ impl Engine {
         Disposition::Consumed
     }
 
-    fn handle_jingle(&mut self, id: &str, from: &Sender<'_>, payload: ElementRef<'_>) -> Disposition {
+    pub(super) fn handle_jingle(&mut self, id: &str, from: &Sender<'_>, payload: ElementRef<'_>) -> Disposition {
         let sid = payload.attribute("sid").unwrap_or_default();
         let own = self.tunnels.index().with_session(sid, &from.address);
         let jingle = match Jingle::parse_with(payload, &self.shared.dialect) {
@@ -267,7 +267,12 @@ impl Engine {
         // An offer under the sid of our own is a tie like any other (XEP-0166 § 7.2.16).
         let own = own.filter(|number| !self.tunnels.get(*number).is_some_and(crosses));
         if let Some(number) = own {
+            let inside = self.inside;
             let answer = self.with_tunnel(number, |tunnel, shared| {
+                // What is negotiated inside of a tunnel is said nowhere else.
+                if tunnel.inside_of().is_some_and(|around| inside != Some(around)) {
+                    return Answer::Error(JingleCondition::UnknownSession.stanza_error(jingle.version));
+                }
                 tunnel.heard_of_session(shared);
                 watch::received(jingle.action.as_str());
                 tunnel.handle_jingle(&jingle, shared)

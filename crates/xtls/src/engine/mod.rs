@@ -6,6 +6,7 @@ mod connections;
 mod handle;
 mod inbound;
 mod index;
+mod inside;
 mod offers;
 mod pace;
 mod places;
@@ -27,7 +28,7 @@ use xtls_stanza::{DiscoIdentity, DiscoInfo, jid::FullJid, ns, write};
 pub use self::handle::Tunnel;
 use self::{answers::Answers, pace::Pace, probing::Probing, tunnels::Tunnels};
 use crate::{
-    application::BYTES_NS,
+    application::{BYTES_NS, INSIDE_NS},
     config::Config,
     event::{Event, Held, TunnelId},
     flow::{Flow, FlowAnswer},
@@ -61,6 +62,8 @@ pub struct Engine {
     probing: Probing,
     /// Who asked for our presence lately, and was let know.
     shown: Pace,
+    /// What is handled now was said inside of this tunnel.
+    inside: Option<u64>,
     next_number: u64,
     id: u32,
 }
@@ -89,6 +92,7 @@ impl Engine {
             answers: Answers::default(),
             probing: Probing::default(),
             shown: Pace::default(),
+            inside: None,
             next_number: 0,
             id: ENGINES.fetch_add(1, Ordering::Relaxed) & TunnelId::MAX_ENGINE,
         })
@@ -104,7 +108,7 @@ impl Engine {
         features.extend_from_slice(self.shared.dialect.features());
         if self.shared.config.socks5 {
             // XEP-0065 § 3, XEP-0260 § 5.
-            features.extend([ns::BYTESTREAMS, ns::JINGLE_S5B]);
+            features.extend([ns::BYTESTREAMS, ns::JINGLE_S5B, INSIDE_NS]);
         }
         features.sort_unstable();
         features
@@ -245,12 +249,16 @@ impl Engine {
         action: impl FnOnce(&mut tunnel::TunnelCore, &mut Shared) -> R,
     ) -> Option<R> {
         let shared = &mut self.shared;
-        let result = self.tunnels.act(number, |tunnel| {
+        let (result, is_inside) = self.tunnels.act(number, |tunnel| {
             let result = action(tunnel, shared);
             tunnel.settle(shared);
-            result
+            (result, tunnel.inside_of().is_some())
         })?;
         self.tunnels.wake(number);
+        if is_inside {
+            self.pass_inside(number);
+        }
+        self.take_inside();
         Some(result)
     }
 
@@ -354,6 +362,7 @@ impl Engine {
     fn forget(&mut self, number: u64) {
         if let Some(mut tunnel) = self.tunnels.remove(number) {
             tunnel.let_go(&mut self.shared);
+            self.shared.inside_sids.remove(tunnel.session_sid());
             self.shared.flow.forget(number);
             // What was on its way may still be answered, and belongs to nobody else.
             tunnel.unanswered().for_each(|id| self.answers.expect(id, tunnel.address()));

@@ -106,7 +106,10 @@ impl Engine {
             self.with_tunnel(number, |tunnel, shared| tunnel.lose_tie_break(sid, shared));
         }
         let id = self.new_id();
-        let tunnel = TunnelCore::incoming(id, peer, session, application, place, &mut self.shared);
+        let mut tunnel = TunnelCore::incoming(id, peer, session, application, place, &mut self.shared);
+        if let Some(around) = self.inside {
+            tunnel.go_inside(around, &mut self.shared);
+        }
         self.add(tunnel);
     }
 

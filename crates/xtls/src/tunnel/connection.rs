@@ -228,8 +228,8 @@ impl TunnelCore {
 
     /// Gives every connection up that is not TLS's.
     pub(super) fn stop_searching(&mut self, shared: &mut Shared) {
-        self.timers.clear(Timer::Connection);
         let Some(search) = self.search.take() else { return };
+        self.timers.clear(Timer::Connection);
         for attempt in search.sockets.into_keys() {
             shared.events.push(Event::Abandon { id: self.connection_id(attempt) });
         }

@@ -216,6 +216,9 @@ impl TunnelCore {
     /// Closes the connection of a tunnel that has ended, once both ends have said that they are done: a proxy that sees one end
     /// close cuts off the other. After a fault nothing of the peer's is waited for.
     pub(super) fn advance_letting_go(&mut self, shared: &mut Shared) {
+        if self.ended.is_some() {
+            self.stop_searching(shared);
+        }
         let Some(ended) = self.ended.as_ref().filter(|ended| ended.connected) else { return };
         let is_in_order = matches!(ended.reason, CloseReason::Done);
         let has_left = self

@@ -6,6 +6,7 @@
 //! - `negotiation`: Jingle up to an agreed method;
 //! - `redirect`: an offer that is to be made to another resource;
 //! - `method`: which method, and what the user says about a password;
+//! - `inside`: sessions that are negotiated inside of another tunnel;
 //! - `connection`: which connection it will be, where it is to be one;
 //! - `transport`: what carries the records, and which of the plaintext in it has arrived;
 //! - `secure`: what comes of the secure channel (`xtls-channel`);
@@ -23,6 +24,7 @@ mod bytes;
 mod certificates;
 mod connection;
 mod ending;
+mod inside;
 mod liveness;
 mod method;
 mod negotiation;
@@ -38,7 +40,7 @@ mod transport;
 use core::fmt;
 use std::sync::Arc;
 
-pub(crate) use self::negotiation::Wishes;
+pub(crate) use self::{inside::Passed, negotiation::Wishes};
 
 use xtls_channel::{Channel, CloseReason, EndedBy, Fault, Instant, Security, Side};
 use xtls_jingle::{Role, Session, SessionState};
@@ -126,6 +128,8 @@ pub(crate) struct TunnelCore {
     transports: Vec<WantedTransport>,
     /// A connection is sought.
     search: Option<Box<Search>>,
+    /// The tunnel that the session is negotiated in, if it is in one.
+    inside_of: Option<u64>,
     /// Made when both have agreed, or when a responder opens the bytestream before it accepts.
     transport: Option<Transport>,
     /// Absent until an offered tunnel is accepted.
@@ -177,6 +181,7 @@ impl TunnelCore {
             negotiation: Negotiation::default(),
             transports: vec![WantedTransport::InBand],
             search: None,
+            inside_of: None,
             transport: None,
             channel: None,
             inside: None,

@@ -25,6 +25,8 @@ use xtls_channel::{Announcements, Channel, Side, Terms};
 pub(super) struct Negotiation {
     /// Initiator: ask the peer first whether it has XTLS at all.
     check_support: bool,
+    /// The XML stream tunnel with the peer that the session can be negotiated in.
+    around: Option<u64>,
     /// That question, while it is open.
     pub(super) question: Question,
     /// Absent while the peer is asked, and once the peer cannot be told anything any more.
@@ -58,6 +60,8 @@ impl Negotiation {
 pub(crate) struct Wishes {
     pub(crate) check_support: bool,
     pub(crate) transports: Vec<WantedTransport>,
+    /// The XML stream tunnel with the peer that the session can be negotiated in.
+    pub(crate) around: Option<u64>,
 }
 
 impl TunnelCore {
@@ -73,6 +77,7 @@ impl TunnelCore {
         let mut tunnel = Self::new(id, peer, Role::Initiator, application, shared);
         tunnel.channel = Some(channel);
         tunnel.transports = wishes.transports;
+        tunnel.negotiation.around = wishes.around;
         tunnel.negotiation.check_support = wishes.check_support;
         tunnel.begin(shared);
         tunnel
@@ -270,7 +275,13 @@ impl TunnelCore {
         action.map(Unanswered::Session).or(open)
     }
 
+    /// Takes out what the session has to say, unless that is said inside of another tunnel.
     pub(super) fn poll_session(&mut self, shared: &mut Shared, out: &mut String) -> bool {
+        self.inside_of().is_none() && self.say(shared, out)
+    }
+
+    /// Takes out what the session has to say.
+    pub(super) fn say(&mut self, shared: &mut Shared, out: &mut String) -> bool {
         let from = shared.config.stamp_from.then(|| shared.jid.as_str());
         let Some(session) = &mut self.negotiation.session else { return false };
         let sent = session.poll(&mut shared.ids, &self.addresses.to, from, out);
@@ -294,6 +305,7 @@ impl TunnelCore {
             return self.fail(Fault::NoTransport, shared);
         };
         let description = self.offered_application(supports, shared).description();
+        let is_connection = transport.in_band().is_none();
         let mut offer = Offer::over(transport, description, security);
         offer.receipts = !self.is_xml();
         let question = shared.config.timers.question;
@@ -304,6 +316,11 @@ impl TunnelCore {
         match Session::initiate(sid.as_str(), &shared.jid, offer) {
             Ok(session) => self.negotiation.session = Some(session.with_dialect(shared.dialect)),
             Err(_) => return self.fail(Fault::Internal("a sound offer cannot be made"), shared),
+        }
+        // A peer that knows nothing of that would take it for a stanza of its application's.
+        let knows = is_connection && supports.is_some_and(|supports| supports.inside);
+        if let Some(around) = self.negotiation.around.filter(|_| knows) {
+            self.go_inside(around, shared);
         }
         self.set(Timer::Question, wait, shared);
     }

@@ -8,6 +8,7 @@ use xtls_stream::{OpenError, StreamEvent, StreamFault, StreamRole, StreamSendErr
 use super::{
     Inside, NotUsable, Phase, TunnelCore,
     certificates::{GivenUp, Taken},
+    inside::is_session,
     transport::Transport,
 };
 use crate::{
@@ -42,6 +43,18 @@ impl XmlStream {
             stream = stream.with_hash(hash, is_required);
         }
         Self { stream, inbox: Vec::new(), waiting: 0, asked_certificates: None, given_up: GivenUp::default() }
+    }
+}
+
+impl XmlStream {
+    /// Whether stanzas can be sent, and come.
+    pub(super) fn is_open(&self) -> bool {
+        self.stream.is_open()
+    }
+
+    /// Writes a stanza; false if it cannot be sent.
+    pub(super) fn send(&mut self, stanza: &Element, out: &mut Vec<u8>) -> bool {
+        self.stream.send(stanza, out).is_ok()
     }
 }
 
@@ -198,6 +211,10 @@ impl TunnelCore {
                     (Event::StreamOpened { id }, 0)
                 }
                 StreamEvent::Stanza(stanza) => {
+                    if is_session(&stanza, shared) {
+                        shared.inside.push_back((self.id.number, stanza));
+                        continue;
+                    }
                     let held = stanza.held_bytes();
                     match self.take_certificates(&stanza, shared) {
                         Taken::No => (Event::Stanza { id, stanza }, held),

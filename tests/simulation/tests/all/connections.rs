@@ -18,6 +18,8 @@ struct Stage {
     sockets: Sockets,
     ids: [EntityId; 2],
     tunnels: Vec<TunnelId>,
+    /// What had passed over the server when it began.
+    since: usize,
 }
 
 fn stage(seed: u8) -> Stage {
@@ -32,7 +34,7 @@ fn stage(seed: u8) -> Stage {
     let mut sockets = Sockets::new(20 * MILLI);
     sockets.listen(ids[0], "romeo.example", 5086);
     sockets.listen(ids[1], "juliet.example", 6539);
-    Stage { world, sockets, ids, tunnels: Vec::new() }
+    Stage { world, sockets, ids, tunnels: Vec::new(), since: 0 }
 }
 
 fn direct(host: &str, port: u16) -> Reach {
@@ -106,7 +108,7 @@ impl Stage {
 
     /// Whether a stanza went over the server that has this in it.
     fn passed(&self, what: &str) -> bool {
-        self.world.relay.log().iter().any(|passed| passed.stanza.contains(what))
+        self.world.relay.log().iter().skip(self.since).any(|passed| passed.stanza.contains(what))
     }
 }
 
@@ -269,4 +271,86 @@ fn a_proxy_that_sits_on_the_last_bytes_until_more_comes_keeps_nobody_waiting() {
         assert!(end.fault.is_none() && !end.truncated, "{end:?}");
     }
     assert_eq!(stage.sockets.open(), 0);
+}
+
+/// Two entities with an XML stream between them, and nothing in the log so far.
+fn stage_inside(seed: u8) -> (Stage, [TunnelId; 2]) {
+    let mut stage = stage(seed);
+    let [romeo, juliet] = stage.ids;
+    let around = stage.world.connect_with(romeo, juliet, TunnelOptions::xml_stream(TrustPolicy::Pinned));
+    for id in stage.ids {
+        stage.world.take_events(id);
+    }
+    stage.since = stage.world.relay.log().len();
+    (stage, [around.0, around.1])
+}
+
+#[test]
+fn inside_of_an_xml_stream_candidates_are_told_and_no_server_sees_one() {
+    for from in 0..2 {
+        let (mut stage, _) = stage_inside(1);
+        if from == 1 {
+            stage.ids.reverse();
+        }
+        let hosts = if from == 0 { ["romeo.example", "juliet.example"] } else { ["juliet.example", "romeo.example"] };
+        let ports = if from == 0 { [5086, 6539] } else { [6539, 5086] };
+        stage.connect([over(direct(hosts[0], ports[0])), over(direct(hosts[1], ports[1]))]);
+        stage.run_for(2 * SECOND);
+        assert!(stage.is_secured());
+        assert!(stage.carries(100_000));
+        for what in ["candidate", "<jingle", ".example'"] {
+            assert!(!stage.passed(what), "{what} went over the server");
+        }
+        stage.ends_clean(from);
+        assert!(!stage.passed("<jingle"), "nor did its end");
+    }
+}
+
+#[test]
+fn a_session_inside_ends_with_the_tunnel_around_it_unless_it_is_secured_by_then() {
+    let (mut stage, [around, _]) = stage_inside(1);
+    stage.connect([over(direct("romeo.example", 5086)), over(Reach::new(Exposure::Direct))]);
+    close(&mut stage.world, stage.ids[0], around);
+    stage.run_for(10 * SECOND);
+    assert!(!stage.passed("candidate"), "not even then");
+    let [romeo, juliet] = stage.ids;
+    for (id, tunnel) in [(romeo, stage.tunnels[0]), (juliet, stage.tunnels[1])] {
+        let events = stage.world.take_events(id);
+        let ends = |event: &Event| matches!(event, Event::Closed(closed) if closed.id == tunnel);
+        assert!(events.iter().any(ends), "{events:?}");
+    }
+    assert_eq!(stage.sockets.open(), 0);
+    let (mut stage, [around, _]) = stage_inside(3);
+    stage.connect([over(direct("romeo.example", 5086)), over(Reach::new(Exposure::Direct))]);
+    stage.run_for(2 * SECOND);
+    close(&mut stage.world, stage.ids[0], around);
+    stage.run_for(2 * SECOND);
+    assert!(stage.carries(50_000), "it goes on by its connection");
+    assert!(!stage.passed("candidate"));
+}
+
+#[test]
+fn a_peer_that_does_not_negotiate_inside_is_offered_it_over_the_server() {
+    let mut world = World::default();
+    world.relay.keep_log();
+    let ids = [(ROMEO, 1), (JULIET, 2)].map(|(jid, seed)| {
+        let mut options = EntityOptions::seeded(seed);
+        options.config.socks5 = true;
+        if jid == JULIET {
+            let all = ["urn:xmpp:jingle:1", "urn:xmpp:jingle:security:xtls:0", "urn:xmpp:jingle:transports:s5b:1"];
+            options.features = Some(all.into_iter().chain([xtls::jingle::BYTES_NS]).map(str::to_owned).collect());
+        }
+        world.add(jid, options)
+    });
+    world.introduce(ids[0], ids[1]);
+    let mut sockets = Sockets::new(20 * MILLI);
+    sockets.listen(ids[0], "romeo.example", 5086);
+    let mut stage = Stage { world, sockets, ids, tunnels: Vec::new(), since: 0 };
+    stage.world.connect_with(ids[0], ids[1], TunnelOptions::xml_stream(TrustPolicy::Pinned));
+    for id in ids {
+        stage.world.take_events(id);
+    }
+    stage.connect([over(direct("romeo.example", 5086)), over(Reach::new(Exposure::Direct))]);
+    stage.run_for(2 * SECOND);
+    assert!(stage.is_secured() && stage.passed("<candidate "));
 }
