@@ -227,10 +227,12 @@ impl TunnelCore {
     /// An error came back to a block of so many bytes, as a stanza, perhaps not for the first time: later ones are smaller, if that may be
     /// why (XEP-0478 § 4 has policy-violation for it).
     pub(super) fn block_refused(&self, error: &StanzaError, block: Option<u64>, again: bool, shared: &mut Shared) {
-        // This one may be for how much was sent at a time. Where it comes again, that was less already.
-        let is_short =
-            error.condition == Condition::ResourceConstraint && (again || error.error_type != ErrorType::Wait);
-        let may_be_size = is_short || matches!(error.condition, Condition::PolicyViolation | Condition::NotAcceptable);
+        // One of type wait may be for how much was sent at a time: where it comes again and again, that was less already.
+        let may_be_size = (again || error.error_type != ErrorType::Wait)
+            && matches!(
+                error.condition,
+                Condition::PolicyViolation | Condition::NotAcceptable | Condition::ResourceConstraint
+            );
         if let Some(block) = block.filter(|_| may_be_size) {
             shared.sizes.refuse(self.peer.domain(), block);
         }

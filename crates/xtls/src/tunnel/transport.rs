@@ -367,7 +367,7 @@ impl TunnelCore {
             return false;
         };
         transport.throttle.rest();
-        let again = transport.retries > 0;
+        let again = transport.retries >= 3;
         self.block_refused(error, block, again, shared);
         match outcome {
             ErrorOutcome::OpenRefused | ErrorOutcome::Ended { .. } => {
