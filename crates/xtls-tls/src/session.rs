@@ -163,6 +163,15 @@ impl TlsSession {
         either!(mut self.write(plaintext, records_out))
     }
 
+    /// Changes the keys of both directions (RFC 8446 § 4.6.3): a small record, which tells the peer's application nothing. Whether it
+    /// was appended; TLS 1.2 has no such thing, so with a password it never is.
+    pub fn update_keys(&mut self, records_out: &mut Vec<u8>) -> bool {
+        match &mut self.0 {
+            Method::X509(session) => session.update_keys(records_out),
+            Method::Srp(_) => false,
+        }
+    }
+
     /// Says with a close_notify that nothing more will be written. Reading goes on: TLS 1.3 leaves the other direction
     /// open. A second call does nothing.
     ///

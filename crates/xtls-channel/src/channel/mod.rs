@@ -415,6 +415,14 @@ impl Channel {
         self.open_tls().map_or(Err(refused), |tls| tls.write(plaintext, out))
     }
 
+    /// Appends a record that tells the application nothing, if this TLS has one: see
+    /// [`TlsSession::update_keys`](xtls_tls::TlsSession::update_keys).
+    pub fn update_keys(&mut self, out: &mut Vec<u8>) {
+        if let Some(tls) = self.open_tls() {
+            tls.update_keys(out);
+        }
+    }
+
     /// Ends our direction with a close_notify; before the peer is accepted there is nothing to end. A second call does
     /// nothing.
     pub fn close_write(&mut self, out: &mut Vec<u8>) {

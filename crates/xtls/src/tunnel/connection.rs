@@ -220,6 +220,12 @@ impl TunnelCore {
             transport.queue(|out| out.extend_from_slice(bytes));
             return self.set(Timer::Connection, wait, shared);
         }
+        if let (Some(transport), Some(channel)) = (&mut self.transport, &mut self.channel)
+            && transport.carrier.connection().is_some_and(Connection::end_burst)
+        {
+            // Where more is to follow, what may follow is a record of TLS that tells nothing.
+            return transport.queue(|out| channel.update_keys(out));
+        }
         if let Some(search) = &mut self.search {
             search.negotiation.timeout(now);
             self.go_on_searching(shared);
@@ -473,7 +479,11 @@ impl TunnelCore {
         if let Some(channel) = self.channel.as_mut().filter(|_| transport.flight_left()) {
             channel.flight_left();
         }
+        let wait = transport.carrier.connection().and_then(|connection| connection.nudge_after_burst());
         if taken > 0 {
+            if let Some(wait) = wait {
+                self.set(Timer::Connection, wait, shared);
+            }
             self.timers.clear(Timer::Stall);
             if self.ended.is_none() {
                 self.set(Timer::Stall, shared.config.timers.stall, shared);

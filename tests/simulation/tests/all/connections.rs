@@ -258,7 +258,12 @@ fn a_proxy_that_sits_on_the_last_bytes_until_more_comes_keeps_nobody_waiting() {
     assert!(stage.is_secured());
     let [romeo, juliet] = stage.ids;
     let (here, there) = (stage.tunnels[0], stage.tunnels[1]);
+    // In the middle,
     let sent = noise(20_000, 1);
+    assert_eq!(write(&mut stage.world, romeo, here, &sent), sent.len());
+    stage.run_for(SECOND);
+    assert!(read(&mut stage.world, juliet, there) == sent);
+    // and at the end.
     assert_eq!(write(&mut stage.world, romeo, here, &sent), sent.len());
     for (id, tunnel) in [(romeo, here), (juliet, there)] {
         stage.world.with(id, |engine, now| engine.tunnel(tunnel).unwrap().finish(now)).unwrap();

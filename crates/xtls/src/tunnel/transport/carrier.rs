@@ -25,6 +25,8 @@ pub(in crate::tunnel) struct Connection {
     /// Records that the caller has not taken.
     outgoing: Vec<u8>,
     limit: usize,
+    /// Bytes that have left since it was nudged last, or since the beginning.
+    burst: usize,
     /// How often it was nudged since our end left; `None` before that.
     nudges: Option<u32>,
     /// Nothing can be sent any more.
@@ -33,7 +35,7 @@ pub(in crate::tunnel) struct Connection {
 
 impl Connection {
     pub(in crate::tunnel) fn new(attempt: Attempt, path: Path, limit: usize) -> Self {
-        Self { attempt, path, outgoing: Vec::new(), limit, nudges: None, over: false }
+        Self { attempt, path, outgoing: Vec::new(), limit, burst: 0, nudges: None, over: false }
     }
 
     pub(in crate::tunnel) fn attempt(&self) -> Attempt {
@@ -62,6 +64,20 @@ impl Connection {
         Some((&Self::NUDGE, wait))
     }
 
+    /// When a nudge is due if nothing more is sent: a proxy may sit on the last of so many bytes.
+    pub(in crate::tunnel) fn nudge_after_burst(&self) -> Option<Duration> {
+        let is_due = self.nudges.is_none() && matches!(self.path, Path::Proxy(_)) && self.burst > Self::BURST;
+        is_due.then_some(Self::FIRST_NUDGE)
+    }
+
+    /// It is nudged after a burst. Whether that is still due.
+    pub(in crate::tunnel) fn end_burst(&mut self) -> bool {
+        self.nudge_after_burst().is_some() && core::mem::take(&mut self.burst) > 0
+    }
+
+    /// As much as Prosody's proxy hands on at once. What is not more than that is not kept back.
+    const BURST: usize = 4096;
+
     /// Whether nudges are due now and then.
     pub(in crate::tunnel) fn is_nudging(&self) -> bool {
         self.nudges.is_some() && !self.over
@@ -75,6 +91,7 @@ impl Connection {
     /// Moves what there is to send into the caller's buffer.
     pub(in crate::tunnel) fn take(&mut self, out: &mut Vec<u8>) -> usize {
         let bytes = self.outgoing.len();
+        self.burst += bytes;
         if out.is_empty() && out.capacity() <= self.outgoing.capacity() {
             core::mem::swap(out, &mut self.outgoing);
         } else {
