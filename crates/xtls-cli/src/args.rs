@@ -25,7 +25,7 @@ pub(crate) use pair::PairArgs;
 pub(crate) use pipe::PipeArgs;
 pub(crate) use probe::ProbeArgs;
 pub(crate) use subscribe::SubscribeArgs;
-pub(crate) use transport::{TransportArgs, TransportKind};
+pub(crate) use transport::{DirectTo, TransportArgs, TransportKind};
 pub(crate) use verify::VerifyArgs;
 pub(crate) use wait::{Patience, WaitArgs};
 

@@ -21,6 +21,7 @@ pages! {
     BeingFound = "docs/guide/being-found.md",
     Building = "docs/guide/building.md",
     Bytes = "docs/guide/bytes.md",
+    Connections = "docs/guide/connections.md",
     Cryptography = "docs/guide/cryptography.md",
     FirstTunnel = "docs/guide/first-tunnel.md",
     Limits = "docs/guide/limits.md",

@@ -23,6 +23,10 @@ pub(crate) struct TransportArgs {
     #[arg(long, value_name = "IP[:PORT]", value_parser = listen_address, help_heading = HEADING)]
     pub(crate) listen_address: Option<SocketAddr>,
 
+    /// Whom direct connections are for: others learn no address of yours by them, and get a proxy
+    #[arg(long, value_name = "WHOM", value_enum, default_value_t = DirectTo::Anyone, help_heading = HEADING)]
+    pub(crate) direct_to: DirectTo,
+
     /// Connect to addresses within this network too, though it is private; may be repeated [default: public addresses only]
     #[arg(long, value_name = "IP/BITS", help_heading = HEADING)]
     pub(crate) allow_network: Vec<Network>,
@@ -39,6 +43,15 @@ pub(crate) enum TransportKind {
     Proxy,
     /// A direct connection, and no other way: each end learns the other's address, and so do the servers
     Direct,
+}
+
+/// Whom direct connections are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DirectTo {
+    /// Whoever the pipe is with
+    Anyone,
+    /// Peers with whom a tunnel was secured before
+    Known,
 }
 
 impl TransportArgs {

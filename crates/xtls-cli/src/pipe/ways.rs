@@ -8,7 +8,7 @@ use xtls::Transport;
 use xtls::transports::{Endpoint, Exposure, Host, Networks, Reach, StreamHost};
 use xtls_stanza::jid::{BareJid, Jid};
 
-use crate::args::{TransportArgs, TransportKind};
+use crate::args::{DirectTo, TransportArgs, TransportKind};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -54,10 +54,14 @@ pub(super) async fn transports(
         // The peer may know of one.
         session.output.warn("no proxy for SOCKS5 bytestreams was found at your server; the peer may know one");
     }
+    let direct = match args.direct_to {
+        DirectTo::Anyone => Exposure::Direct,
+        DirectTo::Known => Exposure::DirectIfSecuredBefore,
+    };
     let exposure = match args.transport {
         TransportKind::InBand => return Ok(vec![Transport::InBand]),
-        TransportKind::Direct => Exposure::Direct,
-        TransportKind::Auto if endpoint.is_some() => Exposure::Direct,
+        TransportKind::Direct => direct,
+        TransportKind::Auto if endpoint.is_some() => direct,
         TransportKind::Auto | TransportKind::Proxy => Exposure::Proxies,
     };
     let networks = args.allow_network.iter().fold(Networks::default(), |all, network| all.with(*network));

@@ -363,6 +363,27 @@ fn closing_ends_one_direction_and_leaves_the_other() {
 }
 
 #[test]
+fn keys_are_changed_without_a_word_to_the_application_where_tls_can_do_that() {
+    let mut pair = Pair::connected(&romeo_config(), &juliet_config());
+    for _ in 0..100 {
+        let before = pair.to_server.len();
+        assert!(pair.client.update_keys(&mut pair.to_server));
+        assert!((1..64).contains(&(pair.to_server.len() - before)), "a small record");
+        pair.client.write(b"a rose", &mut pair.to_server).unwrap();
+        pair.server.write(b"by any name", &mut pair.to_client).unwrap();
+        pair.settle().unwrap();
+        assert_eq!(core::mem::take(&mut pair.server_plaintext), b"a rose");
+        assert_eq!(core::mem::take(&mut pair.client_plaintext), b"by any name");
+    }
+    pair.client.close(&mut pair.to_server);
+    let sent = pair.to_server.len();
+    assert!(!pair.client.update_keys(&mut pair.to_server) && pair.to_server.len() == sent, "nothing follows the end");
+    let (client, server) = tls12_pair();
+    let mut old = Pair::connected(&client, &server);
+    assert!(!old.client.update_keys(&mut old.to_server) && old.to_server.is_empty(), "TLS 1.2 cannot");
+}
+
+#[test]
 fn m15_an_end_without_close_notify_does_not_look_like_an_orderly_one() {
     let mut pair = Pair::connected(&romeo_config(), &juliet_config());
     pair.client.write(b"last", &mut pair.to_server).unwrap();
