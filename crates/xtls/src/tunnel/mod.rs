@@ -8,6 +8,7 @@
 //! - `method`: which method, and what the user says about a password;
 //! - `inside`: sessions that are negotiated inside of another tunnel;
 //! - `connection`: which connection it will be, where it is to be one;
+//! - `carried`: the connection that carries it;
 //! - `transport`: what carries the records, and which of the plaintext in it has arrived;
 //! - `secure`: what comes of the secure channel (`xtls-channel`);
 //! - `stream` and `bytes`: the two applications;
@@ -21,6 +22,7 @@
 
 mod agreement;
 mod bytes;
+mod carried;
 mod certificates;
 mod connection;
 mod ending;

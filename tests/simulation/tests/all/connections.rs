@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use xtls::{
-    CloseReason, Config, EndedBy, Event, Fault, Receipt, Transport, TrustPolicy, TunnelId, TunnelOptions,
+    CloseReason, Config, EndedBy, Event, Fault, Password, Receipt, Transport, TrustPolicy, TunnelId, TunnelOptions,
     transports::{Endpoint, Exposure, Host, Reach, StreamHost},
 };
 use xtls_testkit::{Conduct, EntityId, EntityOptions, Sockets, World};
 
-use crate::common::{JULIET, MILLI, ROMEO, SECOND, close, closed, noise, raw, read, the_end, write};
+use crate::common::{JULIET, MILLI, ROMEO, SECOND, bodies, close, closed, noise, raw, read, send, the_end, write};
 
 const PROXY: &str = "proxy.montague.lit/7";
 
@@ -358,4 +358,59 @@ fn a_peer_that_does_not_negotiate_inside_is_offered_it_over_the_server() {
     stage.connect([over(direct("romeo.example", 5086)), over(Reach::new(Exposure::Direct))]);
     stage.run_for(2 * SECOND);
     assert!(stage.is_secured() && stage.passed("<candidate "));
+}
+
+#[test]
+fn an_xml_stream_and_a_password_go_by_a_connection_too() {
+    let ways = |options: TunnelOptions, reach| options.over(vec![Transport::Socks5(reach), Transport::InBand]);
+    let mut stage = stage(1);
+    let xml = || TunnelOptions::xml_stream(TrustPolicy::Pinned);
+    stage.connect([ways(xml(), direct("romeo.example", 5086)), ways(xml(), Reach::new(Exposure::Direct))]);
+    stage.run_for(2 * SECOND);
+    for at in [0, 1, 0, 1] {
+        let (id, tunnel) = (stage.ids[at], stage.tunnels[at]);
+        send(&mut stage.world, id, tunnel, "wherefore art thou").unwrap();
+        stage.run_for(SECOND);
+        let heard = stage.world.take_events(stage.ids[1 - at]);
+        assert_eq!(bodies(&heard), ["wherefore art thou"]);
+    }
+    assert!(!stage.passed("<data"));
+    stage.ends_clean(1);
+
+    for is_named in [true, false] {
+        let mut stage = stage_of_strangers();
+        let [romeo, juliet] = stage.ids;
+        let peer = stage.world.jid(romeo).to_bare();
+        stage.world.with(juliet, |engine, _| engine.allow_offers(peer, is_named));
+        let by_password = || raw(TrustPolicy::Pinned).with_password(Password::new("a rose").unwrap());
+        stage.connect([
+            ways(by_password(), direct("romeo.example", 5086)),
+            ways(by_password(), Reach::new(Exposure::Direct)),
+        ]);
+        stage.run_for(10 * SECOND);
+        assert!(stage.is_secured());
+        let sent = noise(100_000, 3);
+        let (mut written, mut got) = (0, Vec::new());
+        while got.len() < sent.len() {
+            written += write(&mut stage.world, romeo, stage.tunnels[0], &sent[written..]);
+            stage.run_for(SECOND);
+            got.extend(read(&mut stage.world, juliet, stage.tunnels[1]));
+        }
+        assert!(got == sent);
+        assert_eq!(stage.passed("<data"), !is_named, "nothing is dialled for a stranger, whoever accepts it");
+    }
+}
+
+/// Two who do not know one another's certificates.
+fn stage_of_strangers() -> Stage {
+    let mut world = World::default();
+    world.relay.keep_log();
+    let ids = [(ROMEO, 11), (JULIET, 12)].map(|(jid, seed)| {
+        let mut options = EntityOptions::seeded(seed);
+        options.config.socks5 = true;
+        world.add(jid, options)
+    });
+    let mut sockets = Sockets::new(20 * MILLI);
+    sockets.listen(ids[0], "romeo.example", 5086);
+    Stage { world, sockets, ids, tunnels: Vec::new(), since: 0 }
 }
