@@ -131,9 +131,12 @@ enum Phase {
 
 impl Negotiation {
     /// How long an end dials the candidates of the other.
-    pub const DIAL_TIME: Duration = Duration::from_secs(7);
-    /// How long connecting to a proxy of one's own takes, and how long the proxy takes to activate it.
-    pub const STEP_TIME: Duration = Duration::from_secs(5);
+    pub const DIAL_TIME: Duration = Duration::from_secs(6);
+    /// How long connecting to a proxy of one's own takes. With [`DIAL_TIME`](Self::DIAL_TIME) it is less than ten seconds, so that
+    /// two ends know by then that nothing gets through, if one of them still got to the other's proxy.
+    pub const JOIN_TIME: Duration = Duration::from_secs(3);
+    /// How long a proxy takes to activate it.
+    pub const ACTIVATION_TIME: Duration = Duration::from_secs(5);
     /// How long it takes from the beginning to the end, whatever the peer does.
     pub const MAX_TIME: Duration = Duration::from_secs(30);
 
@@ -218,7 +221,7 @@ impl Negotiation {
         match self.phase {
             Phase::Joining(own, joined) if joined == attempt => {
                 self.phase = Phase::Activating(own, attempt);
-                self.step_until = Some(now + Self::STEP_TIME);
+                self.step_until = Some(now + Self::ACTIVATION_TIME);
                 let proxy = self.begin.offered[own].jid.clone();
                 self.actions.push_back(Action::Activate { proxy, target: self.begin.peer.clone() });
             }
@@ -386,7 +389,7 @@ impl Negotiation {
         self.nominated = Some((kind, candidate.jid.clone()));
         if kind == CandidateType::Proxy {
             self.phase = Phase::Awaiting(attempt);
-            self.step_until = Some(now + Self::STEP_TIME + Self::STEP_TIME);
+            self.step_until = Some(now + Self::JOIN_TIME + Self::ACTIVATION_TIME);
             self.abandon_incoming();
         } else {
             self.ready(attempt);
@@ -402,7 +405,7 @@ impl Negotiation {
             let dst_addr = DstAddr::new(&self.begin.sid, &self.begin.own, &self.begin.peer);
             let attempt = self.new_attempt();
             self.phase = Phase::Joining(own, attempt);
-            self.step_until = Some(now + Self::STEP_TIME);
+            self.step_until = Some(now + Self::JOIN_TIME);
             self.abandon_dials(None);
             self.abandon_incoming();
             self.actions.push_back(Action::Dial { attempt, host, port, dst_addr });

@@ -332,7 +332,7 @@ fn xep_0260_4_dials_begin_200_ms_after_one_another_and_proxies_wait_longer() {
         "dial p.example as 3",
         "1200 ms",
         "dial q.example as 4",
-        "7000 ms",
+        "6000 ms",
     ];
     assert_eq!(dialled, expected);
     // What fails makes room for the next at once.
@@ -342,6 +342,23 @@ fn xep_0260_4_dials_begin_200_ms_after_one_another_and_proxies_wait_longer() {
     assert_eq!(actions(&mut n), ["dial d.example as 1", "dial p.example as 2"]);
     n.failed(now, Attempt(2));
     assert_eq!(actions(&mut n), ["say error"]);
+}
+
+#[test]
+fn two_ends_know_within_ten_seconds_that_nothing_gets_through() {
+    let now = Instant::now();
+    // The peer has got to a proxy of ours, and we get nowhere at all.
+    let offered = vec![candidate("op", CandidateType::Proxy, 1, ROMEO)];
+    let theirs = vec![candidate("tp", CandidateType::Proxy, 2, JULIET)];
+    let mut n = Negotiation::new(now, begin(true, offered), &states(theirs));
+    n.handle(now, &used("op")).unwrap();
+    let mut at = now;
+    while !n.is_over() {
+        at = n.deadline().unwrap();
+        n.timeout(at);
+    }
+    assert_eq!(actions(&mut n).last().unwrap(), "failed");
+    assert_eq!(at - now, Duration::from_secs(9));
 }
 
 #[test]
