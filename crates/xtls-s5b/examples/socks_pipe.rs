@@ -39,14 +39,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The connection that asks for the bytestream, among all that come.
 fn listen(names: [DstAddr; 2]) -> Result<TcpStream, Box<dyn Error>> {
-    let mut listener = Listener::new(names);
+    let mut listener = Listener::new();
     let sockets = TcpListener::bind(("127.0.0.1", 0))?;
     writeln!(io::stderr(), "{}", sockets.local_addr()?.port())?;
     loop {
         let (mut socket, _) = sockets.accept()?;
-        let attempt = listener.admit(now())?;
         // One after the other, so that one that says nothing holds up the others for its time.
-        socket.set_read_timeout(Some(Listener::ATTEMPT_TIME))?;
+        let visitor = listener.admit(now())?;
+        socket.set_read_timeout(Some(Listener::VISIT_TIME))?;
         let mut acceptor = Acceptor::new();
         while !acceptor.is_accepted() && acceptor.fault().is_none() {
             let mut bytes = [0; 1024];
@@ -56,10 +56,7 @@ fn listen(names: [DstAddr; 2]) -> Result<TcpStream, Box<dyn Error>> {
                 Ok(length) => drop(acceptor.handle_bytes(&bytes[..length])),
             }
             if let Some(name) = acceptor.asked() {
-                match listener.claim(now(), attempt, &name) {
-                    Ok(()) => acceptor.accept()?,
-                    Err(_) => acceptor.refuse()?,
-                }
+                if names.contains(&name) { acceptor.accept()? } else { acceptor.refuse()? }
             }
             let mut out = Vec::new();
             while acceptor.poll(&mut out) {
@@ -67,7 +64,7 @@ fn listen(names: [DstAddr; 2]) -> Result<TcpStream, Box<dyn Error>> {
                 out.clear();
             }
         }
-        listener.handle_end(attempt);
+        listener.let_go(visitor);
         match acceptor.fault() {
             None => return Ok(socket),
             Some(fault) => writeln!(io::stderr(), "{fault}")?,

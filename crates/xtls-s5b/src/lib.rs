@@ -5,7 +5,7 @@
 //!
 //! - [`socks`] is SOCKS5 at the end that dials and at the one that listens: bytes in, bytes out;
 //! - [`Networks`] says which addresses may be dialled that a peer has named;
-//! - [`Listener`] keeps the books of who may connect, how often and how long;
+//! - [`Listener`] keeps the books of who is let in, how many at once and for how long;
 //! - an [`S5bTransport`] is what the two ends of a Jingle session tell one another about where they can be reached;
 //! - [`negotiation`] decides which connection it will be;
 //! - [`proxy`] finds proxies and has them join two connections: stanzas in, stanzas out.
@@ -26,5 +26,5 @@ pub use address::{AddressKind, AddressRefused, Network, NetworkError, Networks};
 pub use candidate::{Candidate, CandidateType};
 pub use dst_addr::{DstAddr, DstAddrError};
 pub use host::{Host, HostError};
-pub use listener::{Attempt, Listener, Rejected};
+pub use listener::{Listener, NoRoom, Visitor};
 pub use transport::{S5bMalformed, S5bPayload, S5bTransport};
