@@ -82,7 +82,17 @@ impl Xtls {
     /// When the command cannot be built or started.
     #[must_use]
     pub fn start<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I]) -> Self {
-        Self::start_with(data_dir, password, args, Stdio::piped())
+        Self::start_as(Command::new(Self::program()), data_dir, password, args)
+    }
+
+    /// The same where this runs the program.
+    pub(crate) fn start_as<I: AsRef<OsStr>>(
+        program: Command,
+        data_dir: &Path,
+        password: Option<&str>,
+        args: &[I],
+    ) -> Self {
+        Self::start_with(program, data_dir, password, args, Stdio::piped())
     }
 
     /// The same with a terminal as standard input, at which nobody types.
@@ -93,7 +103,7 @@ impl Xtls {
     #[must_use]
     pub fn start_at_a_terminal<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I]) -> Self {
         let (master, slave) = terminal();
-        let mut started = Self::start_with(data_dir, password, args, slave.into());
+        let mut started = Self::start_with(Command::new(Self::program()), data_dir, password, args, slave.into());
         started.terminal = Some(master);
         started
     }
@@ -134,8 +144,14 @@ impl Xtls {
         BINARY.get_or_init(|| std::env::var_os("XTLS_COMMAND").map_or_else(|| build("xtls"), PathBuf::from))
     }
 
-    fn start_with<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I], stdin: Stdio) -> Self {
-        let mut command = Self::command(data_dir);
+    fn start_with<I: AsRef<OsStr>>(
+        mut command: Command,
+        data_dir: &Path,
+        password: Option<&str>,
+        args: &[I],
+        stdin: Stdio,
+    ) -> Self {
+        Self::prepare(&mut command, data_dir);
         command.arg("--json").args(args);
         if let Some(password) = password {
             command.env("XTLS_PASSWORD", password);
@@ -164,7 +180,8 @@ impl Xtls {
     /// When it cannot be opened, or as [`Xtls::start`].
     #[must_use]
     pub fn start_with_file<I: AsRef<OsStr>>(data_dir: &Path, password: Option<&str>, args: &[I], file: &Path) -> Self {
-        Self::start_with(data_dir, password, args, File::open(file).expect("the file is there").into())
+        let file = File::open(file).expect("the file is there");
+        Self::start_with(Command::new(Self::program()), data_dir, password, args, file.into())
     }
 
     /// Runs a command that needs no input to its end.

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::Person;
 use crate::certificates::Certificate;
+use crate::network::inside;
 use crate::wait::{self, free_port};
+use crate::{Namespace, Network, Person};
 use setup::{configuration, write_accounts, write_modules};
 
 /// The domain that a server serves that has no neighbours.
@@ -65,6 +66,22 @@ struct Site {
     throttles: bool,
     /// What it says of the largest stanza that it takes (XEP-0478), if anything.
     announced: Option<u32>,
+    place: Place,
+}
+
+/// The machine that it runs at.
+#[derive(Clone, Debug)]
+struct Place {
+    /// The network namespace, if it is another one than that of the tests.
+    namespace: Option<String>,
+    /// Where clients connect to.
+    address: &'static str,
+    /// Where those connect to who want the proxy; in its own namespace it listens nowhere else.
+    proxy: &'static str,
+}
+
+impl Place {
+    const HERE: Self = Self { namespace: None, address: "127.0.0.1", proxy: "127.0.0.1" };
 }
 
 impl Site {
@@ -82,6 +99,7 @@ impl Site {
             proxy: None,
             throttles: false,
             announced: None,
+            place: Place::HERE,
         }
     }
 }
@@ -146,6 +164,18 @@ impl Prosody {
     #[must_use]
     pub fn with_proxy() -> Self {
         let site = Site { proxy: Some(free_port()), ..Site::alone(Certificate::Good) };
+        Self::launch(site, Transport::StartTls)
+    }
+
+    /// The same in a network of its own, with its proxy at [`Network::PROXY`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn in_network(namespace: &Namespace) -> Self {
+        let place = Place { namespace: Some(namespace.path()), address: Network::SERVER, proxy: Network::PROXY };
+        let site = Site { proxy: Some(free_port()), place, ..Site::alone(Certificate::Good) };
         Self::launch(site, Transport::StartTls)
     }
 
@@ -287,7 +317,7 @@ impl Prosody {
     /// `HOST:PORT` for `--server`.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.site.place.address, self.port)
     }
 
     /// The password of an account.
@@ -388,7 +418,8 @@ impl Prosody {
 
     /// Waits until it listens, or says that it cannot.
     fn has_its_port(&mut self) -> bool {
-        let listens = format!("Activated service 'c2s' on [127.0.0.1]:{}", self.port);
+        let Place { address, proxy, .. } = self.site.place;
+        let listens = format!("Activated service 'c2s' on [{address}]:{}", self.port);
         wait::until("Prosody to listen", || {
             let log = self.log();
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -397,12 +428,14 @@ impl Prosody {
             if log.contains("Activated service 'c2s' on no ports") {
                 return Some(false);
             }
-            for (service, port) in [("c2s_direct_tls", self.site.direct), ("proxy65", self.site.proxy)] {
+            for (service, address, port) in
+                [("c2s_direct_tls", address, self.site.direct), ("proxy65", proxy, self.site.proxy)]
+            {
                 let Some(port) = port else { continue };
                 if log.contains(&format!("Activated service '{service}' on no ports")) {
                     return Some(false);
                 }
-                if !log.contains(&format!("Activated service '{service}' on [127.0.0.1]:{port}")) {
+                if !log.contains(&format!("Activated service '{service}' on [{address}]:{port}")) {
                     return None;
                 }
             }
@@ -431,7 +464,7 @@ fn spawn(dir: &Path, port: u16, transport: Transport, site: &Site) -> Child {
     fs::write(&config, configuration(dir, port, transport, site)).expect("the configuration is written");
     let _ = fs::remove_file(dir.join("prosody.log"));
     let output = fs::File::create(dir.join("output.log")).expect("the output file is created");
-    Command::new("prosody")
+    inside(site.place.namespace.as_deref(), "prosody")
         .arg("--config")
         .arg(&config)
         .arg("-F")

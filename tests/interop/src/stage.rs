@@ -6,7 +6,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::command::write_private;
-use crate::{Ended, Prosody, Transport, Xtls};
+use crate::network::inside;
+use crate::{Ended, Namespace, Prosody, Transport, Xtls};
 
 /// A server and the people who use it.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Person {
     protection: Vec<String>,
     /// How the server is found, if it is not named by its address.
     found_by: Option<Vec<String>>,
+    /// The network namespace, if it is another one than that of the tests.
+    namespace: Option<String>,
 }
 
 impl Stage {
@@ -76,6 +79,7 @@ impl Stage {
             data_dir: self.dir.path().join(name),
             protection,
             found_by: None,
+            namespace: None,
         }
     }
 
@@ -100,6 +104,7 @@ impl Person {
             data_dir: dir.join(name),
             protection: vec!["--ca-file".to_owned(), ca_file.display().to_string()],
             found_by: None,
+            namespace: None,
         }
     }
 
@@ -113,6 +118,12 @@ impl Person {
     #[must_use]
     pub fn found_by(&self, options: &[&str]) -> Self {
         Self { found_by: Some(options.iter().map(|&option| option.to_owned()).collect()), ..self.clone() }
+    }
+
+    /// The same person, at a machine in this network.
+    #[must_use]
+    pub fn inside(&self, namespace: &Namespace) -> Self {
+        Self { namespace: Some(namespace.path()), ..self.clone() }
     }
 
     /// The bare address.
@@ -185,7 +196,8 @@ impl Person {
     /// The same with this address of the account.
     #[must_use]
     pub fn start_as(&self, jid: &str, args: &[&str]) -> Xtls {
-        Xtls::start(&self.data_dir, Some(&self.password), &self.with_account(jid, args))
+        let program = inside(self.namespace.as_deref(), Xtls::program());
+        Xtls::start_as(program, &self.data_dir, Some(&self.password), &self.with_account(jid, args))
     }
 
     /// The same with this file as standard input.

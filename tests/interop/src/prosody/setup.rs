@@ -118,6 +118,7 @@ end
 pub(super) fn configuration(dir: &Path, port: u16, transport: Transport, site: &Site) -> String {
     let dir = dir.display();
     let domain = &site.domain;
+    let super::Place { address, proxy, .. } = site.place;
     let smacks = if site.resumes { r#""smacks", "# } else { "" };
     let limits = if site.throttles { r#""limits", "# } else { "" };
     let mut text = format!(
@@ -127,7 +128,7 @@ run_as_root = true
 pidfile = "{dir}/prosody.pid"
 data_path = "{dir}/data"
 log = {{ debug = "{dir}/prosody.log" }}
-interfaces = {{ "127.0.0.1" }}
+interfaces = {{ "{address}" }}
 c2s_ports = {{ {port} }}
 http_ports = {{ }}
 https_ports = {{ }}
@@ -177,11 +178,12 @@ groups_file = "{dir}/groups.txt"
         None => text.push_str("s2s_ports = { }\nmodules_disabled = { \"s2s\", \"dialback\", \"offline\" }\n"),
     }
     if let Some(port) = site.proxy {
-        writeln!(text, "proxy65_ports = {{ {port} }}").expect("writing to a string");
+        writeln!(text, "proxy65_ports = {{ {port} }}\nproxy65_interfaces = {{ \"{proxy}\" }}")
+            .expect("writing to a string");
     }
     writeln!(text, "VirtualHost \"{domain}\"").expect("writing to a string");
     if site.proxy.is_some() {
-        writeln!(text, "Component \"proxy.{domain}\" \"proxy65\"\n    proxy65_address = \"127.0.0.1\"")
+        writeln!(text, "Component \"proxy.{domain}\" \"proxy65\"\n    proxy65_address = \"{proxy}\"")
             .expect("writing to a string");
     }
     text

@@ -18,6 +18,7 @@ mod login;
 mod manual;
 mod memory;
 mod neighbours;
+mod networks;
 mod old_tls;
 mod openssl;
 mod pairing;
