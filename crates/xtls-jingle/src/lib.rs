@@ -76,6 +76,7 @@ pub use session::{
     AcceptError, ChooseError, InitiateError, PingError, ReceiptError, Refused, Role, Session, SessionEvent,
     SessionState, TransportError, Verdict,
 };
+pub use sid::is_nmtoken as is_sid;
 pub use tie_break::{Winner, tie_break, tie_break_in_session};
 pub use transport::{IbbTransport, InBand, SessionTransport, Transport};
 pub use version::{IbbVersion, JingleVersion};

@@ -3,9 +3,10 @@
 /// The longest that is accepted, in bytes.
 pub(crate) const MAX: usize = 256;
 
-/// Whether it is an NMTOKEN of at most [`MAX`] bytes, which the sid of a bytestream MUST be (XEP-0047 § 2.1) and that of a
+/// Whether it is an NMTOKEN of at most [`MAX_SID`](crate::MAX_SID) bytes, which the sid of a bytestream MUST be (XEP-0047 § 2.1) and that of a
 /// session SHOULD (XEP-0166 § 7.1).
-pub(crate) fn is_nmtoken(sid: &str) -> bool {
+#[must_use]
+pub fn is_nmtoken(sid: &str) -> bool {
     !sid.is_empty() && sid.len() <= MAX && sid.chars().all(is_name_char)
 }
 

@@ -20,17 +20,19 @@ use crate::{
 pub struct Incoming {
     shared: Shared,
     /// `None` once it is decided on.
-    offer: Option<xtls::Incoming>,
+    offer: Option<Box<xtls::Incoming>>,
     peer: FullJid,
     application: Application,
     announced: Arc<SecurityOffer>,
+    sid: String,
 }
 
 impl Incoming {
     pub(crate) fn new(shared: Shared, offer: xtls::Incoming) -> Self {
         let (peer, application) = (offer.peer.clone(), offer.application.clone());
         let announced = Arc::new(offer.offer.clone());
-        Self { shared, offer: Some(offer), peer, application, announced }
+        let sid = offer.sid.clone();
+        Self { shared, offer: Some(Box::new(offer)), peer, application, announced, sid }
     }
 
     /// Who offers it, as the server says: nothing is proven yet.
@@ -49,6 +51,12 @@ impl Incoming {
     #[must_use]
     pub fn offer(&self) -> &SecurityOffer {
         &self.announced
+    }
+
+    /// The id of the session, which the peer chose and servers read.
+    #[must_use]
+    pub fn sid(&self) -> &str {
+        &self.sid
     }
 
     /// Accepts it, and waits until it can be used. If this is dropped before, the attempt is called off.
@@ -72,7 +80,7 @@ impl Incoming {
         }
         let Some(offer) = self.offer.take() else { unreachable!("it is taken by value") };
         let is_xml = offer.application == Application::XmlStream;
-        let accepted = state.engine.accept(now(), offer, options);
+        let accepted = state.engine.accept(now(), *offer, options);
         state.settle();
         let id = accepted?;
         state.own(id, self.peer.clone(), is_xml);
@@ -91,7 +99,7 @@ impl Incoming {
     fn decline(&mut self, condition: ReasonCondition) -> Result<(), CallError> {
         let Some(offer) = self.offer.take() else { return Ok(()) };
         let mut state = self.shared.lock();
-        let rejected = state.engine.reject(now(), offer, Reason::new(condition));
+        let rejected = state.engine.reject(now(), *offer, Reason::new(condition));
         state.settle();
         Ok(rejected?)
     }

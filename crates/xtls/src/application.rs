@@ -43,6 +43,11 @@ pub struct TunnelOptions {
     /// bytestream, if that stands here too. Whoever forces that makes a tunnel slower, and nothing else. A responder takes what is
     /// offered, and gives away what stands here. An empty list carries nothing.
     pub transports: Vec<Transport>,
+    /// The id of the Jingle session that an initiator offers. Default `None`: a random one.
+    ///
+    /// For two that have agreed on a tunnel beforehand, and have to know it when it comes ([`Incoming::sid`](crate::Incoming::sid)).
+    /// It names one tunnel and no other, so make it of 128 random bits. Servers read it.
+    pub sid: Option<String>,
 }
 
 impl Application {
@@ -104,13 +109,25 @@ impl TunnelOptions {
     /// The given application between peers that are trusted by this policy.
     #[must_use]
     pub fn new(application: Application, trust: TrustPolicy) -> Self {
-        Self { application, terms: Terms::new(trust), check_support: true, transports: vec![Transport::InBand] }
+        Self {
+            application,
+            terms: Terms::new(trust),
+            check_support: true,
+            transports: vec![Transport::InBand],
+            sid: None,
+        }
     }
 
     /// The same with these transports.
     #[must_use]
     pub fn over(self, transports: Vec<Transport>) -> Self {
         Self { transports, ..self }
+    }
+
+    /// The same under this session id.
+    #[must_use]
+    pub fn named(self, sid: impl Into<String>) -> Self {
+        Self { sid: Some(sid.into()), ..self }
     }
 
     /// The same with the password method allowed too, and this password for it.

@@ -34,6 +34,9 @@ pub enum InitiateError {
     TooManyWithPeer,
     /// [`Config::tunnels`](crate::Config::tunnels) is reached.
     TooMany,
+    /// [`TunnelOptions::sid`](crate::TunnelOptions::sid) is not an NMTOKEN of at most [`MAX_SID`](crate::jingle::MAX_SID) bytes
+    /// (XEP-0047 § 2.1), or a session has it already.
+    Sid,
     /// The terms cannot be met with the peer.
     Terms(TermsError),
 }
@@ -44,6 +47,7 @@ impl fmt::Display for InitiateError {
             Self::OwnAddress => f.write_str("the peer is our own address"),
             Self::TooManyWithPeer => f.write_str("as many tunnels with this peer as the configuration allows"),
             Self::TooMany => f.write_str("as many tunnels as the configuration allows"),
+            Self::Sid => f.write_str("no session id, or one that is in use"),
             Self::Terms(error) => error.fmt(f),
         }
     }

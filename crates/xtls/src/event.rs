@@ -144,6 +144,8 @@ pub struct Incoming {
     pub application: Application,
     /// The fingerprints and methods that are announced: hints, not proof.
     pub offer: SecurityOffer,
+    /// The id of the session, which the peer chose: at most [`MAX_SID`](crate::jingle::MAX_SID) bytes. Servers read it.
+    pub sid: String,
 }
 
 /// What happened. Every variant that concerns a tunnel names it.

@@ -123,7 +123,9 @@ pub mod xml {
 /// Jingle: what is offered and by which dialect, why sessions end, and what peers announce (draft-meyer, XEP-0250).
 pub mod jingle {
     pub use xtls_ibb::BytestreamFault;
-    pub use xtls_jingle::{Action, Description, DescriptionError, JingleFault, Profile, Reason, ReasonCondition};
+    pub use xtls_jingle::{
+        Action, Description, DescriptionError, JingleFault, MAX_SID, Profile, Reason, ReasonCondition,
+    };
     pub use xtls_stanza::{KeyKind, KeyName, KeyNameError, OwnMethods, SecurityOffer, TlsOffer, XtlsVersion};
 
     pub use crate::application::{BYTES_0_NS, BYTES_NS, INSIDE_NS};

@@ -1,7 +1,7 @@
 //! Commands: the application's wishes.
 
 use xtls_channel::{Announcements, Channel, Instant, Side, Terms, TermsError};
-use xtls_jingle::{Reason, ReasonCondition};
+use xtls_jingle::{Reason, ReasonCondition, is_sid};
 use xtls_stanza::jid::FullJid;
 
 use super::{Engine, places::Full};
@@ -26,7 +26,10 @@ impl Engine {
         if peer == self.shared.jid {
             return Err(InitiateError::OwnAddress);
         }
-        let TunnelOptions { application, terms, check_support, transports } = options;
+        let TunnelOptions { application, terms, check_support, transports, sid } = options;
+        if sid.as_deref().is_some_and(|sid| !is_sid(sid) || self.tunnels.index().is_session(sid)) {
+            return Err(InitiateError::Sid);
+        }
         let channel = self.channel_to(&peer, terms)?;
         self.tunnels.index().places.find(&peer, Place::Known, 0, &self.shared.config).map_err(|full| match full {
             Full::All => InitiateError::TooMany,
@@ -35,7 +38,7 @@ impl Engine {
         let id = self.new_id();
         let is_bytes = matches!(application, Application::Bytes(_));
         let around = if is_bytes && self.shared.config.socks5 { self.way_inside(&peer) } else { None };
-        let wishes = Wishes { check_support, transports, around };
+        let wishes = Wishes { check_support, transports, around, sid };
         let tunnel = TunnelCore::initiate(id, peer, application, channel, wishes, &mut self.shared);
         self.add(tunnel);
         Ok(id)

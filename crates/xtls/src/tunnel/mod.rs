@@ -235,9 +235,10 @@ impl TunnelCore {
         self.channel.as_ref().and_then(Channel::security)
     }
 
-    /// The sid of the session; empty while there is none.
+    /// The sid of the session, also of one that is still to be offered under that; empty while there is none.
     pub(crate) fn session_sid(&self) -> &str {
-        self.negotiation.session.as_ref().map_or("", Session::sid)
+        let named = self.negotiation.named.as_deref().unwrap_or_default();
+        self.negotiation.session.as_ref().map_or(named, Session::sid)
     }
 
     /// The sid of the session's in-band bytestream; empty while there is none.

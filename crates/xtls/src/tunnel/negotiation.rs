@@ -31,6 +31,8 @@ pub(super) struct Negotiation {
     pub(super) question: Question,
     /// Absent while the peer is asked, and once the peer cannot be told anything any more.
     pub(super) session: Option<Session>,
+    /// The id that the session is to have, until it is offered.
+    pub(super) named: Option<String>,
     /// The offer goes to another resource than was asked for.
     pub(super) redirected: bool,
     /// It is to be redirected, once.
@@ -62,6 +64,8 @@ pub(crate) struct Wishes {
     pub(crate) transports: Vec<WantedTransport>,
     /// The XML stream tunnel with the peer that the session can be negotiated in.
     pub(crate) around: Option<u64>,
+    /// The id of the session, if it is not to be a random one.
+    pub(crate) sid: Option<String>,
 }
 
 impl TunnelCore {
@@ -78,6 +82,7 @@ impl TunnelCore {
         tunnel.channel = Some(channel);
         tunnel.transports = wishes.transports;
         tunnel.negotiation.around = wishes.around;
+        tunnel.negotiation.named = wishes.sid;
         tunnel.negotiation.check_support = wishes.check_support;
         tunnel.begin(shared);
         tunnel
@@ -112,7 +117,8 @@ impl TunnelCore {
             tunnel.was_told();
         } else {
             let (peer, application) = (tunnel.peer.clone(), tunnel.application.clone());
-            shared.events.push(Event::Incoming(Incoming { id, peer, application, offer }));
+            let sid = tunnel.session_sid().to_owned();
+            shared.events.push(Event::Incoming(Incoming { id, peer, application, offer, sid }));
         }
         tunnel
     }
@@ -312,8 +318,8 @@ impl TunnelCore {
         // The responder may have to ask the user for a password after the user has decided on the offer.
         let asks = offer.security.methods.contains(&Method::Srp);
         let wait = if asks { question.saturating_mul(2) } else { question };
-        let sid = shared.ids.next_id();
-        match Session::initiate(sid.as_str(), &shared.jid, offer) {
+        let sid = self.negotiation.named.take().unwrap_or_else(|| shared.ids.next_id().as_str().to_owned());
+        match Session::initiate(&sid, &shared.jid, offer) {
             Ok(session) => self.negotiation.session = Some(session.with_dialect(shared.dialect)),
             Err(_) => return self.fail(Fault::Internal("a sound offer cannot be made"), shared),
         }

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use rustls::crypto::CryptoProvider;
 use xtls::{
     Event, Incoming, Password, TrustDecision, TrustPolicy, TunnelId, TunnelOptions,
-    error::{FinishError, NotAsked, SendError, StreamStateError, WriteError},
-    jingle::{Reason, ReasonCondition},
+    error::{FinishError, InitiateError, NotAsked, SendError, StreamStateError, WriteError},
+    jingle::{MAX_SID, Reason, ReasonCondition},
 };
 use xtls_testkit::{EntityId, Fate, World};
 
@@ -464,4 +464,32 @@ fn the_same_seed_gives_the_same_transcript() {
         world.relay.log().iter().map(|passed| passed.stanza.clone()).collect::<Vec<_>>()
     };
     assert!(transcript() == transcript());
+}
+
+#[test]
+fn a_session_can_be_named_beforehand_once() {
+    let (mut world, romeo, juliet) = World::pair(77);
+    let peer = world.jid(juliet).clone();
+    let named = |sid: &str| raw(TrustPolicy::Pinned).named(sid);
+    let initiate =
+        |world: &mut World, sid: &str| world.with(romeo, |engine, now| engine.initiate(now, peer.clone(), named(sid)));
+    let longest = "s".repeat(MAX_SID);
+    for bad in ["", "two words", "a/b", &format!("{longest}s")] {
+        assert_eq!(initiate(&mut world, bad), Err(InitiateError::Sid), "{bad:?}");
+    }
+    initiate(&mut world, &longest).unwrap();
+    // It has its name before it is offered.
+    assert_eq!(initiate(&mut world, &longest), Err(InitiateError::Sid));
+    world.run();
+    let offered = world.take_events(juliet).into_iter().find_map(|event| match event {
+        Event::Incoming(incoming) => Some(incoming),
+        _ => None,
+    });
+    let offered = offered.unwrap();
+    assert_eq!(offered.sid, longest);
+    world.with(juliet, |engine, now| engine.accept(now, offered, raw(TrustPolicy::Pinned))).unwrap();
+    world.run();
+    let secured = world.take_events(romeo).iter().any(|event| matches!(event, Event::Secured { .. }));
+    assert!(secured);
+    assert_eq!(initiate(&mut world, &longest), Err(InitiateError::Sid));
 }

@@ -373,7 +373,7 @@ fn an_error_and_what_is_no_offer_and_silence_and_a_broken_connection_are_told_ap
 }
 
 #[test]
-fn a_question_names_the_own_certificate_and_what_is_allowed() {
+fn a_question_names_your_certificate_and_what_is_allowed() {
     let word = password::word;
     for (options, keys, srp, insecure) in [
         (xml(TrustPolicy::Pinned), true, false, false),
