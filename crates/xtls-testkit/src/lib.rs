@@ -33,6 +33,6 @@ pub fn unix(seconds: u64) -> xtls::tls::UnixTime {
 }
 
 pub use relay::{Delivery, Fate, Misdeed, Passed, Relay, UnknownMisdeed};
-pub use sockets::{Conduct, Sockets};
+pub use sockets::{Conduct, Cut, Sockets, Visit};
 pub use store::{FailingStore, StoreCall, check_store};
 pub use world::{EngineClient, EntityOptions, World};

@@ -261,14 +261,18 @@ impl<C: Client> Network<C> {
         let end = self.now + duration;
         for _ in 0..TURNS {
             self.collect();
-            let timers = self.seats.iter().filter_map(|seat| seat.client.poll_timeout());
-            let next = timers.chain(self.relay.poll_timeout()).min();
-            match next.filter(|next| *next <= end) {
+            match self.next().filter(|next| *next <= end) {
                 Some(next) => self.pass_to(next),
                 None => return self.pass_to(end),
             }
         }
         panic!("nothing comes to rest");
+    }
+
+    /// When something happens next.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let timers = self.seats.iter().filter_map(|seat| seat.client.poll_timeout());
+        timers.chain(self.relay.poll_timeout()).min()
     }
 
     fn change(&mut self, id: EntityId, change: Connection) {

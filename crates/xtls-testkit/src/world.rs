@@ -174,7 +174,8 @@ impl EngineClient {
     }
 
     fn keep(&mut self, event: Event) {
-        if matches!(event, Event::Connect { .. } | Event::Abandon { .. }) {
+        // A connection is given up at last after the end of its tunnel.
+        if let Event::Abandon { .. } = event {
             return self.connections.push(event);
         }
         if let Some(tunnel) = event.tunnel() {
@@ -183,7 +184,10 @@ impl EngineClient {
         if let Event::Closed(end) = &event {
             self.closed.insert(end.id);
         }
-        self.events.push(event);
+        match event {
+            Event::Connect { .. } => self.connections.push(event),
+            _ => self.events.push(event),
+        }
     }
 
     /// Sends a stanza that is not the engine's.
