@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use xtls_channel::Instant;
-use xtls_s5b::{AddressRefused, DstAddr};
+use xtls_s5b::{AddressRefused, DstAddr, Networks};
 
 use super::Engine;
 use crate::event::ConnectionId;
@@ -19,7 +19,8 @@ impl Engine {
     /// call [`connection_failed`](Self::connection_failed).
     pub fn check_address(&self, id: ConnectionId, address: IpAddr) -> Result<(), AddressRefused> {
         let tunnel = self.connected_tunnel(id).and_then(|number| self.tunnels.get(number));
-        tunnel.map_or(Ok(()), |tunnel| tunnel.check_address(address))
+        // A lookup may take longer than its tunnel lasts.
+        tunnel.map_or_else(|| Networks::default().check(address), |tunnel| tunnel.check_address(address))
     }
 
     /// A connection that was asked for is made.
