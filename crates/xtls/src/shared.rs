@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) ids: Ids,
     /// Since when the outer stream is away, if it is to be resumed.
     pub(crate) suspended_since: Option<Instant>,
+    /// How long it was away before, in all.
+    pub(crate) was_away: Duration,
     /// What is on its way on the outer stream.
     pub(crate) flow: Flow,
     pub(crate) sizes: Sizes,
@@ -100,6 +102,7 @@ impl Shared {
             env,
             ids,
             suspended_since: None,
+            was_away: Duration::ZERO,
             flow: Flow::new(),
             sizes: Sizes::default(),
             events: Events::default(),
@@ -118,6 +121,12 @@ impl Shared {
         let real = self.env.after(wait);
         let protocol = self.suspended_since.and_then(|since| since.checked_add(wait)).unwrap_or(real);
         Ahead { real, protocol }
+    }
+
+    /// The present moment by the clock that stands still while the outer stream is away.
+    pub(crate) fn protocol_now(&self) -> Instant {
+        let real = self.suspended_since.unwrap_or_else(|| self.env.clock().now());
+        real.checked_sub(self.was_away).unwrap_or(real)
     }
 
     /// What is written into `from`, where anything is.

@@ -47,7 +47,8 @@ impl Session {
     }
 
     fn verdict(&self, action: Action, error: &StanzaError) -> Verdict {
-        let is_unknown = error.condition == Condition::ItemNotFound
+        let is_item = error.condition == Condition::ItemNotFound;
+        let is_unknown = is_item && action != Action::TransportInfo
             || JingleCondition::of(error) == Some(JingleCondition::UnknownSession);
         // A refused session-initiate has made no session (XEP-0166 § 6.3.2).
         let is_over = matches!(action, Action::SessionInitiate | Action::SessionTerminate);
@@ -64,7 +65,9 @@ impl Session {
         );
         let is_info = matches!(action, Action::SecurityInfo | Action::SessionInfo | Action::TransportInfo);
         let is_reply = matches!(action, Action::ContentReject | Action::ContentModify | Action::TransportReject);
-        if is_ignorance && is_info || (is_ignorance || is_objection) && is_reply {
+        // XEP-0260 § 2.3: a candidate that the peer does not know; or it has stopped to look for a connection.
+        let is_about_candidates = action == Action::TransportInfo && (is_objection || is_item);
+        if is_ignorance && is_info || (is_ignorance || is_objection) && is_reply || is_about_candidates {
             return Verdict::Tolerated;
         }
         Verdict::Fatal

@@ -1,11 +1,11 @@
 //! Sessions that a SOCKS5 bytestream carries, and its replacement.
 
 use xtls_jingle::{
-    Acceptance, Action, Description, InBand, Jingle, JingleFault, Offer, OfferRefusal, Session, SessionEvent,
-    SessionState, SessionTransport, TransportError,
+    Acceptance, Action, Description, InBand, Jingle, JingleFault, JingleVersion, Offer, OfferRefusal, Session,
+    SessionEvent, SessionState, SessionTransport, TransportError, Verdict,
 };
 use xtls_s5b::{S5bPayload, S5bTransport};
-use xtls_stanza::Method;
+use xtls_stanza::{Condition, Method, StanzaError};
 
 use super::{BOTH, JULIET, SID, ibb, jid, jingle, next, next_xml, parse, pending, picture, security, write};
 
@@ -133,6 +133,27 @@ fn transport_infos_are_told_while_a_connection_is_sought_and_at_no_other_time() 
     assert!(matches!(initiator.handle_request(&other), Err(JingleFault::NotAcceptable(_))));
     let none = jingle(Action::TransportInfo, &content(""));
     assert_eq!(initiator.handle_request(&none), Err(JingleFault::UnsupportedInfo));
+}
+
+/// XEP-0260 § 2.3: item-not-found is about the candidate.
+#[test]
+fn a_transport_info_that_is_refused_does_not_end_the_session() {
+    let unknown =
+        StanzaError::new(Condition::UndefinedCondition).with_specific("unknown-session", "urn:xmpp:jingle:errors:1");
+    for (error, verdict) in [
+        (Condition::ItemNotFound.into(), Verdict::Tolerated),
+        (JingleFault::OutOfOrder("").stanza_error(JingleVersion::Jingle1), Verdict::Tolerated),
+        (Condition::FeatureNotImplemented.into(), Verdict::Tolerated),
+        (Condition::RemoteServerNotFound.into(), Verdict::Fatal),
+        (unknown, Verdict::Ended),
+    ] {
+        let (mut session, _) = active();
+        session.transport_info(S5bPayload::CandidateUsed("hft54dqy".into())).unwrap();
+        let (sent, _) = next(&mut session);
+        let refused = session.handle_error(sent.id.as_str(), &error).unwrap();
+        assert_eq!((refused.action, refused.verdict), (Action::TransportInfo, verdict), "{error:?}");
+        assert_eq!(session.state() == SessionState::Ended, verdict == Verdict::Ended);
+    }
 }
 
 #[test]

@@ -65,7 +65,10 @@ impl Engine {
     }
 
     pub(super) fn end_suspension(&mut self) {
-        self.shared.suspended_since = None;
+        if let Some(since) = self.shared.suspended_since.take() {
+            let away = self.shared.env.clock().now().saturating_duration_since(since);
+            self.shared.was_away = self.shared.was_away.saturating_add(away);
+        }
         self.tunnels.set_suspended(false);
     }
 }

@@ -135,7 +135,7 @@ impl TunnelCore {
             offered: own,
             may_dial: self.may_dial(),
         };
-        let negotiation = Negotiation::new(shared.env.clock().now(), begin, theirs);
+        let negotiation = Negotiation::new(shared.protocol_now(), begin, theirs);
         self.search = Some(Box::new(Search { negotiation, sockets: BTreeMap::new(), chosen: None, joining: None }));
         self.go_on_searching(shared);
     }
@@ -149,12 +149,9 @@ impl TunnelCore {
 
     /// Takes what the peer says about candidates.
     pub(super) fn candidates_said(&mut self, said: &S5bTransport, shared: &mut Shared) -> Answer {
-        let now = shared.env.clock().now();
-        let Some(search) = &mut self.search else {
-            return Answer::Error(
-                JingleFault::OutOfOrder(S5bFault::OutOfOrder.as_str()).stanza_error(self.jingle_version()),
-            );
-        };
+        let now = shared.protocol_now();
+        // The peer may have said it before it knew that we have stopped.
+        let Some(search) = &mut self.search else { return Answer::Result };
         let result = search.negotiation.handle(now, &said.payload);
         self.go_on_searching(shared);
         match result {
@@ -164,6 +161,13 @@ impl TunnelCore {
                 Answer::Error(error.with_text(fault.as_str()))
             }
             Err(fault) => Answer::Error(JingleFault::OutOfOrder(fault.as_str()).stanza_error(self.jingle_version())),
+        }
+    }
+
+    /// The peer does not take what was said about candidates, and so the two will not agree on one.
+    pub(super) fn candidates_refused(&mut self, shared: &mut Shared) {
+        if self.search.is_some() && self.ended.is_none() {
+            self.search_failed(shared);
         }
     }
 
@@ -188,6 +192,8 @@ impl TunnelCore {
             // The method is not chosen yet.
             return;
         }
+        // A responder may have one that the initiator has not.
+        self.let_connection_go(shared);
         self.make_transport(shared);
         if self.transport.as_mut().is_some_and(|transport| transport.carrier.open()) {
             self.begin_handshake(shared);
@@ -213,7 +219,7 @@ impl TunnelCore {
 
     /// Time has passed for the search, or for a proxy that may sit on our last bytes.
     pub(super) fn connection_timed_out(&mut self, shared: &mut Shared) {
-        let now = shared.env.clock().now();
+        let now = shared.protocol_now();
         if let Some(transport) = &mut self.transport
             && let Some((bytes, wait)) = transport.carrier.connection().and_then(Connection::nudge)
         {
@@ -237,6 +243,17 @@ impl TunnelCore {
         let Some(search) = self.search.take() else { return };
         self.timers.clear(Timer::Connection);
         for attempt in search.sockets.into_keys() {
+            shared.events.push(Event::Abandon { id: self.connection_id(attempt) });
+        }
+    }
+
+    /// Closes the connection that carries the tunnel, if one does.
+    pub(super) fn let_connection_go(&mut self, shared: &mut Shared) {
+        if let Some(transport) = &mut self.transport
+            && let Some(connection) = transport.carrier.connection()
+        {
+            let attempt = connection.attempt();
+            transport.carrier.end();
             shared.events.push(Event::Abandon { id: self.connection_id(attempt) });
         }
     }
@@ -284,7 +301,7 @@ impl TunnelCore {
         let deadline = self.search.as_ref().and_then(|search| search.negotiation.deadline());
         match deadline {
             Some(at) => {
-                let wait = at.saturating_duration_since(shared.env.clock().now());
+                let wait = at.saturating_duration_since(shared.protocol_now());
                 self.set(Timer::Connection, wait, shared);
             }
             None => self.timers.clear(Timer::Connection),
@@ -346,7 +363,7 @@ impl TunnelCore {
                 // It was chosen, and lost before TLS began.
                 return self.search_failed(shared);
             }
-            search.negotiation.failed(shared.env.clock().now(), attempt);
+            search.negotiation.failed(shared.protocol_now(), attempt);
             return self.go_on_searching(shared);
         }
         if self.carries(attempt) {
@@ -369,7 +386,7 @@ impl TunnelCore {
                 Err(_) => {
                     search.sockets.remove(&attempt);
                     shared.events.push(Event::Abandon { id: ConnectionId { tunnel: self.id, attempt } });
-                    search.negotiation.failed(shared.env.clock().now(), attempt);
+                    search.negotiation.failed(shared.protocol_now(), attempt);
                     return self.go_on_searching(shared);
                 }
             }
@@ -379,7 +396,7 @@ impl TunnelCore {
         }
         socket.early.extend_from_slice(rest);
         if socket.client.is_none() {
-            search.negotiation.connected(shared.env.clock().now(), attempt);
+            search.negotiation.connected(shared.protocol_now(), attempt);
             self.go_on_searching(shared);
         }
     }

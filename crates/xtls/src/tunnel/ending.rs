@@ -11,10 +11,7 @@ use super::{
     Phase, TunnelCore,
     transport::{Transport, carrier::Connection},
 };
-use crate::{
-    event::{ConnectionId, Event, Receipt},
-    shared::Shared,
-};
+use crate::{event::Receipt, shared::Shared};
 
 /// How a tunnel ended.
 #[derive(Debug)]
@@ -238,13 +235,7 @@ impl TunnelCore {
         if !ended.lingers {
             self.timers.clear(Timer::Close);
         }
-        if let Some(connection) = self.transport.as_mut().and_then(|transport| transport.carrier.connection()) {
-            let attempt = connection.attempt();
-            shared.events.push(Event::Abandon { id: ConnectionId { tunnel: self.id, attempt } });
-        }
-        if let Some(transport) = &mut self.transport {
-            transport.carrier.end();
-        }
+        self.let_connection_go(shared);
     }
 
     /// Once the session-terminate is out, nothing else follows it.

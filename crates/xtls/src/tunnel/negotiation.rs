@@ -408,7 +408,7 @@ impl TunnelCore {
         id: &str,
         payload: Option<ElementRef<'_>>,
         error: Option<&StanzaError>,
-        shared: &Shared,
+        shared: &mut Shared,
     ) -> bool {
         let Some(session) = &mut self.negotiation.session else { return false };
         let is_receipt = session.is_receipt(id);
@@ -430,6 +430,8 @@ impl TunnelCore {
             self.heard(shared);
             if refused.action == Action::SessionInfo && !is_receipt {
                 self.life_shown(shared);
+            } else if refused.action == Action::TransportInfo {
+                self.candidates_refused(shared);
             }
             return true;
         }
