@@ -1,5 +1,8 @@
 //! Tunnels over connections that the two ends find: direct, through a proxy, and in band where there is none.
 
+mod attacks;
+mod cuts;
+mod peers;
 mod stage;
 
 use xtls::{

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use xtls::{
     EndedBy, Event, Transport, TrustPolicy, TunnelId, TunnelOptions,
-    transports::{Endpoint, Exposure, Host, Reach, StreamHost},
+    transports::{DstAddr, Endpoint, Exposure, Host, Reach, StreamHost},
 };
-use xtls_testkit::{Conduct, EntityId, EntityOptions, Sockets, World};
+use xtls_stanza::jid::Jid;
+use xtls_testkit::{Conduct, EntityId, EntityOptions, Fate, Sockets, World};
 
 use crate::common::{JULIET, MILLI, ROMEO, SECOND, close, closed, noise, raw, read, write};
 
@@ -109,5 +110,35 @@ impl Stage {
     /// Whether a stanza went over the server that has this in it.
     pub fn passed(&self, what: &str) -> bool {
         self.world.relay.log().iter().skip(self.since).any(|passed| passed.stanza.contains(what))
+    }
+
+    /// What a connection for the tunnel asks for, as whoever sees the stanzas knows it.
+    pub fn dst_addrs(&self) -> [DstAddr; 2] {
+        let offer = self.world.relay.log().iter().find(|passed| passed.stanza.contains("session-initiate")).unwrap();
+        let transport = offer.stanza.split("<transport").nth(1).unwrap();
+        let sid = transport.split(" sid='").nth(1).unwrap().split('\'').next().unwrap();
+        let [romeo, juliet] = self.ids.map(|id| Jid::from(self.world.jid(id).clone()));
+        DstAddr::of_either_order(sid, &romeo, &juliet)
+    }
+
+    /// Goes on until this stanza has passed.
+    pub fn run_until(&mut self, what: &str) {
+        let until = self.world.now() + 60 * SECOND;
+        while !self.passed(what) {
+            assert!(self.sockets.step(&mut self.world, until), "it passes: {what}");
+        }
+    }
+
+    /// The server does this to every stanza that has these words in it.
+    pub fn meddle(&mut self, with: &'static str, change: impl Fn(&str) -> Vec<String> + 'static) {
+        self.world.relay.meddle(move |passed| match passed.stanza.contains(with) {
+            true => Fate::Replace(change(&passed.stanza)),
+            false => Fate::Pass,
+        });
+    }
+
+    /// Nothing of connections is left at either end.
+    pub fn has_let_go(&self) -> bool {
+        self.ids.iter().all(|id| self.sockets.held(*id) == 0) && self.sockets.dialling() == 0
     }
 }
