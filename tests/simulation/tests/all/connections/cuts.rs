@@ -226,7 +226,7 @@ impl Play {
     }
 
     fn breaks(&mut self, breaks: Breaks) {
-        let Stage { world, sockets, ids, tunnels } = &mut self.stage;
+        let Stage { world, sockets, ids, tunnels, .. } = &mut self.stage;
         match breaks {
             Breaks::At(at) => sockets.cut(world, Cut::At(ids[at])),
             Breaks::Everywhere => sockets.cut(world, Cut::Everywhere),
