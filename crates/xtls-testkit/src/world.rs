@@ -184,10 +184,8 @@ impl EngineClient {
         if let Event::Closed(end) = &event {
             self.closed.insert(end.id);
         }
-        match event {
-            Event::Connect { .. } => self.connections.push(event),
-            _ => self.events.push(event),
-        }
+        let is_connect = matches!(event, Event::Connect { .. });
+        if is_connect { &mut self.connections } else { &mut self.events }.push(event);
     }
 
     /// Sends a stanza that is not the engine's.

@@ -195,9 +195,9 @@ impl Sockets {
         let dials = self.dials.iter().map(|dial| (dial.entity, dial.id));
         let made = self.wires.iter().flat_map(|wire| &wire.ends).filter_map(|end| match end {
             End::Engine(owner, id) => Some((*owner, *id)),
-            _ => None,
+            End::Listener(..) | End::Proxy { .. } | End::Visitor { .. } | End::Gone => None,
         });
-        made.chain(dials).filter(|(owner, _)| *owner == entity).map(|(_, id)| id).last()
+        made.chain(dials).rfind(|(owner, _)| *owner == entity).map(|(_, id)| id)
     }
 
     /// Somebody connects to a place, asks for this by SOCKS5, or for nothing, and then says that.

@@ -84,7 +84,12 @@ impl Sockets {
             }
             Conduct::Changes(place) => at(place).into_iter().for_each(|at| passed[at] ^= 1),
             Conduct::Swallows(place) => passed.drain(at(place).map_or(0..0, |at| at..at + 1)).for_each(drop),
-            _ => {}
+            Conduct::Honest
+            | Conduct::Refuses
+            | Conduct::Silent
+            | Conduct::Replaces
+            | Conduct::ServesStrangers
+            | Conduct::Speaks => {}
         }
         let far = self.far_from_proxy(other);
         self.put(now, other, far, passed);
@@ -129,10 +134,7 @@ impl Sockets {
 
     /// The wires at a proxy that ask for this, in the order in which they came.
     fn waiting(&self, proxy: usize, wanted: &DstAddr) -> Vec<usize> {
-        let is_it = |end: &End| match end {
-            End::Proxy { proxy: at, asked, with: None, .. } => *at == proxy && *asked == Some(*wanted),
-            _ => false,
-        };
+        let is_it = |end: &End| matches!(end, End::Proxy { proxy: at, asked: Some(asked), with: None, .. } if *at == proxy && asked == wanted);
         (0..self.wires.len()).filter(|wire| self.wires[*wire].ends.iter().any(is_it)).collect()
     }
 

@@ -211,9 +211,10 @@ impl Sockets {
         let End::Listener(entity, acceptor) = &mut self.wires[wire].ends[end] else { return };
         let entity = *entity;
         let is_sound = acceptor.handle_bytes(bytes).is_ok();
-        let Some(dst_addr) = acceptor.asked().filter(|_| is_sound) else {
-            return if is_sound { () } else { self.hang_up(now, wire, end) };
-        };
+        if !is_sound {
+            return self.hang_up(now, wire, end);
+        }
+        let Some(dst_addr) = acceptor.asked() else { return };
         let Some(id) = world.with(entity, |engine, now| engine.claim_connection(now, &dst_addr)) else {
             return self.hang_up(now, wire, end);
         };
