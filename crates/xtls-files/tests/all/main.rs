@@ -1,0 +1,5 @@
+//! Two ends of a stream and the files between them, without a network or a clock.
+#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::wildcard_enum_match_arm, clippy::disallowed_methods)]
+
+mod transfer;
+mod world;
