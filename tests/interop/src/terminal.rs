@@ -66,6 +66,17 @@ impl Terminal {
         Self::spawn(command, columns, ("TERM", TERM))
     }
 
+    /// The same with this file as standard input, and another one as standard output if there is one.
+    #[must_use]
+    pub fn start_from(person: &Person, args: &[&str], input: &str, output: Option<&str>) -> Self {
+        let mut command = Command::new("setsid");
+        command.args(["--ctty", "--wait", "sh", "-c"]);
+        command.arg("exec <\"$1\"; if [ \"$2\" ]; then exec >\"$2\"; fi; shift 2; exec \"$@\"");
+        command.args(["sh", input, output.unwrap_or_default()]).arg(Xtls::program());
+        person.prepare(&mut command, args);
+        Self::spawn(command, 80, ("TERM", TERM))
+    }
+
     /// Starts a shell that can put its jobs into the background, and types this command there: `xtls ARGS`.
     #[must_use]
     pub fn shell(person: &Person, columns: u16, args: &[&str]) -> Self {

@@ -33,7 +33,7 @@ pub(super) async fn carry(end: &End, wire: Wire, signals: &mut Signals) -> Resul
     end.random(&mut seed)?;
     let disco = end.disco.clone();
     let link = wire.into_bytes(seed).answering(move |request| disco.answer(request));
-    let mut flow = Flow::new(link, peer, false);
+    let mut flow = Flow::new(link, peer, false, end.output);
     let result = run(&mut flow, end, signals).await;
     let rest = flow.rest();
     let Flow { way, sink, .. } = flow;

@@ -10,6 +10,7 @@ mod offer;
 mod pair;
 mod peer;
 mod probe;
+mod progress;
 mod subscription;
 mod throttled;
 mod verify;
@@ -33,6 +34,7 @@ pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use pair::{ShownCode, code_prompt};
 pub(crate) use peer::{Peer, Pinned};
 pub(crate) use probe::{Certificate, Feature, Server};
+pub(crate) use progress::{Moved, Progress};
 pub(crate) use subscription::Subscription;
 pub(crate) use throttled::Throttled;
 pub(crate) use xtls_stanza::Shown;
@@ -232,8 +234,10 @@ impl Output {
             }
             return io::stdout().lock().write_all(&text);
         }
-        let mut out: Box<dyn Write> =
-            if self.beside_data { Box::new(io::stderr().lock()) } else { Box::new(io::stdout().lock()) };
+        if self.beside_data {
+            return progress::beside(|| action(&mut io::stderr().lock()));
+        }
+        let mut out = io::stdout().lock();
         action(&mut out)?;
         out.flush()
     }
@@ -243,7 +247,7 @@ impl Output {
         let line = format!("xtls: {message}\n");
         // Nowhere is left to report a failure of these.
         if !io::stderr().is_terminal() || terminal::print(&line).is_none() {
-            let _ = io::stderr().lock().write_all(line.as_bytes());
+            let _ = progress::beside(|| io::stderr().lock().write_all(line.as_bytes()));
         }
     }
 

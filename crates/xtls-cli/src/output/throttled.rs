@@ -58,10 +58,10 @@ impl Output {
 }
 
 /// A number of bytes, in two digits at least.
-struct Amount(u64);
+pub(super) struct Amount(pub(super) u64);
 
 /// A time, in the largest unit that says enough.
-struct Long(Duration);
+pub(super) struct Long(pub(super) Duration);
 
 impl std::fmt::Display for Amount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

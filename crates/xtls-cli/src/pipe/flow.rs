@@ -13,7 +13,7 @@ use xtls_stanza::jid::Jid;
 use super::streams::{Ahead, Input, Ready, Sink, Source, StillOpen};
 use crate::clock;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Moved as Count, Output, Progress};
 
 /// How long an end that was asked for by Ctrl-C may take.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -61,6 +61,11 @@ pub(crate) struct Flow<W> {
     pub(crate) sink: Sink,
     /// Bytes that were read and that the way has no room for.
     held: Vec<u8>,
+    /// How many bytes were read of the input, and how many came for the output.
+    read: u64,
+    received: u64,
+    /// A user watches how they move.
+    progress: Option<Progress>,
     /// The input had at least one byte.
     any: bool,
     input_ended: bool,
@@ -103,7 +108,7 @@ enum Moved<W: Way> {
 }
 
 impl<W: Way> Flow<W> {
-    pub(crate) fn new(way: W, peer: Jid, close_on_eof: bool) -> Self {
+    pub(crate) fn new(way: W, peer: Jid, close_on_eof: bool, output: Output) -> Self {
         Self {
             way,
             peer,
@@ -111,6 +116,9 @@ impl<W: Way> Flow<W> {
             source: Source::start(),
             sink: Sink::start(),
             held: Vec::new(),
+            read: 0,
+            received: 0,
+            progress: Progress::start(output, clock::now()),
             any: false,
             input_ended: false,
             has_room: false,
@@ -169,6 +177,8 @@ impl<W: Way> Flow<W> {
                 }
                 Moved::In(_) if self.discards => {}
                 Moved::In(piece) => {
+                    self.received += count(&piece);
+                    self.progress.take_if(|progress| progress.is_in_the_way());
                     self.has_room = false;
                     self.sink.write(piece);
                 }
@@ -178,17 +188,33 @@ impl<W: Way> Flow<W> {
                         self.still_open.begin(clock::now());
                     }
                 }
-                Moved::End(end) => return Came::End(end),
+                Moved::End(end) => {
+                    self.progress = None;
+                    return Came::End(end);
+                }
                 Moved::Other(other) => return Came::Other(other),
             },
         }
+        self.show_progress();
         Came::Moved
+    }
+
+    fn show_progress(&mut self) {
+        let now = clock::now();
+        if self.progress.as_ref().is_none_or(|progress| now < progress.deadline()) {
+            return;
+        }
+        let unsent = count(&self.held).saturating_add(self.way.unacked());
+        let sent = self.read.saturating_sub(unsent);
+        let moved = Count { sent, left: self.left(), received: self.received };
+        self.progress.iter_mut().for_each(|progress| progress.show(now, moved));
     }
 
     fn take(&mut self, input: Input) {
         match input {
             Input::Bytes(bytes) => {
                 self.any = true;
+                self.read += count(&bytes);
                 self.still_open.heard(clock::now());
                 self.held = bytes;
             }
@@ -263,7 +289,8 @@ impl<W: Way> Flow<W> {
     /// When to call [`Flow::time`].
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let tick = (self.unfinished && !self.broken_off).then(|| clock::now() + TICK);
-        [tick, self.interrupted, self.still_open.deadline()].into_iter().flatten().min()
+        let progress = self.progress.as_ref().map(Progress::deadline);
+        [tick, progress, self.interrupted, self.still_open.deadline()].into_iter().flatten().min()
     }
 
     /// Time has passed. `no_answer` is what to say when the end that was asked for takes too long.
@@ -273,6 +300,7 @@ impl<W: Way> Flow<W> {
     /// When it does.
     pub(crate) fn time(&mut self, output: Output, no_answer: impl FnOnce(&Jid) -> Failure) -> Result<(), Failure> {
         let now = clock::now();
+        self.show_progress();
         if self.still_open.is_due(now) {
             let peer = self.peer.as_str();
             output.warn_of(Some(peer), &StillOpen::warning(peer));
@@ -289,6 +317,7 @@ impl<W: Way> Flow<W> {
 
     /// What has come and standard output does not have yet.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
+        self.progress = None;
         let mut rest = Vec::new();
         while matches!(self.way.read_buf(&mut rest).now_or_never(), Some(Ok(1..))) {}
         rest
@@ -297,8 +326,7 @@ impl<W: Way> Flow<W> {
     /// How many bytes are to be sent or acknowledged still, if that is known.
     pub(crate) fn left(&self) -> Option<u64> {
         let unread = if self.input_ended { Some(0) } else { self.source.left() };
-        let held = u64::try_from(self.held.len()).unwrap_or(u64::MAX);
-        unread.map(|unread| unread.saturating_add(held).saturating_add(self.way.unacked()))
+        unread.map(|unread| unread.saturating_add(count(&self.held)).saturating_add(self.way.unacked()))
     }
 
     /// What was read from standard input and not acknowledged, as `unacked` bytes were not; and whether there is nothing more to
@@ -324,6 +352,10 @@ impl std::fmt::Display for Unacked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} bytes of standard input were not acknowledged", self.0)
     }
+}
+
+fn count(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// A piece that has come, empty at the end, whatever end it is: that of the way says more.

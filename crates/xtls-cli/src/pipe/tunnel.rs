@@ -37,7 +37,7 @@ pub(super) async fn carry(
     // What was read is not on standard output yet.
     tunnel.hold_receipt();
     let peer = tunnel.peer().into();
-    let mut flow = Flow::new(tunnel, peer, close_on_eof);
+    let mut flow = Flow::new(tunnel, peer, close_on_eof, session.output);
     let mut rest = Vec::new();
     let result = loop {
         flow.break_off_if_unfinished();

@@ -27,6 +27,7 @@ mod pictures;
 mod pipe;
 mod probe;
 mod probe_server;
+mod progress;
 mod proxies;
 mod sasl_login;
 mod security;
