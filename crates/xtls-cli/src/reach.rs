@@ -1,5 +1,6 @@
 //! Getting a tunnel to a peer that the command line names.
 
+mod first;
 mod wait;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::data::TrustFile;
 use crate::exit::Failure;
 use crate::output::Report;
 use crate::session::{Happening, Rules, Session, password_locked};
+pub(crate) use first::Calls;
 use wait::Outcome;
 
 /// How long the peer's offer may take when ours gave way to it.

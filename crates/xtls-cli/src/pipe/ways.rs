@@ -14,8 +14,8 @@ use crate::output::Output;
 use crate::session::Session;
 
 /// Where direct connections are taken, if they are.
-pub(super) struct Door {
-    pub(super) listener: Option<TcpListener>,
+pub(crate) struct Door {
+    pub(crate) listener: Option<TcpListener>,
     endpoint: Option<Endpoint>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Door {
 /// # Errors
 ///
 /// When the system does not have that address or port.
-pub(super) async fn open_door(args: &TransportArgs) -> Result<Door, Failure> {
+pub(crate) async fn open_door(args: &TransportArgs) -> Result<Door, Failure> {
     let Some(address) = args.listen_address else { return Ok(Door { listener: None, endpoint: None }) };
     let cannot =
         |e| Failure::connection(format!("nothing can connect to {address}: {e}; give another --listen-address"));
@@ -40,7 +40,7 @@ pub(super) async fn open_door(args: &TransportArgs) -> Result<Door, Failure> {
 /// # Errors
 ///
 /// When the way that is asked for is not there.
-pub(super) async fn transports(
+pub(crate) async fn transports(
     session: &Session,
     args: &TransportArgs,
     endpoint: Option<Endpoint>,
@@ -73,7 +73,7 @@ pub(super) async fn transports(
 }
 
 impl Door {
-    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint.clone()
     }
 }
