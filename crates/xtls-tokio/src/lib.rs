@@ -2,7 +2,8 @@
 //!
 //! An [`Engine`](xtls::Engine) does no I/O. A [`Driver`] moves what it needs to have moved: stanzas to and from the client's
 //! connection, which is an [`OuterStream`], time, and what happens. What the application holds is a [`Handle`], and of each
-//! tunnel a stream: [`ByteTunnel`] is `AsyncRead` and `AsyncWrite`, [`XmlTunnel`] a `Stream` and a `Sink` of stanzas.
+//! tunnel a stream: [`ByteTunnel`] is `AsyncRead` and `AsyncWrite`, [`XmlTunnel`] a `Stream` and a `Sink` of stanzas, and
+//! [`FileTunnel`] the same with files.
 //!
 //! ```
 //! use xtls::{Element, Engine, TrustPolicy, TunnelOptions, jid::FullJid};
@@ -49,6 +50,7 @@ mod connections;
 mod dispatch;
 mod driver;
 mod error;
+mod files;
 mod find;
 mod handle;
 mod incoming;
@@ -74,6 +76,7 @@ pub use self::{
     bytes::ByteTunnel,
     driver::{Driver, Ended},
     error::{CallError, End, TunnelError},
+    files::{FileTunnel, FileTurn},
     handle::{Handle, Notice},
     incoming::Incoming,
     opening::Opening,
@@ -85,6 +88,7 @@ pub use self::{
     xml::XmlTunnel,
 };
 pub use xtls;
+pub use xtls_files;
 
 /// The example of the README is compiled and run.
 #[cfg(doctest)]

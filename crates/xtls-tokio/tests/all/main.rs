@@ -12,6 +12,7 @@ mod connections;
 mod delayed;
 mod drops;
 mod ends;
+mod files;
 mod find;
 mod link_bytes;
 mod links;

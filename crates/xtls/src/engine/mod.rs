@@ -200,6 +200,12 @@ impl Engine {
         }
     }
 
+    /// Its own full address.
+    #[must_use]
+    pub fn jid(&self) -> &FullJid {
+        &self.shared.jid
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, and why; `None` when nothing waits.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Deadline> {
