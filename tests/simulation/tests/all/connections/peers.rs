@@ -180,3 +180,34 @@ fn bandwidth_bounds_what_a_connection_carries_and_holds_the_sender_back() {
     assert!(took >= 10 * SECOND && took < 12 * SECOND, "{took:?}");
     stage.ends_clean(0);
 }
+
+#[test]
+fn xep_0260_2_2_where_there_are_proxies_both_state_the_dst_addr_and_nobody_repeats_what_the_other_offered() {
+    let whole = |host, port| over(direct(host, port).with_proxy(proxy_at()));
+    let mut stage = stage(1);
+    stage.proxy(Conduct::Honest);
+    let own = StreamHost::new("other.lit".parse().unwrap(), Host::new("other.example").unwrap(), 1);
+    let juliets = direct("juliet.example", 6539).with_proxy(proxy_at()).with_proxy(own);
+    stage.connect([whole("romeo.example", 5086), over(juliets)]);
+    stage.run_until("session-accept");
+    let transport = |action: &str| {
+        let passed = stage.world.relay.log().iter().find(|passed| passed.stanza.contains(action)).unwrap();
+        let rest = passed.stanza.split("<transport ").nth(1).unwrap();
+        rest.split("</transport>").next().unwrap().to_owned()
+    };
+    let (offer, answer) = (transport("session-initiate"), transport("session-accept"));
+    let names = stage.dst_addrs();
+    for (stated, name, owner) in [(&offer, names[0], "romeo"), (&answer, names[1], "juliet")] {
+        assert!(stated.contains(&format!("dstaddr='{name}'")), "{stated}");
+        assert!(!stated.contains("mode="), "{stated}");
+        assert!(stated.contains(&format!("jid='{owner}@")), "{stated}");
+    }
+    assert!(offer.contains("proxy.example") && !answer.contains("proxy.example"), "{answer}");
+    assert!(answer.contains("other.example"));
+    let priorities = |stated: &str| {
+        let values = stated.split("priority='").skip(1).map(|rest| rest.split('\'').next().unwrap().to_owned());
+        values.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(priorities(&offer).union(&priorities(&answer)).count(), 4, "no priority twice");
+    assert_eq!(offer.matches("cid='").count() + answer.matches("cid='").count(), 4);
+}
