@@ -107,6 +107,11 @@ impl Sockets {
     pub fn proxy(&mut self, world: &mut World, jid: &str, host: &str, port: u16, conduct: Conduct) {
         let seed = 200 + u8::try_from(self.proxies.len()).expect("a few proxies");
         let entity = world.add(jid, EntityOptions::seeded(seed));
+        self.serve_by(entity, host, port, conduct);
+    }
+
+    /// An entity of the world is a proxy at this place.
+    pub fn serve_by(&mut self, entity: EntityId, host: &str, port: u16, conduct: Conduct) {
         self.proxies.push(Proxy { host: host.to_owned(), port, entity, conduct });
     }
 

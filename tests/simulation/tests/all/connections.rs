@@ -2,6 +2,7 @@
 
 mod attacks;
 mod cuts;
+mod kept;
 mod peers;
 mod stage;
 
