@@ -1,5 +1,11 @@
 //! What goes over the wire by XEP-0260: its examples, and as clients shape it.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests, and an arbitrary starting point")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
+    reason = "tests, and an arbitrary starting point"
+)]
 
 mod clients;
 mod examples;

@@ -13,7 +13,7 @@ fn live_and_die(world: &mut World, ids: [EntityId; 2], proxy: EntityId, moments:
     let mut sockets = Sockets::new(20 * MILLI);
     sockets.listen(romeo, "romeo.example", 5086);
     sockets.serve_by(proxy, "proxy.example", 7777, Conduct::Honest);
-    let is_direct = moments % 2 == 0;
+    let is_direct = moments.is_multiple_of(2);
     let reach = if is_direct { direct("romeo.example", 5086) } else { through_proxy() };
     let other = Reach::new(if is_direct { Exposure::Direct } else { Exposure::Proxies });
     let peer = world.jid(juliet).clone();
