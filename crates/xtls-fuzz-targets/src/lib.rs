@@ -9,6 +9,7 @@
 pub mod address;
 pub mod base64;
 pub mod certificate;
+pub mod connections;
 pub mod direct;
 pub mod disco;
 pub mod element;
@@ -24,6 +25,7 @@ pub mod link_raw;
 mod oracle;
 pub mod plain;
 pub mod records;
+pub mod s5b;
 pub mod socks;
 pub mod srp;
 pub mod stanza;
@@ -38,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     ("address", address::run),
     ("base64", base64::run),
     ("certificate", certificate::run),
+    ("connections", connections::run),
     ("direct", direct::run),
     ("disco", disco::run),
     ("element", element::run),
@@ -50,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     ("link_raw", link_raw::run),
     ("plain", plain::run),
     ("records", records::run),
+    ("s5b", s5b::run),
     ("socks", socks::run),
     ("srp", srp::run),
     ("stanza", stanza::run),
