@@ -1,7 +1,11 @@
 //! Files inside of an end-to-end encrypted XML stream: Jingle file transfer (XEP-0234) with hashes (XEP-0300), sans-IO.
 //!
 //! [`Files`] is all that two ends of one stream have going between them. It has no I/O, no clock and no disk, and no opinion on who may
-//! send what: whoever drives it passes stanzas and bytes, decides on offers, and reads and writes the files.
+//! send what: whoever drives it passes stanzas and bytes, decides on offers, and reads and writes the files. For these there are
+//!
+//! - [`SafeName`] and [`SafePath`], which are what a peer may name a file;
+//! - [`Manifest`], which says what is in a directory, or in a selection of files;
+//! - [`PartialRecord`], which says what a partial file is of.
 //!
 //! ```
 //! use std::time::Instant;
@@ -47,6 +51,7 @@
 //! ```
 
 mod config;
+mod date;
 mod element;
 mod end;
 mod error;
@@ -55,11 +60,15 @@ mod features;
 mod file;
 mod files;
 mod hash;
+pub mod manifest;
+mod name;
 pub mod ns;
+mod partial;
 mod session;
 mod shared;
 
 pub use config::FilesConfig;
+pub use date::{FileDate, FileDateError};
 pub use end::FileEnd;
 pub use error::FileError;
 pub use event::{FileEvent, FileId};
@@ -67,3 +76,6 @@ pub use features::PeerFeatures;
 pub use file::{FileInfo, FileRange, FileRequest, ManifestInfo};
 pub use files::Files;
 pub use hash::{FileHash, FileHashAlgo, FileHasher};
+pub use manifest::{Manifest, ManifestEntry};
+pub use name::{NameRefused, PARTIAL_SUFFIX, SafeName, SafePath};
+pub use partial::{Difference, PartialRecord};
