@@ -15,6 +15,7 @@ mod connection;
 mod data;
 mod demo;
 mod exit;
+mod files;
 mod identity;
 mod link;
 mod listen;
