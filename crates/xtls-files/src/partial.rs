@@ -4,7 +4,7 @@ use core::fmt;
 
 use xtls_stanza::jid::BareJid;
 
-use crate::{FileDate, FileHash, FileHashAlgo, SafeName, manifest::decimal};
+use crate::{FileDate, FileHash, FileHashAlgo, FileInfo, NameRefused, SafeName, manifest::decimal};
 
 /// What a partial file is of, to be kept beside it: whether something that is offered later is the same.
 ///
@@ -64,6 +64,18 @@ impl PartialRecord {
     #[must_use]
     pub fn new(peer: BareJid, name: SafeName) -> Self {
         Self { peer, name, size: None, modified: None, hash: None, is_directory: false }
+    }
+
+    /// Of what a peer offers. A file that it gives no name is called `unnamed`, and a date that is none is not known.
+    ///
+    /// # Errors
+    ///
+    /// When its name is refused.
+    pub fn of_offer(peer: BareJid, file: &FileInfo) -> Result<Self, NameRefused> {
+        let name = SafeName::new(file.name.as_deref().unwrap_or("unnamed"))?;
+        let modified = file.date.as_deref().and_then(|date| date.parse().ok());
+        let is_directory = file.manifest.is_some();
+        Ok(Self { peer, name, size: file.size, modified, hash: file.hash, is_directory })
     }
 
     /// As text, one line for each field.
@@ -160,6 +172,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ManifestInfo;
 
     fn record() -> PartialRecord {
         let mut record = PartialRecord::new("juliet@capulet.lit".parse().unwrap(), "ball".parse().unwrap());
@@ -181,6 +194,22 @@ mod tests {
         for record in [full, bare, tree] {
             assert_eq!(parse(&record.to_text()), Some(record));
         }
+    }
+
+    #[test]
+    fn an_offer_is_taken_as_it_is_but_for_a_bad_name() {
+        let offer = FileInfo::new("ball", u64::MAX).with_date("2000-02-29T13:00:00+01:00");
+        let offer = offer.with_hash(FileHash::of(FileHashAlgo::Sha256, b"ball"));
+        let of = |offer: &FileInfo| PartialRecord::of_offer(record().peer, offer);
+        assert_eq!(of(&offer), Ok(record()));
+        let tree = of(&offer.with_manifest(ManifestInfo::new(1, 1))).unwrap();
+        assert!(tree.is_directory);
+        assert_eq!(of(&FileInfo::new("../ball", 1)), Err(NameRefused::Slash));
+        let mut bare = FileInfo::new("", 1).with_date("yesterday");
+        assert_eq!(of(&bare), Err(NameRefused::Empty));
+        bare.name = None;
+        let unnamed = of(&bare).unwrap();
+        assert_eq!((unnamed.name.as_str(), unnamed.modified), ("unnamed", None));
     }
 
     #[test]

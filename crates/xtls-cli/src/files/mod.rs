@@ -3,6 +3,8 @@
 //!
 //! All of it blocks, and is called where that may be. Nothing in it knows of the network.
 
+#![cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the commands that use it are being written"))]
+
 mod error;
 mod source;
 mod system;
@@ -14,7 +16,7 @@ mod tests;
 use std::ops::ControlFlow;
 
 pub(crate) use error::{SourceError, TargetError};
-pub(crate) use source::{Found, Problem, Skipped, SourceFile, SourceReader, SourceTree, Survey, survey};
+pub(crate) use source::{Found, HashedTree, Problem, Skipped, SourceFile, SourceReader, SourceTree, Survey, survey};
 pub(crate) use target::{Claim, Left, PartFile, PartTree, Target};
 
 /// Is told of the bytes that were read since the last call, and says whether to go on.

@@ -91,11 +91,10 @@ impl fmt::Display for ManifestError {
 
 impl core::error::Error for ManifestError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Xml(error) => Some(error),
-            Self::Path { why, .. } => Some(why),
-            _ => None,
+        if let Self::Xml(error) = self {
+            return Some(error);
         }
+        if let Self::Path { why, .. } = self { Some(why) } else { None }
     }
 }
 

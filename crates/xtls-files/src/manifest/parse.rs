@@ -49,7 +49,7 @@ impl ManifestParser {
                 }
                 StreamItem::Stanza(element) => self.take(&element)?,
                 StreamItem::Close => self.ended = true,
-                _ => return Err(ManifestError::NoManifest),
+                StreamItem::Header(_) | _ => return Err(ManifestError::NoManifest),
             }
         }
         if self.ended && !bytes.iter().all(u8::is_ascii_whitespace) {

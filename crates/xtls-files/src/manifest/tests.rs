@@ -277,6 +277,7 @@ fn a_byte_of_all_files_is_in_one_of_them() {
 }
 
 #[test]
+#[allow(clippy::single_range_in_vec_init, reason = "there is one run, of several bytes")]
 fn what_is_missing_is_asked_for_in_as_few_runs_as_there_are() {
     let (manifest, _) = build([file("a", 3), directory("d"), file("b", 0), file("c", 2), file("e", 4)]).unwrap();
     for (there, missing) in [

@@ -6,10 +6,10 @@ mod walk;
 use std::fmt;
 use std::path::PathBuf;
 
-use xtls_files::manifest::{Manifest, ManifestBuilder, ManifestEntry, ManifestLimits};
-use xtls_files::{FileDate, NameRefused, SafeName, SafePath};
+use xtls_files::manifest::{MEDIA_TYPE, Manifest, ManifestBuilder, ManifestEntry, ManifestLimits};
+use xtls_files::{FileDate, FileHash, FileHashAlgo, FileInfo, ManifestInfo, NameRefused, SafeName, SafePath};
 
-use super::{Progress, SourceError};
+use super::{Progress, SourceError, wide};
 
 pub(crate) use read::SourceReader;
 pub(crate) use walk::survey;
@@ -53,6 +53,17 @@ pub(crate) struct SourceTree {
     limits: ManifestLimits,
 }
 
+/// Files and directories whose hashes are known.
+#[derive(Debug)]
+pub(crate) struct HashedTree {
+    /// What is offered: the document of the manifest.
+    pub(crate) info: FileInfo,
+    pub(crate) document: String,
+    pub(crate) manifest: Manifest,
+    /// Reads all files in the order of the manifest.
+    pub(crate) reader: SourceReader,
+}
+
 /// Why something is left out, while the rest is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Skipped {
@@ -94,6 +105,15 @@ struct Item {
 }
 
 impl SourceFile {
+    /// What is offered. Its hash is not known yet.
+    pub(crate) fn info(&self) -> FileInfo {
+        let info = FileInfo::new(self.name.as_str(), self.size);
+        match self.modified {
+            Some(date) => info.with_date(&date.to_string()),
+            None => info,
+        }
+    }
+
     /// Reads it.
     pub(crate) fn reader(self) -> SourceReader {
         SourceReader::new([self.item])
@@ -101,12 +121,12 @@ impl SourceFile {
 }
 
 impl SourceTree {
-    /// Hashes all files: the manifest, its document, and what reads the files in its order.
+    /// Hashes all files.
     ///
     /// # Errors
     ///
     /// When a file cannot be read, or is not as it was found any more.
-    pub(crate) fn hash(self, progress: Progress<'_>) -> Result<(Manifest, String, SourceReader), SourceError> {
+    pub(crate) fn hash(self, progress: Progress<'_>) -> Result<HashedTree, SourceError> {
         let mut reader = SourceReader::new(self.items.iter().cloned());
         let mut builder = ManifestBuilder::new(self.limits);
         let mut start = 0;
@@ -122,7 +142,11 @@ impl SourceTree {
             builder.push(item.describe(entry)).map_err(SourceError::Manifest)?;
         }
         let (manifest, document) = builder.finish();
-        Ok((manifest, document, reader))
+        let info = FileInfo::new(self.name.as_str(), wide(document.len()))
+            .with_hash(FileHash::of(FileHashAlgo::Sha256, document.as_bytes()))
+            .with_media_type(MEDIA_TYPE)
+            .with_manifest(ManifestInfo::new(wide(self.files), self.size));
+        Ok(HashedTree { info, document, manifest, reader })
     }
 }
 

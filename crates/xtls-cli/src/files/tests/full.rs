@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use super::tree::{assert_equal, fill, record_of};
 use super::*;
 
 /// Says to the test that it runs where it may mount.
@@ -79,13 +80,13 @@ fn a_full_disk_in_the_middle_of_a_directory_is_told_and_gone_on_from() {
     let sent = temp();
     let long = "x".repeat(60_000);
     plant(sent.path(), &[("d/a", &long), ("d/b/c", &long), ("d/e", &long)]);
-    let (manifest, document, mut reader) = find_tree(sent.path().join("d")).hash(&mut on()).unwrap();
+    let HashedTree { manifest, document, mut reader, .. } = find_tree(sent.path().join("d")).hash(&mut on()).unwrap();
     let dir = small();
     fs::write(dir.path().join("other"), vec![0; 160 * 1024]).unwrap();
     let target = Target::open(dir.path()).unwrap();
-    let record = super::tree::record_of("d", &document);
+    let record = record_of("d", &document);
     let mut tree = target.claim(&record).unwrap().tree(manifest.clone(), &document).unwrap();
-    let error = super::tree::fill(&mut tree, &mut reader, u64::MAX).unwrap_err();
+    let error = fill(&mut tree, &mut reader, u64::MAX).unwrap_err();
     assert!(matches!(&error, TargetError::Full(path) if path.ends_with("d.xtls-part/b/c")), "{error}");
     drop(tree);
     unlink(dir.path().join("other"));
@@ -95,7 +96,7 @@ fn a_full_disk_in_the_middle_of_a_directory_is_told_and_gone_on_from() {
     tree.look(&mut on()).unwrap();
     let missing = tree.missing();
     assert!(missing.len() == 1 && missing[0].start > 60_000 && missing[0].end == 180_000, "{missing:?}");
-    super::tree::fill(&mut tree, &mut reader, u64::MAX).unwrap();
-    super::tree::assert_equal(&sent.path().join("d"), &tree.finish().unwrap());
+    fill(&mut tree, &mut reader, u64::MAX).unwrap();
+    assert_equal(&sent.path().join("d"), &tree.finish().unwrap());
     unmount(&dir);
 }

@@ -1,6 +1,6 @@
 //! Everything on disk, as users and their peers make it nasty.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::unwrap_in_result, clippy::type_complexity, clippy::single_range_in_vec_init)]
 
 mod full;
 mod round;

@@ -31,7 +31,7 @@ proptest! {
             let bytes: String = path.chars().filter(char::is_ascii).cycle().take(*length).collect();
             plant(&d, &[(path, &bytes)]);
         }
-        let (manifest, document, mut reader) = find_tree(&d).hash(&mut on()).unwrap();
+        let HashedTree { manifest, document, mut reader, .. } = find_tree(&d).hash(&mut on()).unwrap();
         let dir = temp();
         let record = record_of("d", &document);
         let mut brought = 0;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
 use xtls_files::manifest::{EntryKind, ManifestError};
-use xtls_files::{FileHash, FileHashAlgo, NameRefused};
+use xtls_files::{FileHash, FileHashAlgo, FileInfo, ManifestInfo, NameRefused};
 
 use super::*;
 use crate::files::error::Change;
@@ -27,6 +27,7 @@ fn one_file_is_sent_as_itself() {
     File::options().write(true).open(&path).unwrap().set_modified(date).unwrap();
     let file = find_file(&path);
     assert_eq!((file.name.as_str(), file.size, file.modified.unwrap().unix()), ("ball.txt", 17, 1));
+    assert_eq!(file.info(), FileInfo::new("ball.txt", 17).with_date("1970-01-01T00:00:01Z"));
     let mut reader = file.reader();
     assert_eq!(read_all(&mut reader).unwrap(), b"Tybalt was there.");
     let mut told = 0;
@@ -48,7 +49,10 @@ fn a_directory_is_a_manifest_and_its_files_in_one_sequence() {
     fs::create_dir(dir.path().join("d/empty")).unwrap();
     let tree = find_tree(dir.path().join("d"));
     assert_eq!((tree.name.as_str(), tree.files, tree.size), ("d", 4, 6));
-    let (manifest, document, mut reader) = tree.hash(&mut on()).unwrap();
+    let HashedTree { info, manifest, document, mut reader } = tree.hash(&mut on()).unwrap();
+    assert_eq!((info.name.as_deref(), info.size), (Some("d"), Some(wide(document.len()))));
+    assert_eq!(info.hash, Some(FileHash::of(FileHashAlgo::Sha256, document.as_bytes())));
+    assert_eq!(info.manifest, Some(ManifestInfo::new(4, 6)));
     let paths: Vec<_> = manifest.entries().iter().map(|entry| entry.path.as_str()).collect();
     assert_eq!(paths, ["a", "b", "b/c", "empty", "none", "z"]);
     assert_eq!(read_all(&mut reader).unwrap(), b"acczzz");
@@ -58,7 +62,7 @@ fn a_directory_is_a_manifest_and_its_files_in_one_sequence() {
     }
     assert_eq!(find_tree(dir.path().join("d/b/..")).name.as_str(), "d", "the directory's own name");
     assert_eq!(
-        find_tree(dir.path().join("d")).hash(&mut on()).unwrap().1,
+        find_tree(dir.path().join("d")).hash(&mut on()).unwrap().document,
         document,
         "the same files are the same manifest"
     );
@@ -73,7 +77,7 @@ fn several_are_sent_under_their_names() {
     assert!(matches!(&error, SourceError::Manifest(ManifestError::Twice(path)) if path == "x"), "{error}");
     let Found::Tree(tree) = survey(&all[..2], false, ManifestLimits::default()).unwrap().found else { panic!() };
     assert_eq!((tree.name.as_str(), tree.files), ("x and 1 more", 2));
-    let paths = tree.hash(&mut on()).unwrap().0;
+    let paths = tree.hash(&mut on()).unwrap().manifest;
     let paths: Vec<_> = paths.entries().iter().map(|entry| entry.path.as_str()).collect();
     assert_eq!(paths, ["x", "d", "d/x"]);
     assert!(matches!(survey(&[], false, ManifestLimits::default()), Err(SourceError::Nothing)));
@@ -135,7 +139,7 @@ fn links_are_followed_by_choice_and_loops_are_noticed() {
     let skipped: Vec<_> = found.skipped.iter().map(|(path, why)| (path.file_name().unwrap(), *why)).collect();
     assert_eq!(skipped, [("dangling".as_ref(), Skipped::Dangling), ("up".as_ref(), Skipped::Loop)]);
     let Found::Tree(tree) = found.found else { panic!() };
-    let (manifest, _, mut reader) = tree.hash(&mut on()).unwrap();
+    let HashedTree { manifest, mut reader, .. } = tree.hash(&mut on()).unwrap();
     let paths: Vec<_> = manifest.entries().iter().map(|entry| entry.path.as_str()).collect();
     assert_eq!(paths, ["a", "file", "links", "links/key", "sub", "sub/b"]);
     assert_eq!(read_all(&mut reader).unwrap(), b"akeykeyb");
@@ -186,6 +190,24 @@ fn too_many_files_are_told_at_once() {
 
 #[cfg(unix)]
 #[test]
+fn a_hundred_of_what_is_left_out_are_kept_and_all_are_counted() {
+    let dir = temp();
+    plant(dir.path(), &[("d/a", ""), ("e/a", "")]);
+    for number in 0..101 {
+        std::os::unix::fs::symlink("a", dir.path().join(format!("d/link{number}"))).unwrap();
+        fs::write(dir.path().join(format!("e/a:{number}")), "").unwrap();
+    }
+    let found = find(dir.path().join("d")).unwrap();
+    assert_eq!((found.skipped.len(), found.skipped_count), (100, 101));
+    let error = find(dir.path().join("e")).unwrap_err();
+    let SourceError::Problems(problems) = &error else { panic!("{error}") };
+    assert_eq!((problems.first.len(), problems.count), (100, 101));
+    let text = error.to_string();
+    assert!(text.contains("a:1") && text.ends_with("and 96 more; rename or leave out what cannot be sent"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
 fn what_cannot_be_read_is_told_by_name() {
     let dir = temp();
     allow(dir.path(), 0o755);
@@ -209,7 +231,7 @@ fn changed_by(change: impl Fn(&Path)) -> Option<Change> {
     let path = dir.path().join("d/a");
     let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
     File::options().write(true).open(&path).unwrap().set_modified(old).unwrap();
-    let (_, _, mut reader) = find_tree(dir.path().join("d")).hash(&mut on()).unwrap();
+    let HashedTree { mut reader, .. } = find_tree(dir.path().join("d")).hash(&mut on()).unwrap();
     let mut alone = find_file(&path).reader();
     assert_eq!(alone.read(0, &mut [0; 4]).unwrap(), 4);
     change(&path);

@@ -84,7 +84,7 @@ fn sample() -> (TempDir, Manifest, String, SourceReader) {
     fs::create_dir(dir.path().join("d/empty")).unwrap();
     let file = fs::File::options().write(true).open(dir.path().join("d/b/c")).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000)).unwrap();
-    let (manifest, document, reader) = find_tree(dir.path().join("d")).hash(&mut on()).unwrap();
+    let HashedTree { manifest, document, reader, .. } = find_tree(dir.path().join("d")).hash(&mut on()).unwrap();
     (dir, manifest, document, reader)
 }
 
@@ -94,6 +94,7 @@ fn a_directory_is_received_whole() {
     let dir = temp();
     let mut tree = open_tree(dir.path(), &manifest, &document);
     assert_eq!((tree.missing(), tree.manifest()), (vec![0..12], &manifest));
+    assert!(!tree.claim().is_resumed() && tree.claim().left.is_empty());
     assert!(fill(&mut tree, &mut reader, u64::MAX).unwrap());
     assert_eq!(names(dir.path()), ["d.xtls-part", "d.xtls-part.info", "d.xtls-part.manifest"]);
     let path = tree.finish().unwrap();
@@ -252,10 +253,8 @@ fn permissions_are_those_of_the_manifest_and_never_more_than_the_mask_allows() {
     let (manifest, document) = builder.finish();
     let dir = temp();
     allow(dir.path(), 0o777);
-    let mask = {
-        fs::write(dir.path().join("probe"), "").unwrap();
-        0o666 & !mode(&dir.path().join("probe")) | 0o001 & u32::from(mode(&dir.path().join("probe")) & 0o004 == 0)
-    };
+    fs::create_dir(dir.path().join("probe")).unwrap();
+    let mask = 0o777 & !mode(&dir.path().join("probe"));
     // Also as a user whom they stop.
     let path = as_nobody(|| {
         let mut tree = open_tree(dir.path(), &manifest, &document);
