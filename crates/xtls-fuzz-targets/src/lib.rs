@@ -22,6 +22,7 @@ pub mod inside;
 pub mod jingle;
 pub mod link;
 pub mod link_raw;
+pub mod manifest;
 mod oracle;
 pub mod plain;
 pub mod records;
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     ("jingle", jingle::run),
     ("link", link::run),
     ("link_raw", link_raw::run),
+    ("manifest", manifest::run),
     ("plain", plain::run),
     ("records", records::run),
     ("s5b", s5b::run),
