@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod files;
 mod link;
 mod pair;
 mod pipe;
@@ -20,6 +21,7 @@ use xtls_stanza::jid::{BareJid, Jid};
 use crate::config::Nicknames;
 
 pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, LoginArgs, TrustArgs, WayArgs};
+pub(crate) use files::{ReceiveArgs, SendArgs};
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use pair::PairArgs;
 pub(crate) use pipe::PipeArgs;
@@ -117,6 +119,19 @@ pub(crate) enum Command {
     /// a terminal. Everything else is told on standard error, with --json too. With a password both directions end at once: when
     /// the first input ends that had at least one byte.
     Pipe(PipeArgs),
+
+    /// Send files and directories to a peer
+    ///
+    /// The peer runs "xtls receive", or chats. Names, sizes and bytes go inside of the tunnel. What breaks goes on where it stopped when the same is
+    /// sent again: the part that the peer has is compared first. The exit code is 0 only if the peer has everything, and its
+    /// checksums agree.
+    Send(Box<SendArgs>),
+
+    /// Take files from peers
+    ///
+    /// Shows what a peer offers, with names, sizes and the room that is left, and takes it if you say yes. What broke off is kept as
+    /// NAME.xtls-part, and goes on when the peer sends the same again. Nothing is written outside of DIR, and never through a link.
+    Receive(Box<ReceiveArgs>),
 
     /// Ask what a peer can do, or how a server is secured
     ///

@@ -27,11 +27,14 @@ mod platform;
 mod probe;
 mod random;
 mod reach;
+mod receive;
+mod send;
 mod server;
 mod session;
 mod subscribe;
 mod terminal;
 mod trace;
+mod transfer;
 mod trust;
 mod verify;
 mod way;
@@ -101,6 +104,8 @@ fn run(output: Output, mut cli: Cli) -> Result<(), Failure> {
         Command::Verify(args) => block_on(verify::run(output, &data()?, args)),
         Command::Subscribe(args) => block_on(subscribe::run(output, &data()?, args)),
         Command::Pipe(args) => block_on(pipe::run(output, &data()?, args)),
+        Command::Send(args) => block_on(send::run(output, &data()?, args)),
+        Command::Receive(args) => block_on(receive::run(output, &data()?, args)),
         Command::Probe(args) => block_on(probe::run(output, &data()?, args)),
         Command::Link(command) => block_on(link::run(output, &data()?, command)),
         Command::Chat(args) => block_on(chat::run(output, &data()?, args)),

@@ -132,6 +132,8 @@ mod tests {
             "xtls-pair.1",
             "xtls-pipe.1",
             "xtls-probe.1",
+            "xtls-receive.1",
+            "xtls-send.1",
             "xtls-subscribe.1",
             "xtls-trust-add.1",
             "xtls-trust-list.1",

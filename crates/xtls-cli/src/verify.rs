@@ -236,7 +236,7 @@ impl Comparison {
                 }
                 return Ok(Some(closed));
             }
-            Said::StreamOpened | Said::StreamClosed | Said::Sent(..) => {}
+            Said::File(_) | Said::StreamOpened | Said::StreamClosed | Said::Sent(..) => {}
         }
         Ok(None)
     }

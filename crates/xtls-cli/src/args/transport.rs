@@ -48,7 +48,7 @@ pub(crate) enum TransportKind {
 /// Whom direct connections are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DirectTo {
-    /// Whoever the pipe is with
+    /// Whoever the tunnel is with
     Anyone,
     /// Peers with whom a tunnel was secured before
     Known,

@@ -53,6 +53,15 @@ impl ConfigFile {
                     config.accept_from(&policies, &mut args.accept_from);
                 }
             }
+            Command::Send(args) => {
+                let config = self.read()?;
+                config.fill(&mut args.account, &mut args.trust)?;
+                config.nicknames.put_in(&mut args.peer);
+            }
+            Command::Receive(args) => {
+                // Whoever is accepted by the file's word is a peer to talk to; what it sends is asked about.
+                self.read()?.fill(&mut args.account, &mut args.trust)?;
+            }
             Command::Probe(args) => {
                 if let Ok(mut peer) = args.target.parse::<Jid>() {
                     self.name(&mut peer)?;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use xtls::trust::Fingerprint;
 
-use super::{Closed, Peer, Pinned, Report, Secured, Shown, chat, pair, subscription, verify};
+use super::{Closed, Peer, Pinned, Report, Secured, Shown, chat, file, pair, subscription, verify};
 
 pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     match report {
@@ -52,12 +52,15 @@ pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
         Report::Compare { peer, digits, words } => verify::compare(out, peer, digits, words),
         Report::AnswerWanted { yes, no, .. } => verify::wanted(out, yes, no),
         Report::Verified { peer, fingerprint } => verify::verified(out, peer, fingerprint),
+        Report::FileOffered { .. } | Report::FileReceived { .. } | Report::FileSent { .. } => file::human(out, report),
         Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
         Report::Note { .. }
         | Report::Error { .. }
         | Report::Warning { .. }
         | Report::Throttled(_)
+        // A line that changes shows it.
+        | Report::FileProgress { .. }
         | Report::NotSent { .. }
         | Report::Undelivered { .. }
         | Report::StoreFailed { .. } => Ok(()),

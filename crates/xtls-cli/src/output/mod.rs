@@ -5,7 +5,9 @@
 
 mod account;
 mod chat;
+mod file;
 mod human;
+mod meter;
 mod offer;
 mod pair;
 mod peer;
@@ -30,6 +32,7 @@ use crate::terminal;
 pub(crate) use account::Account;
 pub(crate) use chat::excerpt;
 use human::human;
+pub(crate) use meter::{Direction, Meter};
 pub(crate) use offer::{Announced, Key, Probed};
 pub(crate) use pair::{ShownCode, code_prompt};
 pub(crate) use peer::{Peer, Pinned};
@@ -116,6 +119,23 @@ pub(crate) enum Report<'a> {
     NotSent { line: u64, peer: Option<&'a str>, message: &'a str },
     /// A server on the way lets few bytes through; the same line is on standard error, unless events are there.
     Throttled(Throttled<'a>),
+    /// A peer offers a file, or with `files` so many of them. `free` is the room that is left where it would go. With `asks` the next
+    /// line of standard input is to say whether it is wanted: yes or no.
+    FileOffered { peer: &'a str, name: &'a str, size: u64, files: Option<u64>, free: Option<u64>, asks: bool },
+    /// So many bytes of a file, or of several, are there. `direction` is `in` or `out`.
+    FileProgress {
+        peer: &'a str,
+        name: &'a str,
+        direction: &'a str,
+        bytes: u64,
+        size: u64,
+        bytes_per_second: u64,
+        seconds: Option<u64>,
+    },
+    /// A file of a peer, or several, are at this path, and their checksums agree.
+    FileReceived { peer: &'a str, name: &'a str, size: u64, files: Option<u64>, path: &'a str },
+    /// The peer has a file, or several, and its checksums agree.
+    FileSent { peer: &'a str, name: &'a str, size: u64, files: Option<u64> },
     /// A tunnel or a link ended.
     Closed(Closed<'a>),
     /// Something failed; the same line is on standard error. `peer` is whom it is about, if it is about one.

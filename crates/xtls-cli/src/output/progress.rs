@@ -26,6 +26,8 @@ pub(crate) struct Moved {
     /// What is left, if that is known.
     pub(crate) left: Option<u64>,
     pub(crate) received: u64,
+    /// What is still to come, if that is known.
+    pub(crate) coming: Option<u64>,
 }
 
 /// A line with that, its rate, and how long the rest takes. It goes with this.
@@ -43,10 +45,15 @@ struct Counts(VecDeque<(Instant, Moved)>);
 impl Progress {
     /// A line, if a user watches standard error.
     pub(crate) fn start(output: Output, now: Instant) -> Option<Self> {
+        Self::start_from(output, now, Moved::default())
+    }
+
+    /// The same where so much had gone before.
+    pub(crate) fn start_from(output: Output, now: Instant, before: Moved) -> Option<Self> {
         let is_watched = !output.json && io::stderr().is_terminal();
         is_watched.then(|| {
             let mut counts = Counts::default();
-            counts.add(now, Moved::default());
+            counts.add(now, before);
             Self { shares_screen: io::stdout().is_terminal(), next: now + TICK, counts }
         })
     }
@@ -65,11 +72,15 @@ impl Progress {
     pub(crate) fn show(&mut self, now: Instant, moved: Moved) {
         self.next = now + TICK;
         self.counts.add(now, moved);
-        let Some(words) = self.counts.words() else { return };
-        let mut line = line();
-        let bar = line.get_or_insert_with(bar);
-        bar.set_message(words);
-        bar.tick();
+        if let Some(words) = self.counts.words() {
+            set(words);
+        }
+    }
+
+    /// Shows how much of so many bytes is hashed.
+    pub(crate) fn show_hashed(&mut self, now: Instant, hashed: u64, all: u64) {
+        self.next = now + TICK;
+        set(format!("looked at {} of {}", Amount(hashed), Amount(all)));
     }
 }
 
@@ -99,27 +110,35 @@ impl Counts {
     fn words(&self) -> Option<String> {
         let ((began, before), (now, moved)) = (self.0.front()?, self.0.back()?);
         let millis = u64::try_from((*now - *began).as_millis()).ok().filter(|millis| *millis > 0)?;
-        let rate = |before: u64, after: u64| after.saturating_sub(before).saturating_mul(1000) / millis;
-        let mut parts = Vec::new();
-        if moved.sent > 0 || moved.left.is_some_and(|left| left > 0) {
-            let rate = rate(before.sent, moved.sent);
-            let mut part = match moved.left {
-                Some(left) => format!("{} of {} sent", Amount(moved.sent), Amount(moved.sent.saturating_add(left))),
-                None => format!("{} sent", Amount(moved.sent)),
+        let part = |before: u64, after: u64, left: Option<u64>, done: &str| {
+            let rate = after.saturating_sub(before).saturating_mul(1000) / millis;
+            let mut part = match left {
+                Some(left) => format!("{} of {} {done}", Amount(after), Amount(after.saturating_add(left))),
+                None => format!("{} {done}", Amount(after)),
             };
             part.push_str(&format!(", {}/s", Amount(rate)));
-            if let Some(seconds) = moved.left.and_then(|left| left.checked_div(rate)).filter(|_| moved.left != Some(0))
-            {
+            if let Some(seconds) = left.filter(|left| *left > 0).and_then(|left| left.checked_div(rate)) {
                 part.push_str(&format!(", {} left", Long(Duration::from_secs(seconds))));
             }
-            parts.push(part);
+            part
+        };
+        let is_some = |bytes: u64, left: Option<u64>| bytes > 0 || left.is_some_and(|left| left > 0);
+        let mut parts = Vec::new();
+        if is_some(moved.sent, moved.left) {
+            parts.push(part(before.sent, moved.sent, moved.left, "sent"));
         }
-        if moved.received > 0 {
-            let rate = rate(before.received, moved.received);
-            parts.push(format!("{} received, {}/s", Amount(moved.received), Amount(rate)));
+        if is_some(moved.received, moved.coming) {
+            parts.push(part(before.received, moved.received, moved.coming, "received"));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
+}
+
+fn set(words: String) {
+    let mut line = line();
+    let bar = line.get_or_insert_with(bar);
+    bar.set_message(words);
+    bar.tick();
 }
 
 fn bar() -> ProgressBar {
@@ -148,7 +167,7 @@ mod tests {
     fn words(counts: &[(u64, u64, Option<u64>, u64)]) -> Option<String> {
         let (start, mut all) = (Instant::now(), Counts::default());
         for (millis, sent, left, received) in counts.iter().copied() {
-            all.add(start + Duration::from_millis(millis), Moved { sent, left, received });
+            all.add(start + Duration::from_millis(millis), Moved { sent, left, received, coming: None });
         }
         all.words()
     }
@@ -168,6 +187,15 @@ mod tests {
         );
         assert_eq!(words(&[start, (1000, 0, Some(7), 0)]).unwrap(), "0 bytes of 7 bytes sent, 0 bytes/s");
         assert_eq!(words(&[start, (0, 7, None, 0)]), None, "no time has passed");
+    }
+
+    #[test]
+    fn what_goes_on_after_a_break_has_the_rate_of_what_comes_now() {
+        let (start, mut all) = (Instant::now(), Counts::default());
+        let moved = |received, coming| Moved { received, coming: Some(coming), ..Moved::default() };
+        all.add(start, moved(50_000_000, 50_000_000));
+        all.add(start + Duration::from_secs(1), moved(60_000_000, 40_000_000));
+        assert_eq!(all.words().unwrap(), "60 MB of 100 MB received, 10 MB/s, 4 s left");
     }
 
     #[test]

@@ -150,7 +150,7 @@ async fn swap(
             }
             Step::Offered(incoming) => reach::decline(incoming, &MESSAGES),
             Step::Time => return Err(crate::chat::no_answer(&open.peer)),
-            Step::Said(Said::Secured(_) | Said::StreamClosed | Said::Sent(..)) | Step::Confirmed => {}
+            Step::Said(Said::Secured(_) | Said::File(_) | Said::StreamClosed | Said::Sent(..)) | Step::Confirmed => {}
         }
     }
 }
@@ -263,7 +263,7 @@ async fn prove(
             // How it ends makes no difference any more.
             Step::Time if is_paired => return Ok(()),
             Step::Time => return Err(crate::chat::no_answer(&open.peer)),
-            Step::Said(Said::Stanza(_) | Said::StreamClosed | Said::Sent(..))
+            Step::Said(Said::Stanza(_) | Said::File(_) | Said::StreamClosed | Said::Sent(..))
             | Step::Certificates(_)
             | Step::Confirmed => continue,
         }

@@ -206,7 +206,7 @@ impl<W: Way> Flow<W> {
         }
         let unsent = count(&self.held).saturating_add(self.way.unacked());
         let sent = self.read.saturating_sub(unsent);
-        let moved = Count { sent, left: self.left(), received: self.received };
+        let moved = Count { sent, left: self.left(), received: self.received, coming: None };
         self.progress.iter_mut().for_each(|progress| progress.show(now, moved));
     }
 

@@ -14,7 +14,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::platform::Signals;
 use crate::reach::{self, Calls};
-use crate::session::{Connects, Rules, Session};
+use crate::session::{Rules, Session};
 use streams::Sink;
 use tunnel::Carried;
 
@@ -31,13 +31,8 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
     if args.peer.is_none() {
         rules.note_who_may_try(output, &args.accept_from)?;
     }
-    let is_hidden = args.account.login.way.proxy.is_some();
-    if let Some(slip) = args.transport.slip(is_hidden) {
-        return Err(Failure::usage(slip));
-    }
-    let mut door = ways::open_door(&args.transport).await?;
-    let connects = Connects { allowed: args.transport.connects() && !is_hidden, listener: door.listener.take() };
-    let mut session = Session::start_with(output, data, &args.account, trust, &rules, connects).await?;
+    let mut door = ways::open_door(&args.transport, args.account.login.way.proxy.is_some()).await?;
+    let mut session = Session::start_with(output, data, &args.account, trust, &rules, door.connects()).await?;
     rules.go_by(ways::transports(&session, &args.transport, door.endpoint(), &named).await?);
     session.allow_offers(&args.accept_from);
     let application = Application::bytes();

@@ -11,28 +11,35 @@ use xtls_stanza::jid::{BareJid, Jid};
 use crate::args::{DirectTo, TransportArgs, TransportKind};
 use crate::exit::Failure;
 use crate::output::Output;
-use crate::session::Session;
+use crate::session::{Connects, Session};
 
-/// Where direct connections are taken, if they are.
+/// Where direct connections are taken, if they are, and whether any is made.
 pub(crate) struct Door {
-    pub(crate) listener: Option<TcpListener>,
+    connects: Connects,
     endpoint: Option<Endpoint>,
 }
 
-/// Opens the door that the command line asks for.
+/// Opens the door that the command line asks for. `is_hidden` says that the connection to the server goes through a proxy.
 ///
 /// # Errors
 ///
-/// When the system does not have that address or port.
-pub(crate) async fn open_door(args: &TransportArgs) -> Result<Door, Failure> {
-    let Some(address) = args.listen_address else { return Ok(Door { listener: None, endpoint: None }) };
+/// When the options contradict one another, or the system does not have that address or port.
+pub(crate) async fn open_door(args: &TransportArgs, is_hidden: bool) -> Result<Door, Failure> {
+    if let Some(slip) = args.slip(is_hidden) {
+        return Err(Failure::usage(slip));
+    }
+    let allowed = args.connects() && !is_hidden;
+    let Some(address) = args.listen_address else {
+        return Ok(Door { connects: Connects { allowed, listener: None }, endpoint: None });
+    };
     let cannot =
         |e| Failure::connection(format!("nothing can connect to {address}: {e}; give another --listen-address"));
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     let host = Host::new(&address.ip().to_string());
     let host = host.map_err(|_| Failure::other(format!("{address} cannot be told to a peer")))?;
-    Ok(Door { listener: Some(listener), endpoint: Some(Endpoint::new(host, address.port())) })
+    let connects = Connects { allowed, listener: Some(listener) };
+    Ok(Door { connects, endpoint: Some(Endpoint::new(host, address.port())) })
 }
 
 /// What may carry the tunnel, the best first. It asks both servers for proxies, if the command line does not name any.
@@ -73,6 +80,11 @@ pub(crate) async fn transports(
 }
 
 impl Door {
+    /// What the session is to be started with.
+    pub(crate) fn connects(&mut self) -> Connects {
+        core::mem::take(&mut self.connects)
+    }
+
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint.clone()
     }

@@ -302,6 +302,8 @@ impl Conversation {
                     self.send_line();
                 }
             }
+            // It is open without files.
+            Said::File(_) => {}
             Said::StreamClosed => {
                 talk.compare = None;
                 let peer = open.peer.clone().into();

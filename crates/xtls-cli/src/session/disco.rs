@@ -48,6 +48,11 @@ impl Disco {
         Ok(Self { account: account.to_string(), capabilities })
     }
 
+    /// Everything that it can do.
+    pub(super) fn features(&self) -> Vec<String> {
+        self.capabilities.info().features.to_vec()
+    }
+
     /// What is answered to whoever asks what this is.
     pub(super) fn capabilities(&self) -> &Capabilities {
         &self.capabilities

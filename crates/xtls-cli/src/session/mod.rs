@@ -4,6 +4,7 @@ mod commands;
 mod compare;
 mod conversation;
 mod disco;
+mod file_setup;
 mod input;
 mod keyboard;
 mod open;
@@ -42,6 +43,7 @@ pub(crate) use commands::{Command, answer};
 pub(crate) use compare::{Answers, Compare, Outcome};
 pub(crate) use conversation::{Conversation, Turn};
 pub(crate) use disco::{Disco, ping};
+pub(crate) use file_setup::FileSetup;
 pub(crate) use input::{Input, Lines, MAX_LINE};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use open::{MAX_WAITING, NO_XML, Open, Said, body, message};
@@ -288,6 +290,11 @@ impl Session {
     /// What is answered to a request that came through a tunnel; `None` if the stanza asks for no answer.
     pub(crate) fn answer(&self, stanza: &Element) -> Option<String> {
         self.inside.answer(stanza)
+    }
+
+    /// What this end knows inside of tunnels.
+    pub(crate) fn features_inside(&self) -> Vec<String> {
+        self.inside.features()
     }
 
     /// Our own full address.

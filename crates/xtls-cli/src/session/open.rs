@@ -1,16 +1,18 @@
 //! One tunnel of a conversation: how far it has come, and what waits to be sent.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures::{SinkExt as _, StreamExt as _};
 use xtls::{Closed, Element, Security, TunnelId, error::SendError, jingle::ReasonCondition, transports::Path};
+use xtls_files::FileEvent;
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Limits, ns};
-use xtls_tokio::{CallError, Opening, TunnelError, XmlTunnel};
+use xtls_tokio::{CallError, FileTunnel, FileTurn, Incoming, Opening, Tunnel, TunnelError, XmlTunnel};
 
-use super::{Session, Unconfirmed, receipt_for};
+use super::{FileSetup, Session, Unconfirmed, receipt_for};
 use crate::exit::Failure;
 use crate::output::{Report, Secured};
 
@@ -22,6 +24,8 @@ pub(crate) const MAX_WAITING: usize = 256;
 pub(crate) struct Open {
     pub(crate) peer: FullJid,
     stage: Stage,
+    /// What is needed for files, if there are any.
+    setup: Option<FileSetup>,
     /// It was told how it is secured.
     secured: bool,
     waiting: VecDeque<Waiting>,
@@ -38,11 +42,19 @@ pub(crate) struct Open {
 enum Stage {
     Opening(Opening),
     /// Messages can be sent.
-    Ready(XmlTunnel),
+    Ready(Stream),
     /// The stream is closed. The engine waits a while for another stream, and then ends the tunnel.
-    Ending(XmlTunnel),
+    Ending(Stream),
     /// It became none of these.
     Over,
+}
+
+/// What carries the messages of a tunnel that is open.
+#[derive(Debug)]
+enum Stream {
+    Xml(XmlTunnel),
+    /// The same with files.
+    Files(Box<FileTunnel>),
 }
 
 /// What happens in a tunnel.
@@ -51,6 +63,8 @@ pub(crate) enum Said {
     Secured(Arc<Security>),
     StreamOpened,
     Stanza(Element),
+    /// Something happened to a file: in a tunnel that was [opened with files](Open::with_files).
+    File(Box<FileEvent>),
     /// This line, if it is one, was sent, or was not.
     Sent(Option<u64>, Result<(), SendError>),
     StreamClosed,
@@ -70,11 +84,36 @@ impl Open {
         Self {
             peer: opening.peer(),
             stage: Stage::Opening(opening),
+            setup: None,
             secured: false,
             waiting: VecDeque::new(),
             sending: None,
             spoke: false,
             unconfirmed: Unconfirmed::default(),
+        }
+    }
+
+    /// The same for files too.
+    pub(crate) fn with_files(opening: Opening, setup: FileSetup) -> Self {
+        Self { setup: Some(setup), ..Self::new(opening) }
+    }
+
+    /// The tunnel, while files can go in it.
+    pub(crate) fn files(&mut self) -> Option<&mut FileTunnel> {
+        match &mut self.stage {
+            Stage::Ready(Stream::Files(tunnel)) => Some(tunnel),
+            Stage::Ready(Stream::Xml(_)) | Stage::Opening(_) | Stage::Ending(_) | Stage::Over => None,
+        }
+    }
+
+    /// Takes an offered tunnel that is for the bytes of a file, and gives back any other one.
+    pub(crate) fn take(&mut self, incoming: Incoming) -> Option<Incoming> {
+        match self.files().filter(|tunnel| tunnel.awaits(&incoming)) {
+            Some(tunnel) => {
+                tunnel.take(incoming);
+                None
+            }
+            None => Some(incoming),
         }
     }
 
@@ -134,9 +173,9 @@ impl Open {
             return Poll::Ready(sent);
         }
         match &mut self.stage {
-            Stage::Ready(tunnel) => match ready!(tunnel.poll_next_unpin(cx)) {
-                Some(Ok(stanza)) => Poll::Ready(Said::Stanza(stanza)),
-                Some(Err(_)) | None => match tunnel.end() {
+            Stage::Ready(tunnel) => match ready!(tunnel.poll_next(cx)) {
+                Some(said) => Poll::Ready(said),
+                None => match tunnel.end() {
                     Some(closed) if !tunnel.is_finished() => Poll::Ready(Said::Closed(closed)),
                     _ => {
                         self.finish();
@@ -154,12 +193,12 @@ impl Open {
         let Stage::Ready(tunnel) = &mut self.stage else { return None };
         loop {
             if let Some(line) = self.sending {
-                let Poll::Ready(sent) = tunnel.poll_ready_unpin(cx) else { return None };
+                let Poll::Ready(sent) = tunnel.poll_ready(cx) else { return None };
                 self.sending = None;
                 return Some(Said::Sent(line, sent.map_err(why)));
             }
             let Waiting { message, line } = self.waiting.pop_front()?;
-            match tunnel.start_send_unpin(message) {
+            match tunnel.start_send(message) {
                 Ok(()) => self.sending = Some(line),
                 Err(error) => return Some(Said::Sent(line, Err(why(error)))),
             }
@@ -172,7 +211,10 @@ impl Open {
             && let Ok(tunnel) = opening.into_tunnel()
             && let Ok(tunnel) = tunnel.into_xml()
         {
-            self.stage = Stage::Ready(tunnel);
+            self.stage = Stage::Ready(match self.setup.take() {
+                Some(setup) => Stream::Files(setup.files_in(tunnel).into()),
+                None => Stream::Xml(tunnel),
+            });
         }
     }
 
@@ -202,7 +244,7 @@ impl Open {
     }
 
     /// Tells of a message or of a receipt, or answers a request. `name` is what the user calls the peer.
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         session: &Session,
         stanza: &Element,
@@ -263,6 +305,48 @@ impl Open {
             Stage::Opening(opening) => opening.security(),
             Stage::Ready(tunnel) | Stage::Ending(tunnel) => tunnel.security(),
             Stage::Over => None,
+        }
+    }
+}
+
+impl Stream {
+    /// What comes next; `None` at the end.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Said>> {
+        match self {
+            Self::Xml(tunnel) => tunnel.poll_next_unpin(cx).map(|came| came.and_then(Result::ok).map(Said::Stanza)),
+            Self::Files(tunnel) => loop {
+                return Poll::Ready(match ready!(tunnel.poll_next_unpin(cx)).and_then(Result::ok) {
+                    Some(FileTurn::Stanza(stanza)) => Some(Said::Stanza(stanza)),
+                    Some(FileTurn::File(event)) => Some(Said::File(event)),
+                    Some(_) => continue,
+                    None => None,
+                });
+            },
+        }
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TunnelError>> {
+        match self {
+            Self::Xml(tunnel) => tunnel.poll_ready_unpin(cx),
+            Self::Files(tunnel) => tunnel.poll_ready_unpin(cx),
+        }
+    }
+
+    fn start_send(&mut self, stanza: Element) -> Result<(), TunnelError> {
+        match self {
+            Self::Xml(tunnel) => tunnel.start_send_unpin(stanza),
+            Self::Files(tunnel) => tunnel.start_send_unpin(stanza),
+        }
+    }
+}
+
+impl Deref for Stream {
+    type Target = Tunnel;
+
+    fn deref(&self) -> &Tunnel {
+        match self {
+            Self::Xml(tunnel) => tunnel,
+            Self::Files(tunnel) => tunnel.tunnel(),
         }
     }
 }

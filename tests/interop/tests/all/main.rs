@@ -31,6 +31,7 @@ mod progress;
 mod proxies;
 mod sasl_login;
 mod security;
+mod sending;
 mod subscribing;
 mod terminal;
 mod throttling;

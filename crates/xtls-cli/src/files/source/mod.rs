@@ -104,6 +104,16 @@ struct Item {
     stamp: Option<read::Stamp>,
 }
 
+impl Found {
+    /// The bytes of all files.
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::File(file) => file.size,
+            Self::Tree(tree) => tree.size,
+        }
+    }
+}
+
 impl SourceFile {
     /// What is offered. Its hash is not known yet.
     pub(crate) fn info(&self) -> FileInfo {

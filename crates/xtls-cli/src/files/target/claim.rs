@@ -1,5 +1,6 @@
 //! Who receives what: the names that one process has for itself, until it is done or ends.
 
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::PathBuf;
@@ -54,6 +55,16 @@ enum Look {
     Left(Left),
     /// Another process was quicker.
     Again,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Different(difference) => write!(f, "it is of something else ({difference})"),
+            Self::InUse => f.write_str("another process is receiving it"),
+            Self::Unknown => f.write_str("nothing says what it is of"),
+        }
+    }
 }
 
 impl Target {

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 use xtls_files::PartialRecord;
 use xtls_files::manifest::ManifestLimits;
 
+use super::source::{Skipped, Survey};
+use super::target::Claim;
 use super::*;
 
 fn temp() -> TempDir {

@@ -1,0 +1,51 @@
+//! What is told about files.
+
+use std::io::{self, Write};
+
+use super::throttled::Amount;
+use super::{Report, Shown};
+use crate::terminal;
+
+/// What users read.
+pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
+    match report {
+        Report::FileOffered { peer, name, size, files, free, asks } => {
+            write!(out, "* {} offers {}", Shown(peer), What { name, size: *size, files: *files })?;
+            if let Some(free) = free {
+                write!(out, "; there is room for {}", Amount(*free))?;
+            }
+            writeln!(out)?;
+            if !asks {
+                return Ok(());
+            }
+            write!(out, "Take it? Type yes or no: ")?;
+            if terminal::is_active() { writeln!(out) } else { Ok(()) }
+        }
+        Report::FileReceived { peer, name, size, files, path } => {
+            writeln!(out, "* received {} from {}", What { name, size: *size, files: *files }, Shown(peer))?;
+            writeln!(out, "    it is at     {}", Shown(path))
+        }
+        Report::FileSent { peer, name, size, files } => {
+            writeln!(out, "* {} has {}", Shown(peer), What { name, size: *size, files: *files })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A file, or several.
+struct What<'a> {
+    name: &'a str,
+    size: u64,
+    files: Option<u64>,
+}
+
+impl std::fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", Shown(self.name))?;
+        match self.files {
+            None => write!(f, " ({})", Amount(self.size)),
+            Some(1) => write!(f, " (1 file, {})", Amount(self.size)),
+            Some(files) => write!(f, " ({files} files, {})", Amount(self.size)),
+        }
+    }
+}

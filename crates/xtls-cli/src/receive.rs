@@ -1,0 +1,324 @@
+//! `xtls receive`: files and directories of peers.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use xtls::{Application, Closed, Event};
+use xtls_files::{FileEnd, FileEvent, FileId};
+
+use crate::args::ReceiveArgs;
+use crate::clock;
+use crate::data::DataDir;
+use crate::exit::Failure;
+use crate::files::Target;
+use crate::output::{Direction, Meter, Output, Report, Throttled};
+use crate::pipe::ways;
+use crate::reach::Calls;
+use crate::send::decline;
+use crate::session::{FileSetup, Happening, Input, Lines, Open, Rules, Said, Session, Verdict, answer};
+use crate::transfer::{Arrived, Gist, Inbox, Stored};
+
+/// How long the end in order may take.
+const CLOSE_TIME: Duration = Duration::from_secs(15);
+/// How long a peer may be there without offering anything.
+const IDLE_TIME: Duration = Duration::from_secs(120);
+
+pub(crate) async fn run(output: Output, data: &DataDir, args: &ReceiveArgs) -> Result<(), Failure> {
+    let target = Target::open(&args.directory).map_err(|e| Failure::usage(e.to_string()))?;
+    let mut trust = data.trust()?;
+    let mut rules = Rules::from_args(&args.trust, &args.accept_from, &mut trust)?;
+    rules.ask(output, args.accept_from.first().map_or("your peers", |peer| peer.as_str()))?;
+    rules.warn(output);
+    rules.note_who_may_try(output, &args.accept_from)?;
+    let mut door = ways::open_door(&args.transport, args.account.login.way.proxy.is_some()).await?;
+    let mut session = Session::start_with(output, data, &args.account, trust, &rules, door.connects()).await?;
+    rules.go_by(ways::transports(&session, &args.transport, door.endpoint(), &args.accept_from).await?);
+    session.allow_offers(&args.accept_from);
+    let calls = Calls::new(rules, Application::XmlStream, args.accept_from.clone(), true);
+    let result = receive(&mut session, calls, &Arc::new(target), args).await;
+    session.end().await;
+    result
+}
+
+/// Serves one peer after the other.
+async fn receive(
+    session: &mut Session,
+    mut calls: Calls,
+    target: &Arc<Target>,
+    args: &ReceiveArgs,
+) -> Result<(), Failure> {
+    let mut lines = Lines::start(session.output);
+    loop {
+        let (opening, security) = calls.secured(session).await?;
+        let peer = opening.peer();
+        session.report_secured_over(&peer, &security, opening.path().as_ref())?;
+        session.greet(&peer).await;
+        let setup = FileSetup::new(session, &calls.rules)?;
+        let open = Open::with_files(opening, setup);
+        let bare = peer.to_bare();
+        let inbox = Inbox::new(bare.clone(), Arc::clone(target), args.overwrite);
+        let is_allowed = args.accept_from.contains(&bare);
+        let meter = Meter::new(session.output, peer.as_str(), Direction::In);
+        let mut receiving = Receiving {
+            open,
+            inbox,
+            meter,
+            lines: &mut lines,
+            asked: Vec::new(),
+            is_allowed,
+            ends_when_done: !args.keep_going,
+            complete: false,
+            failed: false,
+            is_closing: false,
+            until: Some(clock::now() + IDLE_TIME),
+        };
+        let result = receiving.run(session).await;
+        let (complete, failed) = (receiving.complete, receiving.failed);
+        // What has come is kept.
+        receiving.inbox.finish().await;
+        result?;
+        if complete && !failed && !args.keep_going {
+            return Ok(());
+        }
+    }
+}
+
+/// One tunnel, and what comes in it.
+struct Receiving<'l> {
+    open: Open,
+    inbox: Inbox,
+    meter: Meter,
+    lines: &'l mut Lines,
+    /// What the user is asked about; the first one now.
+    asked: Vec<(FileId, Gist)>,
+    /// Nothing is asked.
+    is_allowed: bool,
+    ends_when_done: bool,
+    /// Something has come, whole.
+    complete: bool,
+    /// Something has not.
+    failed: bool,
+    is_closing: bool,
+    until: Option<Instant>,
+}
+
+/// What is to be seen to.
+enum Turn {
+    Said(Said),
+    Stored(Stored),
+    Input(Input),
+}
+
+impl Receiving<'_> {
+    async fn run(&mut self, session: &mut Session) -> Result<(), Failure> {
+        loop {
+            let deadline = [self.until, self.meter.deadline()].into_iter().flatten().min();
+            let wanted = !self.asked.is_empty() && !self.is_closing;
+            let Self { open, inbox, lines, .. } = self;
+            let beside = async {
+                tokio::select! {
+                    biased;
+                    said = poll_fn(|cx| open.poll(cx)) => Turn::Said(said),
+                    stored = inbox.next() => Turn::Stored(stored),
+                    input = lines.next(wanted) => Turn::Input(input),
+                }
+            };
+            let arrived = match session.next(beside, deadline).await? {
+                Happening::Beside(Turn::Said(Said::File(event))) => {
+                    self.decline_request(&event);
+                    self.open.files().and_then(|tunnel| self.inbox.handle(&event, tunnel))
+                }
+                Happening::Beside(Turn::Stored(stored)) => {
+                    self.open.files().and_then(|tunnel| self.inbox.stored(stored, tunnel))
+                }
+                Happening::Beside(Turn::Input(input)) => {
+                    self.typed(session, &input)?;
+                    None
+                }
+                Happening::Beside(Turn::Said(Said::Stanza(stanza))) => {
+                    let name = self.open.peer.to_string();
+                    self.open.receive(session, &stanza, &name, false)?;
+                    None
+                }
+                Happening::Beside(Turn::Said(Said::Closed(closed))) => return self.closed(session, &closed),
+                Happening::Incoming(incoming) => {
+                    decline(&mut self.open, incoming);
+                    None
+                }
+                Happening::Interrupted => {
+                    if let Some(tunnel) = self.open.files() {
+                        self.inbox.cancel(tunnel);
+                    }
+                    self.open.close();
+                    return Err(Failure::interrupted());
+                }
+                Happening::Time => {
+                    if self.until.is_some_and(|until| until <= clock::now()) {
+                        if self.is_closing {
+                            return Ok(());
+                        }
+                        self.close();
+                    }
+                    None
+                }
+                Happening::Notice(Event::Throttled { id, bytes_per_second }) if self.open.id() == Some(id) => {
+                    let left = self.inbox.progress().map(|(_, _, left)| left);
+                    session.output.throttled(Throttled::new(self.open.peer.as_str(), bytes_per_second, left));
+                    None
+                }
+                Happening::Beside(Turn::Said(
+                    Said::StreamOpened | Said::Secured(_) | Said::StreamClosed | Said::Sent(..),
+                ))
+                | Happening::Notice(_)
+                | Happening::Stanza(_) => None,
+            };
+            if let Some(arrived) = arrived {
+                self.arrived(session, arrived)?;
+            }
+            self.show();
+        }
+    }
+
+    /// Nothing is sent from here.
+    fn decline_request(&mut self, event: &FileEvent) {
+        if let (FileEvent::Requested { id, .. }, Some(tunnel)) = (event, self.open.files()) {
+            // One that has ended meanwhile is over.
+            let _ = tunnel.with_files(|files, now| files.end(now, *id, FileEnd::NotAvailable));
+        }
+    }
+
+    fn arrived(&mut self, session: &Session, arrived: Arrived) -> Result<(), Failure> {
+        let peer = self.open.peer.clone();
+        match arrived {
+            Arrived::Ask { id, what, free } => {
+                let Gist { name, size, files, .. } = &what;
+                let asks = !self.is_allowed;
+                session.report(&Report::FileOffered {
+                    peer: peer.as_str(),
+                    name,
+                    size: *size,
+                    files: *files,
+                    free,
+                    asks,
+                })?;
+                if asks {
+                    self.asked.push((id, what));
+                } else {
+                    self.inbox.take(id);
+                }
+            }
+            Arrived::Done { what, path, unproven } => {
+                self.complete = true;
+                self.meter.stop();
+                let Gist { name, size, files, .. } = &what;
+                if unproven {
+                    session.output.warn_of(
+                        Some(peer.as_str()),
+                        &format!("{peer} has given no checksum for {name}: that it is whole is not proven"),
+                    );
+                }
+                let path = path.to_string_lossy();
+                session.report(&Report::FileReceived {
+                    peer: peer.as_str(),
+                    name,
+                    size: *size,
+                    files: *files,
+                    path: &path,
+                })?;
+            }
+            Arrived::Failed { what, why } => {
+                self.failed = true;
+                self.meter.stop();
+                self.asked.retain(|(_, asked)| *asked != what);
+                session.output.failure(&why.failure(&peer, &what.name));
+            }
+            Arrived::Left { path, why } => {
+                session.output.warn(&format!("{} is left as it is: {why}", path.display()));
+            }
+            Arrived::Wrong { path } => {
+                session.output.warn_of(
+                    Some(peer.as_str()),
+                    &format!("{path} came with another checksum than it has at {peer}, and is asked for again"),
+                );
+            }
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// The user has typed something.
+    fn typed(&mut self, session: &Session, input: &Input) -> Result<(), Failure> {
+        let answer = match input {
+            Input::Line(line) => answer(line),
+            Input::Unusable(_) => None,
+            Input::End => Some(false),
+        };
+        let Some((id, what)) = self.asked.first().cloned() else { return Ok(()) };
+        match answer {
+            Some(true) => {
+                self.asked.remove(0);
+                self.inbox.take(id);
+            }
+            Some(false) => {
+                self.asked.remove(0);
+                if let Some(tunnel) = self.open.files() {
+                    self.inbox.refuse(id, tunnel);
+                }
+                if *input == Input::End {
+                    session.output.failure(&Failure::usage(format!(
+                        "nobody says whether {} is wanted: name its sender with --accept-from, or answer yes",
+                        what.name
+                    )));
+                    self.failed = true;
+                }
+            }
+            None => session.output.error("answer yes or no"),
+        }
+        self.settle();
+        Ok(())
+    }
+
+    /// When nothing is left to be done the tunnel ends; a peer that offers nothing is not waited for without end.
+    fn settle(&mut self) {
+        if self.is_closing {
+            return;
+        }
+        if !self.inbox.is_idle() {
+            self.until = None;
+        } else if self.complete && self.ends_when_done {
+            // The peer ends the tunnel when it has heard of it.
+            self.is_closing = true;
+            self.until = Some(clock::now() + CLOSE_TIME);
+        } else if self.until.is_none() {
+            self.until = Some(clock::now() + IDLE_TIME);
+        }
+    }
+
+    fn close(&mut self) {
+        self.is_closing = true;
+        self.until = Some(clock::now() + CLOSE_TIME);
+        self.open.close();
+    }
+
+    fn closed(&mut self, session: &Session, closed: &Closed) -> Result<(), Failure> {
+        self.meter.stop();
+        session.report_closed(closed)?;
+        match Verdict::of(closed, session.own()) {
+            // Another one may come.
+            Verdict::Failed(failure) => {
+                session.output.failure(&failure);
+                Ok(())
+            }
+            // What the server said comes next.
+            Verdict::Disconnected => session.lost().map_or(Ok(()), Err),
+            Verdict::Done | Verdict::GaveWay => Ok(()),
+        }
+    }
+
+    fn show(&mut self) {
+        if let Some((name, done, left)) = self.inbox.progress() {
+            self.meter.show(clock::now(), name, done, left);
+        }
+    }
+}

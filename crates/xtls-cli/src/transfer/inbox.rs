@@ -1,0 +1,484 @@
+//! What is received in one tunnel: asked about, checked against what is there, written, and confirmed when all of it is.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use xtls_files::manifest::{Manifest, ManifestLimits, ManifestParser};
+use xtls_files::{
+    FileEnd, FileEvent, FileHash, FileHashAlgo, FileHasher, FileId, FileInfo, FileRange, FileRequest, Files,
+};
+use xtls_files::{PartialRecord, SafeName};
+use xtls_stanza::jid::BareJid;
+use xtls_tokio::FileTunnel;
+
+use super::disk::{Disk, Order, Stored};
+use crate::files::{Left, Target, TargetError};
+
+/// Bytes that are on their way to the disk.
+const UNWRITTEN: usize = 2 * 1024 * 1024;
+/// How often something that came wrong is asked for again.
+const ATTEMPTS: u32 = 3;
+/// How many things may be on their way from one peer, or asked about.
+const ARRIVALS: usize = 8;
+
+/// What a peer sends in one tunnel.
+pub(crate) struct Inbox {
+    peer: BareJid,
+    disk: Disk,
+    target: Arc<Target>,
+    limits: ManifestLimits,
+    /// By the sessions that offer them.
+    arrivals: BTreeMap<FileId, Arrival>,
+    /// Which offer the sessions belong to that were asked for.
+    parts: BTreeMap<FileId, FileId>,
+    /// What the user has taken: it is not asked about again when it is offered again.
+    taken: Vec<Gist>,
+}
+
+/// What is to be decided on, or has happened.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    /// The user is to say whether it is wanted: [`Inbox::take`] or [`Inbox::refuse`].
+    Ask { id: FileId, what: Gist, free: Option<u64> },
+    /// It is there, whole, and checked; `unproven` if the peer has named no hash that is known here.
+    Done { what: Gist, path: PathBuf, unproven: bool },
+    /// It came to nothing, so far: what has come is kept.
+    Failed { what: Gist, why: Why },
+    /// Other partial files were left as they are.
+    Left { path: PathBuf, why: Left },
+    /// These were wrong, and are asked for again.
+    Wrong { path: String },
+}
+
+/// Why something was not received.
+#[derive(Debug)]
+pub(crate) enum Why {
+    /// The session ended so.
+    Ended { end: FileEnd, by_peer: bool },
+    /// The disk does not take it.
+    Disk(TargetError),
+    /// What is offered is not what can be received: in words.
+    Offer(String),
+}
+
+/// What something is, in short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gist {
+    pub(crate) name: String,
+    /// Of all files.
+    pub(crate) size: u64,
+    /// How many files it has; `None`: it is one.
+    pub(crate) files: Option<u64>,
+    date: Option<String>,
+    hash: Option<FileHash>,
+}
+
+struct Arrival {
+    what: Gist,
+    name: SafeName,
+    info: FileInfo,
+    state: State,
+    /// Bytes of the files that are there.
+    there: u64,
+    unwritten: usize,
+    /// Some are read from the session once there is room.
+    is_held: bool,
+    unproven: bool,
+}
+
+enum State {
+    /// The document of a manifest, as far as it has come.
+    Document(Vec<u8>),
+    /// The user is asked; with the manifest of several.
+    Asked(Option<(Manifest, String)>),
+    /// The disk looks for its place.
+    Placing,
+    File {
+        position: u64,
+    },
+    Tree(Tree),
+    Finishing,
+}
+
+struct Tree {
+    hash: FileHash,
+    missing: VecDeque<Range<u64>>,
+    /// The session that brings a part, and where in the files the next byte of it belongs.
+    session: Option<(FileId, u64)>,
+    attempts: u32,
+}
+
+impl Inbox {
+    /// What this peer sends goes there.
+    pub(crate) fn new(peer: BareJid, target: Arc<Target>, overwrite: bool) -> Self {
+        Self {
+            peer,
+            disk: Disk::start(Arc::clone(&target), overwrite),
+            target,
+            limits: ManifestLimits::default(),
+            arrivals: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            taken: Vec::new(),
+        }
+    }
+
+    /// Whether nothing is being received, or asked about.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.arrivals.is_empty()
+    }
+
+    /// What is being received, how many bytes of it are there, and how many are missing.
+    pub(crate) fn progress(&self) -> Option<(&str, u64, u64)> {
+        let arrival = self.arrivals.values().find(|arrival| !matches!(arrival.state, State::Asked(_)))?;
+        Some((&arrival.what.name, arrival.there, arrival.what.size.saturating_sub(arrival.there)))
+    }
+
+    /// Breaks everything off. What has come is kept.
+    pub(crate) fn cancel(&self, tunnel: &mut FileTunnel) {
+        for id in self.arrivals.keys().chain(self.parts.keys()).copied() {
+            end(tunnel, id, FileEnd::Cancelled);
+        }
+    }
+
+    /// Waits until everything is on disk that has come.
+    pub(crate) async fn finish(self) {
+        self.disk.finish().await;
+    }
+
+    /// The user wants it.
+    pub(crate) fn take(&mut self, id: FileId) {
+        let Some(arrival) = self.arrivals.get_mut(&id) else { return };
+        let State::Asked(listed) = &mut arrival.state else { return };
+        let mut record = PartialRecord::new(self.peer.clone(), arrival.name.clone());
+        record.size = arrival.info.size;
+        record.modified = arrival.info.date.as_deref().and_then(|date| date.parse().ok());
+        record.hash = arrival.info.hash;
+        let order = match listed.take() {
+            None => Order::File { id, record, algo: arrival.info.algo() },
+            Some((manifest, document)) => {
+                record.is_directory = true;
+                Order::Tree { id, record, manifest: Box::new(manifest), document }
+            }
+        };
+        arrival.state = State::Placing;
+        if !self.taken.contains(&arrival.what) {
+            self.taken.push(arrival.what.clone());
+        }
+        self.disk.order(order);
+    }
+
+    /// The user does not want it.
+    pub(crate) fn refuse(&mut self, id: FileId, tunnel: &mut FileTunnel) {
+        self.arrivals.remove(&id);
+        end(tunnel, id, FileEnd::Declined);
+    }
+
+    /// Takes what happened in the tunnel.
+    pub(crate) fn handle(&mut self, event: &FileEvent, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        match event {
+            FileEvent::Offered { id, file, range } => self.offered(*id, file, *range, tunnel),
+            FileEvent::Readable { id } => {
+                self.read(*id, tunnel);
+                None
+            }
+            FileEvent::Checked { id, compared } => self.checked(*id, *compared, tunnel),
+            FileEvent::Ended { id, end, by_peer } => self.ended(*id, *end, *by_peer, tunnel),
+            _ => None,
+        }
+    }
+
+    /// Waits for the disk. Dropping this loses nothing.
+    pub(crate) async fn next(&mut self) -> Stored {
+        self.disk.next().await
+    }
+
+    /// Takes what [`Inbox::next`] gave.
+    pub(crate) fn stored(&mut self, stored: Stored, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        match stored {
+            Stored::Ready { id, has, left } => {
+                let arrival = self.arrivals.get_mut(&id)?;
+                arrival.there = has.bytes();
+                arrival.state = State::File { position: has.bytes() };
+                // A session that has ended meanwhile is told of as well.
+                let _ = tunnel.with_files(|files, now| files.accept(now, id, *has));
+                left.into_iter().next().map(|(path, why)| Arrived::Left { path, why })
+            }
+            Stored::Missing { id, ranges, differing, left } => self.missing(id, ranges, &differing, left, tunnel),
+            Stored::Written { id, bytes } => {
+                let arrival = self.arrivals.get_mut(&id)?;
+                arrival.unwritten = arrival.unwritten.saturating_sub(bytes);
+                if arrival.is_held {
+                    let session = arrival.session(id);
+                    self.read(session, tunnel);
+                }
+                None
+            }
+            Stored::Finished { id, path } => {
+                let arrival = self.arrivals.remove(&id)?;
+                // The peer learns it only now.
+                let _ = tunnel.with_files(|files, now| files.stored(now, id));
+                Some(Arrived::Done { what: arrival.what, path, unproven: arrival.unproven })
+            }
+            Stored::Failed { id, error } => {
+                let arrival = self.arrivals.remove(&id)?;
+                let why = if matches!(error, TargetError::Full(_)) { FileEnd::TooLarge } else { FileEnd::Failed };
+                if let State::Tree(Tree { session: Some((session, _)), .. }) = arrival.state {
+                    self.parts.remove(&session);
+                    end(tunnel, session, why);
+                }
+                end(tunnel, id, why);
+                Some(Arrived::Failed { what: arrival.what, why: Why::Disk(error) })
+            }
+        }
+    }
+
+    fn offered(&mut self, id: FileId, file: &FileInfo, range: FileRange, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        let what = Gist {
+            name: file.name.clone().unwrap_or_default(),
+            size: file.manifest.map_or(file.size, |manifest| Some(manifest.size)).unwrap_or_default(),
+            files: file.manifest.map(|manifest| manifest.files),
+            date: file.date.clone(),
+            hash: file.hash,
+        };
+        let name = match self.look_at(file, range) {
+            Ok(name) => name,
+            Err((end_as, words)) => {
+                end(tunnel, id, end_as);
+                return Some(Arrived::Failed { what, why: Why::Offer(words) });
+            }
+        };
+        let state = if file.manifest.is_some() { State::Document(Vec::new()) } else { State::Asked(None) };
+        let is_document = matches!(state, State::Document(_));
+        let info = file.clone();
+        let arrival = Arrival { what, name, info, state, there: 0, unwritten: 0, is_held: false, unproven: false };
+        self.arrivals.insert(id, arrival);
+        if is_document {
+            // It is small, and without it nothing can be asked.
+            let has = FileHasher::new(file.algo());
+            let _ = tunnel.with_files(|files, now| files.accept(now, id, has));
+            return None;
+        }
+        self.ask(id)
+    }
+
+    /// Whether an offer can be taken at all.
+    fn look_at(&self, file: &FileInfo, range: FileRange) -> Result<SafeName, (FileEnd, String)> {
+        let declined = |words: String| (FileEnd::Declined, words);
+        let name = file.name.as_deref().ok_or_else(|| declined("it has no name".to_owned()))?;
+        let name = SafeName::new(name).map_err(|e| declined(format!("its name is not taken: {e}")))?;
+        let size = file.size.ok_or_else(|| declined("its size is not said".to_owned()))?;
+        if range != FileRange::WHOLE && range != FileRange::new(0, size) {
+            return Err((FileEnd::BadRange, "only a part of it is offered".to_owned()));
+        }
+        if self.arrivals.len() >= ARRIVALS {
+            return Err((FileEnd::Busy, format!("{ARRIVALS} others are on their way or asked about")));
+        }
+        if file.manifest.is_some() {
+            let most = u64::try_from(self.limits.bytes).unwrap_or(u64::MAX);
+            if size > most {
+                return Err((FileEnd::TooLarge, format!("its list of files has {size} bytes, and {most} are taken")));
+            }
+            if file.hash.is_none_or(|hash| hash.algo() != FileHashAlgo::Sha256) {
+                return Err(declined("its list of files has no SHA-256".to_owned()));
+            }
+        }
+        Ok(name)
+    }
+
+    /// Asks the user, unless that was done before.
+    fn ask(&mut self, id: FileId) -> Option<Arrived> {
+        let what = self.arrivals.get(&id)?.what.clone();
+        if self.taken.contains(&what) {
+            self.take(id);
+            return None;
+        }
+        Some(Arrived::Ask { id, what, free: self.target.free_space() })
+    }
+
+    /// Takes what there is room for.
+    fn read(&mut self, session: FileId, tunnel: &mut FileTunnel) {
+        let id = self.parts.get(&session).copied().unwrap_or(session);
+        let Some(arrival) = self.arrivals.get_mut(&id) else { return };
+        arrival.is_held = arrival.unwritten >= UNWRITTEN;
+        if arrival.is_held {
+            return;
+        }
+        let mut bytes = Vec::new();
+        tunnel.with_files(|files, now| files.read(now, session, &mut bytes));
+        if bytes.is_empty() {
+            return;
+        }
+        let count = wide(bytes.len());
+        let position = match &mut arrival.state {
+            // It is no longer than was said, or the session has ended.
+            State::Document(document) => return document.extend_from_slice(&bytes),
+            State::File { position } => position,
+            State::Tree(Tree { session: Some((_, position)), .. }) => position,
+            State::Asked(_) | State::Placing | State::Tree(_) | State::Finishing => return,
+        };
+        let at = *position;
+        *position += count;
+        arrival.there += count;
+        arrival.unwritten += bytes.len();
+        self.disk.order(Order::Write { id, position: at, bytes });
+    }
+
+    /// Everything of a session has come, and agrees with what the peer said.
+    fn checked(&mut self, session: FileId, compared: bool, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        if let Some(id) = self.parts.get(&session).copied() {
+            // Each file is checked by itself: the part is over when it is written.
+            let _ = tunnel.with_files(|files, now| files.stored(now, session));
+            self.disk.order(Order::Look { id });
+            return None;
+        }
+        let arrival = self.arrivals.get_mut(&session)?;
+        arrival.unproven = !compared;
+        match &mut arrival.state {
+            State::Document(document) => {
+                let document = std::mem::take(document);
+                self.listed(session, document, tunnel)
+            }
+            State::File { .. } => {
+                arrival.state = State::Finishing;
+                self.disk.order(Order::Finish { id: session });
+                None
+            }
+            State::Asked(_) | State::Placing | State::Tree(_) | State::Finishing => None,
+        }
+    }
+
+    /// The manifest is here.
+    fn listed(&mut self, id: FileId, document: Vec<u8>, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        let mut parser = ManifestParser::new(self.limits);
+        let parsed = parser.push(&document).and_then(|()| parser.finish());
+        let arrival = self.arrivals.get_mut(&id)?;
+        let (manifest, document) = match (parsed, String::from_utf8(document)) {
+            (Ok(manifest), Ok(document)) => (manifest, document),
+            (parsed, _) => {
+                let words = parsed.err().map_or_else(|| "it is not UTF-8".to_owned(), |e| e.to_string());
+                let what = self.arrivals.remove(&id)?.what;
+                end(tunnel, id, FileEnd::Declined);
+                return Some(Arrived::Failed {
+                    what,
+                    why: Why::Offer(format!("its list of files is not taken: {words}")),
+                });
+            }
+        };
+        // What counts is the manifest, not what was said of it before.
+        arrival.what.size = manifest.size();
+        arrival.what.files = Some(wide(manifest.files()));
+        arrival.state = State::Asked(Some((manifest, document)));
+        self.ask(id)
+    }
+
+    /// The disk says what is missing of several.
+    fn missing(
+        &mut self,
+        id: FileId,
+        ranges: Vec<Range<u64>>,
+        differing: &[xtls_files::SafePath],
+        left: Vec<(PathBuf, Left)>,
+        tunnel: &mut FileTunnel,
+    ) -> Option<Arrived> {
+        let arrival = self.arrivals.get_mut(&id)?;
+        let wanted: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+        arrival.there = arrival.what.size.saturating_sub(wanted);
+        let hash = arrival.info.hash?;
+        let attempts = match &arrival.state {
+            State::Tree(tree) => tree.attempts + u32::from(!differing.is_empty()),
+            State::Document(_) | State::Asked(_) | State::Placing | State::File { .. } | State::Finishing => 0,
+        };
+        if attempts >= ATTEMPTS {
+            let what = self.arrivals.remove(&id)?.what;
+            self.disk.order(Order::Leave { id });
+            end(tunnel, id, FileEnd::HashDiffers);
+            return Some(Arrived::Failed { what, why: Why::Ended { end: FileEnd::HashDiffers, by_peer: false } });
+        }
+        arrival.state = State::Tree(Tree { hash, missing: ranges.into(), session: None, attempts });
+        let told = differing.first().map(|path| Arrived::Wrong { path: path.as_str().to_owned() });
+        let left = || left.into_iter().next().map(|(path, why)| Arrived::Left { path, why });
+        self.request(id, tunnel).or(told).or_else(left)
+    }
+
+    /// Asks for the next part of several, or ends it well.
+    fn request(&mut self, id: FileId, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        let arrival = self.arrivals.get_mut(&id)?;
+        let State::Tree(tree) = &mut arrival.state else { return None };
+        let Some(range) = tree.missing.pop_front() else {
+            arrival.state = State::Finishing;
+            self.disk.order(Order::Finish { id });
+            return None;
+        };
+        let wanted = FileRequest::by_hash(tree.hash)
+            .of_contents()
+            .with_range(FileRange::new(range.start, range.end - range.start));
+        match tunnel.with_files(|files, now| files.request(now, wanted, FileHasher::default())) {
+            Ok(session) => {
+                tree.session = Some((session, range.start));
+                self.parts.insert(session, id);
+                None
+            }
+            Err(_) => self.give_up(id, FileEnd::Busy, false, tunnel),
+        }
+    }
+
+    fn ended(&mut self, session: FileId, how: FileEnd, by_peer: bool, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        let Some(id) = self.parts.remove(&session) else {
+            let arrival = self.arrivals.get(&session)?;
+            if how.is_success() && matches!(arrival.state, State::Finishing) {
+                return None;
+            }
+            if how == FileEnd::RangeDiffers {
+                // The peer offers it again, and it begins with the first byte then.
+                self.arrivals.remove(&session);
+                self.disk.order(Order::StartOver { id: session });
+                return None;
+            }
+            return self.give_up(session, how, by_peer, tunnel);
+        };
+        let arrival = self.arrivals.get_mut(&id)?;
+        let State::Tree(tree) = &mut arrival.state else { return None };
+        let is_current = tree.session.is_some_and(|(current, _)| current == session);
+        tree.session = tree.session.filter(|_| !is_current);
+        match how {
+            // What follows depends on the disk.
+            FileEnd::Success => None,
+            FileEnd::TransportFailed if tree.attempts + 1 < ATTEMPTS => {
+                tree.attempts += 1;
+                tunnel.with_files(|files, _| files.use_tunnels(false));
+                self.disk.order(Order::Look { id });
+                None
+            }
+            how => self.give_up(id, how, by_peer, tunnel),
+        }
+    }
+
+    /// It comes to nothing, for now.
+    fn give_up(&mut self, id: FileId, how: FileEnd, by_peer: bool, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        let arrival = self.arrivals.remove(&id)?;
+        self.disk.order(Order::Leave { id });
+        end(tunnel, id, if by_peer { FileEnd::Cancelled } else { how });
+        Some(Arrived::Failed { what: arrival.what, why: Why::Ended { end: how, by_peer } })
+    }
+}
+
+impl Arrival {
+    /// The session that brings its bytes.
+    fn session(&self, id: FileId) -> FileId {
+        match &self.state {
+            State::Tree(Tree { session: Some((session, _)), .. }) => *session,
+            _ => id,
+        }
+    }
+}
+
+/// Ends a session; one that has ended meanwhile is over.
+fn end(tunnel: &mut FileTunnel, id: FileId, how: FileEnd) {
+    let _ = tunnel.with_files(|files: &mut Files, now| files.end(now, id, how));
+}
+
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

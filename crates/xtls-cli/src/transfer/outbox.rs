@@ -1,0 +1,295 @@
+//! What is sent in one tunnel: offered, checked and written, however often the peer asks for a part of it.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use xtls_files::{FileEnd, FileEvent, FileHasher, FileId, FileRange, FileRequest};
+use xtls_tokio::FileTunnel;
+
+use super::rate::Rate;
+use super::shelf::{Fetched, Goods, Part, Shelf};
+use crate::files::SourceError;
+
+/// Blocks that are read ahead of what the tunnel takes.
+const AHEAD: usize = 2;
+/// How often it is offered anew after something that may not happen again.
+const OFFERS: u32 = 4;
+
+/// Something that is being sent to one peer.
+pub(crate) struct Outbox {
+    pub(crate) goods: Goods,
+    shelf: Shelf,
+    rate: Option<Rate>,
+    offer: Option<FileId>,
+    offers: u32,
+    /// What is written in each session.
+    feeds: BTreeMap<FileId, Feed>,
+    /// What was going to be done once something is hashed.
+    waiting: BTreeMap<FileId, Waiting>,
+    /// How many bytes of the files the peer has, or had when it began.
+    passed: u64,
+}
+
+/// How it came out.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// The peer has everything, and its hashes agree.
+    Done,
+    Refused,
+    /// It ended in another way.
+    Ended {
+        end: FileEnd,
+        by_peer: bool,
+    },
+    /// It could not be read.
+    Unreadable(SourceError),
+}
+
+struct Feed {
+    part: Part,
+    /// Where what was read last ends, and where all of it does.
+    read: u64,
+    end: u64,
+    is_reading: bool,
+    /// Blocks that were read, and how much of the first one was written.
+    ready: Vec<Vec<u8>>,
+    written: usize,
+}
+
+enum Waiting {
+    Start,
+    Serve(Box<FileRequest>, Part),
+}
+
+impl Outbox {
+    /// This, at most so fast. `None` if it is being sent already.
+    pub(crate) fn new(mut goods: Goods, rate: Option<Rate>) -> Option<Self> {
+        let shelf = goods.shelf()?;
+        let (feeds, waiting) = (BTreeMap::new(), BTreeMap::new());
+        Some(Self { goods, shelf, rate, offer: None, offers: 0, feeds, waiting, passed: 0 })
+    }
+
+    /// Offers it.
+    pub(crate) fn offer(&mut self, tunnel: &mut FileTunnel) -> Option<Sent> {
+        self.feeds.clear();
+        self.waiting.clear();
+        self.offers += 1;
+        let offer = self.goods.offer.clone();
+        match tunnel.with_files(|files, now| files.offer(now, offer)) {
+            Ok(id) => {
+                self.offer = Some(id);
+                None
+            }
+            Err(_) => Some(Sent::Ended { end: FileEnd::Busy, by_peer: false }),
+        }
+    }
+
+    /// A new tunnel takes the place of one that was lost.
+    pub(crate) fn begin_anew(&mut self) {
+        self.offers = 0;
+    }
+
+    /// Breaks it off.
+    pub(crate) fn cancel(&self, tunnel: &mut FileTunnel) {
+        for id in self.feeds.keys().copied().chain(self.offer) {
+            // One that has ended meanwhile is over.
+            let _ = tunnel.with_files(|files, now| files.end(now, id, FileEnd::Cancelled));
+        }
+    }
+
+    /// How many bytes of the files the peer has, and how many are left.
+    pub(crate) fn progress(&self, tunnel: &FileTunnel) -> (u64, u64) {
+        let is_of_files = |feed: &Feed| feed.part == Part::Contents || self.goods.offer.manifest.is_none();
+        let reached = |(id, feed): (&FileId, &Feed)| {
+            let left = tunnel.files().length(*id)?.saturating_sub(tunnel.files().progress(*id)?);
+            Some(feed.end.saturating_sub(left))
+        };
+        let now = self.feeds.iter().filter(|(_, feed)| is_of_files(feed)).filter_map(reached).max().unwrap_or_default();
+        let passed = now.max(self.passed);
+        (passed, self.goods.size.saturating_sub(passed))
+    }
+
+    /// Takes what happened, if it is about this. `Some` when it is over.
+    pub(crate) fn handle(&mut self, event: &FileEvent, tunnel: &mut FileTunnel, now: Instant) -> Option<Sent> {
+        match event {
+            FileEvent::Accepted { id, range, check } if Some(*id) == self.offer => {
+                self.begin(*id, Part::Offered, *range);
+                match check {
+                    Some(check) => self.hash(*id, Part::Offered, *check, Waiting::Start),
+                    None => return self.pump(*id, tunnel, now),
+                }
+                None
+            }
+            FileEvent::Requested { id, wanted, check } => self.requested(*id, wanted, *check, tunnel, now),
+            FileEvent::Writable { id } => self.pump(*id, tunnel, now),
+            FileEvent::Ended { id, end, by_peer } => self.ended(*id, *end, *by_peer, tunnel),
+            _ => None,
+        }
+    }
+
+    /// Waits for what was read, or until more may be sent. Dropping this loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Fetched> {
+        let until = self.rate.as_ref().and_then(Rate::wait);
+        let time = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            fetched = self.shelf.next() => Some(fetched),
+            () = time => None,
+        }
+    }
+
+    /// Takes what [`Outbox::next`] gave.
+    pub(crate) fn take(&mut self, fetched: Option<Fetched>, tunnel: &mut FileTunnel, now: Instant) -> Option<Sent> {
+        match fetched {
+            None => {
+                let ids: Vec<_> = self.feeds.keys().copied().collect();
+                ids.into_iter().find_map(|id| self.pump(id, tunnel, now))
+            }
+            Some(Fetched::Block { id, result }) => {
+                let block = match result {
+                    Ok(block) => block,
+                    Err(error) => return self.unreadable(error, tunnel),
+                };
+                let feed = self.feeds.get_mut(&id)?;
+                feed.is_reading = false;
+                feed.read += wide(block.len());
+                feed.ready.push(block);
+                self.pump(id, tunnel, now)
+            }
+            Some(Fetched::Hashed { id, result }) => {
+                let hasher = match result {
+                    Ok(hasher) => hasher,
+                    Err(error) => return self.unreadable(error, tunnel),
+                };
+                self.hashed(id, *hasher, tunnel, now)
+            }
+        }
+    }
+
+    fn begin(&mut self, id: FileId, part: Part, range: FileRange) {
+        let end = range.end(Some(self.goods.size_of(part))).unwrap_or(range.offset);
+        let feed = Feed { part, read: range.offset, end, is_reading: false, ready: Vec::new(), written: 0 };
+        self.feeds.insert(id, feed);
+    }
+
+    fn hash(&mut self, id: FileId, part: Part, check: FileRange, then: Waiting) {
+        let end = check.end(Some(self.goods.size_of(part))).unwrap_or(check.offset);
+        self.waiting.insert(id, then);
+        self.shelf.hash(id, part, check.offset..end);
+    }
+
+    fn hashed(&mut self, id: FileId, hasher: FileHasher, tunnel: &mut FileTunnel, now: Instant) -> Option<Sent> {
+        // A session that has ended meanwhile is over.
+        match self.waiting.remove(&id)? {
+            Waiting::Start => tunnel.with_files(|files, now| files.start(now, id, hasher)).ok()?,
+            Waiting::Serve(wanted, part) => self.serve(id, &wanted, part, hasher, tunnel),
+        }
+        self.pump(id, tunnel, now)
+    }
+
+    fn requested(
+        &mut self,
+        id: FileId,
+        wanted: &FileRequest,
+        check: Option<FileRange>,
+        tunnel: &mut FileTunnel,
+        now: Instant,
+    ) -> Option<Sent> {
+        let end = |end| move |files: &mut xtls_files::Files, now| files.end(now, id, end);
+        let Some(part) = self.goods.part_of(wanted) else {
+            let _ = tunnel.with_files(end(FileEnd::NotAvailable));
+            return None;
+        };
+        match check.filter(|check| check.end(Some(self.goods.size_of(part))).is_some()) {
+            Some(check) => {
+                self.hash(id, part, check, Waiting::Serve(wanted.clone().into(), part));
+                None
+            }
+            None => {
+                self.serve(id, wanted, part, FileHasher::default(), tunnel);
+                self.pump(id, tunnel, now)
+            }
+        }
+    }
+
+    fn serve(&mut self, id: FileId, wanted: &FileRequest, part: Part, start: FileHasher, tunnel: &mut FileTunnel) {
+        let offer = self.goods.offer.clone();
+        // What does not fit ends the session by itself.
+        if tunnel.with_files(|files, now| files.serve(now, id, offer, start)).is_ok() {
+            self.begin(id, part, wanted.range);
+        }
+    }
+
+    fn ended(&mut self, id: FileId, end: FileEnd, by_peer: bool, tunnel: &mut FileTunnel) -> Option<Sent> {
+        self.passed = self.progress(tunnel).0;
+        let feed = self.feeds.remove(&id);
+        self.waiting.remove(&id);
+        if end.is_success()
+            && let Some(feed) = feed.filter(|feed| feed.part == Part::Contents)
+        {
+            self.passed = self.passed.max(feed.end);
+        }
+        if self.offer != Some(id) {
+            return None;
+        }
+        self.offer = None;
+        match end {
+            FileEnd::Success => Some(Sent::Done),
+            FileEnd::Declined if by_peer => Some(Sent::Refused),
+            // What the peer had was not the beginning of this; it has thrown that away.
+            FileEnd::RangeDiffers if self.offers < OFFERS => self.offer(tunnel),
+            FileEnd::TransportFailed if self.offers < OFFERS => {
+                tunnel.with_files(|files, _| files.use_tunnels(false));
+                self.offer(tunnel)
+            }
+            end => Some(Sent::Ended { end, by_peer }),
+        }
+    }
+
+    /// Gives the tunnel what it has room for, and reads on.
+    fn pump(&mut self, id: FileId, tunnel: &mut FileTunnel, now: Instant) -> Option<Sent> {
+        let feed = self.feeds.get_mut(&id)?;
+        if self.waiting.contains_key(&id) {
+            return None;
+        }
+        while let Some(block) = feed.ready.first() {
+            let rest = block.get(feed.written..).unwrap_or_default();
+            let allowed = self.rate.as_mut().map_or(rest.len(), |rate| rate.allow(rest.len(), now));
+            let piece = rest.get(..allowed).unwrap_or_default();
+            // It is no error that nothing can be written yet.
+            let written = tunnel.with_files(|files, now| files.write(now, id, piece)).unwrap_or_default();
+            if let Some(rate) = &mut self.rate {
+                rate.used(written);
+            }
+            feed.written += written;
+            if feed.written == block.len() {
+                feed.ready.remove(0);
+                feed.written = 0;
+            } else if written == 0 || allowed < rest.len() {
+                break;
+            }
+        }
+        if !feed.is_reading && feed.ready.len() < AHEAD && feed.read < feed.end {
+            feed.is_reading = true;
+            self.shelf.read(id, feed.part, feed.read, feed.end);
+        }
+        None
+    }
+
+    fn unreadable(&self, error: SourceError, tunnel: &mut FileTunnel) -> Option<Sent> {
+        let end = if matches!(error, SourceError::Changed(..)) { FileEnd::FileChanged } else { FileEnd::Failed };
+        for id in self.feeds.keys().copied().chain(self.waiting.keys().copied()).chain(self.offer) {
+            // One that has ended meanwhile is over.
+            let _ = tunnel.with_files(|files, now| files.end(now, id, end));
+        }
+        Some(Sent::Unreadable(error))
+    }
+}
+
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
