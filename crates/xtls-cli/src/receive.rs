@@ -208,6 +208,14 @@ impl Receiving<'_> {
                     self.inbox.take(id);
                 }
             }
+            Arrived::Begun { what, there, left } => {
+                if let Some((path, why)) = left {
+                    session.output.warn(&format!("{} is left as it is: {why}", path.display()));
+                }
+                let Gist { name, size, .. } = &what;
+                let (peer, direction) = (peer.as_str(), Direction::In.as_str());
+                session.report(&Report::FileStarted { peer, name, direction, size: *size, there })?;
+            }
             Arrived::Done { what, path, unproven } => {
                 self.complete = true;
                 self.meter.stop();
@@ -232,9 +240,6 @@ impl Receiving<'_> {
                 self.meter.stop();
                 self.asked.retain(|(_, asked)| *asked != what);
                 session.output.failure(&why.failure(&peer, &what.name));
-            }
-            Arrived::Left { path, why } => {
-                session.output.warn(&format!("{} is left as it is: {why}", path.display()));
             }
             Arrived::Wrong { path } => {
                 session.output.warn_of(

@@ -196,6 +196,12 @@ impl Sending {
     fn sent(&mut self, session: &Session, sent: Sent) -> Result<(), Stopped> {
         let goods = &self.outbox.goods;
         let (peer, name) = (self.open.peer.as_str(), goods.name());
+        if let Sent::Begun { there } = sent {
+            let (size, direction) = (goods.size, Direction::Out.as_str());
+            return session
+                .report(&Report::FileStarted { peer, name, direction, size, there })
+                .map_err(Stopped::Failed);
+        }
         self.meter.stop();
         if matches!(sent, Sent::Done) {
             let files = goods.offer.manifest.map(|_| goods.files);

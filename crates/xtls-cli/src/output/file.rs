@@ -21,6 +21,11 @@ pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
             write!(out, "Take it? Type yes or no: ")?;
             if terminal::is_active() { writeln!(out) } else { Ok(()) }
         }
+        Report::FileStarted { there: 0, .. } => Ok(()),
+        Report::FileStarted { peer, name, direction, size, there } => {
+            let who = if *direction == "out" { Shown(peer).to_string() } else { "this machine".to_owned() };
+            writeln!(out, "* {who} has {} of {} already ({})", Amount(*there), Shown(name), Amount(*size))
+        }
         Report::FileReceived { peer, name, size, files, path } => {
             writeln!(out, "* received {} from {}", What { name, size: *size, files: *files }, Shown(peer))?;
             writeln!(out, "    it is at     {}", Shown(path))

@@ -14,6 +14,16 @@ pub(crate) enum Direction {
     Out,
 }
 
+impl Direction {
+    /// As events say it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
 /// Tells how far something is.
 pub(crate) struct Meter {
     output: Output,
@@ -77,10 +87,7 @@ impl Meter {
         let _ = self.output.report(&Report::FileProgress {
             peer: &self.peer,
             name,
-            direction: match self.direction {
-                Direction::In => "in",
-                Direction::Out => "out",
-            },
+            direction: self.direction.as_str(),
             bytes: done,
             size: done.saturating_add(left),
             bytes_per_second,

@@ -122,6 +122,8 @@ pub(crate) enum Report<'a> {
     /// A peer offers a file, or with `files` so many of them. `free` is the room that is left where it would go. With `asks` the next
     /// line of standard input is to say whether it is wanted: yes or no.
     FileOffered { peer: &'a str, name: &'a str, size: u64, files: Option<u64>, free: Option<u64>, asks: bool },
+    /// The bytes of a file begin to go, or to come, or those of several to come. `there` says how many of them are there already.
+    FileStarted { peer: &'a str, name: &'a str, direction: &'a str, size: u64, there: u64 },
     /// So many bytes of a file, or of several, are there. `direction` is `in` or `out`.
     FileProgress {
         peer: &'a str,

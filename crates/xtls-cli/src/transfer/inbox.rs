@@ -42,12 +42,12 @@ pub(crate) struct Inbox {
 pub(crate) enum Arrived {
     /// The user is to say whether it is wanted: [`Inbox::take`] or [`Inbox::refuse`].
     Ask { id: FileId, what: Gist, free: Option<u64> },
+    /// Its bytes begin to come, of which so many are there.
+    Begun { what: Gist, there: u64, left: Option<(PathBuf, Left)> },
     /// It is there, whole, and checked; `unproven` if the peer has named no hash that is known here.
     Done { what: Gist, path: PathBuf, unproven: bool },
     /// It came to nothing, so far: what has come is kept.
     Failed { what: Gist, why: Why },
-    /// Other partial files were left as they are.
-    Left { path: PathBuf, why: Left },
     /// These were wrong, and are asked for again.
     Wrong { path: String },
 }
@@ -203,7 +203,8 @@ impl Inbox {
                 arrival.state = State::File { position: has.bytes() };
                 // A session that has ended meanwhile is told of as well.
                 let _ = tunnel.with_files(|files, now| files.accept(now, id, *has));
-                left.into_iter().next().map(|(path, why)| Arrived::Left { path, why })
+                let (what, there) = (arrival.what.clone(), arrival.there);
+                Some(Arrived::Begun { what, there, left: left.into_iter().next() })
             }
             Stored::Missing { id, ranges, differing, left } => self.missing(id, ranges, &differing, left, tunnel),
             Stored::Written { id, bytes } => {
@@ -396,10 +397,12 @@ impl Inbox {
             end(tunnel, id, FileEnd::HashDiffers);
             return Some(Arrived::Failed { what, why: Why::Ended { end: FileEnd::HashDiffers, by_peer: false } });
         }
+        let begun = matches!(arrival.state, State::Placing);
+        let (what, there) = (arrival.what.clone(), arrival.there);
         arrival.state = State::Tree(Tree { hash, missing: ranges.into(), session: None, attempts });
         let told = differing.first().map(|path| Arrived::Wrong { path: path.as_str().to_owned() });
-        let left = || left.into_iter().next().map(|(path, why)| Arrived::Left { path, why });
-        self.request(id, tunnel).or(told).or_else(left)
+        let begun = begun.then(|| Arrived::Begun { what, there, left: left.into_iter().next() });
+        self.request(id, tunnel).or(told).or(begun)
     }
 
     /// Asks for the next part of several, or ends it well.

@@ -25,7 +25,7 @@ impl Sent {
     /// When it does not.
     pub(crate) fn result(self, peer: &FullJid, name: &str) -> Result<(), Failure> {
         let failure = match self {
-            Self::Done => return Ok(()),
+            Self::Done | Self::Begun { .. } => return Ok(()),
             Self::Refused => Failure::other(format!("{peer} does not want {name}")),
             Self::Unreadable(error) => Failure::other(error.to_string()),
             Self::Ended { end: FileEnd::Unsupported, .. } => {

@@ -35,6 +35,10 @@ pub(crate) struct Outbox {
 pub(crate) enum Sent {
     /// The peer has everything, and its hashes agree.
     Done,
+    /// The bytes begin to go, of which the peer has so many.
+    Begun {
+        there: u64,
+    },
     Refused,
     /// It ended in another way.
     Ended {
@@ -116,9 +120,13 @@ impl Outbox {
                 self.begin(*id, Part::Offered, *range);
                 match check {
                     Some(check) => self.hash(*id, Part::Offered, *check, Waiting::Start),
-                    None => return self.pump(*id, tunnel, now),
+                    None => {
+                        let _ = self.pump(*id, tunnel, now);
+                    }
                 }
-                None
+                // Of several, it is known with what is asked for.
+                let is_file = self.goods.offer.manifest.is_none();
+                is_file.then_some(Sent::Begun { there: range.offset })
             }
             FileEvent::Requested { id, wanted, check } => self.requested(*id, wanted, *check, tunnel, now),
             FileEvent::Writable { id } => self.pump(*id, tunnel, now),

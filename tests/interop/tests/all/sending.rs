@@ -1,9 +1,11 @@
 //! `xtls send` and `xtls receive` through real servers.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use xtls_interop::{Ended, Person, Prosody, Xtls, noise};
+use xtls_interop::{Ended, Person, Prosody, Xtls, noise, until};
 
 /// The loopback network, which nobody connects to otherwise.
 const LOOPBACK: [&str; 2] = ["--allow-network", "127.0.0.0/8"];
@@ -123,4 +125,166 @@ fn a_directory_of_a_thousand_files_gets_there() {
     assert_done(&received);
     assert!(tree(&root) == tree(&post.to("photos")));
     assert_eq!(tree(&post.to("")).len(), 1000, "nothing else is left");
+}
+
+/// Numbers below a thousand that nobody would guess, the same in every run.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % 1000
+    }
+}
+
+impl Post {
+    /// How much of a file has come.
+    fn part(&self, name: &str) -> u64 {
+        fs::metadata(self.to(&format!("{name}.xtls-part"))).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Sends this, while one of the two is killed so many times, and then to the end. Each time exactly what is there is not
+    /// sent again.
+    fn send_with_breaks(&self, path: &Path, [out, back]: [&[&str]; 2], breaks: u32, chance: &mut Chance) {
+        let name = path.file_name().and_then(|name| name.to_str()).expect("it has a name");
+        let size = fs::metadata(path).expect("a file").len();
+        for number in 0..breaks {
+            let (mut receiving, mut sending) = (self.receive(back), self.send(&[path], out));
+            let before = self.part(name);
+            let started = receiving.event("file_started");
+            assert_eq!(started["there"], before, "{started}");
+            assert_eq!(sending.event("file_started")["there"], before);
+            // Somewhere in what is left, and with room for the breaks that follow.
+            let wanted = before + (size - before) / 1000 * chance.next() / u64::from(breaks - number + 1);
+            until("a part of the file", || (self.part(name) > wanted).then_some(()));
+            if chance.next() < 500 {
+                receiving.kill();
+                let sending = sending.wait();
+                assert_eq!(sending.code, Some(4), "{:?}", sending.events);
+            } else {
+                sending.kill();
+                // Whoever receives waits for the next one, until it is killed as well.
+                receiving.event("closed");
+            }
+            assert!(self.part(name) < size, "it was too quick");
+        }
+        let before = self.part(name);
+        assert!(breaks == 0 || before > 0);
+        let (receiving, sending) = (self.receive(back), self.send(&[path], out));
+        let (sending, received) = (sending.wait(), receiving.wait());
+        assert_done(&sending);
+        assert_done(&received);
+        for ended in [&sending, &received] {
+            assert_eq!(ended.named("file_started").next().expect("it is told")["there"], before);
+        }
+    }
+}
+
+/// So many bytes in a file.
+fn fill(path: &Path, megabytes: usize) {
+    let mut file = fs::File::create(path).expect("a file");
+    let block = noise(7, 1_000_000);
+    for number in 0..megabytes {
+        // No two blocks are the same.
+        file.write_all(&number.to_le_bytes()).expect("there is room");
+        file.write_all(&block[8..]).expect("there is room");
+    }
+}
+
+fn assert_same(one: &Path, other: &Path) {
+    let same = Command::new("cmp").args([one, other]).status().expect("cmp runs");
+    assert!(same.success(), "{} and {} differ", one.display(), other.display());
+}
+
+#[test]
+fn a_gibibyte_gets_there_through_a_proxy_and_directly_with_ends_that_are_killed_five_times() {
+    let post = Post::new(Prosody::with_proxy());
+    let path = post.from("large.bin");
+    fill(&path, 1074);
+    let direct = [&["--transport", "direct"][..], &LOOPBACK].concat();
+    let here = [&direct[..], &["--listen-address", "127.0.0.1"]].concat();
+    let proxy = [&["--transport", "proxy"][..], &LOOPBACK].concat();
+    let mut chance = Chance(5);
+    for ways in [[&proxy[..], &proxy], [&here, &direct]] {
+        post.send_with_breaks(&path, ways, 5, &mut chance);
+        assert_same(&path, &post.to("large.bin"));
+        fs::remove_file(post.to("large.bin")).expect("it is there");
+        assert_eq!(fs::read_dir(post.to("")).expect("a directory").count(), 0, "nothing is left");
+    }
+}
+
+#[test]
+fn a_byte_that_was_changed_in_the_partial_file_is_noticed_and_it_begins_anew() {
+    let post = Post::new(Prosody::with_proxy());
+    let path = post.from("letter.bin");
+    fill(&path, 60);
+    let mut chance = Chance(1);
+    let (mut receiving, mut sending) = (post.receive(&LOOPBACK), post.send(&[&path], &LOOPBACK));
+    receiving.event("file_started");
+    until("a part of the file", || (post.part("letter.bin") > 1_000_000).then_some(()));
+    receiving.kill();
+    sending.kill();
+    let part = post.to("letter.bin.xtls-part");
+    let there = post.part("letter.bin");
+    let mut bytes = fs::read(&part).expect("it is there");
+    let at = usize::try_from(chance.next()).expect("it fits") * 1000 % bytes.len();
+    bytes[at] ^= 1;
+    fs::write(&part, bytes).expect("it is ours");
+    let (receiving, sending) = (post.receive(&LOOPBACK), post.send(&[&path], &LOOPBACK));
+    let (sending, received) = (sending.wait(), receiving.wait());
+    assert_done(&sending);
+    assert_done(&received);
+    let began: Vec<_> = received.named("file_started").map(|started| started["there"].as_u64()).collect();
+    assert_eq!(began, [Some(there), Some(0)]);
+    assert_same(&path, &post.to("letter.bin"));
+}
+
+#[test]
+fn a_directory_goes_on_where_it_stopped() {
+    let post = Post::new(Prosody::with_proxy());
+    let root = post.from("photos");
+    fs::create_dir_all(root.join("empty")).expect("a directory");
+    for number in 0..30_usize {
+        fill(&root.join(format!("{number}.raw")), number % 5);
+    }
+    let (mut receiving, mut sending) = (post.receive(&LOOPBACK), post.send(&[&root], &LOOPBACK));
+    receiving.event("file_started");
+    until("some files", || (tree(&post.to("photos.xtls-part")).len() > 10).then_some(()));
+    sending.kill();
+    receiving.kill();
+    let there: u64 = tree(&post.to("photos.xtls-part")).values().map(|bytes| u64::try_from(bytes.len()).expect("it fits")).sum();
+    assert!(there > 0);
+    let (receiving, sending) = (post.receive(&LOOPBACK), post.send(&[&root], &LOOPBACK));
+    let (sending, received) = (sending.wait(), receiving.wait());
+    assert_done(&sending);
+    assert_done(&received);
+    assert_eq!(received.named("file_started").next().expect("it is told")["there"], there);
+    assert!(tree(&root) == tree(&post.to("photos")) && post.to("photos/empty").is_dir());
+}
+
+#[test]
+fn a_user_who_does_not_want_it_is_believed_and_nothing_is_written() {
+    let post = Post::new(Prosody::with_proxy());
+    let path = post.from("letter.bin");
+    fs::write(&path, noise(3, 1000)).expect("a file");
+    let to = post.to("");
+    let mut receiving = post.bob.start(&["receive", to.to_str().expect("it is UTF-8"), "--transport", "in-band"]);
+    receiving.event("online");
+    let sending = post.send(&[&path], &[]);
+    let offered = receiving.event("file_offered");
+    assert_eq!((&offered["asks"], &offered["size"]), (&true.into(), &1000.into()), "{offered}");
+    receiving.line("what is it?");
+    receiving.line("no");
+    let sending = sending.wait();
+    assert_eq!(sending.code, Some(1), "{:?}", sending.events);
+    assert!(sending.stderr.contains("does not want letter.bin"), "{}", sending.stderr);
+    // Another time it is wanted.
+    receiving.event("closed");
+    let sending = post.send(&[&path], &[]);
+    receiving.event("file_offered");
+    assert_eq!(fs::read_dir(post.to("")).expect("a directory").count(), 0);
+    receiving.line("yes");
+    assert_done(&sending.wait());
+    assert_done(&receiving.wait());
+    assert!(fs::read(post.to("letter.bin")).expect("it is there") == noise(3, 1000));
 }
