@@ -23,6 +23,7 @@ pages! {
     Bytes = "docs/guide/bytes.md",
     Connections = "docs/guide/connections.md",
     Cryptography = "docs/guide/cryptography.md",
+    Files = "docs/guide/files.md",
     FirstTunnel = "docs/guide/first-tunnel.md",
     Limits = "docs/guide/limits.md",
     Links = "docs/guide/links.md",

@@ -110,7 +110,7 @@ impl Open {
     pub(crate) fn take(&mut self, incoming: Incoming) -> Option<Incoming> {
         match self.files().filter(|tunnel| tunnel.awaits(&incoming)) {
             Some(tunnel) => {
-                tunnel.take(incoming);
+                tunnel.accept(incoming);
                 None
             }
             None => Some(incoming),

@@ -62,3 +62,6 @@ fn ended(end: FileEnd, by_peer: bool, peer: &FullJid, name: &str) -> Failure {
     };
     Failure::new(code, format!("{name}: {whose}{end}{advice}"))
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -25,7 +25,7 @@ use crate::{Handle, Incoming, Tunnel, TunnelError, XmlTunnel, shared::now};
 ///
 /// A tunnel for a file is to the same full address, with the certificates of this one, or it is not used. Those that the peer
 /// opens come as any [`Incoming`]: ask [`awaits`](Self::awaits) first, and give what is meant for files to
-/// [`take`](Self::take).
+/// [`accept`](Self::accept).
 pub struct FileTunnel {
     xml: XmlTunnel,
     handle: Handle,
@@ -93,7 +93,7 @@ impl FileTunnel {
     }
 
     /// Takes a tunnel that is [awaited](Self::awaits). Any other one is declined.
-    pub fn take(&mut self, incoming: Incoming) {
+    pub fn accept(&mut self, incoming: Incoming) {
         if !self.awaits(&incoming) {
             return;
         }

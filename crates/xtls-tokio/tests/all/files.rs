@@ -67,7 +67,7 @@ async fn serve(
                 assert!(tunnel.awaits(&incoming));
                 if takes(&incoming) {
                     outcome.tunnels += 1;
-                    tunnel.take(incoming);
+                    tunnel.accept(incoming);
                 }
             }
         }

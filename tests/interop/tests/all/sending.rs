@@ -252,7 +252,8 @@ fn a_directory_goes_on_where_it_stopped() {
     until("some files", || (tree(&post.to("photos.xtls-part")).len() > 10).then_some(()));
     sending.kill();
     receiving.kill();
-    let there: u64 = tree(&post.to("photos.xtls-part")).values().map(|bytes| u64::try_from(bytes.len()).expect("it fits")).sum();
+    let there: u64 =
+        tree(&post.to("photos.xtls-part")).values().map(|bytes| u64::try_from(bytes.len()).expect("it fits")).sum();
     assert!(there > 0);
     let (receiving, sending) = (post.receive(&LOOPBACK), post.send(&[&root], &LOOPBACK));
     let (sending, received) = (sending.wait(), receiving.wait());
