@@ -152,9 +152,13 @@ impl Files {
                 return self.refuse_session(&jingle.sid, end);
             }
         };
-        let is_used = |sid: &str| self.sessions.values().any(|session| session.has_bytestream(sid));
-        if session.bytestream_sid().is_some_and(is_used) {
-            let error = StanzaError::new(Condition::Conflict).with_text("a bytestream of this sid is running");
+        // Each bytestream and each tunnel has a sid of its own, and a tunnel's is never used again.
+        let is_used = |sid: &str| {
+            self.sessions.values().any(|session| session.carrier_sid() == Some(sid))
+                || self.old.iter().any(|old| old == sid)
+        };
+        if session.carrier_sid().is_some_and(is_used) {
+            let error = StanzaError::new(Condition::Conflict).with_text("the sid of the transport was used before");
             return self.shared.refuse(id, &error);
         }
         self.shared.answer(id);
@@ -164,6 +168,9 @@ impl Files {
 
     /// Ends a session that never became one.
     fn refuse_session(&mut self, sid: &str, end: FileEnd) {
+        if self.shared.out.len() >= crate::FilesConfig::MAX_ANSWERS {
+            return;
+        }
         let id = self.shared.say(sid, "session-terminate", |out, _| end.write(out));
         self.late.push_back(id);
         self.old.push_back(sid.to_owned());

@@ -1,6 +1,7 @@
 //! All sessions with one peer: [`Files`].
 
 mod inbound;
+mod tunnel;
 
 use core::fmt;
 use std::collections::{BTreeMap, VecDeque};
@@ -187,6 +188,10 @@ impl Files {
     /// When there is no such session.
     pub fn end(&mut self, now: Instant, id: FileId, end: FileEnd) -> Result<(), FileError> {
         self.command(now, id, |session, shared| {
+            // How a session ends well is said by `stored`, and by nothing else.
+            if end == FileEnd::Success {
+                return Err(FileError::NotNow);
+            }
             session.end(end, now, shared);
             Ok(())
         })
@@ -226,55 +231,6 @@ impl Files {
     #[must_use]
     pub fn length(&self, id: FileId) -> Option<u64> {
         self.sessions.get(&id).and_then(Session::length)
-    }
-
-    /// The tunnel for the bytes is there, and is the peer's.
-    ///
-    /// # Errors
-    ///
-    /// When none is waited for.
-    pub fn tunnel_opened(&mut self, now: Instant, id: FileId) -> Result<(), FileError> {
-        self.command(now, id, |session, _| session.tunnel_opened())
-    }
-
-    /// The tunnel cannot be opened, or was lost.
-    ///
-    /// # Errors
-    ///
-    /// When there is none.
-    pub fn tunnel_failed(&mut self, now: Instant, id: FileId) -> Result<(), FileError> {
-        self.command(now, id, |session, shared| session.tunnel_over(false, now, shared))
-    }
-
-    /// The peer has closed the tunnel in order, and everything that it sent was given to
-    /// [`handle_tunnel_bytes`](Self::handle_tunnel_bytes).
-    ///
-    /// # Errors
-    ///
-    /// When there is none.
-    pub fn tunnel_finished(&mut self, now: Instant, id: FileId) -> Result<(), FileError> {
-        self.command(now, id, |session, shared| session.tunnel_over(true, now, shared))
-    }
-
-    /// How many bytes of the tunnel can be given to [`handle_tunnel_bytes`](Self::handle_tunnel_bytes) now. With 0 it is not to be
-    /// read from.
-    #[must_use]
-    pub fn tunnel_room(&self, id: FileId) -> usize {
-        self.sessions.get(&id).map_or(0, |session| session.tunnel_room(&self.shared))
-    }
-
-    /// Bytes that came by the tunnel.
-    ///
-    /// # Errors
-    ///
-    /// When it is not open.
-    pub fn handle_tunnel_bytes(&mut self, now: Instant, id: FileId, bytes: &[u8]) -> Result<(), FileError> {
-        self.command(now, id, |session, shared| session.take_tunnel_bytes(bytes, now, shared))
-    }
-
-    /// Appends what is to be sent by the tunnel, and tells how much that is. After the last byte comes [`FileEvent::CloseTunnel`].
-    pub fn poll_tunnel(&mut self, now: Instant, id: FileId, out: &mut Vec<u8>) -> usize {
-        self.command(now, id, |session, _| Ok(session.poll_tunnel(out))).unwrap_or_default()
     }
 
     /// The XML stream is gone: all sessions end, and nothing more is sent.
@@ -363,7 +319,7 @@ impl Files {
             self.shared.push_answer(core::mem::take(&mut text));
         }
         self.old.push_back(session.sid.clone());
-        self.old.extend(session.bytestream_sid().map(str::to_owned));
+        self.old.extend(session.carrier_sid().map(str::to_owned));
         forget(&mut self.late);
         forget(&mut self.old);
         self.sessions.remove(&id);

@@ -93,6 +93,9 @@ impl Session {
         if !is_open || self.phase != Phase::Running {
             return Err(FileError::NotNow);
         }
+        if !self.sends && bytes.len() > self.tunnel_room(shared) {
+            return Err(FileError::NoRoom);
+        }
         if self.sends {
             // docs/wire.md § 10.5: the other direction stays empty.
             self.end(FileEnd::Protocol("bytes from the receiver of a file"), now, shared);
@@ -145,7 +148,7 @@ impl Session {
 
     /// A request of XEP-0047 for the bytestream of this session.
     pub(crate) fn take_block(&mut self, id: &str, request: &Request<'_>, now: Instant, shared: &mut Shared) {
-        let is_early = matches!(self.phase, Phase::Asking | Phase::Offered | Phase::Ringing);
+        let is_early = matches!(self.phase, Phase::Asking | Phase::Offered | Phase::Ringing | Phase::Replacing);
         let Carrier::InBand(bytestream) = &mut self.carrier else { return };
         if is_early {
             // Nobody has agreed to it.
@@ -153,7 +156,7 @@ impl Session {
         }
         match bytestream.handle_request(id, request, &mut self.inbox.bytes) {
             Ok(Handled::Data { bytes }) if self.sends => {
-                bytestream.mark_ack(0);
+                bytestream.release_acks(u64::MAX);
                 if bytes > 0 {
                     self.end(FileEnd::Protocol("bytes from the receiver of a file"), now, shared);
                 }
@@ -217,9 +220,9 @@ impl Session {
         blocks.chain(self.waiting.iter().map(|(id, ..)| *id)).collect()
     }
 
-    /// The sid of the bytestream, if there is one.
-    pub(crate) fn bytestream_sid(&self) -> Option<&str> {
-        self.carrier.bytestream().map(|bytestream| bytestream.sid())
+    /// The sid of what carries the bytes, a bytestream or a tunnel.
+    pub(crate) fn carrier_sid(&self) -> Option<&str> {
+        self.carrier.sid()
     }
 
     fn bytestream_over(&mut self, now: Instant, shared: &mut Shared) {

@@ -36,7 +36,7 @@ impl Carrier {
         if by_tunnel { Self::tunnel(sid) } else { Self::in_band(role, sid, config.block_size, config) }
     }
 
-    /// What the peer offers; `None`: nothing that is known here.
+    /// What the peer offers: [`Carrier::None`] if that is nothing that is known here, and `None` if it is, and cannot be used.
     pub(super) fn offered(transport: &Transport, element: ElementRef<'_>, config: &FilesConfig) -> Option<Self> {
         match transport {
             Transport::Ibb(ibb) => {
@@ -48,7 +48,9 @@ impl Carrier {
             Transport::Other { ns } if ns == ns::TUNNEL_TRANSPORT && config.tunnels => {
                 Some(Self::tunnel(tunnel_sid(element)?))
             }
-            Transport::Other { .. } | Transport::S5b(_) | _ => None,
+            // The peer knows tunnels, so it is one that can offer the file again.
+            Transport::Other { ns } if ns == ns::TUNNEL_TRANSPORT => None,
+            Transport::Other { .. } | Transport::S5b(_) | _ => Some(Self::None),
         }
     }
 
@@ -74,7 +76,8 @@ impl Carrier {
                 if !is_usable(ibb, size) || ibb.sid.as_deref().is_some_and(|sid| sid != bytestream.sid()) {
                     return Err("another bytestream than the one that was offered");
                 }
-                bytestream.agree(BytestreamRole::Opener, size);
+                let role = bytestream.role();
+                bytestream.agree(role, size);
                 Ok(())
             }
             (Self::Tunnel(pipe), Transport::Other { ns })
@@ -100,6 +103,15 @@ impl Carrier {
                 out.push_str("/>");
             }
         }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// The sid of what carries the bytes.
+    pub(super) fn sid(&self) -> Option<&str> {
+        self.bytestream().map(|bytestream| bytestream.sid()).or_else(|| self.tunnel_sid())
     }
 
     /// There is nothing to carry: no tunnel is needed for that.

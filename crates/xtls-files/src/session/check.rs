@@ -31,6 +31,11 @@ impl Check {
         self.start = Some(has);
     }
 
+    /// The sender has hashed this before it begins.
+    pub(super) fn begins_after(&mut self, start: FileHasher) {
+        self.start = Some(start);
+    }
+
     /// How many bytes the sender has to have hashed before it begins.
     pub(super) fn wanted_bytes(&self) -> u64 {
         self.wanted.and_then(|wanted| wanted.length).unwrap_or_default()
@@ -38,7 +43,7 @@ impl Check {
 
     /// The receiver begins: whether what it has is still to be compared depends on what the sender knows.
     pub(super) fn begin_receiving(&mut self, file: &FileInfo, range: FileRange, contents: bool) {
-        let start = self.start.take().unwrap_or_else(|| FileHasher::new(file.algo()));
+        let start = self.take_start(file);
         if !self.peer_checks {
             self.unchecked = None;
         }
@@ -48,11 +53,11 @@ impl Check {
     /// The sender begins. What it says about the part that the receiver has, if it wants to know.
     pub(super) fn begin_sending(
         &mut self,
-        start: FileHasher,
         file: &FileInfo,
         range: FileRange,
         contents: bool,
     ) -> Option<(FileRange, FileHash)> {
+        let start = self.take_start(file);
         let told = self.wanted.filter(|_| self.peer_checks).map(|wanted| (wanted, start.finish()));
         let algo = start.algo();
         self.begin(start, file, range, contents);
@@ -61,6 +66,10 @@ impl Check {
             self.part = Some(FileHasher::new(algo));
         }
         told
+    }
+
+    fn take_start(&mut self, file: &FileInfo) -> FileHasher {
+        self.start.take().unwrap_or_else(|| FileHasher::new(file.algo()))
     }
 
     fn begin(&mut self, start: FileHasher, file: &FileInfo, range: FileRange, contents: bool) {

@@ -1,11 +1,11 @@
 //! What the peer says in a session.
 
-use xtls_jingle::{Action, Content, Jingle, JingleFault, JingleVersion, Role, Senders};
+use xtls_jingle::{Action, Content, Jingle, JingleFault, JingleVersion, Role, Senders, Transport};
 use xtls_stanza::{Condition, ElementRef, Instant, StanzaError, ns as xmpp};
 
 use super::{Phase, Session, carrier::Carrier};
 use crate::{
-    FileEnd, FileEvent, FileHasher, FileId, FileRange, FileRequest, FilesConfig,
+    FileEnd, FileEvent, FileId, FileRange, FileRequest, FilesConfig,
     element::{BadFile, FileElement},
     ns,
     shared::Shared,
@@ -18,6 +18,9 @@ pub(crate) enum Refusal {
     /// It is answered, and the session is ended (XEP-0166 § 6.3.1).
     End(FileEnd),
 }
+
+/// Requests of ours that may be unanswered for a peer to have one more rejected.
+const MAX_WAITING: usize = 16;
 
 type Heard = Result<(), StanzaError>;
 
@@ -39,13 +42,13 @@ pub(crate) fn offered(
         // XEP-0234 § 4.1: who sends MUST be said, and is one of the two.
         Senders::Initiator => false,
         Senders::Responder => true,
+        // Some leave it out in an offer.
+        Senders::Both if within.attribute("senders").is_none() => false,
         Senders::Both | Senders::None | _ => return Err(Refusal::Error(bad("nobody, or both, would send the file"))),
     };
     let name = content.name.as_deref().ok_or_else(|| Refusal::Error(bad("a content without a name")))?;
     let said = described(within, config).map_err(|BadFile(why)| Refusal::Error(not_acceptable(why)))?;
-    let transport = content.transport.as_ref().zip(within.children().find(|child| child.name() == "transport"));
-    let (transport, transport_element) =
-        transport.ok_or_else(|| Refusal::Error(bad("a content without a transport")))?;
+    let (transport, transport_element) = transport(content, within).map_err(Refusal::Error)?;
     let carrier = Carrier::offered(transport, transport_element, config);
     let carrier = carrier.ok_or(Refusal::End(FileEnd::UnsupportedTransport))?;
     let range = said.range.as_ref().map(|(range, _)| *range).unwrap_or_default();
@@ -91,6 +94,10 @@ impl Session {
             }
             Action::SessionInfo => self.hear_info(element, now, shared),
             // XEP-0166 § 7.2.3 f.: what is added is rejected.
+            Action::ContentAdd | Action::TransportReplace if self.waiting.len() >= MAX_WAITING => {
+                Err(JingleFault::Busy("too much that was rejected is not answered")
+                    .stanza_error(JingleVersion::Jingle1))
+            }
             Action::ContentAdd => {
                 let names = jingle
                     .contents
@@ -100,6 +107,10 @@ impl Session {
                 self.say_content_reject(&names, now, shared);
                 Ok(())
             }
+            Action::TransportAccept | Action::TransportReject if self.phase == Phase::Replacing => {
+                self.hear_replaced(jingle, element, now, shared)
+            }
+            Action::TransportReplace => self.hear_replacement(jingle, element, now, shared),
             // XEP-0234 § 6.5: without its only content the session MUST be terminated.
             Action::ContentRemove | Action::ContentReject if self.is_about_the_file(&jingle.contents) => {
                 let end = FileEnd::read(element.child("reason", xmpp::JINGLE));
@@ -118,7 +129,6 @@ impl Session {
             | Action::TransportAccept
             | Action::TransportInfo
             | Action::TransportReject
-            | Action::TransportReplace
             | _ => Err(out_of_order("a file cannot be changed once it is offered")),
         }
     }
@@ -147,19 +157,13 @@ impl Session {
         if self.phase != Phase::Offered {
             return Err(out_of_order("nothing was offered that could be accepted"));
         }
-        let mut contents = jingle.contents.iter().zip(content_elements(element));
-        let (Some((content, within)), None) = (contents.next(), contents.next()) else {
-            return Err(bad("an acceptance of other contents than were offered"));
-        };
+        let (content, within) = only(jingle, element)?;
         if !self.is_about_the_file(&jingle.contents) {
             return Err(bad("an acceptance of another content than was offered"));
         }
         let said = described(within, &shared.config).map_err(|BadFile(why)| not_acceptable(why))?;
-        let transport = content.transport.as_ref().zip(within.children().find(|child| child.name() == "transport"));
-        let (transport, transport_element) = transport.ok_or_else(|| bad("an acceptance without a transport"))?;
-        if let Err(why) = self.carrier.agree(transport, transport_element) {
-            return Err(not_acceptable(why));
-        }
+        let (transport, transport_element) = transport(content, within)?;
+        self.carrier.agree(transport, transport_element).map_err(not_acceptable)?;
         if self.sends {
             self.hear_wanted(&said, now, shared)
         } else {
@@ -182,7 +186,7 @@ impl Session {
         let check = self.check.wanted;
         match check {
             Some(_) => self.phase = Phase::Starting,
-            None => self.begin_sending(now, FileHasher::new(self.file.algo()), shared),
+            None => self.begin_sending(now, shared),
         }
         shared.tell(FileEvent::Accepted { id: self.id, range: self.range, check });
         self.run(shared);
@@ -214,6 +218,44 @@ impl Session {
         self.run(shared);
     }
 
+    /// The answer to our transport-replace.
+    fn hear_replaced(&mut self, jingle: &Jingle, element: ElementRef<'_>, now: Instant, shared: &mut Shared) -> Heard {
+        if jingle.action == Action::TransportReject {
+            self.end(FileEnd::UnsupportedTransport, now, shared);
+            return Ok(());
+        }
+        let (content, within) = only(jingle, element)?;
+        let (transport, transport_element) = transport(content, within)?;
+        self.carrier.agree(transport, transport_element).map_err(not_acceptable)?;
+        self.agree(now, shared);
+        Ok(())
+    }
+
+    /// The peer wants another way for the bytes: a bytestream before anything is agreed, and nothing else.
+    fn hear_replacement(
+        &mut self,
+        jingle: &Jingle,
+        element: ElementRef<'_>,
+        now: Instant,
+        shared: &mut Shared,
+    ) -> Heard {
+        let (content, within) = only(jingle, element)?;
+        let (transport, transport_element) = transport(content, within)?;
+        let is_open = matches!(self.phase, Phase::Ringing | Phase::Replacing);
+        match Carrier::offered(transport, transport_element, &shared.config) {
+            // XEP-0166 § 7.2.16: of two that cross, that of the initiator stands, and we are not that here.
+            Some(carrier) if is_open && !carrier.is_none() && carrier.tunnel_sid().is_none() => {
+                self.carrier = carrier;
+                self.say_transport("transport-accept", now, shared);
+                if self.phase == Phase::Replacing {
+                    self.agree(now, shared);
+                }
+            }
+            Some(_) | None => self.say_transport_reject(transport, now, shared),
+        }
+        Ok(())
+    }
+
     fn hear_info(&mut self, element: ElementRef<'_>, now: Instant, shared: &mut Shared) -> Heard {
         let Some(payload) = element.children().find(|child| child.ns() != xmpp::JINGLE) else {
             // XEP-0166 § 6.8: a ping.
@@ -230,7 +272,7 @@ impl Session {
         if payload.name() == "checksum" {
             return self.hear_checksum(payload, now, shared);
         }
-        if !self.sends || matches!(self.phase, Phase::Asking | Phase::Offered | Phase::Ringing) {
+        if !self.sends || matches!(self.phase, Phase::Asking | Phase::Offered | Phase::Ringing | Phase::Replacing) {
             return Err(out_of_order("nothing was sent that could have been received"));
         }
         if self.phase != Phase::Sent {
@@ -301,6 +343,23 @@ fn is_before(check: Option<FileRange>, range: FileRange) -> bool {
 
 fn content_elements(jingle: ElementRef<'_>) -> impl Iterator<Item = ElementRef<'_>> {
     jingle.children().filter(|child| child.is("content", xmpp::JINGLE))
+}
+
+/// The one content that a request is about.
+fn only<'j, 'e>(jingle: &'j Jingle, element: ElementRef<'e>) -> Result<(&'j Content, ElementRef<'e>), StanzaError> {
+    let mut contents = jingle.contents.iter().zip(content_elements(element));
+    match (contents.next(), contents.next()) {
+        (Some(content), None) => Ok(content),
+        _ => Err(bad("another number of contents than one")),
+    }
+}
+
+fn transport<'c, 'e>(
+    content: &'c Content,
+    element: ElementRef<'e>,
+) -> Result<(&'c Transport, ElementRef<'e>), StanzaError> {
+    let said = content.transport.as_ref().zip(element.children().find(|child| child.name() == "transport"));
+    said.ok_or_else(|| bad("a content without a transport"))
 }
 
 fn described(content: ElementRef<'_>, config: &FilesConfig) -> Result<FileElement, BadFile> {

@@ -29,6 +29,8 @@ pub(crate) struct Session {
     carrier: Carrier,
     check: Check,
     inbox: Inbox,
+    /// The peer offers a part that does not go up to the end.
+    is_cut: bool,
     /// Bytes that the application wrote.
     written: u64,
     /// The application wanted to write more than there was room for.
@@ -51,6 +53,8 @@ enum Phase {
     Offered,
     /// The application decides on the peer's.
     Ringing,
+    /// It took it, and we asked for another way for the bytes than the peer offered.
+    Replacing,
     /// The peer accepted our offer; the application hashes what the peer has already.
     Starting,
     /// Bytes flow, or are about to.
@@ -76,6 +80,7 @@ impl Session {
             carrier: Carrier::None,
             check: Check::default(),
             inbox: Inbox::default(),
+            is_cut: wanted.range.length.is_some(),
             written: 0,
             wants_room: false,
             waiting: Vec::new(),
@@ -127,14 +132,15 @@ impl Session {
         let has = self.fitting(has)?;
         // An offer that begins later than the file does, and what is here already: both have to fit.
         let offset = if has.bytes() == 0 { self.range.offset } else { has.bytes() };
-        if offset < self.range.offset || self.file.size.is_some_and(|size| offset > size) {
+        let is_beyond = self.range.end(self.file.size).or(self.file.size).is_some_and(|end| offset > end);
+        // XEP-0234 § 5: without a `<range/>` in the offer no part can be asked for.
+        if offset < self.range.offset || is_beyond || offset > self.range.offset && !self.file.ranged {
             return Err(FileError::Range);
         }
         let end = self.range.end(self.file.size);
         self.range = FileRange { offset, length: end.map(|end| end.saturating_sub(offset)) };
         self.check.has(has, offset);
-        self.say_accept(now, shared);
-        self.run(shared);
+        self.agree(now, shared);
         Ok(())
     }
 
@@ -166,9 +172,8 @@ impl Session {
             hash_algo: Some(start.algo()),
             ..file
         };
-        self.say_accept(now, shared);
-        self.begin_sending(now, start, shared);
-        self.run(shared);
+        self.check.begins_after(start);
+        self.agree(now, shared);
         Ok(())
     }
 
@@ -181,7 +186,8 @@ impl Session {
         if start.bytes() != self.check.wanted_bytes() {
             return Err(FileError::Hasher);
         }
-        self.begin_sending(now, start, shared);
+        self.check.begins_after(start);
+        self.begin_sending(now, shared);
         self.phase = Phase::Running;
         Ok(())
     }
@@ -236,6 +242,22 @@ impl Session {
         } else {
             Err(FileError::Hasher)
         }
+    }
+
+    /// The application has agreed to what the peer offers or asks for.
+    fn agree(&mut self, now: Instant, shared: &mut Shared) {
+        if self.carrier.is_none() {
+            // XEP-0234 § 10.1: everybody has in-band bytestreams, whatever else was offered.
+            let sid = shared.ids.next_id();
+            self.carrier = Carrier::offer(self.role, false, sid.as_str(), &shared.config);
+            self.phase = Phase::Replacing;
+            return self.say_transport("transport-replace", now, shared);
+        }
+        self.say_accept(now, shared);
+        if self.sends {
+            self.begin_sending(now, shared);
+        }
+        self.run(shared);
     }
 
     /// Both ends agree: what carries the bytes is opened.

@@ -1,10 +1,10 @@
 //! What a session says to the peer.
 
-use xtls_jingle::Role;
+use xtls_jingle::{Role, Transport};
 use xtls_stanza::{Instant, write};
 
 use super::{Phase, Session, carrier::Carrier};
-use crate::{FileEnd, FileHasher, FileRange, element::FileElement, hash::Hashes, ns, shared::Shared};
+use crate::{FileEnd, FileRange, element::FileElement, hash::Hashes, ns, shared::Shared};
 
 impl Session {
     pub(super) fn say_initiate(&mut self, now: Instant, shared: &mut Shared) {
@@ -25,7 +25,8 @@ impl Session {
             file.range = Some((self.range, Hashes::default()));
             file.check = Some(FileRange::WHOLE);
         } else if self.range.offset != 0 {
-            file.range = Some((FileRange::from(self.range.offset), Hashes::default()));
+            let length = self.range.length.filter(|_| self.is_cut);
+            file.range = Some((FileRange { offset: self.range.offset, length }, Hashes::default()));
             file.check = self.check.wanted.filter(|_| self.check.peer_checks);
         }
         self.say_content("session-accept", &file, now, shared);
@@ -48,6 +49,30 @@ impl Session {
         self.waits_for(id, action, now, shared);
     }
 
+    /// A way for the bytes in the place of the one that was offered, or the answer to one: XEP-0166 § 7.2.14 ff.
+    pub(super) fn say_transport(&mut self, action: &'static str, now: Instant, shared: &mut Shared) {
+        let mut transport = String::new();
+        self.carrier.write(&mut transport);
+        self.say_of_transport(action, &transport, now, shared);
+    }
+
+    /// The way that the peer wants in the place of the agreed one is not taken.
+    pub(super) fn say_transport_reject(&mut self, transport: &Transport, now: Instant, shared: &mut Shared) {
+        let mut rejected = String::new();
+        transport.write(&mut rejected);
+        self.say_of_transport("transport-reject", &rejected, now, shared);
+    }
+
+    fn say_of_transport(&mut self, action: &'static str, transport: &str, now: Instant, shared: &mut Shared) {
+        let content = &self.content;
+        let id = shared.say(&self.sid, action, |out, _| {
+            write_content_start(out, content, None);
+            out.push_str(transport);
+            out.push_str("</content>");
+        });
+        self.waits_for(id, action, now, shared);
+    }
+
     /// XEP-0234 § 8.2: what the sender knows of the file, or of a part.
     fn say_checksum(&mut self, file: &FileElement, now: Instant, shared: &mut Shared) {
         let content = &self.content;
@@ -64,8 +89,8 @@ impl Session {
     }
 
     /// The sender begins: first it tells what it has where the peer has something already.
-    pub(super) fn begin_sending(&mut self, now: Instant, start: FileHasher, shared: &mut Shared) {
-        let told = self.check.begin_sending(start, &self.file, self.range, self.contents);
+    pub(super) fn begin_sending(&mut self, now: Instant, shared: &mut Shared) {
+        let told = self.check.begin_sending(&self.file, self.range, self.contents);
         if let Some((about, hash)) = told {
             let hashes = Hashes { values: vec![hash], ..Hashes::default() };
             let file = FileElement { range: Some((about, hashes)), ..FileElement::default() };
@@ -131,7 +156,7 @@ impl Session {
 
     /// What goes inside of the stream next: a block of the bytestream.
     pub(crate) fn poll_block(&mut self, shared: &mut Shared, out: &mut String) -> bool {
-        if matches!(self.phase, Phase::Asking | Phase::Offered | Phase::Ringing) {
+        if matches!(self.phase, Phase::Asking | Phase::Offered | Phase::Ringing | Phase::Replacing) {
             return false;
         }
         let Carrier::InBand(bytestream) = &mut self.carrier else { return false };

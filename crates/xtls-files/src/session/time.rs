@@ -52,6 +52,7 @@ impl Session {
             // These wait for the application.
             Phase::Ringing | Phase::Starting | Phase::Agreed => None,
             _ if self.peer_is_done => None,
+            Phase::Replacing => Some(Due::Opening),
             Phase::Sent => Some(Due::Confirmation),
             Phase::Running if !self.carrier.is_open() => Some(Due::Opening),
             Phase::Running if self.sends => {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use xtls_files::{
@@ -12,6 +12,17 @@ use xtls_stanza::{Element, jid::FullJid};
 
 pub(crate) const ROMEO: &str = "romeo@montague.lit/orchard";
 pub(crate) const JULIET: &str = "juliet@capulet.lit/balcony";
+
+/// A tunnel as one end has it.
+#[derive(Default)]
+pub(crate) struct Tunnel {
+    pub(crate) sid: String,
+    pub(crate) is_open: bool,
+    /// What it has for the other end.
+    pub(crate) bytes: VecDeque<u8>,
+    pub(crate) closes: bool,
+    pub(crate) closed: bool,
+}
 
 /// One end and its application.
 pub(crate) struct End {
@@ -32,6 +43,10 @@ pub(crate) struct End {
     /// What it has to send and has not sent.
     pub(crate) wire: VecDeque<Element>,
     pub(crate) takes: bool,
+    /// The tunnels of sessions: which sid, whether it is open, and what is on its way to the other end.
+    pub(crate) tunnels: BTreeMap<FileId, Tunnel>,
+    /// The application does nothing at all.
+    pub(crate) idle: bool,
 }
 
 pub(crate) fn hash(bytes: &[u8]) -> FileHash {
@@ -64,11 +79,16 @@ impl End {
             said: Vec::new(),
             wire: VecDeque::new(),
             takes: true,
+            idle: false,
+            tunnels: BTreeMap::new(),
         }
     }
 
     /// Its application does what is due.
     pub(crate) fn act(&mut self) {
+        if self.idle {
+            return;
+        }
         while let Some(event) = self.files.poll_event() {
             self.events.push(event.clone());
             match event {
@@ -102,6 +122,10 @@ impl End {
                     self.files.read(self.now, id, self.got.entry(id).or_default());
                 }
                 FileEvent::Checked { id, .. } => self.files.stored(self.now, id).unwrap(),
+                FileEvent::OpenTunnel { id, sid } | FileEvent::ExpectTunnel { id, sid } => {
+                    self.tunnels.insert(id, Tunnel { sid, ..Tunnel::default() });
+                }
+                FileEvent::CloseTunnel { id } => self.tunnels.get_mut(&id).unwrap().closes = true,
                 _ => {}
             }
         }
@@ -116,7 +140,7 @@ impl End {
 
     pub(crate) fn write(&mut self, id: FileId) {
         let at = self.sent[&id];
-        if let Ok(taken) = self.files.write(self.now, id, &self.file[at..]) {
+        if let Ok(taken) = self.files.write(self.now, id, self.file.get(at..).unwrap_or_default()) {
             self.sent.insert(id, at + taken);
         }
     }
@@ -146,6 +170,13 @@ impl End {
     }
 }
 
+impl End {
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.files.handle_timeout(self.now);
+    }
+}
+
 /// Romeo, who sends as a rule, and Juliet.
 pub(crate) fn two(config: FilesConfig) -> (End, End) {
     (End::new(ROMEO, JULIET, config.clone()), End::new(JULIET, ROMEO, config))
@@ -158,7 +189,8 @@ pub(crate) fn run(a: &mut End, b: &mut End) {
         b.act();
         a.say();
         b.say();
-        if a.wire.is_empty() && b.wire.is_empty() {
+        let moved = join(a, b) | carry(a, b) | carry(b, a);
+        if a.wire.is_empty() && b.wire.is_empty() && !moved {
             return;
         }
         while let Some(stanza) = a.wire.pop_front() {
@@ -168,4 +200,44 @@ pub(crate) fn run(a: &mut End, b: &mut End) {
             assert!(a.hear(&stanza), "not for files: {}", stanza.to_xml("jabber:client"));
         }
     }
+}
+
+/// Opens the tunnels that both know; whether there was one.
+pub(crate) fn join(a: &mut End, b: &mut End) -> bool {
+    let mut joined = false;
+    for (id, tunnel) in &mut a.tunnels {
+        let other = b.tunnels.iter_mut().find(|(_, other)| other.sid == tunnel.sid && !other.is_open);
+        if let Some((other_id, other)) = other {
+            (tunnel.is_open, other.is_open) = (true, true);
+            // One that has ended meanwhile needs none.
+            let _ = a.files.tunnel_opened(a.now, *id);
+            let _ = b.files.tunnel_opened(b.now, *other_id);
+            joined = true;
+        }
+    }
+    joined
+}
+
+/// Carries the bytes of all tunnels from one to the other; whether there were any.
+pub(crate) fn carry(from: &mut End, to: &mut End) -> bool {
+    let mut moved = false;
+    for (id, tunnel) in &mut from.tunnels {
+        let mut bytes = Vec::new();
+        from.files.poll_tunnel(from.now, *id, &mut bytes);
+        tunnel.bytes.extend(bytes);
+        let Some((to_id, _)) = to.tunnels.iter().find(|(_, other)| other.sid == tunnel.sid && other.is_open) else {
+            continue;
+        };
+        let count = tunnel.bytes.len().min(to.files.tunnel_room(*to_id));
+        if count > 0 {
+            let bytes: Vec<u8> = tunnel.bytes.drain(..count).collect();
+            to.files.handle_tunnel_bytes(to.now, *to_id, &bytes).unwrap();
+            moved = true;
+        } else if tunnel.bytes.is_empty() && tunnel.closes && !tunnel.closed {
+            tunnel.closed = true;
+            let _ = to.files.tunnel_finished(to.now, *to_id);
+            moved = true;
+        }
+    }
+    moved
 }
