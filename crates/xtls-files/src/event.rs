@@ -78,7 +78,8 @@ pub enum FileEvent {
         /// The session.
         id: FileId,
     },
-    /// Every byte has been read, and the hash agrees: [`stored`](crate::Files::stored) is due when they are safe.
+    /// Every byte has been read, and the hash agrees: [`stored`](crate::Files::stored) is due when they are safe. Whatever comes of the
+    /// session afterwards, the file is right.
     Checked {
         /// The session.
         id: FileId,

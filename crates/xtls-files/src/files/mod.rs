@@ -233,7 +233,8 @@ impl Files {
         self.sessions.get(&id).and_then(Session::length)
     }
 
-    /// The XML stream is gone: all sessions end, and nothing more is sent.
+    /// The XML stream is gone: all sessions end, and nothing more is sent. A file of which [`FileEvent::Checked`] was told is right all the
+    /// same; one that the peer has ended well can still be read and stored.
     pub fn handle_closed(&mut self, now: Instant) {
         let ids: Vec<_> = self.sessions.keys().copied().collect();
         for id in ids {

@@ -150,8 +150,8 @@ impl Session {
     pub(crate) fn take_block(&mut self, id: &str, request: &Request<'_>, now: Instant, shared: &mut Shared) {
         let is_early = matches!(self.phase, Phase::Asking | Phase::Offered | Phase::Ringing | Phase::Replacing);
         let Carrier::InBand(bytestream) = &mut self.carrier else { return };
-        if is_early {
-            // Nobody has agreed to it.
+        if is_early || self.peer_is_done {
+            // Nobody has agreed to it, or the session is over for the peer.
             return shared.refuse(id, &xtls_ibb::BytestreamFault::UnknownSid.to_stanza_error());
         }
         match bytestream.handle_request(id, request, &mut self.inbox.bytes) {
@@ -228,7 +228,7 @@ impl Session {
     fn bytestream_over(&mut self, now: Instant, shared: &mut Shared) {
         if self.sends {
             let is_all = self.left() == Some(0) && self.carrier.unacked() == 0;
-            if self.phase == Phase::Running && !is_all {
+            if matches!(self.phase, Phase::Starting | Phase::Running) && !is_all {
                 self.end(FileEnd::TransportFailed, now, shared);
             }
         } else if !self.is_complete() {
@@ -280,10 +280,14 @@ impl Session {
 
     /// Does what can be done now without the peer.
     pub(crate) fn go_on(&mut self, now: Instant, shared: &mut Shared) {
-        if self.ended.is_some() || self.phase != Phase::Running {
-            return;
+        if self.ended.is_none() && self.phase == Phase::Running {
+            if self.sends { self.go_on_sending(now, shared) } else { self.go_on_receiving(now, shared) }
         }
-        if self.sends { self.go_on_sending(now, shared) } else { self.go_on_receiving(now, shared) }
+        // All was sent. An empty file may be before there is a bytestream.
+        let bytestream = self.carrier.bytestream_mut().filter(|_| self.phase == Phase::Sent);
+        if let Some(bytestream) = bytestream.filter(|stream| stream.state() == BytestreamState::Open) {
+            bytestream.close();
+        }
     }
 
     fn go_on_sending(&mut self, now: Instant, shared: &mut Shared) {
@@ -291,15 +295,11 @@ impl Session {
             self.wants_room = false;
             shared.tell(FileEvent::Writable { id: self.id });
         }
-        if self.left() != Some(0) || self.carrier.queued() > 0 || !self.carrier.is_open() {
+        if self.left() != Some(0) || self.carrier.queued() > 0 {
             return;
         }
         if !self.say_hashes(now, shared) {
             return self.end(FileEnd::FileChanged, now, shared);
-        }
-        if let Some(bytestream) = self.carrier.bytestream_mut().filter(|stream| stream.state() == BytestreamState::Open)
-        {
-            bytestream.close();
         }
         if self.carrier.tunnel_sid().is_some() {
             shared.tell(FileEvent::CloseTunnel { id: self.id });

@@ -217,9 +217,11 @@ impl Session {
         self.ended = Some((end, false));
     }
 
-    /// The XML stream is gone.
+    /// The XML stream is gone. What the peer has ended well needs it no more.
     pub(crate) fn gone(&mut self) {
-        self.ended.get_or_insert((FileEnd::Gone, false));
+        if !self.peer_is_done {
+            self.ended.get_or_insert((FileEnd::Gone, false));
+        }
     }
 
     /// Whether it is over: then how, and whether the peer said so.

@@ -187,11 +187,11 @@ impl Raw {
 
     /// The session that the peer began last.
     pub(crate) fn id(&self) -> FileId {
-        let ids = self.end.events.iter().filter_map(|event| match event {
+        let mut ids = self.end.events.iter().filter_map(|event| match event {
             FileEvent::Offered { id, .. } | FileEvent::Requested { id, .. } => Some(*id),
             _ => None,
         });
-        ids.last().unwrap()
+        ids.next_back().unwrap()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use xtls_files::{
-    FileEnd, FileEvent, FileHash, FileHashAlgo, FileHasher, FileId, FileInfo, FileRange, Files, FilesConfig,
+    FileEnd, FileError, FileEvent, FileHash, FileHashAlgo, FileHasher, FileId, FileInfo, FileRange, Files, FilesConfig,
 };
 use xtls_stanza::{Element, jid::FullJid};
 
@@ -45,6 +45,8 @@ pub(crate) struct End {
     pub(crate) takes: bool,
     /// The tunnels of sessions: which sid, whether it is open, and what is on its way to the other end.
     pub(crate) tunnels: BTreeMap<FileId, Tunnel>,
+    /// The sessions that were ever told of.
+    pub(crate) known: Vec<FileId>,
     /// The application does nothing at all.
     pub(crate) idle: bool,
 }
@@ -80,6 +82,7 @@ impl End {
             wire: VecDeque::new(),
             takes: true,
             idle: false,
+            known: Vec::new(),
             tunnels: BTreeMap::new(),
         }
     }
@@ -91,18 +94,19 @@ impl End {
         }
         while let Some(event) = self.files.poll_event() {
             self.events.push(event.clone());
+            self.known.extend(of(&event));
             match event {
                 FileEvent::Offered { id, file, .. } if self.takes => {
                     let mut has = FileHasher::new(file.algo());
                     has.update(&self.has);
                     self.got.insert(id, self.has.clone());
-                    self.files.accept(self.now, id, has).unwrap();
+                    unless_over(self.files.accept(self.now, id, has));
                 }
                 FileEvent::Requested { id, check, wanted } if self.takes => {
                     let name = wanted.file.name.as_deref().unwrap_or("f");
                     let info = FileInfo::new(name, self.file.len() as u64);
                     let start = self.hashed(check);
-                    self.files.serve(self.now, id, info, start).unwrap();
+                    unless_over(self.files.serve(self.now, id, info, start));
                     self.sent.insert(id, wanted.range.offset as usize);
                     self.write(id);
                 }
@@ -110,7 +114,7 @@ impl End {
                     self.sent.insert(id, range.offset as usize);
                     if check.is_some() {
                         let start = self.hashed(check);
-                        self.files.start(self.now, id, start).unwrap();
+                        unless_over(self.files.start(self.now, id, start));
                     }
                     self.write(id);
                 }
@@ -121,7 +125,7 @@ impl End {
                 FileEvent::Readable { id } => {
                     self.files.read(self.now, id, self.got.entry(id).or_default());
                 }
-                FileEvent::Checked { id, .. } => self.files.stored(self.now, id).unwrap(),
+                FileEvent::Checked { id, .. } => unless_over(self.files.stored(self.now, id)),
                 FileEvent::OpenTunnel { id, sid } | FileEvent::ExpectTunnel { id, sid } => {
                     self.tunnels.insert(id, Tunnel { sid, ..Tunnel::default() });
                 }
@@ -171,6 +175,12 @@ impl End {
 }
 
 impl End {
+    /// The sessions that its application knows of and that are not over.
+    pub(crate) fn sessions(&self) -> Vec<FileId> {
+        let ids = (1..=4).filter_map(|number| self.known.iter().copied().find(|id| id.number() == number));
+        ids.filter(|id| self.files.progress(*id).is_some()).collect()
+    }
+
     pub(crate) fn pass(&mut self, time: Duration) {
         self.now += time;
         self.files.handle_timeout(self.now);
@@ -180,6 +190,20 @@ impl End {
 /// Romeo, who sends as a rule, and Juliet.
 pub(crate) fn two(config: FilesConfig) -> (End, End) {
     (End::new(ROMEO, JULIET, config.clone()), End::new(JULIET, ROMEO, config))
+}
+
+/// What was told of a session that has ended meanwhile asks for nothing any more.
+fn unless_over(result: Result<(), FileError>) {
+    assert!(matches!(result, Ok(()) | Err(FileError::NoSession)), "{result:?}");
+}
+
+/// Which session it is about.
+fn of(event: &FileEvent) -> Option<FileId> {
+    match event {
+        FileEvent::Offered { id, .. } | FileEvent::Requested { id, .. } => Some(*id),
+        FileEvent::Accepted { id, .. } | FileEvent::Granted { id, .. } => Some(*id),
+        _ => None,
+    }
 }
 
 /// Everything goes to and fro until nothing happens any more.
