@@ -3,7 +3,7 @@
 use xtls_stanza::{ElementRef, write};
 
 use crate::{
-    FileHashAlgo, FileInfo, FileRange, FilesConfig, ManifestInfo,
+    FileDate, FileHashAlgo, FileInfo, FileRange, FilesConfig, ManifestInfo,
     hash::{BadHash, Hashes, write_used},
     ns,
 };
@@ -51,9 +51,6 @@ impl FileElement {
         let hashes = Hashes::read(file)?;
         let range = child("range").map(|range| Ok::<_, BadFile>((read_range(range)?, Hashes::read(range)?)));
         let date = text("date", FilesConfig::MAX_DATE, "a date that is too long")?;
-        if date.as_deref().is_some_and(|date| !is_date(date)) {
-            return Err(BadFile("a date that is not one of XEP-0082"));
-        }
         let size = match child("size").map(|size| size.text()) {
             Some(size) => Some(number(&size).ok_or(BadFile("a size that is not a number of bytes"))?),
             None => None,
@@ -71,7 +68,8 @@ impl FileElement {
         let info = FileInfo {
             name: text("name", config.name_bytes, "a name that is too long")?,
             size,
-            date,
+            // XEP-0234 § 5: it MUST be a DateTime of XEP-0082. One that is none is not known; the file comes all the same.
+            date: date.filter(|date| is_date(date)),
             media_type: text("media-type", FilesConfig::MAX_MEDIA_TYPE, "a media type that is too long")?,
             description: text("desc", config.description_bytes, "words that are too long")?,
             hash,
@@ -175,16 +173,6 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether it looks like the DateTime of XEP-0082 § 3.2, which § 5 demands, or like the date alone that the schema of § 15 has.
 pub(crate) fn is_date(text: &str) -> bool {
-    let (day, rest) = text.split_at_checked(10).unwrap_or((text, ""));
-    let is_day = day.len() == 10
-        && day
-            .bytes()
-            .enumerate()
-            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
-    let is_time = |time: &str| {
-        time.len() >= 9 && time.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b':' | b'.' | b'+' | b'-' | b'Z'))
-    };
-    is_day && (rest.is_empty() || rest == "Z" || rest.strip_prefix('T').is_some_and(is_time))
+    text.parse::<FileDate>().is_ok()
 }

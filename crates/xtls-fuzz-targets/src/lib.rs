@@ -31,6 +31,7 @@ pub mod socks;
 pub mod srp;
 pub mod stanza;
 pub mod stream;
+pub mod transfer;
 pub mod trust_file;
 
 /// A target by its name, which is that of its corpus and of its program in `fuzz/`.
@@ -60,5 +61,6 @@ pub const TARGETS: &[Target] = &[
     ("srp", srp::run),
     ("stanza", stanza::run),
     ("stream", stream::run),
+    ("transfer", transfer::run),
     ("trust_file", trust_file::run),
 ];

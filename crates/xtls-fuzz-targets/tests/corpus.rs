@@ -64,7 +64,7 @@ macro_rules! corpora {
     };
 }
 
-corpora! { address base64 certificate connections direct disco element engine fingerprint ibb inside jingle link link_raw manifest plain records s5b socks srp stanza stream trust_file }
+corpora! { address base64 certificate connections direct disco element engine fingerprint ibb inside jingle link link_raw manifest plain records s5b socks srp stanza stream transfer trust_file }
 
 #[test]
 fn the_corpora_are_small() {

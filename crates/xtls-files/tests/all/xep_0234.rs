@@ -453,8 +453,6 @@ fn xep_0234_5_what_a_description_may_not_be() {
         "<size>1e3</size>".to_owned(),
         "<size>18446744073709551616</size>".to_owned(),
         "<size/>".to_owned(),
-        "<date>yesterday</date>".to_owned(),
-        "<date>2026-11-28T25</date>".to_owned(),
         "<range offset='-1'/>".to_owned(),
         "<range length='x'/>".to_owned(),
         "<manifest xmlns='urn:xtls:files:0' files='1'/>".to_owned(),
@@ -476,6 +474,7 @@ fn xep_0234_5_what_a_description_may_not_be() {
         "<date>2015-07-26T21:46:00+01:00</date>",
         "<date>2026-11-28T09:30:00.123Z</date>",
         "<date>2026-11-28</date>",
+        "<date>yesterday</date>",
         "<name></name>",
         "<x xmlns='urn:xmpp:thumbs:1' uri='cid:a'/>",
         "<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'/>",
@@ -485,6 +484,22 @@ fn xep_0234_5_what_a_description_may_not_be() {
     ] {
         let mut raw = Raw::new(FilesConfig::default());
         assert_eq!(raw.initiate("s", "initiator", right), Answer::Result, "{right}");
+    }
+}
+
+#[test]
+fn xep_0234_5_a_date_is_one_of_xep_0082_or_not_known() {
+    for (date, is_one) in [
+        ("2015-07-26T21:46:00+01:00", true),
+        ("2026-11-28T09:30:00.123Z", true),
+        ("2026-11-28", false),
+        ("yesterday", false),
+        ("2026-11-28T25:00:00Z", false),
+    ] {
+        let mut raw = Raw::new(FilesConfig::default());
+        assert_eq!(raw.initiate("s", "initiator", &format!("<date>{date}</date>")), Answer::Result);
+        let FileEvent::Offered { file, .. } = &raw.end.events[0] else { panic!("not offered") };
+        assert_eq!(file.date.as_deref(), is_one.then_some(date));
     }
 }
 
