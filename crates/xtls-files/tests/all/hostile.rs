@@ -41,7 +41,7 @@ fn ended(raw: &mut Raw, end: FileEnd) {
 }
 
 #[test]
-fn the_hash_that_was_offered_is_another_one() {
+fn p32_the_hash_that_was_offered_is_another_one() {
     let file = bytes(5000);
     let mut raw = accepted(&said(5000, b"another file"), &[]);
     assert_eq!(raw.data("s", 0, &file[..4096]), Answer::Result);
@@ -85,7 +85,7 @@ fn two_hashes_of_one_file_are_told() {
 }
 
 #[test]
-fn one_byte_more_than_was_said() {
+fn p32_one_byte_more_than_was_said() {
     // At the limit it is the file.
     let mut raw = accepted(&said(4, b"abcd"), &[]);
     assert_eq!(raw.data("s", 0, b"abcd"), Answer::Result);
@@ -103,7 +103,7 @@ fn one_byte_more_than_was_said() {
 }
 
 #[test]
-fn bytes_without_an_end_stop_at_the_size() {
+fn p32_bytes_without_an_end_stop_at_the_size() {
     let mut raw = accepted(&format!("<size>100000</size>{USED}"), &[]);
     for seq in 0.. {
         if raw.data("s", seq, &[0; 4096]) != Answer::Result {
@@ -171,7 +171,7 @@ fn range(offset: usize, length: usize, of: &[u8]) -> String {
 }
 
 #[test]
-fn no_byte_is_handed_on_before_what_is_here_is_found_to_be_right() {
+fn p32_no_byte_is_handed_on_before_what_is_here_is_found_to_be_right() {
     let mut raw = accepted(&checking(6, b"abcdef"), b"abc");
     assert_eq!(raw.data("s", 0, b"def"), Answer::Result);
     assert_eq!(raw.end.got[&raw.id()], b"abc");
@@ -294,7 +294,7 @@ fn a_part_beyond_the_end() {
 }
 
 #[test]
-fn a_receiver_lies_about_what_it_has() {
+fn p32_a_receiver_lies_about_what_it_has() {
     let accept = |file: &str| {
         let mut raw = Raw::new(FilesConfig::default());
         raw.end.file = bytes(100);
