@@ -50,7 +50,7 @@ impl Files {
         self.command(now, id, |session, shared| session.take_tunnel_bytes(bytes, now, shared))
     }
 
-    /// Appends what is to be sent by the tunnel, and tells how much that is. After the last byte comes [`FileEvent::CloseTunnel`].
+    /// Appends what is to be sent by the tunnel, and tells how much that is. After the last byte comes [`FileEvent::CloseTunnel`](crate::FileEvent::CloseTunnel).
     pub fn poll_tunnel(&mut self, now: Instant, id: FileId, out: &mut Vec<u8>) -> usize {
         self.command(now, id, |session, _| Ok(session.poll_tunnel(out))).unwrap_or_default()
     }

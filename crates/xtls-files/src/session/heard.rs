@@ -264,9 +264,8 @@ impl Session {
         if !payload.is("checksum", ns::FILE_TRANSFER) && !payload.is("received", ns::FILE_TRANSFER) {
             return Err(JingleFault::UnsupportedInfo.stanza_error(JingleVersion::Jingle1));
         }
-        // XEP-0234 § 8: they SHOULD say which content they are about.
-        let is = |name, own: &str| payload.attribute(name).is_none_or(|said| said == own);
-        if !is("creator", "initiator") || !is("name", &self.content) {
+        // XEP-0234 § 8: they SHOULD say which content they are about. There is but one, whoever is said to have made it.
+        if payload.attribute("name").is_some_and(|name| name != self.content) {
             return Err(StanzaError::new(Condition::ItemNotFound).with_text("no content of this name"));
         }
         if payload.name() == "checksum" {
@@ -331,8 +330,7 @@ impl Session {
     /// Whether these contents are the one of this session, by its name.
     fn is_about_the_file(&self, contents: &[Content]) -> bool {
         // XEP-0166 § 7.3 wants a name; who leaves it out can mean no other.
-        matches!(contents, [content] if content.creator == xtls_jingle::Creator::Initiator
-            && content.name.as_deref().is_none_or(|name| name == self.content))
+        matches!(contents, [content] if content.name.as_deref().is_none_or(|name| name == self.content))
     }
 }
 

@@ -51,7 +51,6 @@ impl Session {
             Phase::Offered => Some(Due::Decision),
             // These wait for the application.
             Phase::Ringing | Phase::Starting | Phase::Agreed => None,
-            _ if self.peer_is_done => None,
             Phase::Replacing => Some(Due::Opening),
             Phase::Sent => Some(Due::Confirmation),
             Phase::Running if !self.carrier.is_open() => Some(Due::Opening),
@@ -70,12 +69,18 @@ impl Session {
 
     /// When something is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        if self.peer_is_done {
+            return None;
+        }
         let due = self.due.map(|(_, when)| when);
         due.into_iter().chain(self.waiting.iter().map(|(.., when)| *when)).min()
     }
 
     /// Time has passed.
     pub(crate) fn pass(&mut self, now: Instant, shared: &mut Shared) {
+        if self.peer_is_done {
+            return;
+        }
         if self.waiting.iter().any(|(.., when)| *when <= now) {
             return self.end(FileEnd::Timeout, now, shared);
         }

@@ -275,6 +275,27 @@ fn what_is_not_for_files_is_the_applications() {
 }
 
 #[test]
+fn a_session_that_the_peer_has_ended_well_waits_for_nothing_any_more() {
+    let mut raw = Raw::new(FilesConfig::default());
+    assert_eq!(raw.initiate("s", "initiator", &format!("<size>1</size>{}", said(b"x"))), Answer::Result);
+    // Our session-accept is never acknowledged.
+    assert_eq!(raw.open("s"), Answer::Result);
+    raw.quiet_data("s", b"x");
+    let end = "<iq><jingle xmlns='urn:xmpp:jingle:1' action='session-terminate' sid='s'><reason><success/></reason></jingle></iq>";
+    assert_eq!(raw.quiet(&crate::raw::element(end)), Answer::Result);
+    assert_eq!(raw.end.files.poll_timeout(), None);
+    raw.end.pass(std::time::Duration::from_secs(100_000));
+    raw.end.files.handle_closed(raw.end.now);
+    raw.settle();
+    assert_eq!(raw.end.ends(), [(FileEnd::Success, true)]);
+    assert_eq!(raw.end.got.values().next().unwrap(), b"x");
+}
+
+fn said(of: &[u8]) -> String {
+    format!("<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>{}</hash>", hash(of).base64())
+}
+
+#[test]
 fn several_files_take_turns() {
     let (mut romeo, mut juliet) = two(FilesConfig::default());
     romeo.file = bytes(500_000);
