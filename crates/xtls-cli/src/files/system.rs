@@ -121,19 +121,18 @@ pub(super) fn is_own_dir(metadata: &Metadata) -> bool {
     metadata.is_dir()
 }
 
-/// Sees to it that what was written in a file system is there after a loss of power, so far as it can.
-pub(super) fn sync(dir: &Dir) {
+/// Sees to it that what was written in a file system is there after a loss of power, and that there was room for it. Where only single
+/// files can be synced, they have been.
+pub(super) fn sync(dir: &Dir) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Ok(dir) = readable(dir) {
-        let _ = rustix::fs::syncfs(dir);
-    }
+    rustix::fs::syncfs(readable(dir)?)?;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    sync_dir(dir);
+    let _ = dir;
+    Ok(())
 }
 
-/// The same for the names in a directory.
+/// The same for the names in a directory, where it can be done.
 pub(super) fn sync_dir(dir: &Dir) {
-    // Where directories cannot be opened as files they need not be synced either.
     let _ = readable(dir).and_then(|dir| dir.sync_all());
 }
 

@@ -160,11 +160,17 @@ impl Target {
         let mut text = Vec::new();
         let bound = wide(PartialRecord::MAX).saturating_add(1);
         (&file).take(bound).read_to_end(&mut text).map_err(|error| TargetError::of(&path, error))?;
+        let record = |kept: &PartialRecord| kept.difference(record);
+        let kept = PartialRecord::from_text(&text);
+        if kept.as_ref().and_then(record).is_some() && self.is_empty(part) {
+            // Whoever began it has ended before the first byte.
+            remove(&self.dir, part).map_err(|error| TargetError::of(&self.path.join(part), error))?;
+        }
         let is_there = self.dir.symlink_metadata(part).is_ok();
-        Ok(match PartialRecord::from_text(&text) {
+        Ok(match kept {
             // Only the hash of the document tells that a directory is the same.
             Some(kept) if kept.is_directory && kept.hash.is_none() && is_there => Look::Left(Left::Unknown),
-            Some(kept) => match kept.difference(record) {
+            Some(kept) => match record(&kept) {
                 None => Look::Ours(file),
                 Some(_) if !is_there => Look::Free,
                 Some(difference) => Look::Left(Left::Different(difference)),
@@ -172,6 +178,12 @@ impl Target {
             None if !is_there => Look::Free,
             None => Look::Left(Left::Unknown),
         })
+    }
+
+    /// Whether a partial file is ours and has no bytes.
+    fn is_empty(&self, part: &str) -> bool {
+        let metadata = open(&self.dir, part, OpenOptions::new().read(true)).and_then(|file| file.metadata());
+        metadata.is_ok_and(|metadata| system::is_own_file(&metadata) && metadata.len() == 0)
     }
 
     /// Locks a record for this process. `false` if another one has it, or has replaced it.

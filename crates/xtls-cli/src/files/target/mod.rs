@@ -89,6 +89,13 @@ fn is_still(dir: &Dir, file: &File, name: &str) -> bool {
     matches!((opened, named), (Ok(opened), Ok(named)) if opened == named)
 }
 
+/// The same of a directory.
+fn is_dir_still(dir: &Dir, opened: &Dir, name: &str) -> bool {
+    let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let (opened, named) = (opened.dir_metadata().map(id), dir.symlink_metadata(name).map(id));
+    matches!((opened, named), (Ok(opened), Ok(named)) if opened == named)
+}
+
 /// Makes a file that was not there.
 fn make(dir: &Dir, name: &str, mode: u16) -> io::Result<File> {
     let mut options = OpenOptions::new();

@@ -12,7 +12,7 @@ use xtls_files::manifest::{EntryKind, Manifest, ManifestEntry};
 use xtls_files::{FileHash, FileHashAlgo, FileHasher, SafePath};
 
 use super::part::{append, hash};
-use super::{Claim, make, open, open_own, remove, settle};
+use super::{Claim, is_dir_still, make, open, open_own, remove, settle};
 use crate::files::{Progress, TargetError, narrow, system, wide};
 
 /// Permissions of what the manifest says none of, before the user's mask.
@@ -159,25 +159,18 @@ impl PartTree {
         for index in 0..self.there.len() {
             self.make_empty(index)?;
         }
-        system::sync(&self.claim.dir);
-        let path = self.claim.settle(false)?;
-        self.claim.release();
-        self.restrict_dirs();
-        system::sync(&self.claim.dir);
-        Ok(path)
-    }
-
-    /// Takes away what directories do not allow their owner. Before they had their names nothing could have been made in them then, nor
-    /// found again after a break. They are the user's by now, to change or to remove.
-    fn restrict_dirs(&mut self) {
-        let dirs = std::mem::take(&mut self.dir_modes);
-        // What is in a directory comes after it.
-        for (path, mode) in dirs.into_iter().rev().filter(|(_, mode)| mode & 0o700 != 0o700) {
-            self.parent = None;
-            if let Ok(Some((dir, name))) = self.parent_of(&ManifestEntry::directory(path), false) {
-                let _ = dir.open_dir_nofollow(name).and_then(|dir| system::restrict_dir(&dir, mode));
-            }
+        let Self { claim, root, dir_modes, .. } = self;
+        if !is_dir_still(&claim.dir, &root, &claim.part) {
+            return Err(TargetError::Vanished(claim.path()));
         }
+        system::sync(&claim.dir).map_err(|error| TargetError::of(&claim.path(), error))?;
+        // Windows renames no directory that is open, and has no such permissions.
+        let root = (!cfg!(windows)).then_some(root);
+        let path = claim.settle(false)?;
+        claim.release();
+        root.into_iter().for_each(|root| restrict_dirs(&root, &dir_modes));
+        system::sync_dir(&claim.dir);
+        Ok(path)
     }
 
     fn write_in_file(&mut self, index: usize, bytes: &[u8]) -> Result<(), TargetError> {
@@ -307,13 +300,29 @@ fn enter(dir: &Dir, name: &str, mode: u16) -> io::Result<Dir> {
     }
 }
 
+/// Takes away what directories do not allow their owner. Before they had their names nothing could have been made in them then, nor
+/// found again after a break. They are the user's by now, to change or to remove.
+fn restrict_dirs(root: &Dir, modes: &BTreeMap<SafePath, u16>) {
+    // What is in a directory comes after it.
+    for (path, mode) in modes.iter().rev().filter(|(_, mode)| *mode & 0o700 != 0o700) {
+        let dir = path.names().try_fold(None, |above: Option<Dir>, name| {
+            above.as_ref().unwrap_or(root).open_dir_nofollow(name).map(Some)
+        });
+        if let Ok(Some(dir)) = dir {
+            let _ = system::restrict_dir(&dir, *mode);
+        }
+    }
+}
+
 /// What becomes of a file that is complete: permissions and date as the manifest says.
 fn complete(file: &File, entry: &ManifestEntry) -> io::Result<()> {
     if let Some(time) = entry.modified.and_then(settle::time) {
         // Some file systems have no such dates; the file is none the worse.
         let _ = file.set_modified(time);
     }
-    entry.mode.map_or(Ok(()), |mode| system::restrict(file, mode))
+    entry.mode.map_or(Ok(()), |mode| system::restrict(file, mode))?;
+    // Elsewhere all are synced at once in the end.
+    if cfg!(any(target_os = "linux", target_os = "android")) { Ok(()) } else { file.sync_all() }
 }
 
 fn is_file(dir: &Dir, name: &str) -> bool {

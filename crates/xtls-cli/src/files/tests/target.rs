@@ -116,12 +116,13 @@ fn a_partial_file_of_something_else_stays_and_another_one_is_begun() {
     let mut first = part(dir.path(), &record("a", 8));
     first.append(b"Tybalt").unwrap();
     drop(first);
-    let begun = part(dir.path(), &record("a", 9));
+    let mut begun = part(dir.path(), &record("a", 9));
     assert_eq!((begun.length(), begun.path()), (0, dir.path().join("a (1).xtls-part")));
     let left = (dir.path().join("a.xtls-part"), Left::Different(Difference::Size));
     assert_eq!(begun.claim().left, [left]);
     let again = part(dir.path(), &record("a", 8));
     assert_eq!((again.length(), again.path()), (6, dir.path().join("a.xtls-part")));
+    begun.append(b"x").unwrap();
     drop((begun, again));
     let mut of_another = record("a", 8);
     of_another.peer = "romeo@montague.lit".parse().unwrap();
@@ -135,12 +136,19 @@ fn what_nothing_is_known_of_stays() {
     let dir = temp();
     plant(dir.path(), &[("a.xtls-part", "?"), ("a (1).xtls-part", "?"), ("a (1).xtls-part.info", "garbage")]);
     // Of these there is nothing but a record, of something else or of nothing: they are used again.
-    plant(dir.path(), &[("a (2).xtls-part.info", "garbage")]);
+    plant(dir.path(), &[("a (2).xtls-part.info", "garbage"), ("b.xtls-part.info", &record("b", 1).to_text())]);
     let part = part(dir.path(), &record("a", 8));
     assert_eq!(part.path(), dir.path().join("a (2).xtls-part"));
     let unknown = |name: &str| (dir.path().join(name), Left::Unknown);
     assert_eq!(part.claim().left, [unknown("a.xtls-part"), unknown("a (1).xtls-part")]);
     assert_eq!(fs::read(dir.path().join("a.xtls-part")).unwrap(), b"?");
+    drop(self::part(dir.path(), &record("b", 2)));
+    let of_another = self::part(dir.path(), &record("b", 3));
+    assert_eq!(
+        (of_another.path(), of_another.claim().left.len()),
+        (dir.path().join("b.xtls-part"), 0),
+        "no byte is lost"
+    );
     assert_eq!(fs::read(dir.path().join("a (1).xtls-part.info")).unwrap(), b"garbage");
 }
 
@@ -192,10 +200,10 @@ fn a_hundred_partial_files_of_one_name_are_kept_and_no_more() {
     let dir = temp();
     let target = Target::open(dir.path()).unwrap();
     for size in 0..100 {
-        target.claim(&record("a", size)).unwrap().file().unwrap();
+        target.claim(&record("a", 1000 + size)).unwrap().file().unwrap().append(b"x").unwrap();
     }
     assert!(matches!(target.claim(&record("a", 100)), Err(TargetError::Names(_))));
-    assert!(target.claim(&record("a", 99)).unwrap().is_resumed());
+    assert!(target.claim(&record("a", 1099)).unwrap().is_resumed());
     assert!(target.claim(&record("b", 0)).is_ok());
 }
 

@@ -284,6 +284,23 @@ fn permissions_are_those_of_the_manifest_and_never_more_than_the_mask_allows() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_directory_that_is_replaced_before_its_end_is_not_taken_for_the_one_that_was_received() {
+    let (_sent, manifest, document, mut reader) = sample();
+    let dir = temp();
+    for replace in [false, true] {
+        let mut tree = open_tree(dir.path(), &manifest, &document);
+        fill(&mut tree, &mut reader, u64::MAX).unwrap();
+        fs::rename(dir.path().join("d.xtls-part"), dir.path().join(format!("away {replace}"))).unwrap();
+        if replace {
+            plant(dir.path(), &[("d.xtls-part/a", "evil")]);
+        }
+        assert!(matches!(tree.finish(), Err(TargetError::Vanished(_))));
+    }
+    assert!(!dir.path().join("d").exists());
+}
+
 #[test]
 fn a_file_that_never_agrees_is_missing_for_ever_and_nothing_is_finished() {
     let (_sent, manifest, document, _) = sample();
