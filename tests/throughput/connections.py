@@ -248,4 +248,5 @@ def main():
         ratios("directly, wall time of magic-wormhole over ours", [w[0] / d[0] for w, d in zip(other, direct)], 1.2)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -39,6 +39,9 @@ pub(crate) struct Failure {
     pub(crate) peer: Option<String>,
 }
 
+/// What Ctrl-C comes to before the end.
+const INTERRUPTED: &str = "interrupted before the end: not everything was done";
+
 impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), peer: None }
@@ -52,7 +55,12 @@ impl Failure {
 
     /// Ctrl-C came before it was done.
     pub(crate) fn interrupted() -> Self {
-        Self::other("interrupted before the end: not everything was done")
+        Self::other(INTERRUPTED)
+    }
+
+    /// Whether it is that.
+    pub(crate) fn is_interruption(&self) -> bool {
+        self.message == INTERRUPTED
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {

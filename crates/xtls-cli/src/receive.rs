@@ -50,7 +50,11 @@ async fn receive(
 ) -> Result<(), Failure> {
     let mut lines = Lines::start(session.output);
     loop {
-        let (opening, security) = calls.secured(session).await?;
+        let (opening, security) = match calls.secured(session).await {
+            // Nothing was on its way.
+            Err(failure) if args.keep_going && failure.is_interruption() => return Ok(()),
+            secured => secured?,
+        };
         let peer = opening.peer();
         session.report_secured_over(&peer, &security, opening.path().as_ref())?;
         session.greet(&peer).await;
@@ -71,6 +75,7 @@ async fn receive(
             complete: false,
             failed: false,
             is_closing: false,
+            interrupted: false,
             until: Some(clock::now() + IDLE_TIME),
         };
         let result = receiving.run(session).await;
@@ -100,6 +105,8 @@ struct Receiving<'l> {
     /// Something has not.
     failed: bool,
     is_closing: bool,
+    /// By Ctrl-C.
+    interrupted: bool,
     until: Option<Instant>,
 }
 
@@ -147,16 +154,19 @@ impl Receiving<'_> {
                     None
                 }
                 Happening::Interrupted => {
+                    if std::mem::replace(&mut self.interrupted, true) {
+                        return Err(Failure::interrupted());
+                    }
                     if let Some(tunnel) = self.open.files() {
                         self.inbox.cancel(tunnel);
                     }
-                    self.open.close();
-                    return Err(Failure::interrupted());
+                    self.close();
+                    None
                 }
                 Happening::Time => {
                     if self.until.is_some_and(|until| until <= clock::now()) {
                         if self.is_closing {
-                            return Ok(());
+                            return self.outcome();
                         }
                         self.close();
                     }
@@ -300,6 +310,10 @@ impl Receiving<'_> {
         }
     }
 
+    fn outcome(&self) -> Result<(), Failure> {
+        if self.interrupted { Err(Failure::interrupted()) } else { Ok(()) }
+    }
+
     fn close(&mut self) {
         self.is_closing = true;
         self.until = Some(clock::now() + CLOSE_TIME);
@@ -310,6 +324,7 @@ impl Receiving<'_> {
         self.meter.stop();
         session.report_closed(closed)?;
         match Verdict::of(closed, session.own()) {
+            _ if self.interrupted => self.outcome(),
             // Another one may come.
             Verdict::Failed(failure) => {
                 session.output.failure(&failure);

@@ -118,9 +118,10 @@ impl Open {
     }
 
     /// Begins the orderly end.
-    pub(crate) fn close(&self) {
-        match &self.stage {
+    pub(crate) fn close(&mut self) {
+        match &mut self.stage {
             Stage::Opening(opening) => opening.begin_close(),
+            Stage::Ready(Stream::Files(tunnel)) => tunnel.begin_close(),
             Stage::Ready(tunnel) | Stage::Ending(tunnel) => tunnel.begin_close(),
             Stage::Over => {}
         }

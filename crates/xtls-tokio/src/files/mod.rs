@@ -35,6 +35,8 @@ pub struct FileTunnel {
     /// Those that have done their work, until they have ended.
     ending: Vec<crate::ByteTunnel>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// It is to end when everything is said.
+    ends: bool,
 }
 
 /// What happens in a [`FileTunnel`].
@@ -65,7 +67,7 @@ impl FileTunnel {
         config.tunnels &= raw::certificate(&xml.tunnel).is_some();
         let own = handle.with_engine(|engine, _| engine.jid().clone());
         let files = Files::new(own, xml.tunnel.peer(), seed, config);
-        Self { xml, handle, options, files, raw: BTreeMap::new(), ending: Vec::new(), timer: None }
+        Self { xml, handle, options, files, raw: BTreeMap::new(), ending: Vec::new(), timer: None, ends: false }
     }
 
     /// The tunnel that all of this is said in.
@@ -82,6 +84,12 @@ impl FileTunnel {
     /// For the commands of [`Files`]: to offer, accept, write and so on. What follows from that happens while this is polled.
     pub fn with_files<R>(&mut self, command: impl FnOnce(&mut Files, std::time::Instant) -> R) -> R {
         command(&mut self.files, now())
+    }
+
+    /// Begins the end of the tunnel in order, as [`Tunnel::begin_close`] does, when what is to be said about files is said: that a
+    /// session has ended, say.
+    pub fn begin_close(&mut self) {
+        self.ends = true;
     }
 
     /// Whether an offered tunnel is one for the bytes of a file here.
@@ -137,7 +145,12 @@ impl FileTunnel {
         let mut said = false;
         while let Poll::Ready(ready) = Pin::new(&mut self.xml).poll_ready(cx) {
             ready?;
-            let Some(stanza) = self.files.poll_stanza(now()) else { break };
+            let Some(stanza) = self.files.poll_stanza(now()) else {
+                if core::mem::take(&mut self.ends) {
+                    self.xml.tunnel.begin_close();
+                }
+                break;
+            };
             Pin::new(&mut self.xml).start_send(stanza)?;
             said = true;
         }
@@ -194,7 +207,11 @@ impl FileTunnel {
 
     /// Sees to the time; whether it has come.
     fn poll_time(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(due) = self.files.poll_timeout().map(Instant::from_std) else {
+        let broken = self.raw.values().filter_map(|raw| match &raw.state {
+            RawState::Broken(until) => Some(*until),
+            RawState::Expected | RawState::Opening(_) | RawState::Open(_) => None,
+        });
+        let Some(due) = self.files.poll_timeout().into_iter().chain(broken).min().map(Instant::from_std) else {
             self.timer = None;
             return false;
         };

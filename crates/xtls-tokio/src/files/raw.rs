@@ -3,6 +3,7 @@
 use core::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
@@ -12,6 +13,8 @@ use crate::{ByteTunnel, Opening, Tunnel, shared::now};
 
 /// How much is moved at once.
 const PIECE: usize = 64 * 1024;
+/// How long the peer has to say why a tunnel has broken.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The tunnel of one session.
 pub(super) struct Raw {
@@ -24,6 +27,8 @@ pub(super) enum RawState {
     Expected,
     Opening(Opening),
     Open(Box<RawTunnel>),
+    /// It has broken. Until then the peer may say why, which it does in the stream.
+    Broken(std::time::Instant),
 }
 
 /// One that is open, and what is on its way into it.
@@ -68,12 +73,20 @@ impl Raw {
     ) -> Progress {
         match &mut self.state {
             RawState::Expected => Progress::None,
+            RawState::Broken(until) if now() < *until => Progress::None,
+            RawState::Broken(_) => Progress::Failed,
             RawState::Opening(opening) => match opening.poll_opened(cx) {
                 Poll::Pending => Progress::None,
                 Poll::Ready(Err(_)) => Progress::Failed,
                 Poll::Ready(Ok(())) => self.opened(peer),
             },
-            RawState::Open(open) => open.poll(id, files, cx),
+            RawState::Open(open) => match open.poll(id, files, cx) {
+                Progress::Failed => {
+                    self.state = RawState::Broken(now() + LAST_WORDS);
+                    Progress::Moved
+                }
+                progress @ (Progress::None | Progress::Moved | Progress::Opened) => progress,
+            },
         }
     }
 
