@@ -26,7 +26,7 @@ pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64) -> ControlFlow<()>;
 const BLOCK: usize = 256 * 1024;
 
 /// A length in memory as one of files.
-fn wide(length: usize) -> u64 {
+pub(crate) fn wide(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 

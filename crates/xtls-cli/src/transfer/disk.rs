@@ -27,9 +27,10 @@ pub(super) enum Order {
         manifest: Box<Manifest>,
         document: String,
     },
-    /// Throw away what is there of a file.
+    /// Throw away what is there of a file, or of that one of several that goes on there.
     StartOver {
         id: FileId,
+        position: u64,
     },
     Write {
         id: FileId,
@@ -62,7 +63,7 @@ pub(crate) enum Stored {
     /// What is missing of several, and which of them were wrong.
     Missing {
         id: FileId,
-        ranges: Vec<Range<u64>>,
+        gaps: Vec<Gap>,
         differing: Vec<SafePath>,
         left: Vec<(PathBuf, Left)>,
     },
@@ -78,6 +79,13 @@ pub(crate) enum Stored {
         id: FileId,
         error: TargetError,
     },
+}
+
+/// A part of several files that is missing, and the hash of what is there of the file right before it.
+#[derive(Debug)]
+pub(crate) struct Gap {
+    pub(super) range: Range<u64>,
+    pub(super) has: FileHasher,
 }
 
 /// The thread.
@@ -142,7 +150,7 @@ impl Keeper {
         let id = match &order {
             Order::File { id, .. }
             | Order::Tree { id, .. }
-            | Order::StartOver { id }
+            | Order::StartOver { id, .. }
             | Order::Write { id, .. }
             | Order::Look { id }
             | Order::Finish { id }
@@ -168,16 +176,21 @@ impl Keeper {
             Order::Tree { id, record, manifest, document } => {
                 let mut tree = self.target.claim(&record)?.tree(*manifest, &document)?;
                 tree.look(&mut |_| ControlFlow::Continue(()))?;
-                let (ranges, left) = (tree.missing(), tree.claim().left.clone());
-                let wanted = ranges.iter().map(|range| range.end - range.start).sum();
+                let (gaps, left) = (gaps(&tree), tree.claim().left.clone());
+                let wanted = gaps.iter().map(|gap| gap.range.end - gap.range.start).sum();
                 self.room_for(wanted, &tree.claim().path())?;
                 self.parts.insert(id, Part::Tree(Box::new(tree)));
-                Ok(Some(Stored::Missing { id, ranges, differing: Vec::new(), left }))
+                Ok(Some(Stored::Missing { id, gaps, differing: Vec::new(), left }))
             }
-            Order::StartOver { id } => {
-                // It is not received any more: the next offer of it finds an empty one.
-                if let Some(Part::File(mut file)) = self.parts.remove(&id) {
-                    file.start_over()?;
+            Order::StartOver { id, position } => {
+                match self.parts.remove(&id) {
+                    // It is not received any more: the next offer of it finds an empty one.
+                    Some(Part::File(mut file)) => file.start_over()?,
+                    Some(Part::Tree(mut tree)) => {
+                        tree.start_over(position)?;
+                        self.parts.insert(id, Part::Tree(tree));
+                    }
+                    None => {}
                 }
                 Ok(None)
             }
@@ -192,8 +205,8 @@ impl Keeper {
             }
             Order::Look { id } => {
                 let Some(Part::Tree(tree)) = self.parts.get_mut(&id) else { return Ok(None) };
-                let (ranges, differing) = (tree.missing(), tree.take_differing());
-                Ok(Some(Stored::Missing { id, ranges, differing, left: Vec::new() }))
+                let (gaps, differing) = (gaps(tree), tree.take_differing());
+                Ok(Some(Stored::Missing { id, gaps, differing, left: Vec::new() }))
             }
             Order::Finish { id } => {
                 let path = match self.parts.remove(&id) {
@@ -217,4 +230,8 @@ impl Keeper {
             _ => Ok(()),
         }
     }
+}
+
+fn gaps(tree: &PartTree) -> Vec<Gap> {
+    tree.missing().into_iter().map(|range| Gap { has: tree.has_before(range.start), range }).collect()
 }

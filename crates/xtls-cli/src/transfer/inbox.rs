@@ -1,7 +1,6 @@
 //! What is received in one tunnel: asked about, checked against what is there, written, and confirmed when all of it is.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,8 +12,8 @@ use xtls_files::{PartialRecord, SafeName};
 use xtls_stanza::jid::BareJid;
 use xtls_tokio::FileTunnel;
 
-use super::disk::{Disk, Order, Stored};
-use crate::files::{Left, Target, TargetError};
+use super::disk::{Disk, Gap, Order, Stored};
+use crate::files::{Left, Target, TargetError, wide};
 
 /// Bytes that are on their way to the disk.
 const UNWRITTEN: usize = 2 * 1024 * 1024;
@@ -104,7 +103,7 @@ enum State {
 
 struct Tree {
     hash: FileHash,
-    missing: VecDeque<Range<u64>>,
+    missing: VecDeque<Gap>,
     /// The session that brings a part, and where in the files the next byte of it belongs.
     session: Option<(FileId, u64)>,
     attempts: u32,
@@ -206,7 +205,7 @@ impl Inbox {
                 let (what, there) = (arrival.what.clone(), arrival.there);
                 Some(Arrived::Begun { what, there, left: left.into_iter().next() })
             }
-            Stored::Missing { id, ranges, differing, left } => self.missing(id, ranges, &differing, left, tunnel),
+            Stored::Missing { id, gaps, differing, left } => self.missing(id, gaps, &differing, left, tunnel),
             Stored::Written { id, bytes } => {
                 let arrival = self.arrivals.get_mut(&id)?;
                 arrival.unwritten = arrival.unwritten.saturating_sub(bytes);
@@ -277,7 +276,7 @@ impl Inbox {
             return Err((FileEnd::Busy, format!("{ARRIVALS} others are on their way or asked about")));
         }
         if file.manifest.is_some() {
-            let most = u64::try_from(self.limits.bytes).unwrap_or(u64::MAX);
+            let most = wide(self.limits.bytes);
             if size > most {
                 return Err((FileEnd::TooLarge, format!("its list of files has {size} bytes, and {most} are taken")));
             }
@@ -378,13 +377,13 @@ impl Inbox {
     fn missing(
         &mut self,
         id: FileId,
-        ranges: Vec<Range<u64>>,
+        gaps: Vec<Gap>,
         differing: &[xtls_files::SafePath],
         left: Vec<(PathBuf, Left)>,
         tunnel: &mut FileTunnel,
     ) -> Option<Arrived> {
         let arrival = self.arrivals.get_mut(&id)?;
-        let wanted: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+        let wanted: u64 = gaps.iter().map(|gap| gap.range.end - gap.range.start).sum();
         arrival.there = arrival.what.size.saturating_sub(wanted);
         let hash = arrival.info.hash?;
         let attempts = match &arrival.state {
@@ -399,7 +398,7 @@ impl Inbox {
         }
         let begun = matches!(arrival.state, State::Placing);
         let (what, there) = (arrival.what.clone(), arrival.there);
-        arrival.state = State::Tree(Tree { hash, missing: ranges.into(), session: None, attempts });
+        arrival.state = State::Tree(Tree { hash, missing: gaps.into(), session: None, attempts });
         let told = differing.first().map(|path| Arrived::Wrong { path: path.as_str().to_owned() });
         let begun = begun.then(|| Arrived::Begun { what, there, left: left.into_iter().next() });
         self.request(id, tunnel).or(told).or(begun)
@@ -409,7 +408,7 @@ impl Inbox {
     fn request(&mut self, id: FileId, tunnel: &mut FileTunnel) -> Option<Arrived> {
         let arrival = self.arrivals.get_mut(&id)?;
         let State::Tree(tree) = &mut arrival.state else { return None };
-        let Some(range) = tree.missing.pop_front() else {
+        let Some(Gap { range, has }) = tree.missing.pop_front() else {
             arrival.state = State::Finishing;
             self.disk.order(Order::Finish { id });
             return None;
@@ -417,7 +416,7 @@ impl Inbox {
         let wanted = FileRequest::by_hash(tree.hash)
             .of_contents()
             .with_range(FileRange::new(range.start, range.end - range.start));
-        match tunnel.with_files(|files, now| files.request(now, wanted, FileHasher::default())) {
+        match tunnel.with_files(|files, now| files.request(now, wanted, has)) {
             Ok(session) => {
                 tree.session = Some((session, range.start));
                 self.parts.insert(session, id);
@@ -436,21 +435,26 @@ impl Inbox {
             if how == FileEnd::RangeDiffers {
                 // The peer offers it again, and it begins with the first byte then.
                 self.arrivals.remove(&session);
-                self.disk.order(Order::StartOver { id: session });
+                self.disk.order(Order::StartOver { id: session, position: 0 });
                 return None;
             }
             return self.give_up(session, how, by_peer, tunnel);
         };
         let arrival = self.arrivals.get_mut(&id)?;
         let State::Tree(tree) = &mut arrival.state else { return None };
-        let is_current = tree.session.is_some_and(|(current, _)| current == session);
-        tree.session = tree.session.filter(|_| !is_current);
+        let position = tree.session.take_if(|(current, _)| *current == session).map(|(_, position)| position);
         match how {
             // What follows depends on the disk.
             FileEnd::Success => None,
             FileEnd::TransportFailed if tree.attempts + 1 < ATTEMPTS => {
                 tree.attempts += 1;
                 tunnel.with_files(|files, _| files.use_tunnels(false));
+                self.disk.order(Order::Look { id });
+                None
+            }
+            FileEnd::RangeDiffers if tree.attempts + 1 < ATTEMPTS => {
+                tree.attempts += 1;
+                self.disk.order(Order::StartOver { id, position: position.unwrap_or_default() });
                 self.disk.order(Order::Look { id });
                 None
             }
@@ -480,8 +484,4 @@ impl Arrival {
 /// Ends a session; one that has ended meanwhile is over.
 fn end(tunnel: &mut FileTunnel, id: FileId, how: FileEnd) {
     let _ = tunnel.with_files(|files: &mut Files, now| files.end(now, id, how));
-}
-
-fn wide(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -8,7 +8,7 @@ use xtls_tokio::FileTunnel;
 
 use super::rate::Rate;
 use super::shelf::{Fetched, Goods, Part, Shelf};
-use crate::files::SourceError;
+use crate::files::{SourceError, wide};
 
 /// Blocks that are read ahead of what the tunnel takes.
 const AHEAD: usize = 2;
@@ -296,8 +296,4 @@ impl Outbox {
         }
         Some(Sent::Unreadable(error))
     }
-}
-
-fn wide(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }

@@ -7,7 +7,7 @@ use std::thread;
 use tokio::sync::mpsc;
 use xtls_files::{FileHasher, FileId, FileInfo, FileRequest};
 
-use crate::files::{Found, HashedTree, SourceError, SourceFile, SourceReader, SourceTree};
+use crate::files::{Found, HashedTree, SourceError, SourceFile, SourceReader, SourceTree, wide};
 
 /// How much is read at once.
 const BLOCK: usize = 256 * 1024;
@@ -198,8 +198,4 @@ impl Keeper {
 fn slice(document: &[u8], start: u64, end: u64) -> &[u8] {
     let at = |place: u64| usize::try_from(place).map_or(document.len(), |place| place.min(document.len()));
     document.get(at(start)..at(end)).unwrap_or_default()
-}
-
-fn wide(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }

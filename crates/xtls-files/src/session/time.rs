@@ -52,6 +52,8 @@ impl Session {
             // These wait for the application.
             Phase::Ringing | Phase::Starting | Phase::Agreed => None,
             Phase::Replacing => Some(Due::Opening),
+            // What a manifest lists comes in sessions of its own, and its session stays until all of that is stored.
+            Phase::Sent if self.file.manifest.is_some() && !self.contents => None,
             Phase::Sent => Some(Due::Confirmation),
             Phase::Running if !self.carrier.is_open() => Some(Due::Opening),
             Phase::Running if self.sends => {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use xtls_files::{FileEnd, FileEvent, FileInfo, FilesConfig};
+use xtls_files::{FileEnd, FileEvent, FileInfo, FilesConfig, ManifestInfo};
 
 use crate::{
     raw::{Answer, Raw},
-    world::{bytes, hasher},
+    world::{bytes, hash, hasher, run, two},
 };
 
 const TICK: Duration = Duration::from_nanos(1);
@@ -185,4 +185,27 @@ fn what_is_to_be_stored_takes_as_long_as_it_takes() {
     assert_eq!(raw.end.files.poll_timeout(), None);
     raw.end.pass(Duration::from_secs(1_000_000));
     raw.end.files.stored(raw.end.now, id).unwrap();
+}
+
+#[test]
+fn what_a_manifest_lists_takes_as_long_as_it_takes() {
+    let (mut romeo, mut juliet) = two(FilesConfig::default());
+    romeo.file = b"a list".to_vec();
+    juliet.stores = false;
+    let info = FileInfo::new("folder", 6).with_hash(hash(&romeo.file)).with_manifest(ManifestInfo::new(1, 1 << 40));
+    romeo.files.offer(romeo.now, info).unwrap();
+    run(&mut romeo, &mut juliet);
+    let id = juliet.events.iter().find_map(|event| match event {
+        FileEvent::Checked { id, .. } => Some(*id),
+        _ => None,
+    });
+    for end in [&mut romeo, &mut juliet] {
+        assert_eq!(end.files.poll_timeout(), None);
+        end.pass(Duration::from_secs(30 * 24 * 3600));
+        assert_eq!(end.ends(), []);
+    }
+    juliet.files.stored(juliet.now, id.unwrap()).unwrap();
+    run(&mut romeo, &mut juliet);
+    assert_eq!((romeo.ends(), juliet.ends()), (vec![(FileEnd::Success, true)], vec![(FileEnd::Success, false)]));
+    assert!(romeo.events.iter().any(|event| matches!(event, FileEvent::Received { .. })));
 }

@@ -43,6 +43,8 @@ pub(crate) struct End {
     /// What it has to send and has not sent.
     pub(crate) wire: VecDeque<Element>,
     pub(crate) takes: bool,
+    /// Whether what is checked is stored at once.
+    pub(crate) stores: bool,
     /// The tunnels of sessions: which sid, whether it is open, and what is on its way to the other end.
     pub(crate) tunnels: BTreeMap<FileId, Tunnel>,
     /// The sessions that were ever told of.
@@ -81,6 +83,7 @@ impl End {
             said: Vec::new(),
             wire: VecDeque::new(),
             takes: true,
+            stores: true,
             idle: false,
             known: Vec::new(),
             tunnels: BTreeMap::new(),
@@ -125,7 +128,7 @@ impl End {
                 FileEvent::Readable { id } => {
                     self.files.read(self.now, id, self.got.entry(id).or_default());
                 }
-                FileEvent::Checked { id, .. } => unless_over(self.files.stored(self.now, id)),
+                FileEvent::Checked { id, .. } if self.stores => unless_over(self.files.stored(self.now, id)),
                 FileEvent::OpenTunnel { id, sid } | FileEvent::ExpectTunnel { id, sid } => {
                     self.tunnels.insert(id, Tunnel { sid, ..Tunnel::default() });
                 }

@@ -264,6 +264,36 @@ fn a_directory_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_byte_that_was_changed_in_one_of_several_is_noticed_before_the_rest_of_it_comes() {
+    let post = Post::new(Prosody::with_proxy());
+    let root = post.from("photos");
+    fs::create_dir(&root).expect("a directory");
+    for (name, megabytes) in [("a", 1), ("b", 60), ("c", 2)] {
+        fill(&root.join(name), megabytes);
+    }
+    let limited = [&LOOPBACK[..], &["--rate-limit", "30M"]].concat();
+    let (mut receiving, mut sending) = (post.receive(&LOOPBACK), post.send(&[&root], &limited));
+    receiving.event("file_started");
+    let part = post.to("photos.xtls-part/b");
+    until("a part of the second file", || {
+        fs::metadata(&part).ok().filter(|metadata| metadata.len() > 10_000_000).map(|_| ())
+    });
+    receiving.kill();
+    sending.kill();
+    let mut bytes = fs::read(&part).expect("it is there");
+    assert!(bytes.len() < 60_000_000, "it was too quick");
+    bytes[1_234_567] ^= 1;
+    fs::write(&part, bytes).expect("it is ours");
+    let (receiving, sending) = (post.receive(&LOOPBACK), post.send(&[&root], &LOOPBACK));
+    let (sending, received) = (sending.wait(), receiving.wait());
+    assert_done(&sending);
+    assert_done(&received);
+    // It never was complete and wrong.
+    assert_eq!(received.named("warning").count(), 0, "{:?}", received.events);
+    assert!(tree(&root) == tree(&post.to("photos")));
+}
+
+#[test]
 fn a_user_who_does_not_want_it_is_believed_and_nothing_is_written() {
     let post = Post::new(Prosody::with_proxy());
     let path = post.from("letter.bin");

@@ -111,6 +111,28 @@ impl PartTree {
         self.manifest.missing(self.there.iter().copied())
     }
 
+    /// The hash of what is there of the file that goes on at `position`: a hasher that has seen nothing if it begins there.
+    pub(crate) fn has_before(&self, position: u64) -> FileHasher {
+        let place = self.manifest.place(position).filter(|place| self.there.get(place.entry) == Some(&place.offset));
+        place.and_then(|place| self.hashers.get(&place.entry)).cloned().unwrap_or_default()
+    }
+
+    /// What is there of the file that goes on at `position` is not what it begins with: all of it is missing again.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed.
+    pub(crate) fn start_over(&mut self, position: u64) -> Result<(), TargetError> {
+        let Some(place) = self.manifest.place(position) else { return Ok(()) };
+        let Some((entry, ..)) = self.file(place.entry) else { return Ok(()) };
+        self.current = None;
+        self.hashers.remove(&place.entry);
+        self.there[place.entry] = 0;
+        let path = self.path_of(&entry);
+        let Some((dir, name)) = self.parent_of(&entry, false)? else { return Ok(()) };
+        remove(&dir, name).map_err(|error| TargetError::of(&path, error))
+    }
+
     /// What is in it.
     pub(crate) fn manifest(&self) -> &Manifest {
         &self.manifest
