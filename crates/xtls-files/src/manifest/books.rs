@@ -14,7 +14,7 @@ pub(super) struct Books {
     ends: Vec<u64>,
     /// Which entry has a path, by what is the same for all that some system takes for it. In the order of these, whatever is in a
     /// directory comes next to it.
-    by_path: BTreeMap<String, usize>,
+    by_path: BTreeMap<Box<str>, usize>,
 }
 
 impl Books {
@@ -85,7 +85,7 @@ fn compare(entry: &ManifestEntry, other: &ManifestEntry) -> Result<(), ManifestE
 }
 
 /// What a path is sorted by: a separator comes before all that a name can have.
-fn key(path: &SafePath) -> String {
+fn key(path: &SafePath) -> Box<str> {
     let mut key = String::with_capacity(path.as_str().len());
     for (depth, name) in path.names().enumerate() {
         if depth > 0 {
@@ -93,5 +93,5 @@ fn key(path: &SafePath) -> String {
         }
         key.push_str(&folded(name));
     }
-    key
+    key.into_boxed_str()
 }

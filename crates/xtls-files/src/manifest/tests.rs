@@ -245,17 +245,36 @@ fn one_entry_cannot_be_endless() {
     );
 }
 
-#[test]
-fn ten_million_entries_end_early_and_by_name() {
-    let mut parser = ManifestParser::new(ManifestLimits::default());
-    parser.push(b"<manifest xmlns='urn:xtls:files:0'>").unwrap();
+/// Feeds entries of these paths until something is refused; how many were fed, what it was, and the most bytes of memory.
+fn feed(limits: ManifestLimits, path: impl Fn(usize) -> String) -> (usize, Option<ManifestError>, u64) {
     let (mut pushed, mut error) = (0, None);
-    while error.is_none() && pushed < 10_000_000 {
-        let piece: String = (pushed..pushed + 1000).map(|n| format!("<directory path='{n}'/>")).collect();
-        pushed += 1000;
-        error = parser.push(piece.as_bytes()).err();
-    }
-    assert_eq!((pushed, error), (101_000, Some(ManifestError::TooMany(100_000))));
+    let used = allocation_counter::measure(|| {
+        let mut parser = ManifestParser::new(limits);
+        parser.push(b"<manifest xmlns='urn:xtls:files:0'>").unwrap();
+        while error.is_none() && pushed < 10_000_000 {
+            let piece: String = (pushed..pushed + 100).map(|n| format!("<directory path='{}'/>", path(n))).collect();
+            pushed += 100;
+            error = parser.push(piece.as_bytes()).err();
+        }
+    });
+    (pushed, error, used.bytes_max)
+}
+
+#[test]
+fn ten_million_entries_end_early_and_by_name_in_bounded_memory() {
+    let (pushed, error, bytes) = feed(ManifestLimits::default(), |n| n.to_string());
+    assert_eq!((pushed, error), (100_100, Some(ManifestError::TooMany(100_000))));
+    assert!(bytes < 32 << 20, "{bytes}");
+}
+
+#[test]
+fn the_longest_document_costs_five_times_its_length_at_most() {
+    // A character of two bytes that is six when case and normal form count for nothing.
+    let long = ["ΐ".repeat(127), "ΐ".repeat(127), "ΐ".repeat(127), "ΐ".repeat(126)].join("/");
+    let limits = ManifestLimits { bytes: 4 << 20, ..ManifestLimits::default() };
+    let (_, error, bytes) = feed(limits, |n| format!("{n:06}/{long}"));
+    assert_eq!(error, Some(ManifestError::TooLarge(4 << 20)));
+    assert!(bytes < 5 * (4 << 20), "{bytes}");
 }
 
 #[test]

@@ -7,6 +7,9 @@ use super::is_joiner;
 /// Names that some system takes for one are the same text here: those that differ by case, by Unicode's normal form (macOS, and
 /// directories of ext4 with case folding), or by joiners, which do not show (HFS+ does not look at them).
 pub(crate) fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     let visible = name.chars().filter(|c| !is_joiner(*c));
     visible.nfd().flat_map(upper).flat_map(char::to_lowercase).nfd().collect()
 }
