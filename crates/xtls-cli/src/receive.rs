@@ -12,7 +12,7 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::files::Target;
-use crate::output::{Direction, Meter, Output, Report, Throttled};
+use crate::output::{Direction, Meter, Output, Report, TAKE_IT, Throttled};
 use crate::pipe::ways;
 use crate::reach::Calls;
 use crate::send::decline;
@@ -48,7 +48,8 @@ async fn receive(
     target: &Arc<Target>,
     args: &ReceiveArgs,
 ) -> Result<(), Failure> {
-    let mut lines = Lines::start(session.output);
+    let words = ["yes", "no"].map(str::to_owned).to_vec();
+    let mut lines = Lines::answers(session.output, TAKE_IT.to_owned(), words);
     loop {
         let (opening, security) = match calls.secured(session).await {
             // Nothing was on its way.

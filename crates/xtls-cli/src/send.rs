@@ -17,7 +17,7 @@ use crate::files::{self, SourceError};
 use crate::output::{Direction, Meter, Output, Progress, Report, Throttled};
 use crate::pipe::ways;
 use crate::reach::{self, Calls};
-use crate::session::{FileSetup, Happening, Open, Rules, Said, Session, Verdict};
+use crate::session::{FileSetup, Happening, Open, Rules, Said, Session, Verdict, note};
 use crate::transfer::{Fetched, Goods, Outbox, Rate, Sent};
 
 /// How long the end in order may take.
@@ -136,6 +136,8 @@ impl Sending {
             let happening = session.next(beside, deadline).await.map_err(Stopped::Gone)?;
             let sent = match happening {
                 Happening::Beside(Turn::Said(Said::StreamOpened)) => {
+                    let offered = format!("* {} is offered to {}", self.outbox.goods.name(), self.open.peer);
+                    note(session.output, &offered).map_err(Stopped::Failed)?;
                     self.open.files().and_then(|tunnel| self.outbox.offer(tunnel))
                 }
                 Happening::Beside(Turn::Said(Said::File(event))) => {
@@ -251,7 +253,7 @@ impl Sending {
 
     fn show(&mut self) {
         let Self { open, outbox, meter, .. } = self;
-        if let Some(tunnel) = open.files() {
+        if let Some(tunnel) = open.files().filter(|_| outbox.has_begun()) {
             let (done, left) = outbox.progress(tunnel);
             meter.show(clock::now(), outbox.goods.name(), done, left);
         }

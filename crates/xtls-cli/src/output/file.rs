@@ -1,10 +1,13 @@
 //! What is told about files.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use super::throttled::Amount;
 use super::{Report, Shown};
 use crate::terminal;
+
+/// What stands before the answer.
+pub(crate) const TAKE_IT: &str = "Take it? Type yes or no: ";
 
 /// What users read.
 pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
@@ -15,11 +18,8 @@ pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
                 write!(out, "; there is room for {}", Amount(*free))?;
             }
             writeln!(out)?;
-            if !asks {
-                return Ok(());
-            }
-            write!(out, "Take it? Type yes or no: ")?;
-            if terminal::is_active() { writeln!(out) } else { Ok(()) }
+            // Where the line is edited that has the prompt itself.
+            if *asks && io::stdin().is_terminal() && !terminal::can_edit() { write!(out, "{TAKE_IT}") } else { Ok(()) }
         }
         Report::FileStarted { there: 0, .. } => Ok(()),
         Report::FileStarted { peer, name, direction, size, there } => {

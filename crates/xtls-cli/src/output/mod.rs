@@ -31,6 +31,7 @@ use crate::terminal;
 
 pub(crate) use account::Account;
 pub(crate) use chat::excerpt;
+pub(crate) use file::TAKE_IT;
 use human::human;
 pub(crate) use meter::{Direction, Meter};
 pub(crate) use offer::{Announced, Key, Probed};

@@ -101,14 +101,19 @@ impl Outbox {
         }
     }
 
+    /// Whether bytes of the files have begun to go.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.passed > 0 || self.feeds.values().any(|feed| self.is_of_files(feed))
+    }
+
     /// How many bytes of the files the peer has, and how many are left.
     pub(crate) fn progress(&self, tunnel: &FileTunnel) -> (u64, u64) {
-        let is_of_files = |feed: &Feed| feed.part == Part::Contents || self.goods.offer.manifest.is_none();
         let reached = |(id, feed): (&FileId, &Feed)| {
             let left = tunnel.files().length(*id)?.saturating_sub(tunnel.files().progress(*id)?);
             Some(feed.end.saturating_sub(left))
         };
-        let now = self.feeds.iter().filter(|(_, feed)| is_of_files(feed)).filter_map(reached).max().unwrap_or_default();
+        let now =
+            self.feeds.iter().filter(|(_, feed)| self.is_of_files(feed)).filter_map(reached).max().unwrap_or_default();
         let passed = now.max(self.passed);
         (passed, self.goods.size.saturating_sub(passed))
     }
@@ -176,6 +181,10 @@ impl Outbox {
                 self.hashed(id, *hasher, tunnel, now)
             }
         }
+    }
+
+    fn is_of_files(&self, feed: &Feed) -> bool {
+        feed.part == Part::Contents || self.goods.offer.manifest.is_none()
     }
 
     fn begin(&mut self, id: FileId, part: Part, range: FileRange) {

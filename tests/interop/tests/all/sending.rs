@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use xtls_interop::{Ended, Person, Prosody, Xtls, noise, until};
+use xtls_interop::{Ended, Person, Prosody, Terminal, Xtls, noise, until};
 
 /// The loopback network, which nobody connects to otherwise.
 const LOOPBACK: [&str; 2] = ["--allow-network", "127.0.0.0/8"];
@@ -422,4 +422,56 @@ fn what_no_receiver_takes_is_told_before_anything_is_sent() {
     assert!(sending.stderr.contains("missing"), "{}", sending.stderr);
     let receiving = post.bob.start(&["receive", "/there/is/none"]).wait();
     assert_eq!(receiving.code, Some(2), "{}", receiving.stderr);
+}
+
+#[test]
+fn whoever_waits_sends_as_soon_as_the_peer_is_there_and_goes_on_when_it_comes_back() {
+    let post = Post::new(Prosody::with_proxy());
+    let path = post.from("letter.bin");
+    fill(&path, 60);
+    let mut sending = post.send(&[&path], &[&LOOPBACK[..], &["--wait"]].concat());
+    sending.event("waiting");
+    let mut receiving = post.receive(&LOOPBACK);
+    sending.event("file_started");
+    until("a part of the file", || (post.part("letter.bin") > 1_000_000).then_some(()));
+    receiving.kill();
+    sending.event("closed");
+    sending.event("waiting");
+    let there = post.part("letter.bin");
+    let receiving = post.receive(&LOOPBACK);
+    let sending = sending.wait();
+    assert_done(&sending);
+    let started: Vec<_> = sending.named("file_started").map(|started| started["there"].as_u64()).collect();
+    assert_eq!(started, [Some(0), Some(there)]);
+    assert_done(&receiving.wait());
+    assert_same(&path, &post.to("letter.bin"));
+}
+
+#[test]
+fn at_terminals_the_one_is_asked_and_both_see_how_far_it_is() {
+    let post = Post::new(Prosody::with_proxy());
+    let path = post.from("letter.bin");
+    fill(&path, 40);
+    let to = post.to("");
+    let to = to.to_str().expect("it is UTF-8");
+    let mut receiving = Terminal::start(&post.bob, 100, &[&["receive", to], &LOOPBACK[..]].concat());
+    receiving.see("* online as");
+    let (file, peer) = (path.to_str().expect("it is UTF-8"), post.bob.full());
+    let limited = [&["send", file, &peer, "--rate-limit", "15M"], &LOOPBACK[..]].concat();
+    let mut sending = Terminal::start(&post.alice, 100, &limited);
+    sending.see("* letter.bin is offered to bob@localhost/xtls");
+    receiving.see("offers letter.bin (40 MB); there is room for ");
+    receiving.at("Take it? Type yes or no:");
+    receiving.keys("perhaps\r");
+    receiving.see("answer yes or no");
+    receiving.keys("yes\r");
+    sending.see(" of 40 MB sent, ");
+    receiving.see(" of 40 MB received, ");
+    let (code, shown) = sending.wait();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("has letter.bin (40 MB)"), "{shown}");
+    let (code, shown) = receiving.wait();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("* received letter.bin (40 MB) from alice@localhost/xtls"), "{shown}");
+    assert_same(&path, &post.to("letter.bin"));
 }
