@@ -157,25 +157,27 @@ impl Scene {
 
     /// The application does what is due, and what is said is sound.
     fn settle(&mut self) {
-        while let Some(event) = self.files.poll_event() {
-            self.event(event);
-        }
-        if self.reads {
-            for id in self.ids.clone() {
-                self.read(id);
-            }
-        }
-        while let Some(event) = self.files.poll_event() {
-            self.event(event);
-        }
         let mut answers = 0;
-        while let Some(stanza) = self.files.poll_stanza(self.now) {
-            let iq = Iq::parse(&stanza).expect("an IQ").expect("a sound one");
-            answers += usize::from(matches!(iq.iq_type, IqType::Result | IqType::Error));
-            assert!(answers <= 64, "more answers than were asked for");
-        }
-        while let Some(event) = self.files.poll_event() {
-            self.event(event);
+        loop {
+            if self.reads {
+                for id in self.ids.clone() {
+                    self.read(id);
+                }
+            }
+            let mut is_still = true;
+            while let Some(event) = self.files.poll_event() {
+                self.event(event);
+                is_still = false;
+            }
+            while let Some(stanza) = self.files.poll_stanza(self.now) {
+                let iq = Iq::parse(&stanza).expect("an IQ").expect("a sound one");
+                answers += usize::from(matches!(iq.iq_type, IqType::Result | IqType::Error));
+                assert!(answers <= 64, "more answers than were asked for");
+                is_still = false;
+            }
+            if is_still {
+                return;
+            }
         }
     }
 

@@ -94,6 +94,12 @@ fn the_files_of_a_manifest_come_in_a_row() {
 }
 
 #[test]
+fn files_that_have_as_many_bytes_as_their_manifest_are_not_taken_for_it() {
+    let several = Several { manifest: b"a manifest".to_vec(), files: [bytes(4), bytes(0), bytes(6)] };
+    assert_eq!(contents(&several, several.request(), &[]), (several.all(), FileEnd::Success, true));
+}
+
+#[test]
 fn after_a_break_only_the_rest_comes_and_the_broken_file_is_checked() {
     let several = Several::new();
     let all = several.all();

@@ -175,6 +175,9 @@ fn p32_no_byte_is_handed_on_before_what_is_here_is_found_to_be_right() {
     let mut raw = accepted(&checking(6, b"abcdef"), b"abc");
     assert_eq!(raw.data("s", 0, b"def"), Answer::Result);
     assert_eq!(raw.end.got[&raw.id()], b"abc");
+    // Nor to an application that has not been told to read.
+    let (id, now) = (raw.id(), raw.end.now);
+    assert_eq!(raw.end.files.read(now, id, &mut Vec::new()), 0);
     assert_eq!(raw.checksum("s", &range(0, 3, b"abc")), Answer::Result);
     assert_eq!(raw.end.got[&raw.id()], b"abcdef");
     assert_eq!(raw.end.ends(), [(FileEnd::Success, false)]);

@@ -106,7 +106,7 @@ fn check(play: &Play, romeo: &End, juliet: &End) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn two_honest_ends_agree_in_whatever_order_things_happen(play in play()) {
