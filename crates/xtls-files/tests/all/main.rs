@@ -12,6 +12,7 @@ mod hostile;
 mod limits;
 mod random;
 mod raw;
+mod shapes;
 mod states;
 mod times;
 mod transfer;
