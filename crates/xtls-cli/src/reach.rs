@@ -113,8 +113,8 @@ pub(crate) async fn reach(
         decline(incoming, application);
     }
     let mut options = rules.options(application.clone());
-    // A search has asked already. Raw bytes have two versions, and the engine looks itself which of them the peer has.
-    options.check_support = !is_known || matches!(application, Application::Bytes(_));
+    // A search has asked already.
+    options.check_support = !is_known || options.depends_on_features();
     let opening = session.handle.open(peer.clone(), options);
     opening.map_err(|e| cannot_open(&e, session, &peer))
 }

@@ -194,8 +194,8 @@ impl Handle {
         if !carries(&to) {
             return Err(CallError::Address(to));
         }
-        // It was asked already. Raw bytes have two versions, and the engine looks itself which of them the peer has.
-        options.check_support = matches!(options.application, Application::Bytes(_));
+        // It was asked already.
+        options.check_support = options.depends_on_features();
         let (mut tried, mut lacking) = (BTreeSet::new(), false);
         loop {
             let resource = match find(&self.shared, Target::Shown(account, &tried)).await {

@@ -35,7 +35,8 @@ pub struct TunnelOptions {
     /// Which methods, which password, whom to trust.
     pub terms: Terms,
     /// Ask the peer by service discovery whether it supports XTLS before offering a tunnel (draft § 7). Default on; only
-    /// an initiator asks.
+    /// an initiator asks. Where it is off nothing is known of the peer, and the first of [`transports`](Self::transports) is offered:
+    /// see [`depends_on_features`](Self::depends_on_features).
     pub check_support: bool,
     /// What may carry it, in the order in which it is tried. Default [`Transport::InBand`] alone.
     ///
@@ -104,6 +105,14 @@ impl TunnelOptions {
     #[must_use]
     pub fn xml_stream(trust: TrustPolicy) -> Self {
         Self::new(Application::XmlStream, trust)
+    }
+
+    /// Whether what is offered depends on more features of the peer than that of XTLS: raw bytes have two versions, and a connection
+    /// is only for peers that announce it (XEP-0260 § 5). Who has found out that the peer has XTLS leaves
+    /// [`check_support`](Self::check_support) on all the same, if that is so.
+    #[must_use]
+    pub fn depends_on_features(&self) -> bool {
+        matches!(self.application, Application::Bytes(_)) || self.transports.iter().any(|way| *way != Transport::InBand)
     }
 
     /// The given application between peers that are trusted by this policy.

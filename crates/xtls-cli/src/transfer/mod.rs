@@ -55,8 +55,9 @@ fn ended(end: FileEnd, by_peer: bool, peer: &FullJid, name: &str) -> Failure {
         FileEnd::Gone | FileEnd::TransportFailed | FileEnd::Timeout => {
             (Code::Connection, "; run both again: it goes on where it stopped")
         }
-        FileEnd::HashDiffers => (Code::Other, "; send it again"),
-        FileEnd::TooLarge => (Code::Other, "; free some room there: it goes on where it stopped"),
+        FileEnd::HashDiffers | FileEnd::TooShort => (Code::Other, "; send it again"),
+        FileEnd::TooLarge if by_peer => (Code::Other, "; free some room there: it goes on where it stopped"),
+        FileEnd::TooLarge => (Code::Other, "; more of it came than was announced: send it again"),
         FileEnd::FileChanged => (Code::Other, "; send it again when nothing writes to it"),
         _ => (Code::Other, ""),
     };

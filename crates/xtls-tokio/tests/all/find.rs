@@ -5,13 +5,14 @@ use std::{future::poll_fn, pin::pin, time::Duration};
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, sleep, timeout};
 use xtls::{
-    Config,
+    Config, Element, Transport,
     jid::{BareJid, FullJid},
+    transports::{Exposure, Reach},
     xml::ns,
 };
 use xtls_tokio::{CallError, Driver, Handle, OuterStream, Received, Stanzas, memory, memory::MemoryStream};
 
-use crate::common::{Who, element, raw, run};
+use crate::common::{Who, element, raw, run, stream};
 
 /// A client, and the server's end of its connection.
 struct Stage {
@@ -25,9 +26,13 @@ type Question = (String, String);
 
 impl Stage {
     fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
         let [romeo, juliet] = Who::both();
         let (here, server) = memory::pair(&romeo.jid, &juliet.jid, 64);
-        let (driver, handle, stanzas) = Driver::new(romeo.engine(&juliet, Config::default()), here);
+        let (driver, handle, stanzas) = Driver::new(romeo.engine(&juliet, config), here);
         tokio::spawn(driver);
         Self { handle, stanzas, server }
     }
@@ -41,11 +46,16 @@ impl Stage {
         self.say(&format!("<presence from='{peer}'/>")).await;
     }
 
+    /// The next request.
+    async fn requested(&mut self) -> Element {
+        let Received::Stanza(stanza) = poll_fn(|cx| self.server.poll_recv(cx)).await else { panic!("it has ended") };
+        element(&stanza.replacen("<iq ", "<iq xmlns='jabber:client' ", 1))
+    }
+
     /// The next question.
     async fn asked(&mut self) -> Question {
-        let Received::Stanza(stanza) = poll_fn(|cx| self.server.poll_recv(cx)).await else { panic!("it has ended") };
-        let query = element(&stanza.replacen("<iq ", "<iq xmlns='jabber:client' ", 1));
-        assert!(query.child("query", ns::DISCO_INFO).is_some(), "{stanza}");
+        let query = self.requested().await;
+        assert!(query.child("query", ns::DISCO_INFO).is_some(), "{query:?}");
         (query.attribute("to").unwrap().to_owned(), query.attribute("id").unwrap().to_owned())
     }
 
@@ -221,6 +231,30 @@ fn thirty_two_resources_are_called_and_not_one_more() {
         assert!(matches!(called, Err(CallError::Closed(_))), "{called:?}");
         assert_eq!(calls, 32);
     });
+}
+
+/// XEP-0260 § 5: the search has seen that there is XTLS, and nothing else.
+#[test]
+fn a_connection_is_not_offered_to_a_resource_that_was_found_and_does_not_announce_it() {
+    for (feature, transport) in [(ns::JINGLE_S5B, ns::JINGLE_S5B), (ns::JINGLE, ns::JINGLE_IBB)] {
+        run(async {
+            let mut config = Config::default();
+            config.socks5 = true;
+            let mut stage = Stage::with(config);
+            let options = stream().over(vec![Transport::Socks5(Reach::new(Exposure::Proxies)), Transport::InBand]);
+            let handle = stage.handle.clone();
+            tokio::spawn(async move { handle.call(account(), options).await });
+            stage.online(&full("phone")).await;
+            let (_, id) = stage.asked().await;
+            stage.answer(&full("phone"), &id, ns::XTLS_1).await;
+            let (_, id) = stage.asked().await;
+            stage.answer(&full("phone"), &id, &format!("{feature}'/><feature var='{}", ns::XTLS_1)).await;
+            let offer = stage.requested().await;
+            let content =
+                offer.child("jingle", ns::JINGLE).and_then(|jingle| jingle.child("content", ns::JINGLE)).unwrap();
+            assert!(content.child("transport", transport).is_some(), "{offer:?}");
+        });
+    }
 }
 
 #[test]
