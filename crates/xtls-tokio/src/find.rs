@@ -268,7 +268,9 @@ impl Search<'_> {
                 Some(Answer::HasXtls) => return Some(Ok(resource.clone())),
                 Some(Answer::Another(other)) => return Some(Err(CallError::Another(other.into()))),
                 // The server may say so of one that is not there.
-                Some(Answer::WithoutXtls) if was_hidden => asked.settle(state, Asked::Hidden),
+                Some(Answer::WithoutXtls) if was_hidden || !there.contains(resource) => {
+                    asked.settle(state, Asked::Hidden)
+                }
                 Some(Answer::WithoutXtls) => asked.settle(state, Asked::WithoutXtls),
                 None => {}
             }

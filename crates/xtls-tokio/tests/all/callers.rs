@@ -179,6 +179,24 @@ fn one_resource_is_asked_whether_it_shows_itself_or_not_and_no_other_one_will_do
 }
 
 #[test]
+fn one_that_goes_while_it_is_asked_is_not_there_since_it_is_the_server_that_answers() {
+    run(async {
+        let mut stage = Stage::new(Config::default(), same);
+        stage.say(&format!("<presence from='{}'/>", full("hall"))).await;
+        let handle = stage.handle.clone();
+        let asked = tokio::spawn(async move { handle.ask(&full("hall").parse().unwrap()).await });
+        let query = stage.hear().await;
+        stage.say(&format!("<presence type='unavailable' from='{}'/>", full("hall"))).await;
+        let id = query.attribute("id").unwrap();
+        let error = "<error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+        stage.say(&format!("<iq type='error' from='{}' id='{id}'>{error}</iq>", full("hall"))).await;
+        stage.is_shown_to(&full("hall"), true).await;
+        // Who waits for it waits on.
+        assert!(matches!(asked.await.unwrap(), Err(CallError::Offline)));
+    });
+}
+
+#[test]
 fn rfc_6121_4_6_a_peer_that_is_known_and_asks_is_shown_that_we_are_there_and_a_stranger_learns_nothing() {
     run(async {
         let mut stage = Stage::new(Config::default(), Driver::shown_to_callers);
