@@ -21,6 +21,8 @@ use crate::transfer::{Arrived, Gist, Inbox, Stored};
 
 /// How long the end in order may take.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
+/// How long a peer has to end the tunnel when all has come; then this end does. Peers that chat as well leave it open.
+const PEER_TIME: Duration = Duration::from_secs(3);
 /// How long a peer may be there without offering anything.
 const IDLE_TIME: Duration = Duration::from_secs(120);
 
@@ -75,6 +77,7 @@ async fn receive(
             ends_when_done: !args.keep_going,
             complete: false,
             failed: false,
+            is_over: false,
             is_closing: false,
             interrupted: false,
             until: Some(clock::now() + IDLE_TIME),
@@ -105,6 +108,9 @@ struct Receiving<'l> {
     complete: bool,
     /// Something has not.
     failed: bool,
+    /// Nothing is taken any more.
+    is_over: bool,
+    /// The end of the tunnel was said.
     is_closing: bool,
     /// By Ctrl-C.
     interrupted: bool,
@@ -122,7 +128,7 @@ impl Receiving<'_> {
     async fn run(&mut self, session: &mut Session) -> Result<(), Failure> {
         loop {
             let deadline = [self.until, self.meter.deadline()].into_iter().flatten().min();
-            let wanted = !self.asked.is_empty() && !self.is_closing;
+            let wanted = !self.asked.is_empty() && !self.is_over;
             let Self { open, inbox, lines, .. } = self;
             let beside = async {
                 tokio::select! {
@@ -133,8 +139,8 @@ impl Receiving<'_> {
                 }
             };
             let arrived = match session.next(beside, deadline).await? {
+                Happening::Beside(Turn::Said(Said::File(event))) if self.declines(&event) => None,
                 Happening::Beside(Turn::Said(Said::File(event))) => {
-                    self.decline_request(&event);
                     self.open.files().and_then(|tunnel| self.inbox.handle(&event, tunnel))
                 }
                 Happening::Beside(Turn::Stored(stored)) => {
@@ -191,12 +197,18 @@ impl Receiving<'_> {
         }
     }
 
-    /// Nothing is sent from here.
-    fn decline_request(&mut self, event: &FileEvent) {
-        if let (FileEvent::Requested { id, .. }, Some(tunnel)) = (event, self.open.files()) {
+    /// Nothing is sent from here, and nothing is taken once it is over.
+    fn declines(&mut self, event: &FileEvent) -> bool {
+        let (id, end) = match event {
+            FileEvent::Requested { id, .. } => (*id, FileEnd::NotAvailable),
+            FileEvent::Offered { id, .. } if self.is_over => (*id, FileEnd::Declined),
+            _ => return false,
+        };
+        if let Some(tunnel) = self.open.files() {
             // One that has ended meanwhile is over.
-            let _ = tunnel.with_files(|files, now| files.end(now, *id, FileEnd::NotAvailable));
+            let _ = tunnel.with_files(|files, now| files.end(now, id, end));
         }
+        true
     }
 
     fn arrived(&mut self, session: &Session, arrived: Arrived) -> Result<(), Failure> {
@@ -297,15 +309,15 @@ impl Receiving<'_> {
 
     /// When nothing is left to be done the tunnel ends; a peer that offers nothing is not waited for without end.
     fn settle(&mut self) {
-        if self.is_closing {
+        if self.is_over {
             return;
         }
         if !self.inbox.is_idle() {
             self.until = None;
         } else if self.complete && self.ends_when_done {
             // The peer ends the tunnel when it has heard of it.
-            self.is_closing = true;
-            self.until = Some(clock::now() + CLOSE_TIME);
+            self.is_over = true;
+            self.until = Some(clock::now() + PEER_TIME);
         } else if self.until.is_none() {
             self.until = Some(clock::now() + IDLE_TIME);
         }
@@ -316,7 +328,7 @@ impl Receiving<'_> {
     }
 
     fn close(&mut self) {
-        self.is_closing = true;
+        (self.is_over, self.is_closing) = (true, true);
         self.until = Some(clock::now() + CLOSE_TIME);
         self.open.close();
     }

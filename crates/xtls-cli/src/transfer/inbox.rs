@@ -94,9 +94,8 @@ enum State {
     Asked(Option<(Manifest, String)>),
     /// The disk looks for its place.
     Placing,
-    File {
-        position: u64,
-    },
+    /// Where the next byte of it belongs.
+    File(u64),
     Tree(Tree),
     Finishing,
 }
@@ -199,7 +198,7 @@ impl Inbox {
             Stored::Ready { id, has, left } => {
                 let arrival = self.arrivals.get_mut(&id)?;
                 arrival.there = has.bytes();
-                arrival.state = State::File { position: has.bytes() };
+                arrival.state = State::File(has.bytes());
                 // A session that has ended meanwhile is told of as well.
                 let _ = tunnel.with_files(|files, now| files.accept(now, id, *has));
                 let (what, there) = (arrival.what.clone(), arrival.there);
@@ -314,7 +313,7 @@ impl Inbox {
         let position = match &mut arrival.state {
             // It is no longer than was said, or the session has ended.
             State::Document(document) => return document.extend_from_slice(&bytes),
-            State::File { position } => position,
+            State::File(position) => position,
             State::Tree(Tree { session: Some((_, position)), .. }) => position,
             State::Asked(_) | State::Placing | State::Tree(_) | State::Finishing => return,
         };
@@ -340,7 +339,7 @@ impl Inbox {
                 let document = std::mem::take(document);
                 self.listed(session, document, tunnel)
             }
-            State::File { .. } => {
+            State::File(_) => {
                 arrival.state = State::Finishing;
                 self.disk.order(Order::Finish { id: session });
                 None
@@ -388,7 +387,7 @@ impl Inbox {
         let hash = arrival.info.hash?;
         let attempts = match &arrival.state {
             State::Tree(tree) => tree.attempts + u32::from(!differing.is_empty()),
-            State::Document(_) | State::Asked(_) | State::Placing | State::File { .. } | State::Finishing => 0,
+            State::Document(_) | State::Asked(_) | State::Placing | State::File(_) | State::Finishing => 0,
         };
         if attempts >= ATTEMPTS {
             let what = self.arrivals.remove(&id)?.what;
@@ -432,10 +431,13 @@ impl Inbox {
             if how.is_success() && matches!(arrival.state, State::Finishing) {
                 return None;
             }
-            if how == FileEnd::RangeDiffers {
-                // The peer offers it again, and it begins with the first byte then.
-                self.arrivals.remove(&session);
+            if let (FileEnd::RangeDiffers | FileEnd::HashDiffers, State::File(_)) = (how, &arrival.state) {
+                // Nobody knows which byte is wrong: when it is offered again, it begins with the first one.
                 self.disk.order(Order::StartOver { id: session, position: 0 });
+            }
+            if how == FileEnd::RangeDiffers && !by_peer {
+                // The peer offers it again by itself.
+                self.arrivals.remove(&session);
                 return None;
             }
             return self.give_up(session, how, by_peer, tunnel);

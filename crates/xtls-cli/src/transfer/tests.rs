@@ -162,13 +162,20 @@ fn failed(arrived: Arrived) -> (Gist, Why) {
 }
 
 #[test]
-fn a_file_with_another_hash_than_was_said_is_not_given_its_name() {
+fn a_file_with_another_hash_than_was_said_is_not_given_its_name_and_nothing_of_it_is_used_again() {
     run(async {
         let mut world = World::new().await;
-        world.offer(FileInfo::new("letter", 5).with_hash(sha256(b"other")));
+        let info = FileInfo::new("letter", 5).with_hash(sha256(b"other"));
+        world.offer(info.clone());
         let (_, why) = failed(world.told(&|offset, length| part(b"words", offset, length)).await);
         assert!(matches!(why, Why::Ended { end: FileEnd::HashDiffers, by_peer: false }), "{why:?}");
         assert!(world.there().iter().all(|name| name.starts_with("letter.xtls-part")), "{:?}", world.there());
+        // From the first byte on: what is asked for is all of it.
+        world.offer(info);
+        let whole =
+            world.told(&|offset, length| if offset == 0 { part(b"other", 0, length) } else { Vec::new() }).await;
+        assert!(matches!(whole, Arrived::Done { .. }), "{whole:?}");
+        assert_eq!(world.there(), ["letter"]);
     });
 }
 
