@@ -1,16 +1,19 @@
-"""Tunnels between the command and a peer that has nothing of ours, through a real server. Started by `run`."""
+"""Tunnels between the command and a peer that has nothing of ours, and files in them, through a real server. Started by `run`."""
 
 import asyncio
 import sys
 import tempfile
+import traceback
 
 import slixmpp
 
+import receiving
+import sending
 import tunnels
 from stage import DOMAIN, PASSWORD, TIMEOUT, Prosody, User
 from xtls_peer import Identity, Peer
 
-CASES = tunnels.CASES
+CASES = tunnels.CASES | receiving.CASES | sending.CASES
 
 
 async def main(server, wanted):
@@ -29,7 +32,7 @@ async def main(server, wanted):
             print(f"ok      {name}", flush=True)
         except Exception as error:  # whatever it was, the next case is worth a try
             failed += 1
-            print(f"FAILED  {name}: {error!r}", flush=True)
+            print(f"FAILED  {name}: {error!r}", *traceback.format_tb(error.__traceback__), sep="\n", flush=True)
         await user.end_all()
         while not python.incoming.empty():
             python.incoming.get_nowait()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 
@@ -152,6 +153,11 @@ class Run:
             self.events.append(json.loads(line))
         self.words = (await self.errors).decode()
         return await asyncio.wait_for(self.process.wait(), TIMEOUT)
+
+    async def interrupt(self):
+        """Ctrl-C; its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return await self.end()
 
     def named(self, name):
         return [told for told in self.events if told["event"] == name]

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 
-from stage import DOMAIN, TIMEOUT
+from stage import TIMEOUT
 from xtls_peer import Fault
 
 
