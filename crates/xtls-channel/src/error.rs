@@ -99,9 +99,34 @@ impl fmt::Display for ConfigError {
     }
 }
 
+impl NotAsked {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs and other languages. `Display` has words for users.
+        self: Self {
+            Self => "not-asked",
+        }
+    }
+}
+
 impl fmt::Display for NotAsked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("nothing is asked that this answers")
+    }
+}
+
+impl TermsError {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs and other languages. `Display` has words for users.
+        self: Self {
+            Self::NoMethod => "no-method",
+            Self::UserName => "user-name",
+            Self::PasswordLocked => "password-locked",
+            Self::NoAuthorities => "no-authorities",
+            Self::Downgraded => "downgraded",
+            Self::NotPinned => "not-pinned",
+            Self::NoTls13 => "no-tls13",
+            Self::Store => "store",
+        }
     }
 }
 
@@ -119,6 +144,24 @@ impl fmt::Display for TermsError {
             }
             Self::Store => "what is known of the peer cannot be read",
         })
+    }
+}
+
+impl SendError {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs and other languages. `Display` has words for users.
+        self: Self {
+            Self::NotSecured => "not-secured",
+            Self::NoStream => "no-stream",
+            Self::NotXml => "not-xml",
+            Self::Closing => "closing",
+            Self::Full => "full",
+            Self::NotAStanza => "not-a-stanza",
+            Self::ForeignAddress => "foreign-address",
+            Self::TooLarge => "too-large",
+            Self::Reserved => "reserved",
+            Self::NoCertificate => "no-certificate",
+        }
     }
 }
 

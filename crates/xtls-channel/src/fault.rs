@@ -233,10 +233,9 @@ impl From<StoreError> for Box<Fault> {
 }
 
 impl Blame {
-    /// A short and stable name, for logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs.
+        self: Self {
             Self::Misbehaved => "misbehaved",
             Self::Incompatible => "incompatible",
             Self::Network => "network",
@@ -247,10 +246,9 @@ impl Blame {
 }
 
 impl Fault {
-    /// A short and stable name, for logs: that of the variant. `Display` has words for users.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs: that of the variant. `Display` has words for users.
+        self: &Self {
             Self::PeerLacksXtls => "peer-lacks-xtls",
             Self::NoCommonMethod { .. } => "no-common-method",
             Self::Downgraded { .. } => "downgraded",

@@ -74,6 +74,17 @@ impl fmt::Debug for Password {
     }
 }
 
+impl PasswordError {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs and other languages. `Display` has words for users.
+        self: Self {
+            Self::Empty => "password-empty",
+            Self::TooLong => "password-too-long",
+            Self::Prohibited => "password-prohibited",
+        }
+    }
+}
+
 impl fmt::Display for PasswordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

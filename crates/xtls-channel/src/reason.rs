@@ -34,10 +34,9 @@ pub enum CloseReason {
 }
 
 impl EndedBy {
-    /// A short name, as the command prints it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
+    xtls_stanza::names! {
+        /// A short name, as the command prints it.
+        self: Self {
             Self::Local => "local",
             Self::Remote => "remote",
             Self::Engine => "engine",
@@ -46,10 +45,9 @@ impl EndedBy {
 }
 
 impl CloseReason {
-    /// A short name that stays the same.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
+    xtls_stanza::names! {
+        /// A short name that stays the same.
+        self: &Self {
             Self::Done => "done",
             Self::Terminated(_) => "terminated",
             Self::Aborted => "aborted",

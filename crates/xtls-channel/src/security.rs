@@ -49,10 +49,9 @@ pub enum Authentication {
 }
 
 impl Authentication {
-    /// A short name, as the command prints it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
+    xtls_stanza::names! {
+        /// A short name, as the command prints it.
+        self: Self {
             Self::Pinned => "pinned",
             Self::Approved => "approved",
             Self::Authority => "authority",

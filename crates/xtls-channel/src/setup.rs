@@ -86,6 +86,17 @@ impl From<ConfigError> for SetupError {
     }
 }
 
+impl SetupError {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs and other languages. `Display` has words for users.
+        self: &Self {
+            Self::Config(_) => "config",
+            Self::Provider => "provider",
+            Self::MinimumTls(_) => "minimum-tls",
+        }
+    }
+}
+
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -46,6 +46,18 @@ pub struct Terms {
     pub allow_downgrade: bool,
 }
 
+impl TrustPolicy {
+    xtls_stanza::names! {
+        /// A short and stable name, as an option would spell it.
+        self: Self {
+            Self::Pinned => "pinned",
+            Self::Ask => "ask",
+            Self::LeapOfFaith => "leap-of-faith",
+            Self::Authorities => "authorities",
+        }
+    }
+}
+
 impl Terms {
     /// Certificates alone, trusted by this policy.
     #[must_use]

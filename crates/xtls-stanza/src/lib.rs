@@ -16,6 +16,7 @@ mod instant;
 mod iq;
 pub mod jid;
 mod limits;
+mod names;
 pub mod ns;
 mod pubkeys;
 mod reader;

@@ -38,6 +38,19 @@ pub enum CertificatesFault {
     StreamClosed,
 }
 
+impl CertificatesFault {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs and other languages. `Display` has words for users.
+        self: &Self {
+            Self::Refused(_) => "refused",
+            Self::Timeout => "timeout",
+            Self::Malformed => "malformed",
+            Self::NotAnnounced { .. } => "not-announced",
+            Self::StreamClosed => "stream-closed",
+        }
+    }
+}
+
 impl fmt::Display for CertificatesFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -358,10 +358,9 @@ impl fmt::Debug for Held {
 }
 
 impl Receipt {
-    /// A short and stable name, for logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs.
+        self: Self {
             Self::Unsupported => "unsupported",
             Self::NotNeeded => "not-needed",
             Self::Missing => "missing",
@@ -371,6 +370,36 @@ impl Receipt {
 }
 
 impl Event {
+    xtls_stanza::names! {
+        /// A short name that stays the same: that of the variant.
+        self: &Self {
+            Self::Incoming(_) => "incoming",
+            Self::IncomingGone { .. } => "incoming-gone",
+            Self::Redirected { .. } => "redirected",
+            Self::PasswordRequired { .. } => "password-required",
+            Self::TrustRequired { .. } => "trust-required",
+            Self::Secured { .. } => "secured",
+            Self::Confirmed { .. } => "confirmed",
+            Self::StoreFailed { .. } => "store-failed",
+            Self::StreamOpened { .. } => "stream-opened",
+            Self::StreamClosed { .. } => "stream-closed",
+            Self::Stanza { .. } => "stanza",
+            Self::Impersonation { .. } => "impersonation",
+            Self::Misaddressed { .. } => "misaddressed",
+            Self::CertificatesReceived { .. } => "certificates-received",
+            Self::Probed { .. } => "probed",
+            Self::PresenceWanted { .. } => "presence-wanted",
+            Self::Connect { .. } => "connect",
+            Self::Abandon { .. } => "abandon",
+            Self::Readable { .. } => "readable",
+            Self::Writable { .. } => "writable",
+            Self::Throttled { .. } => "throttled",
+            Self::PeerFinished { .. } => "peer-finished",
+            Self::Receipt { .. } => "receipt",
+            Self::Closed(_) => "closed",
+        }
+    }
+
     /// The tunnel that this is about; none for [`Event::Probed`] and [`Event::PresenceWanted`].
     #[must_use]
     pub fn tunnel(&self) -> Option<TunnelId> {
@@ -402,15 +431,27 @@ impl Event {
 }
 
 impl Disposition {
-    /// A short and stable name, for logs.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs.
+        self: &Self {
             Self::Consumed => "consumed",
             Self::Observed => "observed",
             Self::NotOurs => "not-ours",
             Self::Unclaimed(_) => "unclaimed",
             Self::Malformed(_) => "malformed",
+        }
+    }
+}
+
+impl ProbeFault {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs and other languages. `Display` has words for users.
+        self: &Self {
+            Self::Refused(_) => "refused",
+            Self::Timeout => "timeout",
+            Self::Malformed => "malformed",
+            Self::AnotherAnswered(_) => "another-answered",
+            Self::Disconnected => "disconnected",
         }
     }
 }

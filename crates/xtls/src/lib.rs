@@ -114,7 +114,7 @@ pub mod tls {
 pub mod xml {
     pub use xtls_stanza::{
         Attribute, BuildError, Builder, Caps, CapsError, Condition, Disco, DiscoError, DiscoField, DiscoForm,
-        DiscoIdentity, DiscoInfo, ElementRef, ErrorType, Iq, IqType, Limits, Node, ParseError, ParseErrorKind,
+        DiscoIdentity, DiscoInfo, ElementRef, ErrorType, Iq, IqType, Limits, Node, ParseError, ParseErrorKind, Scope,
         StanzaError, ns,
     };
     pub use xtls_stream::{StreamCondition, StreamError, StreamFault};

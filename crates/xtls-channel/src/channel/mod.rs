@@ -174,11 +174,21 @@ pub enum TrustDecision {
     Refuse,
 }
 
+impl TrustDecision {
+    xtls_stanza::names! {
+        /// A short and stable name, as an option would spell it.
+        self: Self {
+            Self::Accept => "accept",
+            Self::AcceptAndKeep => "accept-and-keep",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
 impl Side {
-    /// A short and stable name, for logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
+    xtls_stanza::names! {
+        /// A short and stable name, for logs.
+        self: Self {
             Self::Initiator => "initiator",
             Self::Responder => "responder",
         }

@@ -226,6 +226,13 @@ impl Engine {
         known.then(|| Tunnel::new(self, id.number))
     }
 
+    /// Whether this engine has given this id, whatever became of the tunnel: it tells a tunnel that has ended from one of another
+    /// engine.
+    #[must_use]
+    pub fn has_given(&self, id: TunnelId) -> bool {
+        id.engine == self.id && (1..=self.next_number).contains(&id.number)
+    }
+
     /// The tunnels that have not ended, in the order of their creation. Offers that are not decided on are none.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelId> {
         self.tunnels.iter().filter(|tunnel| tunnel.is_usable()).map(|tunnel| tunnel.id)
