@@ -314,6 +314,33 @@ impl Xtls {
         self.signal("-STOP");
     }
 
+    /// Lets it go on after [`pause`](Self::pause).
+    ///
+    /// # Panics
+    ///
+    /// When the signal cannot be sent.
+    pub fn unpause(&self) {
+        self.signal("-CONT");
+    }
+
+    /// Up to where it has read this file, which it holds open. Sound only while it is paused.
+    ///
+    /// # Panics
+    ///
+    /// When it does not hold the file open, or is gone.
+    #[must_use]
+    pub fn position(&self, file: &Path) -> u64 {
+        let process = Path::new("/proc").join(self.child.id().to_string());
+        let mut held = std::fs::read_dir(process.join("fd")).expect("it runs").map(|entry| entry.expect("it runs"));
+        let descriptor = held
+            .find(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == file))
+            .expect("it holds the file open");
+        let information =
+            std::fs::read_to_string(process.join("fdinfo").join(descriptor.file_name())).expect("it runs");
+        let position = information.lines().find_map(|line| line.strip_prefix("pos:")?.trim().parse().ok());
+        position.expect("the kernel says so")
+    }
+
     fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
         assert!(status.success(), "kill failed");

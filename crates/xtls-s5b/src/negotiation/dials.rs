@@ -57,6 +57,12 @@ impl Dials {
         Self { dst_addr, began: now, last: None, list: Vec::new(), total: 0 }
     }
 
+    /// Dialling begins now. § 2.2: what the owner of a candidate has calculated is right, if addresses are written in several ways.
+    pub(super) fn start(&mut self, now: Instant, dst_addr: Option<DstAddr>) {
+        self.began = now;
+        self.dst_addr = dst_addr.unwrap_or(self.dst_addr);
+    }
+
     pub(super) fn add<'c>(&mut self, candidates: impl Iterator<Item = &'c Candidate>) {
         for candidate in candidates {
             let is_new = self.list.iter().all(|dial| dial.candidate.cid != candidate.cid);

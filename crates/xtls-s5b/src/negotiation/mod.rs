@@ -35,13 +35,15 @@ pub struct Begin {
 
 /// The negotiation of one SOCKS5 bytestream, as one end sees it.
 ///
-/// It begins when both ends have stated their candidates. Both dial those of the other, and tell which of them they came through
-/// to; what follows from the two answers is the same at both (§ 2.4). A proxy's owner then connects to it too, and activates it.
+/// The initiator's begins when it has [stated](Self::offer) its candidates, the responder's when both [have](Self::new): from then
+/// on the other end may come to its listener. Once both have, they dial the candidates of the other, and tell which of them they
+/// came through to; what follows from the two answers is the same at both (§ 2.4). A proxy's owner then connects to it too, and
+/// activates it.
 ///
 /// Sans-IO: [`handle`](Self::handle) takes what the peer says, the others what becomes of connections; [`poll`](Self::poll) tells
 /// what is to be done. A connection is known by its [`Attempt`]. It counts as connected once SOCKS5 has succeeded on it.
 ///
-/// It takes [`Negotiation::MAX_TIME`] at most; dialling takes [`Negotiation::DIAL_TIME`]. At most [`Candidate::MAX`] candidates
+/// From when both have stated their candidates it takes [`Negotiation::MAX_TIME`] at most; dialling takes [`Negotiation::DIAL_TIME`]. At most [`Candidate::MAX`] candidates
 /// are dialled, 200 ms after one another (§ 4), proxies 300 ms later still where there are others.
 #[derive(Debug)]
 pub struct Negotiation {
@@ -117,6 +119,8 @@ enum Choice {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// Our candidates are stated, and the peer has not answered with its own.
+    Offered,
     /// The ends dial, and tell.
     Choosing,
     /// The candidate of ours with this index is a proxy, and we connect to it by this attempt.
@@ -140,26 +144,46 @@ impl Negotiation {
     /// How long it takes from the beginning to the end, whatever the peer does.
     pub const MAX_TIME: Duration = Duration::from_secs(30);
 
-    /// Begins: both ends have stated their candidates.
+    /// Begins for a responder: both ends have stated their candidates.
     #[must_use]
     pub fn new(now: Instant, begin: Begin, theirs: &S5bTransport) -> Self {
-        // § 2.2: what the owner of a candidate has calculated is right, if addresses are written in several ways.
-        let dst_addr = theirs.dst_addr.unwrap_or_else(|| DstAddr::new(&begin.sid, &begin.peer, &begin.own));
-        let mut negotiation = Self {
+        let mut negotiation = Self::offer(now, begin);
+        negotiation.answered(now, theirs);
+        negotiation
+    }
+
+    /// Begins for an initiator: it has stated its candidates, and waits for those of the peer, as long as the session is offered.
+    ///
+    /// The responder dials as soon as it has answered, and a connection to a listener may well overtake its answer, which goes by
+    /// servers.
+    #[must_use]
+    pub fn offer(now: Instant, begin: Begin) -> Self {
+        let dst_addr = DstAddr::new(&begin.sid, &begin.peer, &begin.own);
+        Self {
             dials: Dials::new(now, dst_addr),
             begin,
             local: Choice::Unknown,
             remote: Choice::Unknown,
-            phase: Phase::Choosing,
+            phase: Phase::Offered,
             nominated: None,
             incoming: None,
             next_attempt: 0,
             actions: VecDeque::new(),
             until: now + Self::MAX_TIME,
             step_until: None,
-        };
-        negotiation.add(now, theirs.candidates());
-        negotiation
+        }
+    }
+
+    /// The peer has answered the [offer](Self::offer) with its candidates. A second answer changes nothing.
+    pub fn answered(&mut self, now: Instant, theirs: &S5bTransport) {
+        if self.phase != Phase::Offered {
+            return;
+        }
+        self.phase = Phase::Choosing;
+        self.until = now + Self::MAX_TIME;
+        self.dials.start(now, theirs.dst_addr);
+        self.add(now, theirs.candidates());
+        self.nominate(now);
     }
 
     /// What is to be done next.
@@ -168,11 +192,11 @@ impl Negotiation {
         self.actions.pop_front()
     }
 
-    /// When [`timeout`](Self::timeout) is to be called; `None` once it is decided.
+    /// When [`timeout`](Self::timeout) is to be called; `None` until the peer has answered, and once it is decided.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         let dials = (self.local == Choice::Unknown).then(|| self.dials.deadline()).flatten();
-        let waits = (self.phase != Phase::Over).then_some(self.until);
+        let waits = (!matches!(self.phase, Phase::Offered | Phase::Over)).then_some(self.until);
         waits.map(|until| [dials, self.step_until].into_iter().flatten().fold(until, Instant::min))
     }
 
@@ -194,13 +218,13 @@ impl Negotiation {
     pub fn expected(&self) -> Option<[DstAddr; 2]> {
         let Begin { sid, own, peer, offered, .. } = &self.begin;
         let has_listener = offered.iter().any(|candidate| candidate.kind != CandidateType::Proxy);
-        (has_listener && self.phase == Phase::Choosing).then(|| DstAddr::of_either_order(sid, own, peer))
+        (has_listener && self.is_open()).then(|| DstAddr::of_either_order(sid, own, peer))
     }
 
     /// A connection came in at a listener, and asks for what is [`expected`](Self::expected). `None` if it is not wanted: there
     /// is one already, or nothing is to come any more.
     pub fn incoming(&mut self) -> Option<Attempt> {
-        if self.incoming.is_some() || self.phase != Phase::Choosing || self.remote != Choice::Unknown {
+        if self.incoming.is_some() || !self.is_open() || self.remote != Choice::Unknown {
             return None;
         }
         let attempt = self.new_attempt();
@@ -233,7 +257,12 @@ impl Negotiation {
                 self.abandon_dials(Some(attempt));
                 self.nominate(now);
             }
-            Phase::Choosing | Phase::Joining(..) | Phase::Activating(..) | Phase::Awaiting(_) | Phase::Over => {}
+            Phase::Offered
+            | Phase::Choosing
+            | Phase::Joining(..)
+            | Phase::Activating(..)
+            | Phase::Awaiting(_)
+            | Phase::Over => {}
         }
     }
 
@@ -250,7 +279,7 @@ impl Negotiation {
                 self.dials.failed(now, attempt);
                 self.go_on(now);
             }
-            Phase::Joining(..) | Phase::Activating(..) | Phase::Awaiting(_) | Phase::Over => {}
+            Phase::Offered | Phase::Joining(..) | Phase::Activating(..) | Phase::Awaiting(_) | Phase::Over => {}
         }
     }
 
@@ -274,7 +303,7 @@ impl Negotiation {
     pub fn handle(&mut self, now: Instant, payload: &S5bPayload) -> Result<(), S5bFault> {
         match payload {
             S5bPayload::Candidates(candidates) => {
-                if self.phase == Phase::Choosing && self.local == Choice::Unknown {
+                if self.is_open() && self.local == Choice::Unknown {
                     self.add(now, candidates);
                 }
                 Ok(())
@@ -298,14 +327,14 @@ impl Negotiation {
                     self.fail();
                     Ok(())
                 }
-                Phase::Choosing | Phase::Over => Err(S5bFault::OutOfOrder),
+                Phase::Offered | Phase::Choosing | Phase::Over => Err(S5bFault::OutOfOrder),
             },
         }
     }
 
     /// Passes time on. An extra call does nothing.
     pub fn timeout(&mut self, now: Instant) {
-        if self.phase == Phase::Over {
+        if matches!(self.phase, Phase::Offered | Phase::Over) {
             return;
         }
         if self.step_until.is_some_and(|until| until <= now) {
@@ -315,6 +344,11 @@ impl Negotiation {
             return self.fail();
         }
         self.go_on(now);
+    }
+
+    /// Whether it is still to be found out which candidate it will be.
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Offered | Phase::Choosing)
     }
 
     /// Dials what is due, as long as that can change anything.
@@ -352,7 +386,7 @@ impl Negotiation {
             // The same again is harmless.
             return if self.remote == choice { Ok(()) } else { Err(S5bFault::OutOfOrder) };
         }
-        if self.phase != Phase::Choosing {
+        if !self.is_open() {
             return Err(S5bFault::OutOfOrder);
         }
         self.remote = choice;
@@ -439,7 +473,7 @@ impl Negotiation {
     fn end(&mut self, but: Option<Attempt>) {
         let joined = match self.phase {
             Phase::Joining(_, attempt) | Phase::Activating(_, attempt) => Some(attempt),
-            Phase::Choosing | Phase::Awaiting(_) | Phase::Over => None,
+            Phase::Offered | Phase::Choosing | Phase::Awaiting(_) | Phase::Over => None,
         };
         self.phase = Phase::Over;
         self.step_until = None;

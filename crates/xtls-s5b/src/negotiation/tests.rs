@@ -264,6 +264,48 @@ fn every_input_in_every_state() {
 }
 
 #[test]
+fn until_the_peer_has_answered_it_may_come_and_nobody_is_dialled() {
+    let now = Instant::now();
+    let offered = || {
+        let ours = vec![candidate("od", CandidateType::Direct, 20, ROMEO)];
+        Negotiation::offer(now, begin(true, ours))
+    };
+    let theirs = states(vec![candidate("td", CandidateType::Direct, 15, JULIET)]);
+    let later = now + Negotiation::MAX_TIME * 2;
+
+    let mut n = offered();
+    assert!(n.expected().is_some());
+    let came = n.incoming().unwrap();
+    assert_eq!(n.incoming(), None, "one connection is enough");
+    n.connected(now, came);
+    for early in [S5bPayload::Activated("td".into()), S5bPayload::ProxyError] {
+        assert_eq!(n.handle(now, &early), Err(S5bFault::OutOfOrder));
+    }
+    assert_eq!(n.handle(now, &used("td")), Err(S5bFault::UnknownCandidate));
+    n.handle(now, &used("od")).unwrap();
+    // The user of the peer may take any time.
+    assert_eq!((n.deadline(), n.is_over()), (None, false));
+    n.timeout(later);
+    assert_eq!(actions(&mut n), [""; 0]);
+    n.answered(later, &theirs);
+    assert_eq!(actions(&mut n), ["say error", "ready 1"]);
+
+    let mut n = offered();
+    n.answered(later, &theirs);
+    assert_eq!(actions(&mut n), ["dial td.example as 1"]);
+    assert_eq!(n.deadline(), Some(later + Negotiation::DIAL_TIME));
+    n.answered(later, &states(vec![candidate("another", CandidateType::Direct, 15, JULIET)]));
+    assert_eq!(actions(&mut n), [""; 0], "there is one answer");
+
+    // Who came and has gone may come again.
+    let mut n = offered();
+    let came = n.incoming().unwrap();
+    n.failed(now, came);
+    assert!(n.incoming().is_some());
+    assert_eq!(actions(&mut n), [""; 0]);
+}
+
+#[test]
 fn xep_0260_2_4_of_two_connections_that_of_the_higher_priority_is_used_and_of_equal_ones_the_initiators() {
     let now = Instant::now();
     for (ours, is_initiator, expected) in [

@@ -84,6 +84,11 @@ impl Sockets {
         }
     }
 
+    /// How long connections take for each way from now on.
+    pub fn set_latency(&mut self, latency: Duration) {
+        self.latency = latency;
+    }
+
     /// How many bytes a connection carries in a second, each way; `None` for as many as there are.
     pub fn set_bandwidth(&mut self, bytes_per_second: Option<u64>) {
         self.bandwidth = bytes_per_second.map(|bytes| bytes.max(1));

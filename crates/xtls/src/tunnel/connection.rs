@@ -59,6 +59,12 @@ struct Joining {
     asked: Option<Activation>,
 }
 
+impl Search {
+    fn new(negotiation: Negotiation) -> Box<Self> {
+        Box::new(Self { negotiation, sockets: BTreeMap::new(), chosen: None, joining: None })
+    }
+}
+
 impl TunnelCore {
     /// Bytes of a connection that wait for TLS to begin. The first flight of a handshake is far below.
     const MAX_EARLY: usize = 64 * 1024;
@@ -125,25 +131,37 @@ impl TunnelCore {
         transport
     }
 
-    /// Both ends have stated their candidates: they dial.
-    pub(super) fn search(&mut self, own: Vec<Candidate>, theirs: &S5bTransport, shared: &mut Shared) {
-        let begin = Begin {
-            is_initiator: self.role != Role::Responder,
-            sid: theirs.sid.clone(),
-            own: shared.jid.clone().into(),
-            peer: self.peer.clone().into(),
-            offered: own,
-            may_dial: self.may_dial(),
-        };
-        let negotiation = Negotiation::new(shared.protocol_now(), begin, theirs);
-        self.search = Some(Box::new(Search { negotiation, sockets: BTreeMap::new(), chosen: None, joining: None }));
-        self.go_on_searching(shared);
+    /// Initiator: candidates are offered, and the peer may come by them before its answer does.
+    pub(super) fn expect_connections(&mut self, shared: &Shared) {
+        if let Some(offered) = self.offered_candidates() {
+            let begin = self.search_begin(&offered.sid, offered.candidates().to_vec(), shared);
+            self.search = Some(Search::new(Negotiation::offer(shared.protocol_now(), begin)));
+        }
     }
 
     /// Initiator: the responder has answered with its candidates.
     pub(super) fn candidates_answered(&mut self, theirs: &S5bTransport, shared: &mut Shared) {
-        if let Some(own) = self.offered_candidates().map(|offered| offered.candidates().to_vec()) {
-            self.search(own, theirs, shared);
+        if let Some(search) = &mut self.search {
+            search.negotiation.answered(shared.protocol_now(), theirs);
+            self.go_on_searching(shared);
+        }
+    }
+
+    /// Responder: both ends have stated their candidates.
+    pub(super) fn search(&mut self, own: Vec<Candidate>, theirs: &S5bTransport, shared: &mut Shared) {
+        let begin = self.search_begin(&theirs.sid, own, shared);
+        self.search = Some(Search::new(Negotiation::new(shared.protocol_now(), begin, theirs)));
+        self.go_on_searching(shared);
+    }
+
+    fn search_begin(&self, sid: &str, offered: Vec<Candidate>, shared: &Shared) -> Begin {
+        Begin {
+            is_initiator: self.role != Role::Responder,
+            sid: sid.to_owned(),
+            own: shared.jid.clone().into(),
+            peer: self.peer.clone().into(),
+            offered,
+            may_dial: self.may_dial(),
         }
     }
 

@@ -328,6 +328,7 @@ impl TunnelCore {
         if let Some(around) = self.negotiation.around.filter(|_| knows) {
             self.go_inside(around, shared);
         }
+        self.expect_connections(shared);
         self.set(Timer::Question, wait, shared);
     }
 

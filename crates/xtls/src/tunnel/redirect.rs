@@ -63,7 +63,7 @@ impl TunnelCore {
         self.addresses = Addresses::of(&peer, shared.from());
         self.peer = peer;
         self.negotiation.session = None;
-        self.search = None;
+        self.stop_searching(shared);
         self.transport = None;
         self.timers.clear_all();
         shared.events.push(Event::Redirected { id: self.id, peer: self.peer.clone() });

@@ -6,6 +6,8 @@ mod kept;
 mod peers;
 mod stage;
 
+use std::time::Duration;
+
 use xtls::{
     CloseReason, Config, Event, Fault, Password, Receipt, Transport, TrustPolicy, TunnelId, TunnelOptions,
     transports::{Exposure, Reach},
@@ -32,6 +34,24 @@ fn a_tunnel_goes_by_a_direct_connection_of_either_end() {
             assert!(!stage.passed("<data"), "and nothing in band");
             stage.ends_clean(by);
         }
+    }
+}
+
+/// A slow server passes the answer on long after the responder has come to the initiator's listener, and what it says of that.
+#[test]
+fn a_connection_that_overtakes_the_answer_to_the_offer_is_taken() {
+    for [server, network] in [[20, 20], [20, 0], [500, 20], [5000, 1]] {
+        let mut stage = stage(9);
+        stage.world.relay.set_latency(Duration::from_millis(server));
+        stage.sockets.set_latency(Duration::from_millis(network));
+        let leave = |reach| raw(TrustPolicy::Pinned).over(vec![Transport::Socks5(reach)]);
+        stage.connect([leave(direct("romeo.example", 5086)), leave(Reach::new(Exposure::Direct))]);
+        stage.run_for(30 * SECOND);
+        assert!(stage.is_secured(), "{server} ms by the server");
+        assert!(stage.carries(100_000));
+        // What says that it ends goes by the server.
+        stage.world.relay.set_latency(Duration::from_millis(20));
+        stage.ends_clean(0);
     }
 }
 

@@ -17,15 +17,35 @@ impl Chance {
     }
 }
 
+/// What the command itself holds of a file that it sends: read ahead, and in the tunnel.
+const HELD: u64 = 4 << 20;
+
+/// The most that the sockets of one connection hold of what one end has sent, and the other has not read.
+fn in_sockets() -> u64 {
+    let most = |name: &str| {
+        let sizes = fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).expect("the kernel says so");
+        sizes.split_whitespace().last().and_then(|size| size.parse::<u64>().ok()).expect("it is a number")
+    };
+    most("tcp_rmem") + most("tcp_wmem")
+}
+
 impl Post {
+    /// It is there, and nothing else; then it is taken away.
+    fn has_come(&self, path: &Path) {
+        let there = self.to(path.file_name().and_then(|name| name.to_str()).expect("it has a name"));
+        assert_same(path, &there);
+        fs::remove_file(there).expect("it is there");
+        assert_eq!(fs::read_dir(self.to("")).expect("a directory").count(), 0, "nothing is left");
+    }
+
     /// How much of a file has come.
     pub(super) fn part(&self, name: &str) -> u64 {
         fs::metadata(self.to(&format!("{name}.xtls-part"))).map_or(0, |metadata| metadata.len())
     }
 
     /// Sends this, while one of the two is killed so many times, and then to the end. Each time exactly what is there is not
-    /// sent again.
-    fn send_with_breaks(&self, path: &Path, [out, back]: [&[&str]; 2], breaks: u32, chance: &mut Chance) {
+    /// sent again; at most `tail` bytes of what was sent are not there.
+    fn send_with_breaks(&self, path: &Path, [out, back]: [&[&str]; 2], breaks: u32, chance: &mut Chance, tail: u64) {
         let name = path.file_name().and_then(|name| name.to_str()).expect("it has a name");
         let size = fs::metadata(path).expect("a file").len();
         for number in 0..breaks {
@@ -37,8 +57,12 @@ impl Post {
             // Somewhere in what is left, and with room for the breaks that follow.
             let wanted = before + (size - before) / 1000 * chance.next() / u64::from(breaks - number + 1);
             until("a part of the file", || (self.part(name) > wanted).then_some(()));
+            sending.pause();
+            // More was not sent: what is read ahead counts as if it were.
+            let sent = sending.position(path);
             if chance.next() < 500 {
                 receiving.kill();
+                sending.unpause();
                 let sending = sending.wait();
                 assert_eq!(sending.code, Some(4), "{:?}", sending.events);
             } else {
@@ -46,7 +70,11 @@ impl Post {
                 // Whoever receives waits for the next one, until it is killed as well.
                 receiving.event("closed");
             }
-            assert!(self.part(name) < size, "it was too quick");
+            let there = self.part(name);
+            assert!(there < size, "it was too quick");
+            let twice = sent - there;
+
+            assert!(twice <= tail, "{twice} bytes are sent twice, and {tail} may be on their way");
         }
         let before = self.part(name);
         assert!(breaks == 0 || before > 0);
@@ -69,12 +97,22 @@ fn a_gibibyte_gets_there_through_a_proxy_and_directly_with_ends_that_are_killed_
     let here = [&direct[..], &["--listen-address", "127.0.0.1"]].concat();
     let proxy = [&["--transport", "proxy"][..], &LOOPBACK].concat();
     let mut chance = Chance(5);
-    for ways in [[&proxy[..], &proxy], [&here, &direct]] {
-        post.send_with_breaks(&path, ways, 5, &mut chance);
-        assert_same(&path, &post.to("large.bin"));
-        fs::remove_file(post.to("large.bin")).expect("it is there");
-        assert_eq!(fs::read_dir(post.to("")).expect("a directory").count(), 0, "nothing is left");
+    for (ways, connections) in [([&proxy[..], &proxy], 2), ([&here, &direct], 1)] {
+        post.send_with_breaks(&path, ways, 5, &mut chance, HELD + connections * in_sockets());
+        post.has_come(&path);
     }
+}
+
+#[test]
+fn in_band_no_more_than_a_window_is_sent_twice_after_either_end_was_killed() {
+    // docs/performance.md: the window has a MiB at the most.
+    let window = 1 << 20;
+    let post = Post::new(Prosody::with_proxy());
+    let path = post.from("letter.bin");
+    fill(&path, 60);
+    let in_band = &["--transport", "in-band"][..];
+    post.send_with_breaks(&path, [in_band, in_band], 3, &mut Chance(2), HELD + window);
+    post.has_come(&path);
 }
 
 #[test]
