@@ -241,8 +241,8 @@ class Peer(slixmpp.ClientXMPP):
             assert await self.informed() == ("activated", used.get("cid"))
         return negotiation_hash(offer.hashed, said["answer"].hashed).digest()
 
-    async def exchange(self, digest, data):
-        """Everything inside of TLS: the hashes, the bytes, and both ends. Gives what has come."""
+    async def exchange(self, digest, data, first=0):
+        """Everything inside of TLS: the hashes, the bytes, and both ends. Gives what has come. It says nothing before so many bytes came."""
         tls = Tls(self)
         await tls.handshake()
         if self.role == "responder":
@@ -263,8 +263,9 @@ class Peer(slixmpp.ClientXMPP):
                 await self.connection.write(NUDGE)
                 wait *= 2
 
+        heard = await tls.read_exactly(first)
         sending = asyncio.create_task(send())
-        received = await tls.read_all()
+        received = heard + await tls.read_all()
         if self.receipts:
             await self.give_and_take(tls.connection.export_keying_material(b"EXPORTER-xtls-receipt", 32), data, received)
         await self.next(["session-terminate"])
@@ -344,6 +345,8 @@ class Tls:
             try:
                 return self.connection.recv(most)
             except SSL.WantReadError:
+                # OpenSSL may have answered a change of keys.
+                await self.flush()
                 await self.more()
             except SSL.ZeroReturnError:
                 return b""

@@ -62,6 +62,16 @@ macro_rules! session {
                 self.0.write(plaintext, records_out)
             }
 
+            /// Appends a record without plaintext, which RFC 5246 § 6.2.1 allows: it tells the peer's application nothing. Peers
+            /// put up with some in a row, [`MAX_EMPTY_RECORDS`](crate::MAX_EMPTY_RECORDS) if they are sessions of this crate.
+            ///
+            /// # Errors
+            ///
+            /// As [`write`](Self::write).
+            pub fn write_empty(&mut self, records_out: &mut Vec<u8>) -> Result<(), WriteError> {
+                self.0.write_empty(records_out)
+            }
+
             /// Ends this side: appends close_notify (RFC 5246 § 7.2.1), once. TLS 1.2 has no half-closed session, so the
             /// peer answers in kind and discards what it had not written yet; what it wrote before that is still read.
             ///

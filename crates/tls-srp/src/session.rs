@@ -237,19 +237,29 @@ impl<R: Role> Session<R> {
     }
 
     pub(crate) fn write(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), WriteError> {
+        self.write_records(plaintext, plaintext.len().div_ceil(self.common.capacity()), out)
+    }
+
+    /// RFC 5246 § 6.2.1: "Zero-length fragments of Application data MAY be sent".
+    pub(crate) fn write_empty(&mut self, out: &mut Vec<u8>) -> Result<(), WriteError> {
+        self.write_records(&[], 1, out)
+    }
+
+    fn write_records(&mut self, plaintext: &[u8], records: usize, out: &mut Vec<u8>) -> Result<(), WriteError> {
         if self.failed.is_some() || self.common.closed_by_us {
             return Err(WriteError::Closed);
         }
-        let capacity = self.common.capacity();
         let Some(sealer) = self.common.sealer.as_ref().filter(|_| self.common.is_connected()) else {
             return Err(WriteError::Handshaking);
         };
-        let records = plaintext.len().div_ceil(capacity);
         if !sealer.allows(records, plaintext.len()) {
             return Err(WriteError::KeyExhausted);
         }
         let before = out.len();
-        let sent = wipe::records(|| self.common.send(ContentType::ApplicationData, plaintext, out));
+        let sent = wipe::records(|| match plaintext {
+            [] if records > 0 => self.common.send_fragment(ContentType::ApplicationData, &[], out),
+            _ => self.common.send(ContentType::ApplicationData, plaintext, out),
+        });
         sent.map_err(|failed| {
             out.truncate(before);
             self.fail(failed.into());

@@ -163,13 +163,12 @@ impl TlsSession {
         either!(mut self.write(plaintext, records_out))
     }
 
-    /// Changes the keys of both directions (RFC 8446 § 4.6.3): a small record, which tells the peer's application nothing. Whether it
-    /// was appended; TLS 1.2 has no such thing, so with a password it never is.
-    pub fn update_keys(&mut self, records_out: &mut Vec<u8>) -> bool {
-        match &mut self.0 {
-            Method::X509(session) => session.update_keys(records_out),
-            Method::Srp(_) => false,
-        }
+    /// Appends a small record that tells the peer's application nothing: with TLS 1.3 a change of keys (RFC 8446 § 4.6.3), with a
+    /// password a record without data (RFC 5246 § 6.2.1). Whether it was appended; with certificates and TLS 1.2 there is no such record.
+    ///
+    /// Peers put up with some of them without data between: 16 at least, and an answer to one of theirs may come with each.
+    pub fn say_nothing(&mut self, records_out: &mut Vec<u8>) -> bool {
+        either!(mut self.say_nothing(records_out))
     }
 
     /// Says with a close_notify that nothing more will be written. Reading goes on: TLS 1.3 leaves the other direction

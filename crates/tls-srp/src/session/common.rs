@@ -126,16 +126,24 @@ impl Common {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), RandomFailed> {
-        for fragment in payload.chunks(self.capacity()) {
-            match &mut self.sealer {
-                Some(sealer) => sealer.seal(content_type, fragment, &mut *self.random, out)?,
-                None => {
-                    out.extend_from_slice(&Header::encode(content_type, fragment.len()));
-                    out.extend_from_slice(fragment);
-                }
+        payload.chunks(self.capacity()).try_for_each(|fragment| self.send_fragment(content_type, fragment, out))
+    }
+
+    /// Appends a record.
+    pub(super) fn send_fragment(
+        &mut self,
+        content_type: ContentType,
+        fragment: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), RandomFailed> {
+        match &mut self.sealer {
+            Some(sealer) => sealer.seal(content_type, fragment, &mut *self.random, out),
+            None => {
+                out.extend_from_slice(&Header::encode(content_type, fragment.len()));
+                out.extend_from_slice(fragment);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     #[cfg(test)]

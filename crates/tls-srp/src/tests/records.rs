@@ -285,6 +285,31 @@ fn p04_empty_records() {
 }
 
 #[test]
+fn a_record_without_data_tells_the_peer_nothing() {
+    let (mut client, mut server) = (client(1), server(1));
+    let mut out = Vec::new();
+    assert_eq!(client.write_empty(&mut out), Err(WriteError::Handshaking));
+    connect(&mut client, &mut server);
+    for _ in 0..MAX_EMPTY_RECORDS {
+        client.write_empty(&mut out).unwrap();
+    }
+    // RFC 7366 § 3: header, IV, one block of padding, MAC.
+    assert_eq!(out.len(), usize::from(MAX_EMPTY_RECORDS) * (5 + 16 + 16 + 20));
+    client.write(b"last", &mut out).unwrap();
+    let output = server.take(&out);
+    assert_eq!((output.plaintext.as_slice(), output.records.len()), (&b"last"[..], 0));
+    client.close(&mut out);
+    let end = out.len();
+    assert_eq!(client.write_empty(&mut out), Err(WriteError::Closed));
+    assert_eq!(out.len(), end, "nothing follows the end");
+    // The keys are used up by records, not by bytes alone.
+    let (mut client, _) = connected(1);
+    let (common, _) = client.inner().parts();
+    common.sealer.as_mut().unwrap().set_used(MAX_RECORDS, 0);
+    assert_eq!(client.write_empty(&mut Vec::new()), Err(WriteError::KeyExhausted));
+}
+
+#[test]
 fn unknown_content_types_and_other_versions_end_the_session() {
     for first in [0x80, b'G', 0, 19, 24, 255] {
         died(&server(1).take(&[first, 3, 3, 0, 5]), PeerMisbehaved::UnknownContentType, 10);

@@ -426,10 +426,10 @@ impl Channel {
     }
 
     /// Appends a record that tells the application nothing, if this TLS has one: see
-    /// [`TlsSession::update_keys`](xtls_tls::TlsSession::update_keys).
-    pub fn update_keys(&mut self, out: &mut Vec<u8>) {
+    /// [`TlsSession::say_nothing`](xtls_tls::TlsSession::say_nothing).
+    pub fn say_nothing(&mut self, out: &mut Vec<u8>) {
         if let Some(tls) = self.open_tls() {
-            tls.update_keys(out);
+            tls.say_nothing(out);
         }
     }
 

@@ -18,7 +18,8 @@ pub enum Conduct {
     Changes(usize),
     /// It leaves out the byte after so many in a direction.
     Swallows(usize),
-    /// Of more than so many bytes at once it keeps as many back until more comes, as that of Prosody 0.12 does.
+    /// Of more than so many bytes at once it keeps as many back until more comes, as that of Prosody 0.12 does. What has piled up while the
+    /// other end read nothing comes at once.
     Hoards(usize),
     /// It says that it has connected both, and carries nothing.
     Stalls,
@@ -46,6 +47,12 @@ impl Sockets {
     /// The end of a proxied wire that is not the proxy's.
     pub(super) fn far_from_proxy(&self, wire: usize) -> usize {
         usize::from(matches!(self.wires[wire].ends[0], End::Proxy { .. }))
+    }
+
+    /// Whether this end is that of a proxy that hoards.
+    pub(super) fn hoards(&self, wire: usize, end: usize) -> bool {
+        let End::Proxy { proxy, with: Some(_), .. } = &self.wires[wire].ends[end] else { return false };
+        matches!(self.proxies[*proxy].conduct, Conduct::Hoards(_))
     }
 
     /// A proxy takes bytes.

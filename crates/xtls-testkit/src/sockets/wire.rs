@@ -172,7 +172,12 @@ impl Sockets {
         if !wants {
             return false;
         }
-        let (_, bytes) = self.wires[wire].ways[end].packets.pop_front().expect("it is due");
+        let hoards = self.hoards(wire, end);
+        let packets = &mut self.wires[wire].ways[end].packets;
+        let (_, mut bytes) = packets.pop_front().expect("it is due");
+        while hoards && packets.front().is_some_and(|(at, _)| *at <= now) {
+            bytes.extend(packets.pop_front().expect("it is due").1);
+        }
         self.take(world, wire, end, &bytes);
         true
     }

@@ -155,6 +155,10 @@ impl SrpSession {
         })
     }
 
+    pub(super) fn say_nothing(&mut self, records_out: &mut Vec<u8>) -> bool {
+        self.failed.is_none() && either!(mut self.write_empty(records_out)).is_ok()
+    }
+
     pub(super) fn close(&mut self, records_out: &mut Vec<u8>) {
         if self.closed || self.failed.is_some() {
             return;

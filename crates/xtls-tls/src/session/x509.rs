@@ -304,7 +304,7 @@ impl X509Session {
         Ok(())
     }
 
-    pub(super) fn update_keys(&mut self, records_out: &mut Vec<u8>) -> bool {
+    pub(super) fn say_nothing(&mut self, records_out: &mut Vec<u8>) -> bool {
         let is_possible = self.complete && !self.closed && self.failed.is_none() && !self.is_tls12();
         let updated = is_possible && self.connection.refresh_traffic_keys().is_ok();
         self.flush(records_out);

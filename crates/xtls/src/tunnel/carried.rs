@@ -37,7 +37,7 @@ impl TunnelCore {
         if let Some(channel) = self.channel.as_mut().filter(|_| transport.flight_left()) {
             channel.flight_left();
         }
-        let wait = transport.carrier.connection().and_then(|connection| connection.nudge_after_burst());
+        let wait = transport.carrier.connection().and_then(|connection| connection.nudges.after_burst());
         if taken > 0 {
             if let Some(wait) = wait {
                 self.set(Timer::Connection, wait, shared);

@@ -19,6 +19,7 @@ use super::{
     transport::{
         Transport,
         carrier::{Carrier, Connection},
+        nudges::Nudge,
     },
 };
 use crate::{
@@ -238,17 +239,15 @@ impl TunnelCore {
     /// Time has passed for the search, or for a proxy that may sit on our last bytes.
     pub(super) fn connection_timed_out(&mut self, shared: &mut Shared) {
         let now = shared.protocol_now();
-        if let Some(transport) = &mut self.transport
-            && let Some((bytes, wait)) = transport.carrier.connection().and_then(Connection::nudge)
-        {
-            transport.queue(|out| out.extend_from_slice(bytes));
-            return self.set(Timer::Connection, wait, shared);
-        }
         if let (Some(transport), Some(channel)) = (&mut self.transport, &mut self.channel)
-            && transport.carrier.connection().is_some_and(Connection::end_burst)
+            && let Some((nudge, wait)) = transport.carrier.connection().and_then(Connection::nudge)
         {
-            // Where more is to follow, what may follow is a record of TLS that tells nothing.
-            return transport.queue(|out| channel.update_keys(out));
+            match nudge {
+                Nudge::AfterEnd(bytes) => transport.queue(|out| out.extend_from_slice(bytes)),
+                Nudge::InBetween => transport.queue(|out| channel.say_nothing(out)),
+                Nudge::Later => {}
+            }
+            return self.set(Timer::Connection, wait, shared);
         }
         if let Some(search) = &mut self.search {
             search.negotiation.timeout(now);

@@ -9,7 +9,7 @@ use xtls_jingle::{Reason, ReasonCondition, Session, SessionState};
 
 use super::{
     Phase, TunnelCore,
-    transport::{Transport, carrier::Connection},
+    transport::{Transport, nudges::Nudges},
 };
 use crate::{event::Receipt, shared::Shared};
 
@@ -152,9 +152,9 @@ impl TunnelCore {
             channel.abandon();
             self.discard_unread();
         }
-        let nudges = self.transport.as_mut().and_then(|transport| transport.carrier.connection());
-        if nudges.is_some_and(|connection| connection.is_nudging()) {
-            self.set(Timer::Connection, Connection::FIRST_NUDGE, shared);
+        let connection = self.transport.as_mut().and_then(|transport| transport.carrier.connection());
+        if connection.is_some_and(|connection| connection.pushes_end()) {
+            self.set(Timer::Connection, Nudges::FIRST, shared);
         }
         if lingers || connected {
             self.set(Timer::Close, shared.config.timers.close, shared);

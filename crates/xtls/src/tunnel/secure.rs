@@ -6,7 +6,6 @@ use xtls_channel::{Channel, Io, Listen, NotAsked, Progress, Sign, StoreError, Ti
 use xtls_jingle::{Role, Session};
 use xtls_stanza::Method;
 
-use super::transport::carrier::Connection;
 use super::{Inside, Phase, TunnelCore, bytes::RawBytes, stream::XmlStream};
 use crate::{application::Application, event::Event, shared::Shared};
 
@@ -86,6 +85,9 @@ impl TunnelCore {
         let mut plaintext = Vec::new();
         let Progress { secured, confirmed, unsaved, fault, .. } = transport
             .queue(|out| channel.confirm(sign, &mut Io { env: &mut shared.env, plaintext: &mut plaintext, out }));
+        if let Some(connection) = transport.carrier.connection().filter(|_| self.secured_at.is_some()) {
+            connection.nudges.heard(after.ended - before.ended, progress.received > 0);
+        }
         self.tell_secured(secured, confirmed, unsaved, shared);
         if let Some(fault) = fault {
             self.fail(fault, shared);
@@ -147,7 +149,8 @@ impl TunnelCore {
     pub(super) fn seal_end(&mut self, shared: &Shared) {
         if let (Some(channel), Some(transport)) = (&mut self.channel, &mut self.transport) {
             transport.queue(|out| channel.close_write(out));
-            if let Some(wait) = transport.carrier.connection().and_then(Connection::begin_nudging) {
+            let connection = transport.carrier.connection();
+            if let Some(wait) = connection.and_then(|connection| connection.nudges.begin_pushing_end()) {
                 self.set(Timer::Connection, wait, shared);
             }
         }

@@ -3,6 +3,7 @@
 pub(super) mod carrier;
 mod counts;
 mod in_band;
+pub(super) mod nudges;
 
 use xtls_channel::{Channel, Start};
 use xtls_ibb::{Bytestream, Sent};

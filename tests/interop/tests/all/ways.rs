@@ -1,6 +1,8 @@
 //! What carries `xtls pipe`: the proxies of real servers, direct connections, and the servers themselves.
 
-use std::time::Instant;
+use std::io::{Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use xtls_interop::{Ejabberd, Ended, Person, Prosody, Xtls, drain, feed, noise};
 
@@ -121,4 +123,35 @@ fn a_pipe_that_goes_in_band_by_the_users_wish_tells_nobody_an_address() {
         ends.map(Xtls::wait).iter().for_each(assert_done);
     }
     assert!(!server.log().contains("candidate "), "no candidate in any stanza");
+}
+
+/// Prosody's proxy keeps the last bytes of a burst until more comes (docs/wire.md § 8), and all buffers on the way are full by then:
+/// what is to push them out waits in there too.
+#[test]
+fn a_request_that_is_read_slowly_is_answered_through_the_proxy_of_prosody_while_both_inputs_stay_open() {
+    let server = Prosody::with_proxy();
+    let people = friends(["alice", "bob"].map(|name| server.person(name)));
+    let (mut ends, ways) = open(&people, &LOOPBACK, &LOOPBACK);
+    assert!(ways.iter().all(|way| way["path"] == "proxy"), "{ways:?}");
+    let request = noise(1, 20_000_000);
+    let answer = noise(2, 2_000_000);
+    let [mut to_alice, mut to_bob] = ends.each_mut().map(Xtls::take_stdin);
+    let [mut at_alice, mut at_bob] = ends.each_mut().map(Xtls::take_stdout);
+    thread::scope(|scope| {
+        scope.spawn(|| to_alice.write_all(&request).expect("all is taken"));
+        scope.spawn(|| {
+            let mut came = vec![0; request.len()];
+            for piece in came.chunks_mut(100_000) {
+                at_bob.read_exact(piece).expect("all comes");
+                thread::sleep(Duration::from_millis(20));
+            }
+            assert!(came == request);
+            to_bob.write_all(&answer).expect("all is taken");
+        });
+        let mut came = vec![0; answer.len()];
+        at_alice.read_exact(&mut came).expect("all comes");
+        assert!(came == answer);
+    });
+    drop([to_alice, to_bob]);
+    ends.map(Xtls::wait).iter().for_each(assert_done);
 }

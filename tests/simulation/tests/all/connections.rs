@@ -201,6 +201,52 @@ fn a_proxy_that_sits_on_the_last_bytes_until_more_comes_keeps_nobody_waiting() {
     assert_eq!(stage.sockets.open(), 0);
 }
 
+/// What is to push the last bytes out has piled up before the proxy like those. With certificates it is a change of keys, by a password a
+/// record without data.
+#[test]
+fn a_burst_that_is_read_slowly_comes_to_its_end_through_a_proxy_that_hoards() {
+    for by_password in [false, true] {
+        let (mut stage, options) = if by_password {
+            let mut stage = stage_of_strangers();
+            let peer = stage.world.jid(stage.ids[0]).to_bare();
+            stage.world.with(stage.ids[1], |engine, _| engine.allow_offers(peer, true));
+            let options = |reach| over(reach).with_password(Password::new("a rose").unwrap());
+            (stage, [through_proxy(), Reach::new(Exposure::Proxies)].map(options))
+        } else {
+            (stage(1), [through_proxy(), Reach::new(Exposure::Proxies)].map(over))
+        };
+        stage.proxy(Conduct::Hoards(4096));
+        stage.connect(options);
+        stage.run_for(3 * SECOND);
+        assert!(stage.is_secured());
+        for (from, length) in [(0, 700_000), (1, 30_000), (0, 700_000)] {
+            let [(here, sender), (there, reader)] = [from, 1 - from].map(|at| (stage.ids[at], stage.tunnels[at]));
+            let sent = noise(length, 1);
+            let mut written = 0;
+            // All buffers on the way are filled. Nobody reads for longer than it takes until the first nudges.
+            for _ in 0..50 {
+                written += write(&mut stage.world, here, sender, &sent[written..]);
+                stage.run_for(SECOND / 10);
+            }
+            assert_eq!(written, sent.len());
+            let mut got = Vec::new();
+            // No longer than as long again.
+            for _ in 0..60 {
+                got.extend(read(&mut stage.world, there, reader));
+                stage.run_for(SECOND / 10);
+            }
+            assert!(got == sent, "{by_password} {from}: {} bytes came", got.len());
+        }
+        // Nothing is left to be pushed two hours later, and nobody minds that it was tried.
+        stage.run_for(10_000 * SECOND);
+        let before = stage.sockets.carried();
+        stage.run_for(10_000 * SECOND);
+        assert_eq!(stage.sockets.carried(), before);
+        assert!(stage.carries(50_000));
+        stage.ends_clean(0);
+    }
+}
+
 /// Two entities with an XML stream between them, and nothing in the log so far.
 fn stage_inside(seed: u8) -> (Stage, [TunnelId; 2]) {
     let mut stage = stage(seed);

@@ -392,6 +392,29 @@ fn m15_an_end_without_close_notify_does_not_look_like_an_orderly_one() {
 }
 
 #[test]
+fn a_record_tells_the_application_nothing() {
+    let mut pair = pair();
+    assert!(!pair.client.say_nothing(&mut pair.to_server), "not before the handshake");
+    pair.settle().unwrap();
+    for _ in 0..3 {
+        for _ in 0..15 {
+            assert!(pair.client.say_nothing(&mut pair.to_server));
+            assert!(pair.server.say_nothing(&mut pair.to_client));
+        }
+        assert!(record_lengths(&pair.to_server).iter().all(|length| *length < 64));
+        pair.settle().unwrap();
+        assert!(pair.server_plaintext.is_empty() && pair.client_plaintext.is_empty());
+        pair.client.write(b"a rose", &mut pair.to_server).unwrap();
+        pair.server.write(b"by any name", &mut pair.to_client).unwrap();
+        pair.settle().unwrap();
+        assert_eq!(core::mem::take(&mut pair.server_plaintext), b"a rose");
+        assert_eq!(core::mem::take(&mut pair.client_plaintext), b"by any name");
+    }
+    pair.client.close(&mut pair.to_server);
+    assert!(!pair.client.say_nothing(&mut Vec::new()), "nor after the end");
+}
+
+#[test]
 fn closing_during_the_handshake_ends_it_without_a_fault() {
     let mut pair = pair();
     pair.server.read(&std::mem::take(&mut pair.to_server), &mut Vec::new(), &mut pair.to_client).unwrap();

@@ -363,11 +363,11 @@ fn closing_ends_one_direction_and_leaves_the_other() {
 }
 
 #[test]
-fn keys_are_changed_without_a_word_to_the_application_where_tls_can_do_that() {
+fn a_change_of_keys_tells_the_application_nothing() {
     let mut pair = Pair::connected(&romeo_config(), &juliet_config());
     for _ in 0..100 {
         let before = pair.to_server.len();
-        assert!(pair.client.update_keys(&mut pair.to_server));
+        assert!(pair.client.say_nothing(&mut pair.to_server));
         assert!((1..64).contains(&(pair.to_server.len() - before)), "a small record");
         pair.client.write(b"a rose", &mut pair.to_server).unwrap();
         pair.server.write(b"by any name", &mut pair.to_client).unwrap();
@@ -375,12 +375,23 @@ fn keys_are_changed_without_a_word_to_the_application_where_tls_can_do_that() {
         assert_eq!(core::mem::take(&mut pair.server_plaintext), b"a rose");
         assert_eq!(core::mem::take(&mut pair.client_plaintext), b"by any name");
     }
+    // Both at once, with an answer before each, and no data between.
+    for _ in 0..3 {
+        for _ in 0..15 {
+            assert!(pair.client.say_nothing(&mut pair.to_server) && pair.server.say_nothing(&mut pair.to_client));
+            pair.settle().unwrap();
+        }
+        pair.client.write(b"x", &mut pair.to_server).unwrap();
+        pair.server.write(b"y", &mut pair.to_client).unwrap();
+        pair.settle().unwrap();
+    }
+    assert_eq!((pair.server_plaintext.as_slice(), pair.client_plaintext.as_slice()), (&b"xxx"[..], &b"yyy"[..]));
     pair.client.close(&mut pair.to_server);
     let sent = pair.to_server.len();
-    assert!(!pair.client.update_keys(&mut pair.to_server) && pair.to_server.len() == sent, "nothing follows the end");
+    assert!(!pair.client.say_nothing(&mut pair.to_server) && pair.to_server.len() == sent, "nothing follows the end");
     let (client, server) = tls12_pair();
     let mut old = Pair::connected(&client, &server);
-    assert!(!old.client.update_keys(&mut old.to_server) && old.to_server.is_empty(), "TLS 1.2 cannot");
+    assert!(!old.client.say_nothing(&mut old.to_server) && old.to_server.is_empty(), "TLS 1.2 cannot");
 }
 
 #[test]

@@ -6,7 +6,10 @@ use xtls_ibb::{Bytestream, BytestreamState};
 use xtls_s5b::negotiation::Attempt;
 use xtls_stanza::Id;
 
-use super::counts::wide;
+use super::{
+    counts::wide,
+    nudges::{Nudge, Nudges},
+};
 use crate::transports::Path;
 
 /// What carries the records of a tunnel.
@@ -25,73 +28,36 @@ pub(in crate::tunnel) struct Connection {
     /// Records that the caller has not taken.
     outgoing: Vec<u8>,
     limit: usize,
-    /// Bytes that have left since it was nudged last, or since the beginning.
-    burst: usize,
-    /// How often it was nudged since our end left; `None` before that.
-    nudges: Option<u32>,
+    /// What pushes the last bytes out of a proxy.
+    pub(in crate::tunnel) nudges: Nudges,
     /// Nothing can be sent any more.
     over: bool,
 }
 
 impl Connection {
     pub(in crate::tunnel) fn new(attempt: Attempt, path: Path, limit: usize) -> Self {
-        Self { attempt, path, outgoing: Vec::new(), limit, burst: 0, nudges: None, over: false }
+        let nudges = Nudges::new(matches!(path, Path::Proxy(_)));
+        Self { attempt, path, outgoing: Vec::new(), limit, nudges, over: false }
     }
 
     pub(in crate::tunnel) fn attempt(&self) -> Attempt {
         self.attempt
     }
 
-    /// Our end of TLS is in the queue: nothing but nudges follows it. Gives when the first is due.
-    pub(in crate::tunnel) fn begin_nudging(&mut self) -> Option<Duration> {
-        let is_news = self.nudges.is_none() && matches!(self.path, Path::Proxy(_));
-        is_news.then(|| {
-            self.nudges = Some(0);
-            Self::FIRST_NUDGE
-        })
+    /// What pushes the last bytes out of a proxy, if it is time for that, and when the next one is due.
+    pub(in crate::tunnel) fn nudge(&mut self) -> Option<(Nudge, Duration)> {
+        if self.over { None } else { self.nudges.next(!self.outgoing.is_empty()) }
     }
 
-    /// Bytes that mean nothing, for a proxy that may sit on our last ones, and when the next ones are due. `None` if it is over, or
-    /// our end has not come to it yet.
-    ///
-    /// Prosody's proxy (0.12) reads from the socket into a buffer of its own, hands a part on, and looks into the buffer again only
-    /// when the socket has more. So the last 4 KiB of a direction can stay there, the end of TLS among them, until something else
-    /// comes. What comes after close_notify MUST be ignored (RFC 8446 § 6.1): a record of nothing, then.
-    pub(in crate::tunnel) fn nudge(&mut self) -> Option<(&'static [u8], Duration)> {
-        let nudges = self.nudges.as_mut().filter(|_| !self.over)?;
-        *nudges += 1;
-        let wait = Self::FIRST_NUDGE.saturating_mul(1 << (*nudges).min(7));
-        Some((&Self::NUDGE, wait))
+    /// Whether our end has left, and a proxy may sit on it.
+    pub(in crate::tunnel) fn pushes_end(&self) -> bool {
+        self.nudges.pushes_end() && !self.over
     }
-
-    /// When a nudge is due if nothing more is sent: a proxy may sit on the last of so many bytes.
-    pub(in crate::tunnel) fn nudge_after_burst(&self) -> Option<Duration> {
-        let is_due = self.nudges.is_none() && matches!(self.path, Path::Proxy(_)) && self.burst > Self::BURST;
-        is_due.then_some(Self::FIRST_NUDGE)
-    }
-
-    /// It is nudged after a burst. Whether that is still due.
-    pub(in crate::tunnel) fn end_burst(&mut self) -> bool {
-        self.nudge_after_burst().is_some() && core::mem::take(&mut self.burst) > 0
-    }
-
-    /// As much as Prosody's proxy hands on at once. What is not more than that is not kept back.
-    const BURST: usize = 4096;
-
-    /// Whether nudges are due now and then.
-    pub(in crate::tunnel) fn is_nudging(&self) -> bool {
-        self.nudges.is_some() && !self.over
-    }
-
-    /// When the first nudge goes after our end. The time doubles each time, up to 32 s.
-    pub(in crate::tunnel) const FIRST_NUDGE: Duration = Duration::from_millis(250);
-    /// The head of a record of application data, and 16 bytes.
-    const NUDGE: [u8; 21] = [23, 3, 3, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
     /// Moves what there is to send into the caller's buffer.
     pub(in crate::tunnel) fn take(&mut self, out: &mut Vec<u8>) -> usize {
         let bytes = self.outgoing.len();
-        self.burst += bytes;
+        self.nudges.left(bytes);
         if out.is_empty() && out.capacity() <= self.outgoing.capacity() {
             core::mem::swap(out, &mut self.outgoing);
         } else {
