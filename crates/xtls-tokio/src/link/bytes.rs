@@ -69,6 +69,8 @@ pub struct ByteLink<T> {
     events: VecDeque<LinkEvent>,
     /// Why we have ended it.
     fault: Option<ByteLinkError>,
+    /// Our direction is to end.
+    finishes: bool,
     is_closing: bool,
     closed: Option<Arc<LinkClosed>>,
     wakers: Arc<Wakers>,
@@ -110,6 +112,7 @@ impl<T> LinkStream<Peer, T> {
             kept: None,
             events: VecDeque::new(),
             fault: None,
+            finishes: false,
             is_closing: false,
             closed: None,
             wakers: Arc::default(),
@@ -158,7 +161,7 @@ impl<T> ByteLink<T> {
 
     /// Begins the end of our direction, without waiting for it as shutting down does.
     pub fn finish(&mut self) {
-        self.outgoing.close();
+        self.finishes = true;
         self.wakers.wake_all();
     }
 
@@ -221,15 +224,24 @@ impl<T> ByteLink<T> {
     /// Hands the link everything there is room for, and begins its end when both directions have ended.
     fn send(&mut self) {
         self.release();
+        self.send_stanzas();
+        if self.finishes && self.kept.is_none() {
+            // Not before it is opened: it would be closed without a word, and the peer not know that we have finished.
+            self.outgoing.close();
+            self.send_stanzas();
+        }
+        if self.peer_finished && self.outgoing.state() == BytestreamState::Closed && self.kept.is_none() {
+            self.break_off();
+        }
+    }
+
+    fn send_stanzas(&mut self) {
         while let Some(stanza) = self.kept.take().or_else(|| self.next_stanza()) {
             // If the link is ending, its end says what was lost.
             if self.stream.with_link(|link, now| link.send(now, &stanza)) == Err(SendError::Full) {
                 self.kept = Some(stanza);
                 break;
             }
-        }
-        if self.peer_finished && self.outgoing.state() == BytestreamState::Closed && self.kept.is_none() {
-            self.break_off();
         }
     }
 
@@ -328,7 +340,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteLink<T> {
         if let Some(why) = this.why() {
             return Poll::Ready(Err(why.into()));
         }
-        if matches!(this.outgoing.state(), BytestreamState::Closing | BytestreamState::Closed) || this.is_closing {
+        let is_over = matches!(this.outgoing.state(), BytestreamState::Closing | BytestreamState::Closed);
+        if this.finishes || this.is_closing || is_over {
             return Poll::Ready(Err(this.fault.clone().unwrap_or(ByteLinkError::Finished).into()));
         }
         let taken = bytes.get(..this.outgoing.writable().min(bytes.len())).unwrap_or_default();
@@ -350,7 +363,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ByteLink<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outgoing.close();
+        self.finishes = true;
         self.turn(Who::Writer, cx);
         let is_done = self.outgoing.state() == BytestreamState::Closed && self.outgoing.unacked() == 0;
         match (self.why(), &self.closed) {

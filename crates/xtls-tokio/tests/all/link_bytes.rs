@@ -95,6 +95,38 @@ fn bytes_go_both_ways_at_once_and_each_direction_ends_alone() {
     });
 }
 
+/// Before anything was sent, so before the direction is opened.
+#[test]
+fn an_end_with_nothing_to_say_is_told_whenever_it_begins() {
+    run(async {
+        for shuts_down in [false, true] {
+            let [mut romeo, mut juliet] = between(10_000).await;
+            if !shuts_down {
+                juliet.finish();
+            }
+            let hears = async {
+                if shuts_down {
+                    juliet.shutdown().await.unwrap();
+                }
+                let mut came = Vec::new();
+                juliet.read_to_end(&mut came).await.unwrap();
+                (came, juliet.closed().await)
+            };
+            let says = async {
+                romeo.write_all(b"all of it").await.unwrap();
+                romeo.finish();
+                let closed = romeo.closed().await;
+                (romeo.is_finished(), closed)
+            };
+            let ((came, at_juliet), (is_finished, at_romeo)) = tokio::join!(hears, says);
+            assert!(is_finished && came == b"all of it");
+            for closed in [at_romeo, at_juliet] {
+                assert!(matches!(closed.reason, CloseReason::Done), "{closed:?}");
+            }
+        }
+    });
+}
+
 #[test]
 fn one_direction_that_is_shut_down_leaves_the_other_open() {
     run(async {
