@@ -12,7 +12,7 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::files::Target;
-use crate::output::{Direction, Meter, Output, Report, TAKE_IT, Throttled};
+use crate::output::{Direction, Faster, Meter, Output, Report, TAKE_IT, Throttled};
 use crate::pipe::ways;
 use crate::reach::Calls;
 use crate::send::decline;
@@ -35,10 +35,11 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &ReceiveArgs) -> R
     rules.note_who_may_try(output, &args.accept_from)?;
     let mut door = ways::open_door(&args.transport, args.account.login.way.proxy.is_some()).await?;
     let mut session = Session::start_with(output, data, &args.account, trust, &rules, door.connects()).await?;
-    rules.go_by(ways::transports(&session, &args.transport, door.endpoint(), &args.accept_from).await?);
+    let ways = ways::find(&session, &args.transport, &door, &args.accept_from).await;
+    rules.go_by(ways.transports);
     session.allow_offers(&args.accept_from);
     let calls = Calls::new(rules, Application::XmlStream, args.accept_from.clone(), true);
-    let result = receive(&mut session, calls, &Arc::new(target), args).await;
+    let result = receive(&mut session, calls, &Arc::new(target), args, ways.faster).await;
     session.end().await;
     result
 }
@@ -49,6 +50,7 @@ async fn receive(
     mut calls: Calls,
     target: &Arc<Target>,
     args: &ReceiveArgs,
+    faster: Faster,
 ) -> Result<(), Failure> {
     let words = ["yes", "no"].map(str::to_owned).to_vec();
     let mut lines = Lines::answers(session.output, TAKE_IT.to_owned(), words);
@@ -71,6 +73,7 @@ async fn receive(
             open,
             inbox,
             meter,
+            faster,
             lines: &mut lines,
             asked: Vec::new(),
             is_allowed,
@@ -98,6 +101,7 @@ struct Receiving<'l> {
     open: Open,
     inbox: Inbox,
     meter: Meter,
+    faster: Faster,
     lines: &'l mut Lines,
     /// What the user is asked about; the first one now.
     asked: Vec<(FileId, Gist)>,
@@ -181,7 +185,8 @@ impl Receiving<'_> {
                 }
                 Happening::Notice(Event::Throttled { id, bytes_per_second }) if self.open.id() == Some(id) => {
                     let left = self.inbox.progress().map(|(_, _, left)| left);
-                    session.output.throttled(Throttled::new(self.open.peer.as_str(), bytes_per_second, left));
+                    let peer = self.open.peer.as_str();
+                    session.output.throttled(Throttled::new(peer, bytes_per_second, left, self.faster));
                     None
                 }
                 Happening::Beside(Turn::Said(

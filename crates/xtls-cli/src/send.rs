@@ -14,7 +14,7 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::{Code, Failure};
 use crate::files::{self, SourceError};
-use crate::output::{Direction, Meter, Output, Progress, Report, Throttled};
+use crate::output::{Direction, Faster, Meter, Output, Progress, Report, Throttled};
 use crate::pipe::ways;
 use crate::reach::{self, Calls};
 use crate::session::{FileSetup, Happening, Open, Rules, Said, Session, Verdict, note};
@@ -33,11 +33,12 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &SendArgs) -> Resu
     rules.warn(output);
     let mut door = ways::open_door(&args.transport, args.account.login.way.proxy.is_some()).await?;
     let mut session = Session::start_with(output, data, &args.account, trust, &rules, door.connects()).await?;
-    rules.go_by(ways::transports(&session, &args.transport, door.endpoint(), &[peer]).await?);
+    let ways = ways::find(&session, &args.transport, &door, &[peer]).await;
+    rules.go_by(ways.transports);
     let calls = Calls::new(rules, Application::XmlStream, vec![args.peer.to_bare()], false);
     let outbox = Outbox::new(goods, args.rate_limit.map(Rate::new));
     let outbox = outbox.ok_or_else(|| Failure::other("what is sent is being sent already"))?;
-    let result = send(&mut session, calls, outbox, args).await;
+    let result = send(&mut session, calls, outbox, args, ways.faster).await;
     session.end().await;
     result
 }
@@ -70,7 +71,13 @@ async fn gather(output: Output, args: &SendArgs) -> Result<Goods, Failure> {
 }
 
 /// Sends it, in as many tunnels as that takes where the peer is waited for.
-async fn send(session: &mut Session, mut calls: Calls, mut outbox: Outbox, args: &SendArgs) -> Result<(), Failure> {
+async fn send(
+    session: &mut Session,
+    mut calls: Calls,
+    mut outbox: Outbox,
+    args: &SendArgs,
+    faster: Faster,
+) -> Result<(), Failure> {
     loop {
         calls.call(session, &args.peer, args.wait.patience).await?;
         let (opening, security) = calls.secured(session).await?;
@@ -78,7 +85,7 @@ async fn send(session: &mut Session, mut calls: Calls, mut outbox: Outbox, args:
         session.report_secured_over(&peer, &security, opening.path().as_ref())?;
         session.greet(&peer).await;
         let setup = FileSetup::new(session, &calls.rules)?;
-        let mut sending = Sending::new(Open::with_files(opening, setup), outbox, session.output);
+        let mut sending = Sending::new(Open::with_files(opening, setup), outbox, session.output, faster);
         let result = sending.run(session).await;
         outbox = sending.outbox;
         match result {
@@ -104,6 +111,7 @@ struct Sending {
     open: Open,
     outbox: Outbox,
     meter: Meter,
+    faster: Faster,
     outcome: Option<Result<(), Failure>>,
     until: Option<Instant>,
 }
@@ -115,9 +123,9 @@ enum Turn {
 }
 
 impl Sending {
-    fn new(open: Open, outbox: Outbox, output: Output) -> Self {
+    fn new(open: Open, outbox: Outbox, output: Output, faster: Faster) -> Self {
         let meter = Meter::new(output, open.peer.as_str(), Direction::Out);
-        Self { open, outbox, meter, outcome: None, until: None }
+        Self { open, outbox, meter, faster, outcome: None, until: None }
     }
 
     /// Sends it, and ends the tunnel.
@@ -181,7 +189,8 @@ impl Sending {
                 }
                 Happening::Notice(Event::Throttled { id, bytes_per_second }) if self.open.id() == Some(id) => {
                     let left = self.open.files().map(|tunnel| self.outbox.progress(tunnel).1);
-                    session.output.throttled(Throttled::new(self.open.peer.as_str(), bytes_per_second, left));
+                    let peer = self.open.peer.as_str();
+                    session.output.throttled(Throttled::new(peer, bytes_per_second, left, self.faster));
                     None
                 }
                 Happening::Beside(Turn::Said(Said::Secured(_) | Said::StreamClosed | Said::Sent(..)))

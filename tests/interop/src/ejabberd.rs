@@ -32,6 +32,8 @@ pub struct Ejabberd {
 struct Rules {
     /// The largest stanza that it takes from a client, in bytes.
     stanza_limit: Option<u32>,
+    /// Whether it reads from clients no faster than its package for Debian configures.
+    throttles: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +88,17 @@ impl Ejabberd {
     /// As [`Ejabberd::start`].
     #[must_use]
     pub fn with_stanza_limit(bytes: u32) -> Self {
-        Self::launch(DOMAIN, Certificate::Good, false, Rules { stanza_limit: Some(bytes) })
+        Self::launch(DOMAIN, Certificate::Good, false, Rules { stanza_limit: Some(bytes), ..Rules::default() })
+    }
+
+    /// Starts a server with a good certificate, with the shaper for clients that its package for Debian configures.
+    ///
+    /// # Panics
+    ///
+    /// As [`Ejabberd::start`].
+    #[must_use]
+    pub fn throttling() -> Self {
+        Self::launch(DOMAIN, Certificate::Good, false, Rules { throttles: true, ..Rules::default() })
     }
 
     fn launch(domain: &str, certificate: Certificate, has_proxy: bool, rules: Rules) -> Self {
@@ -236,6 +248,16 @@ fn libraries() -> PathBuf {
 fn configuration(dir: &Path, Ports { starttls, direct, proxy }: Ports, domain: &str, rules: Rules) -> String {
     let dir = dir.display();
     let limit = rules.stanza_limit.map(|bytes| format!("    max_stanza_size: {bytes}\n")).unwrap_or_default();
+    // As in /etc/ejabberd/ejabberd.yml.
+    let (shaper, shapers) = if rules.throttles {
+        (
+            "    shaper: c2s_shaper\n",
+            "shaper:\n  normal:\n    rate: 3000\n    burst_size: 20000\n  fast: 200000\n\
+             shaper_rules:\n  c2s_shaper:\n    normal: all\n",
+        )
+    } else {
+        ("", "")
+    };
     // The number of connections is that of Debian's configuration.
     let proxy = proxy.map_or(String::new(), |port| {
         format!("  mod_proxy65:\n    access: all\n    max_connections: 5\n    ip: \"127.0.0.1\"\n    port: {port}\n")
@@ -253,11 +275,11 @@ listen:
     ip: "127.0.0.1"
     module: ejabberd_c2s
     starttls_required: true
-{limit}  - port: {direct}
+{limit}{shaper}  - port: {direct}
     ip: "127.0.0.1"
     module: ejabberd_c2s
     tls: true
-modules:
+{shapers}modules:
   mod_disco: {{}}
   mod_roster: {{}}
   mod_shared_roster: {{}}

@@ -190,6 +190,17 @@ impl Prosody {
         Self::launch(Site { throttles: true, ..Site::alone(Certificate::Good) }, Transport::StartTls)
     }
 
+    /// The same, and it announces how large stanzas may be (XEP-0478), as Prosody 13 does.
+    ///
+    /// # Panics
+    ///
+    /// As [`Prosody::start`].
+    #[must_use]
+    pub fn throttling_and_announcing() -> Self {
+        let site = Site { throttles: true, announced: Some(262_144), ..Site::alone(Certificate::Good) };
+        Self::launch(site, Transport::StartTls)
+    }
+
     /// Starts a server with a good certificate, whose clients must use STARTTLS, and that announces how large stanzas may be (XEP-0478),
     /// as Prosody 13 does.
     ///

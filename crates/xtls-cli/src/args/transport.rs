@@ -37,7 +37,7 @@ pub(crate) struct TransportArgs {
 pub(crate) enum TransportKind {
     /// A proxy of either server, directly with --listen-address; else through the servers, in band
     Auto,
-    /// Through the servers
+    /// Through the servers, which may let no more than some kB a second through
     InBand,
     /// A proxy, and no other way
     Proxy,

@@ -40,7 +40,7 @@ pub(crate) use peer::{Peer, Pinned};
 pub(crate) use probe::{Certificate, Feature, Server};
 pub(crate) use progress::{Moved, Progress};
 pub(crate) use subscription::Subscription;
-pub(crate) use throttled::Throttled;
+pub(crate) use throttled::{Faster, Throttled};
 pub(crate) use xtls_stanza::Shown;
 
 /// One thing that happened. The names and members are the JSON interface of the command.

@@ -34,11 +34,11 @@ fn json_objects_have_the_documented_members() {
     );
     assert_eq!(json(&Report::Outside { peer: "a@b/c" }), r#"{"event":"outside","peer":"a@b/c"}"#);
     assert_eq!(
-        json(&Report::Throttled(Throttled::new("a@b/c", 7000, Some(70_001)))),
+        json(&Report::Throttled(Throttled::new("a@b/c", 7000, Some(70_001), Faster::Auto))),
         r#"{"event":"throttled","peer":"a@b/c","bytes_per_second":7000,"left":70001,"seconds":10}"#
     );
     assert_eq!(
-        json(&Report::Throttled(Throttled::new("a@b/c", 7000, None))),
+        json(&Report::Throttled(Throttled::new("a@b/c", 7000, None, Faster::Send))),
         r#"{"event":"throttled","peer":"a@b/c","bytes_per_second":7000,"left":null,"seconds":null}"#
     );
     let mut closed = Closed {

@@ -16,12 +16,29 @@ pub(crate) struct Throttled<'a> {
     pub(crate) left: Option<u64>,
     /// How long that takes at this rate.
     pub(crate) seconds: Option<u64>,
+    #[serde(skip)]
+    pub(crate) faster: Faster,
+}
+
+/// What would be faster than blocks in stanzas, by what the command knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Faster {
+    /// A connection of its own, which was not asked for.
+    Auto,
+    /// The same, and no proxy was found for it.
+    NoProxy,
+    /// The same, and none came about.
+    NoConnection,
+    /// The same, which would show what `--proxy` hides.
+    Hidden,
+    /// This is for messages, and there are commands for files and bytes.
+    Send,
 }
 
 impl<'a> Throttled<'a> {
-    pub(crate) fn new(peer: &'a str, bytes_per_second: u64, left: Option<u64>) -> Self {
+    pub(crate) fn new(peer: &'a str, bytes_per_second: u64, left: Option<u64>, faster: Faster) -> Self {
         let seconds = left.and_then(|left| left.checked_div(bytes_per_second));
-        Self { peer, bytes_per_second, left, seconds }
+        Self { peer, bytes_per_second, left, seconds, faster }
     }
 }
 
@@ -40,7 +57,19 @@ impl std::fmt::Display for Throttled<'_> {
             (Some(left), None) => write!(f, "{} are left; ", Amount(left))?,
             (None, _) => f.write_str("how much is left is not known; ")?,
         }
-        f.write_str("another transport than in-band bytestreams would be faster")
+        f.write_str(match self.faster {
+            Faster::Auto => "give --transport auto: a connection of its own is faster",
+            Faster::NoProxy => {
+                "no proxy for a faster connection was found at your server or at the peer's: name one with --proxy65, or take \
+                 direct connections with --listen-address"
+            }
+            Faster::NoConnection => {
+                "a connection of its own would be faster, and none came about: the peer does not take any, or one of you did not \
+                 get to the proxy; name another one with --proxy65, or take direct connections with --listen-address"
+            }
+            Faster::Hidden => "a connection of its own would be faster, and would not go by your --proxy",
+            Faster::Send => "for files there is xtls send, and for bytes xtls pipe: they can have a faster connection of their own",
+        })
     }
 }
 
@@ -100,9 +129,9 @@ mod tests {
     #[test]
     fn the_line_says_the_rate_what_is_left_how_long_that_takes_and_what_would_help() {
         let peer = "juliet@capulet.example/xtls";
-        let line = |left| Throttled::new(peer, 7234, left).to_string();
+        let line = |left| Throttled::new(peer, 7234, left, Faster::Auto).to_string();
         let begin = "only 7.2 kB/s get through to juliet@capulet.example/xtls, because a server on the way lets no more through; ";
-        let end = "; another transport than in-band bytestreams would be faster";
+        let end = "; give --transport auto: a connection of its own is faster";
         for (left, words) in [
             (Some(261_000), "261 kB are left, which takes 36 s"),
             (Some(100_000_000), "100 MB are left, which takes 3 hours"),
@@ -112,7 +141,24 @@ mod tests {
         ] {
             assert_eq!(line(left), format!("{begin}{words}{end}"));
         }
-        assert_eq!(Throttled::new(peer, 0, Some(5)).seconds, None);
+        assert_eq!(Throttled::new(peer, 0, Some(5), Faster::Auto).seconds, None);
+    }
+
+    #[test]
+    fn what_would_help_is_what_the_command_has_not_tried() {
+        for (faster, words) in [
+            (Faster::Auto, "give --transport auto"),
+            (
+                Faster::NoProxy,
+                "no proxy for a faster connection was found at your server or at the peer's: name one with --proxy65",
+            ),
+            (Faster::NoConnection, "name another one with --proxy65, or take direct connections with --listen-address"),
+            (Faster::Hidden, "would not go by your --proxy"),
+            (Faster::Send, "for files there is xtls send"),
+        ] {
+            let line = Throttled::new("a@b/c", 7234, None, faster).to_string();
+            assert!(line.contains(words) && !line.contains("  "), "{line}");
+        }
     }
 
     #[test]

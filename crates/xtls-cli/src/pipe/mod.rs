@@ -11,7 +11,7 @@ use xtls_stanza::jid::BareJid;
 use crate::args::PipeArgs;
 use crate::data::DataDir;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Faster, Output};
 use crate::platform::Signals;
 use crate::reach::{self, Calls};
 use crate::session::{Rules, Session};
@@ -33,11 +33,12 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
     }
     let mut door = ways::open_door(&args.transport, args.account.login.way.proxy.is_some()).await?;
     let mut session = Session::start_with(output, data, &args.account, trust, &rules, door.connects()).await?;
-    rules.go_by(ways::transports(&session, &args.transport, door.endpoint(), &named).await?);
+    let ways = ways::find(&session, &args.transport, &door, &named).await;
+    rules.go_by(ways.transports);
     session.allow_offers(&args.accept_from);
     let application = Application::bytes();
     let mut calls = Calls::new(rules, application, named, args.peer.is_none());
-    let result = open_and_carry(&mut session, &mut calls, args).await;
+    let result = open_and_carry(&mut session, &mut calls, args, ways.faster).await;
     session.end().await;
     // The peer is told; what has come may still wait for a slow reader.
     let Carried { result, sink, rest } = result?;
@@ -49,7 +50,12 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &PipeArgs) -> Resu
 /// # Errors
 ///
 /// When there is no tunnel, or it was not waited for its end.
-async fn open_and_carry(session: &mut Session, calls: &mut Calls, args: &PipeArgs) -> Result<Carried, Failure> {
+async fn open_and_carry(
+    session: &mut Session,
+    calls: &mut Calls,
+    args: &PipeArgs,
+    faster: Faster,
+) -> Result<Carried, Failure> {
     if let Some(peer) = &args.peer {
         calls.call(session, peer, args.wait.patience).await?;
     }
@@ -59,7 +65,7 @@ async fn open_and_carry(session: &mut Session, calls: &mut Calls, args: &PipeArg
     session.greet(&peer).await;
     let tunnel = opening.into_tunnel().ok().and_then(|tunnel| tunnel.into_bytes().ok());
     let tunnel = tunnel.ok_or_else(|| Failure::other(format!("the tunnel with {peer} is not for bytes")))?;
-    tunnel::carry(session, tunnel, &calls.application, args.close_on_eof).await
+    tunnel::carry(session, tunnel, &calls.application, args.close_on_eof, faster).await
 }
 
 /// Writes what is left to standard output, which may take as long as its reader does.

@@ -12,7 +12,7 @@ use super::flow::{Came, Flow, Unacked, Way};
 use super::streams::Sink;
 use crate::chat::no_answer;
 use crate::exit::Failure;
-use crate::output::Throttled;
+use crate::output::{Faster, Throttled};
 use crate::reach;
 use crate::session::{Happening, Session, Verdict};
 
@@ -34,6 +34,7 @@ pub(super) async fn carry(
     application: &Application,
     close_on_eof: bool,
 ) -> Result<Carried, Failure> {
+    faster: Faster,
     // What was read is not on standard output yet.
     tunnel.hold_receipt();
     let peer = tunnel.peer().into();
@@ -52,7 +53,7 @@ pub(super) async fn carry(
                     security.map(|security| session.report_secured_over(&flow.way.peer(), &security, path.as_ref()));
             }
             Ok(Happening::Notice(Event::Throttled { id, bytes_per_second })) if id == flow.way.id() => {
-                session.output.throttled(Throttled::new(flow.peer.as_str(), bytes_per_second, flow.left()));
+                session.output.throttled(Throttled::new(flow.peer.as_str(), bytes_per_second, flow.left(), faster));
             }
             Ok(Happening::Incoming(incoming)) => reach::decline(incoming, application),
             Ok(Happening::Interrupted) => flow.interrupt()?,

@@ -10,13 +10,23 @@ use xtls_stanza::jid::{BareJid, Jid};
 
 use crate::args::{DirectTo, TransportArgs, TransportKind};
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Faster, Output};
 use crate::session::{Connects, Session};
 
 /// Where direct connections are taken, if they are, and whether any is made.
 pub(crate) struct Door {
     connects: Connects,
     endpoint: Option<Endpoint>,
+    /// The connection to the server goes through a proxy, and nothing is to go by it.
+    is_hidden: bool,
+}
+
+/// What may carry a tunnel.
+pub(crate) struct Ways {
+    /// The best first.
+    pub(crate) transports: Vec<Transport>,
+    /// What would be faster where they lead to blocks in stanzas.
+    pub(crate) faster: Faster,
 }
 
 /// Opens the door that the command line asks for. `is_hidden` says that the connection to the server goes through a proxy.
@@ -30,7 +40,7 @@ pub(crate) async fn open_door(args: &TransportArgs, is_hidden: bool) -> Result<D
     }
     let allowed = args.connects() && !is_hidden;
     let Some(address) = args.listen_address else {
-        return Ok(Door { connects: Connects { allowed, listener: None }, endpoint: None });
+        return Ok(Door { connects: Connects { allowed, listener: None }, endpoint: None, is_hidden });
     };
     let cannot =
         |e| Failure::connection(format!("nothing can connect to {address}: {e}; give another --listen-address"));
@@ -39,22 +49,23 @@ pub(crate) async fn open_door(args: &TransportArgs, is_hidden: bool) -> Result<D
     let host = Host::new(&address.ip().to_string());
     let host = host.map_err(|_| Failure::other(format!("{address} cannot be told to a peer")))?;
     let connects = Connects { allowed, listener: Some(listener) };
-    Ok(Door { connects, endpoint: Some(Endpoint::new(host, address.port())) })
+    Ok(Door { connects, endpoint: Some(Endpoint::new(host, address.port())), is_hidden })
 }
 
-/// What may carry the tunnel, the best first. It asks both servers for proxies, if the command line does not name any.
-///
-/// # Errors
-///
-/// When the way that is asked for is not there.
-pub(crate) async fn transports(
+/// What may carry the tunnel. It asks both servers for proxies, if the command line does not name any.
+pub(crate) async fn find(session: &Session, args: &TransportArgs, door: &Door, peers: &[BareJid]) -> Ways {
+    let transports = transports(session, args, door.endpoint.clone(), peers).await;
+    Ways { faster: faster(&transports, door.is_hidden), transports }
+}
+
+async fn transports(
     session: &Session,
     args: &TransportArgs,
     endpoint: Option<Endpoint>,
     peers: &[BareJid],
-) -> Result<Vec<Transport>, Failure> {
+) -> Vec<Transport> {
     if !session.connects() {
-        return Ok(vec![Transport::InBand]);
+        return vec![Transport::InBand];
     }
     let proxies = if args.wants_proxies() { proxies(session, args, peers).await } else { Vec::new() };
     if args.transport == TransportKind::Proxy && proxies.is_empty() {
@@ -66,7 +77,7 @@ pub(crate) async fn transports(
         DirectTo::Known => Exposure::DirectIfSecuredBefore,
     };
     let exposure = match args.transport {
-        TransportKind::InBand => return Ok(vec![Transport::InBand]),
+        TransportKind::InBand => return vec![Transport::InBand],
         TransportKind::Direct => direct,
         TransportKind::Auto if endpoint.is_some() => direct,
         TransportKind::Auto | TransportKind::Proxy => Exposure::Proxies,
@@ -76,17 +87,27 @@ pub(crate) async fn transports(
     reach.endpoints.extend(endpoint);
     reach.proxies = proxies;
     let connection = Transport::Socks5(reach);
-    Ok(if args.transport == TransportKind::Auto { vec![connection, Transport::InBand] } else { vec![connection] })
+    if args.transport == TransportKind::Auto { vec![connection, Transport::InBand] } else { vec![connection] }
+}
+
+/// What would be faster where these ways led to blocks in stanzas.
+fn faster(ways: &[Transport], is_hidden: bool) -> Faster {
+    let reach = ways.iter().find_map(|way| match way {
+        Transport::Socks5(reach) => Some(reach),
+        Transport::InBand | _ => None,
+    });
+    match reach {
+        None if is_hidden => Faster::Hidden,
+        None => Faster::Auto,
+        Some(reach) if reach.proxies.is_empty() && reach.endpoints.is_empty() => Faster::NoProxy,
+        Some(_) => Faster::NoConnection,
+    }
 }
 
 impl Door {
     /// What the session is to be started with.
     pub(crate) fn connects(&mut self) -> Connects {
         core::mem::take(&mut self.connects)
-    }
-
-    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
-        self.endpoint.clone()
     }
 }
 
@@ -113,5 +134,27 @@ async fn proxies(session: &Session, args: &TransportArgs, peers: &[BareJid]) -> 
 fn tell_missing(output: Output, answers: &[(&Jid, Option<StreamHost>)]) {
     for (proxy, _) in answers.iter().filter(|(_, found)| found.is_none()) {
         output.warn(&format!("{proxy} does not answer as a proxy for SOCKS5 bytestreams, or does not serve you"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_faster_is_what_was_not_there() {
+        let way = |reach| vec![Transport::Socks5(reach), Transport::InBand];
+        let none = Reach::new(Exposure::Proxies);
+        let endpoint = Endpoint::new(Host::new("192.0.2.1").expect("an address"), 5086);
+        let proxy = StreamHost::new("proxy.example".parse().expect("a JID"), endpoint.host.clone(), 7777);
+        for (ways, is_hidden, expected) in [
+            (vec![Transport::InBand], false, Faster::Auto),
+            (vec![Transport::InBand], true, Faster::Hidden),
+            (way(none.clone()), false, Faster::NoProxy),
+            (way(none.clone().with_proxy(proxy)), false, Faster::NoConnection),
+            (way(none.with_endpoint(endpoint)), false, Faster::NoConnection),
+        ] {
+            assert_eq!(faster(&ways, is_hidden), expected);
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::open::{NO_XML, Open, Said, Waiting};
 use super::{Answers, Command, Compare, Input, Keyboard, Outcome, Rules, Session, Verdict, note};
 use crate::clock;
 use crate::exit::{Code, Failure};
-use crate::output::{Report, Throttled, excerpt};
+use crate::output::{Faster, Report, Throttled, excerpt};
 
 /// How long the orderly end may take; the engine's own timers are shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -254,7 +254,12 @@ impl Conversation {
             Event::Throttled { id, bytes_per_second } => {
                 if let Some(Talk { open, .. }) = self.of(id) {
                     let peer = open.peer.clone();
-                    session.output.throttled(Throttled::new(peer.as_str(), bytes_per_second, open.unacked()));
+                    session.output.throttled(Throttled::new(
+                        peer.as_str(),
+                        bytes_per_second,
+                        open.unacked(),
+                        Faster::Send,
+                    ));
                 }
             }
             Event::Impersonation { id, from, .. } => {

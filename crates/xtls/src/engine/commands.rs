@@ -146,6 +146,10 @@ impl Engine {
     pub fn set_stanza_limit(&mut self, now: Instant, bytes: Option<u32>) {
         self.shared.env.advance(now);
         self.shared.sizes.announce(bytes);
+        if bytes.is_some() {
+            // Who limits the size of stanzas is likely to limit the rate as well, and says nothing of that.
+            self.shared.flow.start_carefully();
+        }
     }
 
     /// What the server takes as far as is known: the less of what it said ([`set_stanza_limit`](Self::set_stanza_limit)), and of what was

@@ -85,6 +85,11 @@ impl Flow {
         }
     }
 
+    /// The server limits what it takes, as it says or as was seen: on this outer stream the window begins with two blocks.
+    pub(crate) fn start_carefully(&mut self) {
+        self.model.start_carefully();
+    }
+
     /// Whether another block may go, whosever it is.
     pub(crate) fn has_room(&self) -> bool {
         self.flights.is_empty()

@@ -23,8 +23,9 @@ use super::{
 };
 use xtls_channel::Instant;
 
-/// How many blocks may be in flight before anything is known.
+/// How many blocks may be in flight before anything is known; and where a server is known to limit what it takes.
 const FIRST: u64 = 4;
+const FIRST_CAREFUL: u64 = 2;
 /// After as long without anything in flight the window begins anew.
 const REST: Duration = Duration::from_secs(10);
 /// Round trips that tell nothing of the rate until it is asked for: at first, and at most after it was asked for in vain.
@@ -61,6 +62,8 @@ pub(super) struct Way {
 /// The model of the path, and the window that follows from it.
 #[derive(Debug)]
 pub(super) struct Model {
+    /// Blocks that may be in flight at the start.
+    first: u64,
     /// Bytes that may be in flight: another block may go as long as there are fewer.
     window: u64,
     /// A bound since an error, which is lifted by one block for each round trip.
@@ -111,6 +114,7 @@ struct Round {
 impl Model {
     pub(super) fn new() -> Self {
         Self {
+            first: FIRST,
             window: 0,
             ceiling: None,
             rate: Rate::default(),
@@ -130,6 +134,11 @@ impl Model {
             drains: false,
             idle_since: None,
         }
+    }
+
+    /// Where a server may read slowly, whatever else the user sends waits for no more than two blocks from the start.
+    pub(super) fn start_carefully(&mut self) {
+        self.first = FIRST_CAREFUL;
     }
 
     /// The order of the next block.
@@ -165,7 +174,7 @@ impl Model {
         self.asks &= in_flight < self.window;
         let [largest, _] = &mut self.largest;
         *largest = bytes.max(*largest);
-        let first = FIRST * self.block();
+        let first = self.first * self.block();
         let rested = self.idle_since.take().is_some_and(|since| now.saturating_duration_since(since) >= REST);
         if self.rate.is_unknown() || !self.was_full {
             self.window = first.min(self.ceiling.unwrap_or(first));

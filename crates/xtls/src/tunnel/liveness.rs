@@ -70,11 +70,9 @@ impl TunnelCore {
 
     /// The peer answered a question for a sign of life. Stanzas keep their order, so it had everything before that and has
     /// not done what is overdue.
-    pub(super) fn life_shown(&mut self, shared: &Shared) {
+    pub(super) fn life_shown(&mut self, shared: &mut Shared) {
         self.expect_life(shared);
-        if let Some(transport) = &mut self.transport {
-            transport.throttle.life_shown(shared.env.clock().now());
-        }
+        self.answered_behind_block(shared);
         let Some(Overdue { timer, asked }) = self.overdue.take() else { return };
         let waits = if timer == Timer::Stream { self.awaits_header() } else { self.waits_for_answer() };
         match asked {

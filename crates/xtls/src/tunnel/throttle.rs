@@ -31,6 +31,8 @@ pub(super) struct Throttle {
     longest: Duration,
     /// Spans in a row in which little got through, and how many it takes.
     slow: u32,
+    /// The rate in them.
+    measured: Option<u64>,
     /// Spans in a row in which much did.
     fast: u32,
     patience: u32,
@@ -114,15 +116,14 @@ impl Throttle {
         self.question = Some(Question { block, acked: None, answered: None });
     }
 
-    /// It has answered.
-    pub(super) fn life_shown(&mut self, now: Instant) {
-        if let Some(question) = &mut self.question {
-            question.answered.get_or_insert(now);
-        }
+    /// It has answered. Gives the rate if it is to be told now that a server throttles.
+    pub(super) fn life_shown(&mut self, now: Instant, acked: u64) -> Option<u64> {
+        self.question.as_mut()?.answered.get_or_insert(now);
+        self.judge(now, acked, self.measured?)
     }
 
-    /// A block has been acknowledged, and so much in all. Gives the rate if it is to be told that a server throttles. `path` is how fast blocks get through that wait for one another, in bytes of
-    /// stanzas a second.
+    /// A block has been acknowledged, and so much in all. Gives the rate if it is to be told that a server throttles. `path` is how
+    /// fast blocks get through that wait for one another, in bytes of stanzas a second.
     pub(super) fn acked(&mut self, now: Instant, block: &str, acked: u64, path: Option<u64>) -> Option<u64> {
         if let Some(question) = self.question.as_mut().filter(|question| question.block == *block) {
             question.acked = Some(now);
@@ -156,13 +157,16 @@ impl Throttle {
             self.waits(now, acked);
             return None;
         }
-        self.judge(now, acked, rate(acked - before, time))
+        let rate = rate(acked - before, time);
+        self.measured = Some(rate);
+        self.judge(now, acked, rate)
     }
 
     fn judge(&mut self, now: Instant, acked: u64, rate: u64) -> Option<u64> {
         let patience = self.patience.max(Self::SPANS);
         let is_news = self.told.is_none_or(|told| rate >= told * Self::NEWS || rate * Self::NEWS <= told);
-        if self.slow + 1 < patience {
+        // The peer is asked one span before it is told. A change of what was told is not urgent, and may be that of a single span.
+        if self.slow + u32::from(self.told.is_none()) < patience {
             return None;
         }
         if !is_news {
@@ -208,7 +212,20 @@ impl TunnelCore {
             return transport.throttle.rest();
         }
         let (now, acked) = (shared.env.clock().now(), transport.acked());
-        if let Some(bytes_per_second) = transport.throttle.acked(now, id, acked, shared.flow.rate()) {
+        let throttled = transport.throttle.acked(now, id, acked, shared.flow.rate());
+        self.tell_throttled(throttled, shared);
+    }
+
+    /// The peer has shown a sign of life.
+    pub(super) fn answered_behind_block(&mut self, shared: &mut Shared) {
+        let Some(transport) = &mut self.transport else { return };
+        let throttled = transport.throttle.life_shown(shared.env.clock().now(), transport.acked());
+        self.tell_throttled(throttled, shared);
+    }
+
+    fn tell_throttled(&self, rate: Option<u64>, shared: &mut Shared) {
+        if let Some(bytes_per_second) = rate {
+            shared.flow.start_carefully();
             shared.events.push_throttled(self.id, bytes_per_second);
         }
     }

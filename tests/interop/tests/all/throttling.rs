@@ -11,12 +11,18 @@ use xtls_interop::{Ejabberd, Person, Prosody, Xtls, drain, feed, noise, until};
 /// What a block of 4096 bytes is as a stanza, at most, and how many bytes a second the server reads.
 const BLOCK: u32 = 5800;
 const RATE: u32 = 10_000;
+const ANSWER: u32 = 200;
 
 fn friends(person: impl Fn(&'static str) -> Person) -> (Person, Person) {
     let (alice, bob) = (person("alice"), person("bob"));
     alice.trust(&bob);
     bob.trust(&alice);
     (alice, bob)
+}
+
+/// The longest time that a ping may take beside blocks: two of them, the answer itself, and 100 ms for a machine that does other things too.
+fn bound(idle: Duration) -> Duration {
+    idle + Duration::from_secs(1) * (2 * BLOCK + ANSWER) / RATE + Duration::from_millis(100)
 }
 
 fn listen(person: &Person, args: &[&str]) -> Xtls {
@@ -65,8 +71,64 @@ fn a_prosody_that_throttles_is_told_in_time_and_other_stanzas_do_not_wait() {
         assert_eq!(ended.code, Some(0), "{:?}", ended.events);
     }
     assert!(pings.len() > 15, "{pings:?}");
-    let bound = idle + Duration::from_secs(1) * (2 * BLOCK) / RATE;
+    let bound = bound(idle);
     assert!(pings.iter().all(|took| *took <= bound), "at most {bound:?}: {pings:?}");
+}
+
+/// Nothing is known of its rate at the start, and still nothing else waits for more than two blocks, from the first one on: the server says
+/// that it has limits.
+#[test]
+fn beside_a_prosody_that_throttles_and_says_that_it_has_limits_other_stanzas_never_wait_for_more_than_two_blocks() {
+    let server = Prosody::throttling_and_announcing();
+    let (alice, bob) = friends(|name| server.person(name));
+    let file = alice.file("bytes", "");
+    fs::write(&file, noise(1, 60_000)).expect("the file is written");
+    let mut listening = listen(&bob, &[]);
+    let idle = server.ping(&bob.full());
+    until("three answers", || (idle().len() >= 3).then_some(()));
+    let idle = idle().into_iter().max().unwrap_or_default();
+
+    let at_bob = drain(&mut listening);
+    let mut piping = alice.start_with_file(&["pipe", &bob.full(), "--transport", "in-band"], file.as_ref());
+    piping.event("secured");
+    let pings = server.ping(&alice.full());
+    assert_eq!(at_bob.join().expect("it is read").len(), 60_000);
+    let pings = pings();
+    for end in [piping, listening] {
+        let ended = end.wait();
+        assert_eq!(ended.code, Some(0), "{:?}", ended.events);
+    }
+    assert!(pings.len() > 8, "{pings:?}");
+    let bound = bound(idle);
+    assert!(pings.iter().all(|took| *took <= bound), "at most {bound:?}: {pings:?}");
+}
+
+/// By the shaper that its package configures ejabberd reads 3 kB a second from a client, after 20 kB at once. Those look like a fast server, and
+/// six blocks are on their way by then, of two seconds each: what tells a server from a slow peer is an answer to what was asked behind them.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "these tests run in real time")]
+fn an_ejabberd_that_throttles_is_told_in_time() {
+    let server = Ejabberd::throttling();
+    let (alice, bob) = friends(|name| server.person(name));
+    let bytes = noise(1, 80_000);
+    let file = alice.file("bytes", "");
+    fs::write(&file, &bytes).expect("the file is written");
+    let mut listening = listen(&bob, &[]);
+    let at_bob = drain(&mut listening);
+    let mut piping = alice.start_with_file(&["pipe", &bob.full()], file.as_ref());
+    piping.event("secured");
+    let began = Instant::now();
+    let told = piping.event("throttled");
+    let after = began.elapsed();
+    assert!(after < Duration::from_secs(15), "told after {after:?}: {told}");
+    let rate = told["bytes_per_second"].as_u64().expect("a rate");
+    assert!((1500..3000).contains(&rate), "{told}");
+    assert!(at_bob.join().expect("it is read") == bytes);
+    assert!(began.elapsed() > Duration::from_secs(20), "it was not throttled: {:?}", began.elapsed());
+    for end in [piping, listening] {
+        let ended = end.wait();
+        assert_eq!(ended.code, Some(0), "{:?}", ended.events);
+    }
 }
 
 /// The sizes of the blocks' stanzas that went out, by a trace.

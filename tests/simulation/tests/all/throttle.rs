@@ -85,7 +85,7 @@ impl Transfer {
 fn a_server_that_throttles_is_told_within_ten_seconds_and_once() {
     for round_trip in [1, 50, 300] {
         for (limit, within, rate) in
-            [(PROSODY, 10, 6500..8000), (EJABBERD, 20, 1900..2400), ((30_000, 60_000), 15, 19_000..23_000)]
+            [(PROSODY, 10, 6500..8000), (EJABBERD, 11, 1900..2400), ((30_000, 60_000), 15, 19_000..23_000)]
         {
             let mut transfer = Transfer::new(Some(limit), MILLI * round_trip);
             transfer.run_for(SECOND * within);
@@ -97,6 +97,22 @@ fn a_server_that_throttles_is_told_within_ten_seconds_and_once() {
             assert_eq!(transfer.told.len(), 1, "{limit:?} at {round_trip}: {:?}", transfer.told);
             assert!((1..=2).contains(&transfer.asked()), "{limit:?} at {round_trip}: {}", transfer.asked());
         }
+    }
+}
+
+/// Nothing is known of the rate at the start. Where a limit is known of, what else the user sends waits for two blocks at most all the same.
+#[test]
+fn where_a_server_announces_a_limit_two_blocks_go_at_first_and_four_elsewhere() {
+    for (announced, first) in [(None, 4), (Some(262_144), 2)] {
+        let mut transfer = Transfer::new(Some(PROSODY), MILLI * 300);
+        let (id, tunnel) = (transfer.ids[0], transfer.tunnels[0]);
+        transfer.world.with(id, |engine, now| engine.set_stanza_limit(now, announced));
+        write(&mut transfer.world, id, tunnel, &noise(200_000, 1));
+        transfer.world.run_for(MILLI * 50);
+        let stats = transfer.world.with(id, |engine, _| engine.tunnel(tunnel).unwrap().stats().unwrap());
+        assert_eq!(stats.blocks_in_flight, first, "{announced:?}");
+        transfer.run_for(SECOND * 20);
+        assert_eq!(transfer.told.len(), 1, "{:?}", transfer.told);
     }
 }
 
