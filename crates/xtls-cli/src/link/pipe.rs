@@ -124,6 +124,10 @@ impl Way for ByteLink<PromptTcp> {
         Self::finish(self);
     }
 
+    fn awaits_receipt(&self) -> bool {
+        false
+    }
+
     /// Its acknowledgements are inside of TLS and so the peer's own word: there is no further one.
     fn confirm(&mut self) {}
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use xtls::jingle::ReasonCondition;
 use xtls_stanza::jid::Jid;
 
-use super::streams::{Ahead, Input, Ready, Sink, Source, StillOpen};
+use super::streams::{Ahead, Input, Ready, Sink, Source, StillOpen, Unconfirmed};
 use crate::clock;
 use crate::exit::Failure;
 use crate::output::{Moved as Count, Output, Progress};
@@ -37,6 +37,8 @@ pub(crate) trait Way: AsyncRead + AsyncWrite + Unpin {
     fn is_finished(&self) -> bool;
     /// Begins the end of our direction; `any` says whether it ever had a byte.
     fn finish(&mut self, any: bool);
+    /// Whether the peer has yet to confirm that it has everything.
+    fn awaits_receipt(&self) -> bool;
     /// Confirms to the peer that standard output has all that it sent.
     fn confirm(&mut self);
     /// Begins the end in order.
@@ -77,6 +79,8 @@ pub(crate) struct Flow<W> {
     peer_finished: bool,
     /// Our input alone keeps it open.
     still_open: StillOpen,
+    /// Our input has ended, and the peer has not confirmed that it has everything.
+    unconfirmed: Unconfirmed,
     /// Ctrl-C: when to stop waiting for the end.
     interrupted: Option<Instant>,
     /// It came before all was done: it is to be broken off.
@@ -125,6 +129,7 @@ impl<W: Way> Flow<W> {
             output_ended: false,
             peer_finished: false,
             still_open: StillOpen::default(),
+            unconfirmed: Unconfirmed::default(),
             interrupted: None,
             unfinished: false,
             broken_off: false,
@@ -255,8 +260,16 @@ impl<W: Way> Flow<W> {
     }
 
     fn end_input(&mut self) {
-        self.input_ended = true;
+        if !core::mem::replace(&mut self.input_ended, true) {
+            self.unconfirmed.begin(clock::now());
+        }
         self.still_open.end();
+    }
+
+    /// Whether nothing is left to do but to wait until the peer confirms that it has everything.
+    fn waits_for_receipt(&self) -> bool {
+        let has_left = self.held.is_empty() && self.way.unacked() == 0;
+        self.any && has_left && !self.broken_off && self.way.awaits_receipt()
     }
 
     /// Ctrl-C ends it in order only if nothing is missing at either end: an end in order would make the peer believe that
@@ -290,7 +303,10 @@ impl<W: Way> Flow<W> {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let tick = (self.unfinished && !self.broken_off).then(|| clock::now() + TICK);
         let progress = self.progress.as_ref().map(Progress::deadline);
-        [tick, progress, self.interrupted, self.still_open.deadline()].into_iter().flatten().min()
+        [tick, progress, self.interrupted, self.still_open.deadline(), self.unconfirmed.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Time has passed. `no_answer` is what to say when the end that was asked for takes too long.
@@ -304,6 +320,13 @@ impl<W: Way> Flow<W> {
         if self.still_open.is_due(now) {
             let peer = self.peer.as_str();
             output.warn_of(Some(peer), &StillOpen::warning(peer));
+        }
+        let waits = self.waits_for_receipt();
+        if self.unconfirmed.is_due(now, waits) {
+            // What cannot be said on standard error is lost.
+            let _ = output.note(&format!("waiting until {} confirms that it has all of standard input", self.peer));
+        } else if self.input_ended && !self.way.awaits_receipt() {
+            self.unconfirmed.end();
         }
         if self.interrupted.is_none_or(|until| until > now) {
             return Ok(());

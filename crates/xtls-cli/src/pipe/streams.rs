@@ -50,6 +50,42 @@ pub(crate) struct StillOpen {
     told: bool,
 }
 
+/// How long the peer may take to confirm that it has everything, before it is told what is waited for.
+const CONFIRMATION: Duration = Duration::from_secs(2);
+
+/// Standard input that has ended, and the peer's word is waited for that it has all of it: that is told once, when it takes longer than
+/// [`CONFIRMATION`].
+#[derive(Debug, Default)]
+pub(crate) struct Unconfirmed {
+    at: Option<Instant>,
+}
+
+impl Unconfirmed {
+    /// Standard input has ended.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.at = Some(now + CONFIRMATION);
+    }
+
+    /// When to ask [`Unconfirmed::is_due`].
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// Whether it is to be told now. While bytes are on their way to the peer it is asked again after the same time.
+    pub(crate) fn is_due(&mut self, now: Instant, waits: bool) -> bool {
+        if self.at.is_none_or(|at| at > now) {
+            return false;
+        }
+        self.at = (!waits).then(|| now + CONFIRMATION);
+        waits
+    }
+
+    /// It has come, or never will.
+    pub(crate) fn end(&mut self) {
+        self.at = None;
+    }
+}
+
 /// What standard output is ready for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ready {
@@ -263,6 +299,21 @@ fn told(end: Result<io::Result<()>, oneshot::error::RecvError>) -> io::Result<()
 #[allow(clippy::disallowed_methods)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_waited_for_is_told_once_and_not_before_two_seconds() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut unconfirmed = Unconfirmed::default();
+        assert!(!unconfirmed.is_due(after(60), true), "input goes on");
+        unconfirmed.begin(start);
+        assert!(!unconfirmed.is_due(after(2) - Duration::from_millis(1), true));
+        assert!(!unconfirmed.is_due(after(2), false), "bytes are on their way");
+        assert_eq!(unconfirmed.deadline(), Some(after(4)));
+        assert!(unconfirmed.is_due(after(4), true));
+        assert_eq!(unconfirmed.deadline(), None);
+        assert!(!unconfirmed.is_due(after(60), true));
+    }
 
     #[test]
     fn open_input_is_told_once_after_five_seconds_of_silence() {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures::FutureExt as _;
 use xtls::{Application, Closed, Event, Receipt, error::FinishError, jingle::ReasonCondition};
 use xtls_tokio::{ByteTunnel, Tunnel};
 
@@ -33,8 +34,8 @@ pub(super) async fn carry(
     mut tunnel: ByteTunnel,
     application: &Application,
     close_on_eof: bool,
-) -> Result<Carried, Failure> {
     faster: Faster,
+) -> Result<Carried, Failure> {
     // What was read is not on standard output yet.
     tunnel.hold_receipt();
     let peer = tunnel.peer().into();
@@ -172,6 +173,10 @@ impl Way for ByteTunnel {
         if Self::finish(self) == Err(FinishError::NotInThisTls) && any {
             self.begin_close();
         }
+    }
+
+    fn awaits_receipt(&self) -> bool {
+        self.receipt().now_or_never().is_none()
     }
 
     fn confirm(&mut self) {

@@ -1,8 +1,8 @@
 //! What the peer's answers to our requests mean.
 
-use xtls_stanza::{Condition, StanzaError};
+use xtls_stanza::{Condition, ErrorType, StanzaError};
 
-use super::{Session, SessionState};
+use super::{Session, SessionState, receipt::OwnReceipt};
 use crate::{Action, JingleCondition};
 
 /// One of our requests was answered with an error.
@@ -38,10 +38,13 @@ impl Session {
     /// The peer, or a server on the way, refused a request: which one, and what it means. `None` when no request of this
     /// id is open.
     pub fn handle_error(&mut self, id: &str, error: &StanzaError) -> Option<Refused> {
+        let is_receipt = self.is_receipt(id);
         let action = self.handle_result(id)?;
         let verdict = self.verdict(action, error);
         if verdict == Verdict::Ended {
             self.end();
+        } else if is_receipt && error.error_type == ErrorType::Wait {
+            self.own_receipt = OwnReceipt::Returned;
         }
         Some(Refused { action, verdict })
     }

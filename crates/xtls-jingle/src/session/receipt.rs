@@ -13,6 +13,8 @@ pub(super) enum OwnReceipt {
     None,
     Queued,
     Sent(Id),
+    /// It came back with a temporary error.
+    Returned,
     /// The peer has answered it.
     Answered,
 }
@@ -28,7 +30,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the session is not active, not both ends have receipts, or one was given before.
+    /// When the session is not active, not both ends have receipts, or one was given before and has not come back.
     pub fn give_receipt(&mut self, proof: [u8; 32]) -> Result<(), ReceiptError> {
         if self.state != SessionState::Active {
             return Err(ReceiptError::NotActive);
@@ -36,7 +38,7 @@ impl Session {
         if !self.receipts {
             return Err(ReceiptError::NotAgreed);
         }
-        if self.own_receipt != OwnReceipt::None {
+        if !matches!(self.own_receipt, OwnReceipt::None | OwnReceipt::Returned) {
             return Err(ReceiptError::Given);
         }
         self.queue.push_back(self.request(Action::SessionInfo).with_receipt(Receipt::Given(proof)));
@@ -53,7 +55,14 @@ impl Session {
     /// Whether a receipt was given, and the peer has not answered it.
     #[must_use]
     pub fn is_receipt_open(&self) -> bool {
-        matches!(self.own_receipt, OwnReceipt::Queued | OwnReceipt::Sent(_))
+        matches!(self.own_receipt, OwnReceipt::Queued | OwnReceipt::Sent(_) | OwnReceipt::Returned)
+    }
+
+    /// Whether our receipt came back with a temporary error (RFC 6120 § 8.3.2: "wait -- retry after waiting"), so that it may be
+    /// [given](Self::give_receipt) again.
+    #[must_use]
+    pub fn is_receipt_returned(&self) -> bool {
+        self.own_receipt == OwnReceipt::Returned
     }
 
     /// Whether a request of this id is our receipt, and not answered.

@@ -426,10 +426,15 @@ impl TunnelCore {
         if refused.action == Action::SessionTerminate {
             self.farewell_taken();
         }
+        if is_receipt && refused.verdict != Verdict::Ended {
+            self.heard(shared);
+            self.receipt_refused(shared);
+            return true;
+        }
         if refused.verdict == Verdict::Tolerated {
             // It does not know the request, so it is there.
             self.heard(shared);
-            if refused.action == Action::SessionInfo && !is_receipt {
+            if refused.action == Action::SessionInfo {
                 self.life_shown(shared);
             } else if refused.action == Action::TransportInfo {
                 self.candidates_refused(shared);

@@ -4,6 +4,7 @@ use core::fmt;
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use xtls_channel::Timer;
 use xtls_jingle::{RECEIPT_NS, Role, Session, SessionState};
 use xtls_tls::TlsVersion;
 use zeroize::Zeroizing;
@@ -41,10 +42,13 @@ pub(super) struct Receipts {
     came: bool,
     /// Nobody waits for one any more.
     over: bool,
+    /// How many times ours has come back.
+    returned: u32,
 }
 
 impl TunnelCore {
-    /// The tunnel is secured. The secret is taken now: TLS 1.2 wipes its own with the last close_notify.
+    /// The tunnel is secured. The secret is taken now: TLS 1.2 wipes its own with the last close_notify, and so what comes is taken record
+    /// by record until then.
     pub(super) fn prepare_receipts(&mut self) {
         let agreed = self.negotiation.session.as_ref().is_some_and(Session::has_receipts);
         if self.is_xml() || !agreed || self.receipts.secret.is_some() {
@@ -88,11 +92,44 @@ impl TunnelCore {
             // Nothing needs none, and so whether one comes does not depend on who is faster.
             return Ok(());
         }
+        if self.is_receipt_returned() {
+            // It is given again when that is due.
+            return Ok(());
+        }
         let proof = proof(secret, self.role, raw.read);
         match self.negotiation.session.as_mut().map(|session| session.give_receipt(proof)) {
             Some(Ok(()) | Err(xtls_jingle::ReceiptError::Given)) => Ok(()),
             Some(Err(xtls_jingle::ReceiptError::NotAgreed)) => Err(ReceiptError::Unsupported),
             Some(Err(_)) | None => Err(ReceiptError::Ended),
+        }
+    }
+
+    /// Whether our receipt is to be given again later.
+    pub(super) fn is_receipt_returned(&self) -> bool {
+        self.negotiation.session.as_ref().is_some_and(Session::is_receipt_returned)
+    }
+
+    /// Our receipt was answered with an error. If that is a temporary one it is given again, after twice as long each time.
+    pub(super) fn receipt_refused(&mut self, shared: &Shared) {
+        if self.ended.is_none() && self.is_receipt_returned() {
+            let wait = shared.config.timers.retry.saturating_mul(1 << self.receipts.returned.min(Self::MOST_DOUBLINGS));
+            self.receipts.returned += 1;
+            // Data that came back does not wait for longer because of it.
+            self.timers.set_if_unset(Timer::Retry, shared.after(wait));
+        }
+    }
+
+    /// The wait before a receipt is given again doubles so many times at most: to a minute, by default.
+    const MOST_DOUBLINGS: u32 = 5;
+
+    /// It is time to give a receipt again that came back.
+    pub(super) fn give_receipt_again(&mut self) {
+        let is_returned = self.is_receipt_returned();
+        if let (Some(secret), Some(Inside::Bytes(raw)), Some(session)) =
+            (&self.receipts.secret, &self.inside, self.negotiation.session.as_mut().filter(|_| is_returned))
+        {
+            // What it is refused for now is that the session is over.
+            let _ = session.give_receipt(proof(secret, self.role, raw.read));
         }
     }
 

@@ -27,8 +27,26 @@ impl TunnelCore {
         self.tls_started(method);
     }
 
-    /// A block came.
-    pub(super) fn receive(&mut self, block: &[u8], shared: &mut Shared) {
+    /// A block came, or a piece of what comes by a connection.
+    pub(super) fn receive(&mut self, mut block: &[u8], shared: &mut Shared) {
+        // TLS 1.2 has no keys any more after the peer's close_notify, so until the tunnel is secured each record is taken by itself: what
+        // is exported then is there even if data and the end come with the last one of the handshake.
+        while self.is_by_password() && !self.is_secured() && self.ended.is_none() {
+            let awaits_rest = self.channel.as_ref().is_some_and(|channel| channel.records().awaits_rest);
+            let length = match block {
+                [_, _, _, high, low, ..] if !awaits_rest => 5 + usize::from(u16::from_be_bytes([*high, *low])),
+                _ => 1,
+            };
+            let Some((record, rest)) = block.split_at_checked(length).filter(|(_, rest)| !rest.is_empty()) else {
+                break;
+            };
+            self.receive_piece(record, shared);
+            block = rest;
+        }
+        self.receive_piece(block, shared);
+    }
+
+    fn receive_piece(&mut self, block: &[u8], shared: &mut Shared) {
         let (agreed, start) = (self.agreed_method(), self.record_start());
         let (Some(channel), Some(transport)) = (&mut self.channel, &mut self.transport) else { return };
         let is_first = !channel.has_begun();
@@ -67,6 +85,9 @@ impl TunnelCore {
         if after.ended > before.ended || !after.awaits_rest {
             self.timers.clear(Timer::Rest);
         }
+        if let Some(connection) = transport.carrier.connection().filter(|_| self.secured_at.is_some()) {
+            connection.nudges.heard(after.ended - before.ended, progress.received > 0);
+        }
         if after.awaits_rest {
             self.timers.set_if_unset(Timer::Rest, shared.after(shared.config.timers.stall));
         }
@@ -85,9 +106,6 @@ impl TunnelCore {
         let mut plaintext = Vec::new();
         let Progress { secured, confirmed, unsaved, fault, .. } = transport
             .queue(|out| channel.confirm(sign, &mut Io { env: &mut shared.env, plaintext: &mut plaintext, out }));
-        if let Some(connection) = transport.carrier.connection().filter(|_| self.secured_at.is_some()) {
-            connection.nudges.heard(after.ended - before.ended, progress.received > 0);
-        }
         self.tell_secured(secured, confirmed, unsaved, shared);
         if let Some(fault) = fault {
             self.fail(fault, shared);

@@ -65,6 +65,7 @@ impl TunnelCore {
                 if let Some(transport) = &mut self.transport {
                     transport.carrier.resume();
                 }
+                self.give_receipt_again();
             }
             Timer::LivenessIdle => {
                 if let Some(transport) = &mut self.transport {
@@ -121,7 +122,8 @@ impl TunnelCore {
         if in_flight == 0 || self.ended.is_some() {
             self.timers.clear(Timer::Stall);
         }
-        if !self.transport.as_ref().is_some_and(|transport| transport.carrier.is_suspended()) {
+        let is_suspended = self.transport.as_ref().is_some_and(|transport| transport.carrier.is_suspended());
+        if !is_suspended && !self.is_receipt_returned() {
             self.timers.clear(Timer::Retry);
         }
     }

@@ -133,6 +133,8 @@ fn an_output_that_takes_nothing_for_a_minute_leaves_a_sender_that_is_not_confirm
     assert_eq!((&closed["reason"], &closed["unacked"]), (&"done".into(), &0.into()), "in order, and not confirmed");
     let error = ended.named("error").next().expect("an error is told");
     assert!(error["message"].as_str().is_some_and(|words| words.contains("has not confirmed in time")), "{error}");
+    let notes: Vec<_> = ended.named("note").filter_map(|note| note["message"].as_str()).collect();
+    assert_eq!(notes, [format!("waiting until {} confirms that it has all of standard input", bob.full())]);
     // It is all there, as it turns out.
     let mut came = Vec::new();
     stdout.read_to_end(&mut came).expect("the output ends");

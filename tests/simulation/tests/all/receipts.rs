@@ -1,5 +1,5 @@
 //! Receipts: raw bytes that the peer's application has, by the peer's own word (docs/wire.md § 9; attack table, row M30).
-use std::time::Duration;
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use crate::common::{
     Ended, JULIET, MILLI, ROMEO, SECOND, close, closed, element, errors, left, noise,
@@ -10,7 +10,7 @@ use xtls::{
     EndedBy, Event, Fault, GiveReceipt, Receipt, Timer, TrustPolicy, TunnelId,
     error::{FinishError, ReceiptError},
 };
-use xtls_stanza::{Condition, StanzaError};
+use xtls_stanza::{Condition, ErrorType, StanzaError};
 use xtls_testkit::{EntityId, Fate, World};
 
 fn finish(world: &mut World, id: EntityId, tunnel: TunnelId) {
@@ -372,6 +372,117 @@ fn m30_a_receipt_that_is_held_back_leaves_a_sender_that_knows_that_nothing_is_co
         let end = closed(&mut world, romeo);
         assert!(end.done && end.unacked == 0 && end.receipt == Receipt::Missing, "{end:?}");
         assert!(closed(&mut world, juliet).done);
+    }
+}
+
+/// RFC 6120 § 8.3.2: an error of type wait asks for another try after waiting.
+#[test]
+fn a_receipt_that_comes_back_with_a_temporary_error_is_given_again_after_twice_as_long_each_time() {
+    for (times, given_in_the_end) in [(1, true), (4, true), (usize::MAX, false)] {
+        let (mut world, [romeo, juliet], [here, there]) = piping(64);
+        let mut left = times;
+        world.relay.meddle(move |passed| {
+            if !passed.stanza.contains(" proof='") || left == 0 {
+                return Fate::Pass;
+            }
+            left -= 1;
+            Fate::Bounce(StanzaError::new(Condition::RemoteServerTimeout).with_type(ErrorType::Wait))
+        });
+        write(&mut world, romeo, here, b"hello");
+        finish(&mut world, romeo, here);
+        finish(&mut world, juliet, there);
+        read_all(&mut world, juliet, there);
+        let began = world.elapsed();
+        assert_eq!(given(&world, JULIET, ROMEO).len(), 1);
+        // Asking for it meanwhile changes nothing.
+        assert_eq!(give(&mut world, juliet, there), Ok(()));
+        for (until, count) in [(1, 1), (3, 2), (7, 3), (15, 4), (31, 5), (80, 5)] {
+            world.run_for((began + SECOND * until).saturating_sub(world.elapsed()));
+            let tries = given(&world, JULIET, ROMEO).len();
+            assert_eq!(tries, count.min(times.saturating_add(1)), "{times} after {until} s");
+        }
+        let end = closed(&mut world, romeo);
+        let expected = if given_in_the_end { Receipt::Given } else { Receipt::Missing };
+        assert!(end.done && end.receipt == expected, "{times}: {end:?}");
+        assert!(closed(&mut world, juliet).done);
+    }
+}
+
+/// Its wait is 16 s by then.
+#[test]
+fn data_that_comes_back_does_not_wait_for_as_long_as_a_receipt_that_came_back_often() {
+    let (mut world, [romeo, juliet], [here, there]) = piping(66);
+    let (mut receipts, mut blocks) = (4, 1);
+    world.relay.meddle(move |passed| {
+        let left = match &passed.stanza {
+            stanza if stanza.contains(" proof='") => &mut receipts,
+            stanza if passed.from == JULIET && stanza.contains("<data ") => &mut blocks,
+            _ => return Fate::Pass,
+        };
+        if *left == 0 {
+            return Fate::Pass;
+        }
+        *left -= 1;
+        Fate::Bounce(StanzaError::new(Condition::RemoteServerTimeout).with_type(ErrorType::Wait))
+    });
+    write(&mut world, romeo, here, b"hello");
+    finish(&mut world, romeo, here);
+    world.run();
+    assert_eq!(read(&mut world, juliet, there), b"hello");
+    world.run_for(SECOND * 15);
+    assert_eq!(given(&world, JULIET, ROMEO).len(), 4);
+    write(&mut world, juliet, there, b"and you");
+    world.run_for(SECOND * 3);
+    assert_eq!(read(&mut world, romeo, here), b"and you");
+    world.run_for(SECOND * 30);
+    assert_eq!(given(&world, JULIET, ROMEO).len(), 5, "it is given all the same");
+    finish(&mut world, juliet, there);
+    world.run();
+    let end = closed(&mut world, romeo);
+    assert!(end.done && end.receipt == Receipt::Given, "{end:?}");
+}
+
+/// The responder's last words of the handshake, all that it has to say, and the end, all in one block. After the last of them TLS has no keys
+/// any more.
+#[test]
+fn data_and_the_end_may_follow_the_handshake_of_tls_1_2_in_the_same_block() {
+    let (mut world, [romeo, juliet]) = strangers(48);
+    let peer = world.jid(juliet).clone();
+    let here = world.with(romeo, |engine, now| engine.initiate(now, peer, by_word())).unwrap();
+    world.run();
+    // What completes the handshake at Juliet's end is the second thing that Romeo says inside.
+    let (mut said, held) = (0, Rc::new(RefCell::new(None)));
+    let keep = Rc::clone(&held);
+    world.relay.meddle(move |passed| {
+        if passed.from != ROMEO || !passed.stanza.contains("<data ") {
+            return Fate::Pass;
+        }
+        said += 1;
+        if said != 2 {
+            return Fate::Pass;
+        }
+        *keep.borrow_mut() = Some(passed.stanza.clone());
+        Fate::Replace(Vec::new())
+    });
+    let there = world.accept(juliet, by_word()).unwrap();
+    world.run();
+    let finished = held.borrow_mut().take().expect("it has passed");
+    world.with(juliet, |engine, now| {
+        let _ = engine.handle_stanza(now, &finished);
+        let mut tunnel = engine.tunnel(there).unwrap();
+        assert!(tunnel.security().is_some(), "that was it");
+        assert_eq!(tunnel.write(now, b"all there is to say"), Ok(19));
+        tunnel.close(now);
+    });
+    world.run();
+    let blocks = sent(&world, JULIET, ROMEO).into_iter().filter(|stanza| stanza.contains("<data ")).count();
+    assert_eq!(blocks, 2, "one for the hello, and one for all of this");
+    assert_eq!(read_all(&mut world, romeo, here), b"all there is to say");
+    for (id, expected) in [(juliet, Receipt::Given), (romeo, Receipt::NotNeeded)] {
+        let events = world.take_events(id);
+        let end = the_end(&events);
+        assert!(matches!(end.reason, xtls::CloseReason::Done) && !end.truncated, "{end:?}");
+        assert_eq!(end.receipt, expected, "{events:?}");
     }
 }
 

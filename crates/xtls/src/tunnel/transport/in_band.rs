@@ -148,8 +148,10 @@ impl TunnelCore {
     /// meanwhile, ends it.
     fn data_returned(&mut self, error: &StanzaError, shared: &mut Shared) {
         let Some(transport) = &mut self.transport else { return };
+        let is_first = transport.returned.is_none();
         transport.returned.get_or_insert_with(|| error.clone());
-        if !self.timers.is_set(Timer::Retry) {
+        // A receipt that came back waits by the same timer, and longer perhaps.
+        if is_first || !self.timers.is_set(Timer::Retry) {
             shared.flow.back_off();
             let wait = shared.config.timers.retry.saturating_mul(2_u32.saturating_pow(transport.retries));
             transport.retries += 1;
