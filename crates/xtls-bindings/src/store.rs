@@ -15,9 +15,9 @@ use xtls::trust::{
 use xtls_store::FileTrustStore;
 use xtls_store::TrustDocument;
 
+use crate::Result;
 #[cfg(not(target_family = "wasm"))]
-use crate::Code;
-use crate::{Error, Result};
+use crate::{Code, Error};
 
 /// Keeps one text for the library: a file, a row of a database, an entry of a browser's storage. The text is the JSON of
 /// [`TrustDocument`], which the command `xtls` reads too; what it says is the library's to decide.

@@ -10,7 +10,7 @@ use rustls::crypto::aws_lc_rs as library;
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
 use rustls::crypto::ring as library;
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
-use rustls::{Error, pki_types::PrivateKeyDer, sign::SigningKey};
+use rustls::{Error, SupportedCipherSuite, pki_types::PrivateKeyDer, sign::SigningKey};
 
 use crate::config::TlsVersion;
 
@@ -29,8 +29,22 @@ pub fn default_provider() -> Arc<CryptoProvider> {
             library::kx_group::X25519,
             library::kx_group::SECP256R1,
         ],
+        cipher_suites: cipher_suites(),
         ..library::default_provider()
     })
+}
+
+/// Those of the library, in its order. WebAssembly has no instructions for AES, and what does without takes four times as long as
+/// ChaCha20 (docs/performance.md): that comes first there.
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+fn cipher_suites() -> Vec<SupportedCipherSuite> {
+    let mut suites = library::DEFAULT_CIPHER_SUITES.to_vec();
+    if cfg!(target_family = "wasm") {
+        let is_chacha =
+            |suite: &SupportedCipherSuite| suite.suite().as_str().is_some_and(|name| name.contains("CHACHA20"));
+        suites.sort_by_key(|suite| !is_chacha(suite));
+    }
+    suites
 }
 
 /// A key as the same library signs with it. It is only looked at: a [`CryptoProvider`] would take a copy of it over.
