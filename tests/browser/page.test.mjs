@@ -1,5 +1,5 @@
-// The page of examples/browser in two contexts of a headless Chromium, through Prosody's WebSocket: they talk and exchange a file, and
-// nothing of it passes the server in clear. `XTLS_PACKAGE` names the directory of the package.
+// The cases in a headless Chromium; and the page of examples/browser in two contexts of it, through Prosody's WebSocket: they talk and
+// exchange a file, and nothing of it passes the server in clear. `XTLS_PACKAGE` names the directory of the package.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
+import { cases } from './cases.mjs';
 import { DOMAIN, PASSWORD, serve, startProsody } from './stage.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -17,6 +18,8 @@ before(async () => {
   files = await serve({
     '/': here('../../examples/browser/'),
     '/xtls/': `${process.env.XTLS_PACKAGE}/`,
+    '/cases.mjs': here('cases.mjs'),
+    '/assert.mjs': here('assert.mjs'),
     '/strophe.js': here('node_modules/strophe.js/dist/strophe.esm.js'),
   });
   browser = await chromium.launch({
@@ -58,6 +61,22 @@ async function trusts(one, other) {
   assert.ok((await question.textContent()).includes(other.fingerprint), 'the certificate that the other has');
   await question.locator('button', { hasText: 'accept-and-keep' }).click();
 }
+
+test('what holds in Node.js holds in a page', { timeout: 120_000 }, async (context) => {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(`${files.origin}/`);
+  await page.evaluate(async () => {
+    const [client, xtls, cases] = await Promise.all(['./xtls/client.js', './xtls/xtls.js', './cases.mjs'].map((path) => import(path)));
+    await client.load();
+    cases.use(client, xtls);
+  });
+  for (const name of Object.keys(cases)) {
+    await context.test(name, () => page.evaluate(async (wanted) => {
+      const { cases: all } = await import('./cases.mjs');
+      await all[wanted]();
+    }, name));
+  }
+});
 
 test('two pages talk and exchange a file, end to end', { timeout: 60_000 }, async () => {
   const [romeo, juliet] = [await user('romeo'), await user('juliet')];

@@ -71,7 +71,7 @@ VirtualHost "${DOMAIN}"
   return { service: `ws://127.0.0.1:${port}/xmpp-websocket`, log, stop };
 }
 
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm' };
 
 /** Serves directories under paths; a path that ends otherwise than with a slash is one file. */
 export async function serve(places) {
