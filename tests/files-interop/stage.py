@@ -15,8 +15,9 @@ TIMEOUT = 60
 class Prosody:
     """A server whose accounts see one another's presence, which ends with the block."""
 
-    def __init__(self, directory, accounts):
+    def __init__(self, directory, accounts, *modules):
         self.directory, self.accounts = directory, accounts
+        self.modules = "".join(f'"{module}", ' for module in modules)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
 
@@ -42,7 +43,7 @@ s2s_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
 component_ports = {{ }}
-modules_enabled = {{ "disco", "roster", "saslauth", "ping", "groups", "posix" }}
+modules_enabled = {{ {self.modules}"disco", "roster", "saslauth", "ping", "groups", "posix" }}
 modules_disabled = {{ "s2s", "offline" }}
 groups_file = "{self.directory}/groups.txt"
 authentication = "internal_plain"

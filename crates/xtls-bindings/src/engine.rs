@@ -177,6 +177,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Leaves a stanza that was [`Disposition::Unclaimed`] to whoever has answered it: it is refused no more.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Gone`] when it was refused already.
+    pub fn leave(&mut self, refusal: u64) -> Result<()> {
+        self.refusals.remove(&refusal).map(drop).ok_or_else(|| Code::Gone.into())
+    }
+
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: u64) {
         self.inner.handle_timeout(self.clock.at(now));

@@ -50,6 +50,20 @@ impl Identity {
         Ok(Self::new(&pem.certificate, pem.key.expose()))
     }
 
+    /// The one in this file, which its owner alone can read. The first time it is made, with a new key (P-256).
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Address`], [`Code::Identity`].
+    #[cfg(not(target_family = "wasm"))]
+    pub fn in_file(path: &str, jid: &str, unix_time: u64) -> Result<Self> {
+        let jid = jid.parse::<xtls::jid::Jid>()?.to_bare();
+        let make = || xtls::Identity::generate(&jid, KeyAlgorithm::EcdsaP256, time(unix_time));
+        let identity = xtls_store::IdentityFile::new(path).read_or_make(make);
+        let pem = identity.map_err(|error| Error::new(Code::Identity, error))?.to_pem();
+        Ok(Self::new(&pem.certificate, pem.key.expose()))
+    }
+
     /// The fingerprint of the certificate, as `sha-256:…`.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ mod identity;
 mod kind;
 #[cfg(feature = "log")]
 mod log;
+mod names;
 mod security;
 mod settings;
 mod store;
@@ -37,6 +38,7 @@ pub use identity::Identity;
 pub use kind::{Disposition, EventKind};
 #[cfg(feature = "log")]
 pub use log::{Level, Log};
+pub use names::names;
 pub use security::Security;
 pub use settings::{CONFIG_SETTINGS, OPTION_SETTINGS, Settings};
 pub use store::{Keeper, Pin, Store};

@@ -8,7 +8,7 @@ use xtls::error::{
     SendError, SetupError, StreamStateError, TermsError, WriteError,
 };
 use xtls::trust::PasswordError;
-use xtls_bindings::{Code, Disposition, EventKind};
+use xtls_bindings::{Code, Disposition, EventKind, names};
 
 /// The errors of commands, all of which have a code. `InitiateError` has four of its own, and those of its terms.
 const ERRORS: &[&[&str]] = &[
@@ -84,4 +84,16 @@ fn the_tables_of_the_library_have_no_name_twice() {
     for table in tables.into_iter().chain(ERRORS.iter().copied()) {
         assert_eq!(table.iter().collect::<BTreeSet<_>>().len(), table.len(), "{table:?}");
     }
+}
+
+#[test]
+fn all_names_can_be_had_at_once_by_what_they_name() {
+    let all = names();
+    assert!(all.is_sorted_by_key(|(of, _)| *of));
+    for (of, names) in &all {
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{of}");
+    }
+    let of = |wanted| all.iter().find(|(of, _)| *of == wanted).map(|(_, names)| names.as_slice());
+    assert_eq!(of("fault"), Some(xtls::Fault::NAMES));
+    assert_eq!(of("event"), Some(xtls::Event::NAMES));
 }

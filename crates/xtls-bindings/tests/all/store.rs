@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use xtls_bindings::{Code, Keeper, Store};
+use xtls_bindings::{Code, Identity, Keeper, Store};
 
-use crate::pair::{JULIET, Pair, ROMEO, engine, identity};
+use crate::pair::{JULIET, NOW, Pair, ROMEO, engine, identity};
 
 /// A text in memory that can fail, and counts its locks.
 #[derive(Clone, Default)]
@@ -110,4 +110,18 @@ fn a_store_in_a_file_is_the_one_of_the_command() {
     }
     std::fs::write(path, "nonsense").expect("written");
     assert_eq!(Store::in_file(path).unwrap_err().code, Code::Store);
+}
+
+#[test]
+fn an_identity_in_a_file_is_made_once_and_a_damaged_file_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("me.pem");
+    let name = path.to_str().unwrap();
+    let [first, second] = [0, 1].map(|_| Identity::in_file(name, ROMEO, NOW).unwrap());
+    assert_eq!(first.fingerprint(), second.fingerprint());
+    assert_eq!((first.certificate, first.key), (second.certificate, second.key));
+    std::fs::write(&path, "damaged").unwrap();
+    let error = Identity::in_file(name, ROMEO, NOW).unwrap_err();
+    assert_eq!(error.code, Code::Identity);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "damaged");
 }

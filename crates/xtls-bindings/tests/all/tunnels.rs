@@ -165,6 +165,11 @@ fn stanzas_of_others_are_refused_by_number_and_in_the_end_by_themselves() {
     juliet.refuse(NOW, refusals[1]).expect("refused");
     assert!(juliet.poll_transmit(NOW, &mut answer).is_some());
     assert_eq!(juliet.refuse(NOW, refusals[1]).unwrap_err().code, Code::Gone);
+    assert_eq!(juliet.leave(refusals[1]).unwrap_err().code, Code::Gone);
+    answer.clear();
+    juliet.leave(refusals[2]).expect("left");
+    assert_eq!(juliet.refuse(NOW, refusals[2]).unwrap_err().code, Code::Gone);
+    assert!(juliet.poll_transmit(NOW, &mut answer).is_none(), "somebody else has answered");
     let malformed = juliet.handle_stanza(NOW, b"<iq");
     assert!(malformed.disposition == Disposition::Malformed && !malformed.words.is_empty());
     assert_eq!(juliet.handle_stanza(NOW, b"<message from='a@b'/>").disposition, Disposition::NotOurs);
