@@ -21,7 +21,7 @@ use xtls_stanza::jid::{BareJid, Jid};
 use crate::config::Nicknames;
 
 pub(crate) use account::{AccountArgs, AccountCommand, AddArgs, LoginArgs, TrustArgs, WayArgs};
-pub(crate) use files::{ReceiveArgs, SendArgs};
+pub(crate) use files::{FileArgs, ReceiveArgs, SendArgs};
 pub(crate) use link::{LinkArgs, LinkCommand, LinkConnectArgs, LinkListArgs, LinkListenArgs};
 pub(crate) use pair::PairArgs;
 pub(crate) use pipe::PipeArgs;
@@ -102,16 +102,16 @@ pub(crate) enum Command {
 
     /// Wait for trusted peers and chat with them
     ///
-    /// Lines of standard input are messages to the first peer that comes. The line "/to PEER" chooses another one, and "/help"
-    /// shows more such commands, at a terminal and with --json. The end of input ends in order; empty input just means that there
-    /// is nothing to send.
-    Listen(ListenArgs),
+    /// Lines of standard input are messages to the first peer that comes. The line "/to PEER" chooses another one, "/send FILE" sends
+    /// files, and "/help" shows more such commands, at a terminal and with --json. The end of input ends in order; empty input just
+    /// means that there is nothing to send.
+    Listen(Box<ListenArgs>),
 
     /// Chat with a peer
     ///
-    /// Lines of standard input are messages. The line "/help" shows commands, at a terminal and with --json. The end of input ends
-    /// in order.
-    Chat(ChatArgs),
+    /// Lines of standard input are messages. The line "/send FILE" sends files, and "/help" shows more such commands, at a terminal
+    /// and with --json. The end of input ends in order.
+    Chat(Box<ChatArgs>),
 
     /// Carry standard input to a peer, and back, byte for byte
     ///
@@ -273,6 +273,9 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "BAREJID")]
     pub(crate) accept_from: Vec<BareJid>,
 
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
+
     /// What the configuration file calls peers
     #[arg(skip)]
     pub(crate) nicknames: Nicknames,
@@ -295,6 +298,9 @@ pub(crate) struct ChatArgs {
 
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
 
     /// What the configuration file calls peers
     #[arg(skip)]

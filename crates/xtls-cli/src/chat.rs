@@ -12,30 +12,35 @@ use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::reach::{self, OFFER_TIME};
-use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Turn, Verdict};
+use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Turn, Verdict, log_in};
 
 /// What is carried.
 const MESSAGES: Application = Application::XmlStream;
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ChatArgs) -> Result<(), Failure> {
+    let files = args.files.shared(output.takes_commands())?;
     let mut trust = data.trust()?;
     let mut rules = Rules::from_args(&args.trust, &[args.peer.to_bare()], &mut trust)?;
     let bare = args.peer.to_bare();
     reach::check(&rules, &trust, &args.account.bare()?, &bare)?;
     rules.ask(output, bare.as_str())?;
     rules.warn(output);
-    let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
+    let peers = std::slice::from_ref(&bare);
+    let (mut session, sharing) = log_in(output, data, &args.account, trust, &rules, files, peers).await?;
     let keyboard = Keyboard::only_for(output, Lines::start(output), bare.into(), &args.nicknames);
-    let mut conversation = Conversation::new(rules, false, keyboard);
+    let mut conversation = Conversation::new(output, rules, false, keyboard, sharing);
     let result = match reach::reach(&mut session, &conversation.rules, &MESSAGES, &args.peer, args.wait.patience).await
     {
         Ok(opening) => {
             let peer = opening.peer();
-            conversation.add(opening);
-            talk(&mut session, &mut conversation, &peer).await
+            match conversation.add(&session, opening) {
+                Ok(()) => talk(&mut session, &mut conversation, &peer).await,
+                Err(failure) => Err(failure),
+            }
         }
         Err(failure) => Err(failure),
     };
+    conversation.finish_files().await;
     session.end().await;
     let unsent = conversation.keyboard.finish();
     result.and(unsent)
@@ -46,10 +51,12 @@ async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &Ful
     loop {
         match session.next(conversation.next(), until).await? {
             Happening::Incoming(incoming) => {
+                let Some(incoming) = conversation.take(incoming) else { continue };
                 let awaited = conversation.is_over() && incoming.peer() == peer;
                 if awaited && reach::is_for(&incoming, &MESSAGES) {
                     until = None;
-                    conversation.add(reach::accept(session, &conversation.rules, incoming)?);
+                    let opening = reach::accept(session, &conversation.rules, incoming)?;
+                    conversation.add(session, opening)?;
                 } else {
                     reach::decline(incoming, &MESSAGES);
                 }
@@ -64,6 +71,7 @@ async fn talk(session: &mut Session, conversation: &mut Conversation, peer: &Ful
                 // What the server said comes next.
                 Some(Verdict::Disconnected) | None => {}
             },
+            Happening::Beside(Turn::Files(filed)) => conversation.handle_files(session, filed)?,
             Happening::Beside(Turn::Input(input)) => {
                 conversation.take_input(session, input)?;
                 if conversation.keyboard.ended {

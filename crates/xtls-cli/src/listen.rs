@@ -11,20 +11,22 @@ use crate::chat::no_answer;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::output::{Output, Report};
-use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Turn, Verdict};
+use crate::session::{Conversation, Happening, Keyboard, Lines, Rules, Session, Turn, Verdict, log_in};
 
 pub(crate) async fn run(output: Output, data: &DataDir, args: &ListenArgs) -> Result<(), Failure> {
+    let files = args.files.shared(output.takes_commands() && !args.echo)?;
     let mut trust = data.trust()?;
     let mut rules = Rules::from_args(&args.trust, &args.accept_from, &mut trust)?;
     rules.ask(output, "your peers")?;
     rules.warn(output);
     rules.note_who_may_try(output, &args.accept_from)?;
-    let mut session = Session::start(output, data, &args.account, trust, &rules).await?;
+    let (mut session, sharing) = log_in(output, data, &args.account, trust, &rules, files, &args.accept_from).await?;
     session.allow_offers(&args.accept_from);
     let lines = if args.echo { Lines::none() } else { Lines::start(output) };
     let keyboard = Keyboard::for_first(output, lines, &args.nicknames);
-    let mut conversation = Conversation::new(rules, args.echo, keyboard);
+    let mut conversation = Conversation::new(output, rules, args.echo, keyboard, sharing);
     let result = listen(&mut session, &mut conversation, &args.accept_from).await;
+    conversation.finish_files().await;
     session.end().await;
     let unsent = conversation.keyboard.finish();
     result.and(unsent)
@@ -38,6 +40,7 @@ async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[
         }
         match session.next(conversation.next(), end).await? {
             Happening::Incoming(incoming) => {
+                let Some(incoming) = conversation.take(incoming) else { continue };
                 conversation.keyboard.used |= answer(session, conversation, incoming, from)?;
             }
             Happening::Notice(event) => conversation.notice(session, event)?,
@@ -46,6 +49,7 @@ async fn listen(session: &mut Session, conversation: &mut Conversation, from: &[
                     session.output.failure(&failure);
                 }
             }
+            Happening::Beside(Turn::Files(filed)) => conversation.handle_files(session, filed)?,
             Happening::Beside(Turn::Input(input)) => {
                 conversation.take_input(session, input)?;
                 let keyboard = &conversation.keyboard;
@@ -91,7 +95,7 @@ fn answer(
     session.report(&Report::Incoming { peer: peer.as_str() })?;
     Ok(match incoming.open(conversation.rules.options(Application::XmlStream)) {
         Ok(opening) => {
-            conversation.add(opening);
+            conversation.add(session, opening)?;
             true
         }
         // It was taken back meanwhile.

@@ -12,12 +12,12 @@ use crate::clock;
 use crate::data::DataDir;
 use crate::exit::Failure;
 use crate::files::Target;
-use crate::output::{Direction, Faster, Meter, Output, Report, TAKE_IT, Throttled};
+use crate::output::{Direction, Faster, Meter, Output, TAKE_IT, Throttled};
 use crate::pipe::ways;
 use crate::reach::Calls;
 use crate::send::decline;
 use crate::session::{FileSetup, Happening, Input, Lines, Open, Rules, Said, Session, Verdict, answer};
-use crate::transfer::{Arrived, Gist, Inbox, Stored};
+use crate::transfer::{self, Arrived, Gist, Inbox, Stored};
 
 /// How long the end in order may take.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -63,7 +63,7 @@ async fn receive(
         let peer = opening.peer();
         session.report_secured_over(&peer, &security, opening.path().as_ref())?;
         session.greet(&peer).await;
-        let setup = FileSetup::new(session, &calls.rules)?;
+        let setup = FileSetup::new(session, calls.rules.options(Application::bytes()))?;
         let open = Open::with_files(opening, setup);
         let bare = peer.to_bare();
         let inbox = Inbox::new(bare.clone(), Arc::clone(target), args.overwrite);
@@ -138,7 +138,7 @@ impl Receiving<'_> {
                 tokio::select! {
                     biased;
                     said = poll_fn(|cx| open.poll(cx)) => Turn::Said(said),
-                    stored = inbox.next() => Turn::Stored(stored),
+                    stored = poll_fn(|cx| inbox.poll_next(cx)) => Turn::Stored(stored),
                     input = lines.next(wanted) => Turn::Input(input),
                 }
             };
@@ -184,7 +184,7 @@ impl Receiving<'_> {
                     None
                 }
                 Happening::Notice(Event::Throttled { id, bytes_per_second }) if self.open.id() == Some(id) => {
-                    let left = self.inbox.progress().map(|(_, _, left)| left);
+                    let left = self.inbox.progress().next().map(|(.., left)| left);
                     let peer = self.open.peer.as_str();
                     session.output.throttled(Throttled::new(peer, bytes_per_second, left, self.faster));
                     None
@@ -210,71 +210,27 @@ impl Receiving<'_> {
             _ => return false,
         };
         if let Some(tunnel) = self.open.files() {
-            // One that has ended meanwhile is over.
-            let _ = tunnel.with_files(|files, now| files.end(now, id, end));
+            transfer::end(tunnel, id, end);
         }
         true
     }
 
     fn arrived(&mut self, session: &Session, arrived: Arrived) -> Result<(), Failure> {
-        let peer = self.open.peer.clone();
+        let answers = (!self.is_allowed).then_some(("yes", "no"));
+        arrived.tell(session.output, &self.open.peer, answers)?;
         match arrived {
-            Arrived::Ask { id, what, free } => {
-                let Gist { name, size, files, .. } = &what;
-                let asks = !self.is_allowed;
-                session.report(&Report::FileOffered {
-                    peer: peer.as_str(),
-                    name,
-                    size: *size,
-                    files: *files,
-                    free,
-                    asks,
-                })?;
-                if asks {
-                    self.asked.push((id, what));
-                } else {
-                    self.inbox.take(id);
-                }
-            }
-            Arrived::Begun { what, there, left } => {
-                if let Some((path, why)) = left {
-                    session.output.warn(&format!("{} is left as it is: {why}", path.display()));
-                }
-                let Gist { name, size, .. } = &what;
-                let (peer, direction) = (peer.as_str(), Direction::In.as_str());
-                session.report(&Report::FileStarted { peer, name, direction, size: *size, there })?;
-            }
-            Arrived::Done { what, path, unproven } => {
+            Arrived::Ask { id, .. } if self.is_allowed => self.inbox.take(id),
+            Arrived::Ask { id, what, .. } => self.asked.push((id, what)),
+            Arrived::Done { .. } => {
                 self.complete = true;
                 self.meter.stop();
-                let Gist { name, size, files, .. } = &what;
-                if unproven {
-                    session.output.warn_of(
-                        Some(peer.as_str()),
-                        &format!("{peer} has given no checksum for {name}: that it is whole is not proven"),
-                    );
-                }
-                let path = path.to_string_lossy();
-                session.report(&Report::FileReceived {
-                    peer: peer.as_str(),
-                    name,
-                    size: *size,
-                    files: *files,
-                    path: &path,
-                })?;
             }
-            Arrived::Failed { what, why } => {
+            Arrived::Failed { id, .. } => {
                 self.failed = true;
                 self.meter.stop();
-                self.asked.retain(|(_, asked)| *asked != what);
-                session.output.failure(&why.failure(&peer, &what.name));
+                self.asked.retain(|(asked, _)| *asked != id);
             }
-            Arrived::Wrong { path } => {
-                session.output.warn_of(
-                    Some(peer.as_str()),
-                    &format!("{path} came with another checksum than it has at {peer}, and is asked for again"),
-                );
-            }
+            Arrived::Begun { .. } | Arrived::Detour { .. } | Arrived::Wrong { .. } => {}
         }
         self.settle();
         Ok(())
@@ -355,8 +311,8 @@ impl Receiving<'_> {
     }
 
     fn show(&mut self) {
-        if let Some((name, done, left)) = self.inbox.progress() {
-            self.meter.show(clock::now(), name, done, left);
+        if let Some((_, what, done, left)) = self.inbox.progress().next() {
+            self.meter.show(clock::now(), &what.name, done, left);
         }
     }
 }

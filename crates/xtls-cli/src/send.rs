@@ -1,24 +1,23 @@
 //! `xtls send`: files and directories to a peer.
 
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use xtls::{Application, Closed, Event};
-use xtls_files::manifest::ManifestLimits;
-use xtls_files::{FileEnd, FileEvent};
-use xtls_tokio::{FileTunnel, Incoming};
+use xtls_files::FileEnd;
+use xtls_tokio::Incoming;
 
 use crate::args::SendArgs;
 use crate::chat::no_answer;
 use crate::clock;
 use crate::data::DataDir;
 use crate::exit::{Code, Failure};
-use crate::files::{self, SourceError};
-use crate::output::{Direction, Faster, Meter, Output, Progress, Report, Throttled};
+use crate::output::{Direction, Faster, Meter, Output, Progress, Throttled};
 use crate::pipe::ways;
 use crate::reach::{self, Calls};
 use crate::session::{FileSetup, Happening, Open, Rules, Said, Session, Verdict, note};
-use crate::transfer::{Fetched, Goods, Outbox, Rate, Sent};
+use crate::transfer::{self, Fetched, Goods, Outbox, Rate, Sent, decline_offer};
 
 /// How long the end in order may take.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -46,27 +45,19 @@ pub(crate) async fn run(output: Output, data: &DataDir, args: &SendArgs) -> Resu
 /// Finds what is to be sent, and hashes it where that is needed beforehand.
 async fn gather(output: Output, args: &SendArgs) -> Result<Goods, Failure> {
     let (paths, follow) = (args.files.clone(), args.follow_links);
-    let gathered = tokio::task::spawn_blocking(move || -> Result<_, SourceError> {
-        let survey = files::survey(&paths, follow, ManifestLimits::default())?;
+    let gathered = tokio::task::spawn_blocking(move || {
         let mut line = Progress::start(output, clock::now());
-        let (mut hashed, all) = (0, survey.found.size());
-        let goods = Goods::gather(survey.found, &mut |bytes| {
-            hashed += bytes;
+        transfer::gather(&paths, follow, &mut |hashed, all| {
             let now = clock::now();
             if let Some(line) = line.as_mut().filter(|line| now >= line.deadline()) {
                 line.show_hashed(now, hashed, all);
             }
-        })?;
-        Ok((goods, survey.skipped, survey.skipped_count))
+            ControlFlow::Continue(())
+        })
     });
-    let failed = |e: SourceError| Failure::other(e.to_string());
-    let (goods, skipped, count) = gathered.await.map_err(|e| Failure::other(e.to_string()))?.map_err(failed)?;
-    for (path, why) in &skipped {
-        output.warn(&format!("{} is left out: it is {why}", path.display()));
-    }
-    if count > skipped.len() {
-        output.warn(&format!("{} more are left out", count - skipped.len()));
-    }
+    let gathered = gathered.await.map_err(|e| Failure::other(e.to_string()))?;
+    let (goods, left_out) = gathered.map_err(|e| Failure::other(e.to_string()))?;
+    left_out.tell(output);
     Ok(goods)
 }
 
@@ -84,7 +75,7 @@ async fn send(
         let peer = opening.peer();
         session.report_secured_over(&peer, &security, opening.path().as_ref())?;
         session.greet(&peer).await;
-        let setup = FileSetup::new(session, &calls.rules)?;
+        let setup = FileSetup::new(session, calls.rules.options(Application::bytes()))?;
         let mut sending = Sending::new(Open::with_files(opening, setup), outbox, session.output, faster);
         let result = sending.run(session).await;
         outbox = sending.outbox;
@@ -138,7 +129,7 @@ impl Sending {
                 tokio::select! {
                     biased;
                     said = poll_fn(|cx| open.poll(cx)) => Turn::Said(said),
-                    fetched = outbox.next() => Turn::Fetched(fetched),
+                    fetched = poll_fn(|cx| outbox.poll_next(cx)) => Turn::Fetched(fetched),
                 }
             };
             let happening = session.next(beside, deadline).await.map_err(Stopped::Gone)?;
@@ -206,19 +197,12 @@ impl Sending {
     /// It is over: what is left is to end the tunnel.
     fn sent(&mut self, session: &Session, sent: Sent) -> Result<(), Stopped> {
         let goods = &self.outbox.goods;
-        let (peer, name) = (self.open.peer.as_str(), goods.name());
-        if let Sent::Begun { there } = sent {
-            let (size, direction) = (goods.size, Direction::Out.as_str());
-            return session
-                .report(&Report::FileStarted { peer, name, direction, size, there })
-                .map_err(Stopped::Failed);
+        let name = goods.name();
+        sent.tell(session.output, &self.open.peer, goods).map_err(Stopped::Failed)?;
+        if matches!(sent, Sent::Begun { .. }) {
+            return Ok(());
         }
         self.meter.stop();
-        if matches!(sent, Sent::Done) {
-            let files = goods.offer.manifest.map(|_| goods.files);
-            let report = Report::FileSent { peer, name, size: goods.size, files };
-            session.report(&report).map_err(Stopped::Failed)?;
-        }
         // A peer that is gone is told by the end of the tunnel.
         if !matches!(sent, Sent::Ended { end: FileEnd::Gone, .. }) {
             let result = sent.result(&self.open.peer, name);
@@ -273,12 +257,5 @@ impl Sending {
 pub(crate) fn decline(open: &mut Open, incoming: Incoming) {
     if let Some(incoming) = open.take(incoming) {
         reach::decline(incoming, &Application::XmlStream);
-    }
-}
-
-/// Nothing is taken while something is sent by this command.
-fn decline_offer(event: &FileEvent, tunnel: &mut FileTunnel) {
-    if let FileEvent::Offered { id, .. } = event {
-        let _ = tunnel.with_files(|files, now| files.end(now, *id, FileEnd::Declined));
     }
 }

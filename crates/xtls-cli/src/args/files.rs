@@ -7,6 +7,7 @@ use clap::Args;
 use xtls_stanza::jid::{BareJid, Jid};
 
 use super::{AccountArgs, TransportArgs, TrustArgs, WaitArgs};
+use crate::exit::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct SendArgs {
@@ -64,6 +65,33 @@ pub(crate) struct ReceiveArgs {
 
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+}
+
+/// What chats need for files.
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// Where files go that you take; it has to be there [default: the current directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) files_to: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) transport: TransportArgs,
+}
+
+impl FileArgs {
+    /// These, where lines `can_be_commands`. Elsewhere nobody could take files, and there are none.
+    ///
+    /// # Errors
+    ///
+    /// When a directory is named for files all the same.
+    pub(crate) fn shared(&self, can_be_commands: bool) -> Result<Option<&Self>, Failure> {
+        if self.files_to.is_some() && !can_be_commands {
+            return Err(Failure::usage(
+                "--files-to is for files that you take by a line of input, which needs a terminal or --json, and no --echo",
+            ));
+        }
+        Ok(can_be_commands.then_some(self))
+    }
 }
 
 /// Parses bytes a second.

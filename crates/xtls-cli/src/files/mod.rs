@@ -16,7 +16,7 @@ mod tests;
 use std::ops::ControlFlow;
 
 pub(crate) use error::{SourceError, TargetError};
-pub(crate) use source::{Found, HashedTree, Problem, SourceFile, SourceReader, SourceTree, survey};
+pub(crate) use source::{Found, HashedTree, Problem, Skipped, SourceFile, SourceReader, SourceTree, survey};
 pub(crate) use target::{Left, PartFile, PartTree, Target};
 
 /// Is told of the bytes that were read since the last call, and says whether to go on.

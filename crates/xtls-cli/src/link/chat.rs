@@ -179,7 +179,7 @@ impl Talk<'_> {
     }
 
     /// Does what a line asks for.
-    fn obey(&self, command: Command) -> Result<(), Failure> {
+    fn obey(&mut self, command: Command) -> Result<(), Failure> {
         let peer = self.peer.as_str();
         match command {
             Command::Who => {
@@ -189,6 +189,18 @@ impl Talk<'_> {
                 let method = security.method.as_str();
                 let chosen = true;
                 self.end.report(&Report::Present { peer, method, fingerprint: fingerprint.as_deref(), chosen })
+            }
+            Command::Send(_) | Command::Take(_) | Command::Refuse(_) | Command::Files => {
+                self.end.output.error_of(
+                    peer,
+                    &format!(
+                        "files go in tunnels, not over links: xtls send FILE {peer} opens one, and so does xtls chat"
+                    ),
+                );
+                if matches!(command, Command::Send(_)) {
+                    self.keyboard.file_not_sent(Code::Other);
+                }
+                Ok(())
             }
             Command::Verify | Command::Answer(_) | Command::Stop => {
                 self.end.output.error_of(

@@ -52,7 +52,11 @@ pub(super) fn human(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> 
         Report::Compare { peer, digits, words } => verify::compare(out, peer, digits, words),
         Report::AnswerWanted { yes, no, .. } => verify::wanted(out, yes, no),
         Report::Verified { peer, fingerprint } => verify::verified(out, peer, fingerprint),
-        Report::FileOffered { .. } | Report::FileStarted { .. } | Report::FileReceived { .. } | Report::FileSent { .. } => file::human(out, report),
+        Report::FileOffered { .. }
+        | Report::File { .. }
+        | Report::FileStarted { .. }
+        | Report::FileReceived { .. }
+        | Report::FileSent { .. } => file::human(out, report),
         Report::Closed(closed) => human_closed(out, closed),
         // Said on standard error already.
         Report::Note { .. }

@@ -29,6 +29,8 @@ pub(crate) struct Meter {
     output: Output,
     peer: String,
     direction: Direction,
+    /// Whether there is a line at all.
+    has_line: bool,
     line: Option<Progress>,
     /// When the next event is due, and what was told in the last one.
     next: Option<Instant>,
@@ -38,7 +40,12 @@ pub(crate) struct Meter {
 impl Meter {
     /// Of what goes to this peer, or comes from it. Nothing is told before the first byte.
     pub(crate) fn new(output: Output, peer: &str, direction: Direction) -> Self {
-        Self { output, peer: peer.to_owned(), direction, line: None, next: None, last: None }
+        Self { output, peer: peer.to_owned(), direction, has_line: true, line: None, next: None, last: None }
+    }
+
+    /// The same where one line is for several: events alone.
+    pub(crate) fn of_events(output: Output, peer: &str, direction: Direction) -> Self {
+        Self { has_line: false, ..Self::new(output, peer, direction) }
     }
 
     /// When to call [`Meter::show`] at the latest.
@@ -50,6 +57,9 @@ impl Meter {
     pub(crate) fn show(&mut self, now: Instant, name: &str, done: u64, left: u64) {
         if self.output.json {
             return self.tell(now, name, done, left);
+        }
+        if !self.has_line {
+            return;
         }
         let Self { output, line, direction, .. } = self;
         let line = match line {

@@ -120,9 +120,28 @@ pub(crate) enum Report<'a> {
     NotSent { line: u64, peer: Option<&'a str>, message: &'a str },
     /// A server on the way lets few bytes through; the same line is on standard error, unless events are there.
     Throttled(Throttled<'a>),
-    /// A peer offers a file, or with `files` so many of them. `free` is the room that is left where it would go. With `asks` the next
-    /// line of standard input is to say whether it is wanted: yes or no.
-    FileOffered { peer: &'a str, name: &'a str, size: u64, files: Option<u64>, free: Option<u64>, asks: bool },
+    /// A peer offers a file, or with `files` so many of them. `free` is the room that is left where it would go. With `asks` a line of
+    /// standard input is to say whether it is wanted: `yes` or `no`.
+    FileOffered {
+        peer: &'a str,
+        name: &'a str,
+        size: u64,
+        files: Option<u64>,
+        free: Option<u64>,
+        asks: bool,
+        yes: Option<&'a str>,
+        no: Option<&'a str>,
+    },
+    /// `/files`: something that is on its way. `state` is `preparing`, `offered`, `asked` or `moving`.
+    File {
+        number: u64,
+        peer: &'a str,
+        name: &'a str,
+        direction: &'a str,
+        state: &'a str,
+        bytes: u64,
+        size: Option<u64>,
+    },
     /// The bytes of a file begin to go, or to come, or those of several to come. `there` says how many of them are there already.
     FileStarted { peer: &'a str, name: &'a str, direction: &'a str, size: u64, there: u64 },
     /// So many bytes of a file, or of several, are there. `direction` is `in` or `out`.

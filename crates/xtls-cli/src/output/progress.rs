@@ -1,4 +1,5 @@
-//! How far bytes have come: a line on standard error that changes, while a user watches.
+//! How far bytes have come: a line on standard error that changes, while a user watches; above the line that is being typed, where
+//! lines are edited.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};
@@ -9,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Output;
 use super::throttled::{Amount, Long};
+use crate::terminal;
 
 /// How often the line changes.
 const TICK: Duration = Duration::from_millis(500);
@@ -135,6 +137,9 @@ impl Counts {
 }
 
 fn set(words: String) {
+    if terminal::is_active() {
+        return terminal::set_status(Some(format!("  {words}")));
+    }
     let mut line = line();
     let bar = line.get_or_insert_with(bar);
     bar.set_message(words);
@@ -150,6 +155,7 @@ fn bar() -> ProgressBar {
 }
 
 fn clear() {
+    terminal::set_status(None);
     if let Some(bar) = line().take() {
         bar.finish_and_clear();
     }

@@ -11,9 +11,9 @@ use std::io;
 use tokio::sync::Notify;
 
 #[cfg(not(unix))]
-pub(crate) use self::other::{TerminalMode, close_stdout, host_name, raw_stdout, shell, stdin_size};
+pub(crate) use self::other::{TerminalMode, close_stdout, columns, host_name, raw_stdout, shell, stdin_size};
 #[cfg(unix)]
-pub(crate) use self::unix::{TerminalMode, close_stdout, host_name, raw_stdout, shell, stdin_size};
+pub(crate) use self::unix::{TerminalMode, close_stdout, columns, host_name, raw_stdout, shell, stdin_size};
 
 #[cfg(not(unix))]
 use self::other as system;

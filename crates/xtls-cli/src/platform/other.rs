@@ -43,6 +43,11 @@ impl TerminalMode {
     }
 }
 
+/// How many columns the console has: not known here.
+pub(crate) fn columns() -> Option<usize> {
+    None
+}
+
 /// Standard output.
 #[allow(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 pub(crate) fn raw_stdout() -> io::Result<io::Stdout> {

@@ -5,7 +5,7 @@ use std::io::{self, Seek as _};
 use std::os::fd::AsFd as _;
 use std::process::Command;
 
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that ask the command to end.
@@ -58,6 +58,11 @@ impl TerminalMode {
         tcgetattr(io::stdin()).is_ok_and(|now| is_other(&now))
             && tcsetattr(io::stdin(), OptionalActions::Drain, &self.0).is_ok()
     }
+}
+
+/// How many columns the terminal has that standard output is, if it says so.
+pub(crate) fn columns() -> Option<usize> {
+    tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Standard output without the buffer that looks for line ends.

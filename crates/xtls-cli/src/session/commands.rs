@@ -17,7 +17,7 @@ pub(super) enum Line {
 }
 
 /// What is asked of the tunnels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// `/who`: whom there are tunnels with.
     Who,
@@ -27,11 +27,34 @@ pub(crate) enum Command {
     Answer(bool),
     /// `/verify stop`: it is not to go on.
     Stop,
+    /// `/send FILE…`: files go to the peer that lines go to. They are still as they were typed.
+    Send(String),
+    /// `/take`, `/take NUMBER`: what a peer offers is wanted.
+    Take(Option<u64>),
+    /// `/refuse`, `/refuse NUMBER`: it is not, or what is on its way is to be broken off.
+    Refuse(Option<u64>),
+    /// `/files`: what is on its way.
+    Files,
 }
 
 /// The commands as Tab completes them.
-pub(super) const COMMANDS: [&str; 8] =
-    ["/help", "/quit", "/to", "/verify", "/verify no", "/verify stop", "/verify yes", "/who"];
+pub(super) const COMMANDS: [&str; 12] = [
+    "/files",
+    "/help",
+    "/quit",
+    "/refuse",
+    "/send",
+    "/take",
+    "/to",
+    "/verify",
+    "/verify no",
+    "/verify stop",
+    "/verify yes",
+    "/who",
+];
+
+/// What files are named after: Tab completes those.
+pub(crate) const SEND: &str = "/send ";
 
 /// What `/help` says.
 pub(super) const HELP: &str = "\
@@ -40,6 +63,11 @@ pub(super) const HELP: &str = "\
 /verify       compare a short string with a peer met by a leap of faith;
               /verify yes or /verify no says whether it is the same there,
               and /verify stop that you will not say
+/send FILE... send files or directories to the peer that lines go to; quotes,
+              or a backslash, for blanks in a name; ~/ is your home directory
+/take 1       take what a peer offers as number 1; /refuse 1 says no to it, or
+              breaks it off once it is on its way, whoever sends it
+/files        what is on its way, with numbers
 /help         these lines
 /quit         end, once everything is sent; Ctrl-D does the same
 //to ...      the message /to ...; so for each of these
@@ -69,11 +97,24 @@ impl Line {
             ("/help", "") => Self::Help,
             ("/quit", "") => Self::Quit,
             ("/who", "") => Self::Command(Command::Who),
+            ("/files", "") => Self::Command(Command::Files),
+            ("/send", files) => Self::Command(Command::Send(files.to_owned())),
+            ("/take", number) => Self::Command(Command::Take(self::number(number)?)),
+            ("/refuse", number) => Self::Command(Command::Refuse(self::number(number)?)),
             ("/verify", "") => Self::Command(Command::Verify),
             ("/verify", "stop") => Self::Command(Command::Stop),
             ("/verify", answer) => Self::Command(Command::Answer(self::answer(answer)?)),
             _ => return None,
         })
+    }
+}
+
+/// A number, or none; `None` for anything else.
+fn number(typed: &str) -> Option<Option<u64>> {
+    match typed {
+        "" => Some(None),
+        typed if typed.bytes().all(|byte| byte.is_ascii_digit()) => typed.parse().ok().map(Some),
+        _ => None,
     }
 }
 
@@ -104,6 +145,16 @@ mod tests {
         assert_eq!(line("/verify stop"), Line::Command(Command::Stop));
         assert_eq!(line("/verify Yes"), Line::Command(Command::Answer(true)));
         assert_eq!(line("/verify n"), Line::Command(Command::Answer(false)));
+        assert_eq!(line("/send"), Line::Command(Command::Send(String::new())));
+        assert_eq!(line("/send  a 'b c' "), Line::Command(Command::Send("a 'b c'".to_owned())));
+        assert_eq!(line("/take"), Line::Command(Command::Take(None)));
+        assert_eq!(line("/take 12"), Line::Command(Command::Take(Some(12))));
+        assert_eq!(line("/refuse 7"), Line::Command(Command::Refuse(Some(7))));
+        assert_eq!(line("/files"), Line::Command(Command::Files));
+        assert_eq!(line("//send it"), message("/send it"));
+        for text in ["/take it", "/take +1", "/refuse 1 2", "/take 18446744073709551616", "/files now", "/sending"] {
+            assert_eq!(line(text), message(text));
+        }
         for text in ["/tomorrow", "/quit it", "/verify maybe", "/me waves", "/usr/bin", "to", " /to", "//", "/", ""] {
             assert_eq!(line(text), message(text));
         }

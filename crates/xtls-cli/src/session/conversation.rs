@@ -1,6 +1,12 @@
 //! The tunnels of a session: what happens in them, for the user at the keyboard.
 
+mod exchange;
+mod files;
+mod paths;
+mod talk;
+
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -8,11 +14,16 @@ use xtls::{Closed, Event, TunnelId, error::SendError};
 use xtls_stanza::jid::{FullJid, Jid};
 use xtls_tokio::Opening;
 
+use self::exchange::{Exchange, Moved};
+use self::files::{Filing, Gathered};
+use self::talk::Talk;
 use super::open::{NO_XML, Open, Said, Waiting};
-use super::{Answers, Command, Compare, Input, Keyboard, Outcome, Rules, Session, Verdict, note};
+use super::{Answers, Command, Compare, FileSetup, Input, Keyboard, Outcome, Rules, Session, Verdict, note};
 use crate::clock;
 use crate::exit::{Code, Failure};
-use crate::output::{Faster, Report, Throttled, excerpt};
+use crate::output::{Faster, Output, Report, Throttled, excerpt};
+
+pub(crate) use self::files::{Sharing, log_in};
 
 /// How long the orderly end may take; the engine's own timers are shorter.
 const CLOSE_TIME: Duration = Duration::from_secs(15);
@@ -30,31 +41,12 @@ pub(crate) struct Conversation {
     echo: bool,
     open: Vec<Talk>,
     pub(crate) keyboard: Keyboard,
+    filing: Filing,
     closing: bool,
     /// Messages could be sent in some tunnel.
     talked: bool,
-}
-
-/// A tunnel, and what is compared in it once messages can be sent.
-struct Talk {
-    open: Open,
-    compare: Option<Compare>,
-    /// Why it ends, if the users have seen two strings.
-    differs: Option<Failure>,
-    /// It ends when what waits is sent: the other user is to learn how the comparison went.
-    ends: bool,
-}
-
-impl Talk {
-    /// Sends what is to be compared.
-    fn transmit(&mut self) {
-        while let Some(message) = self.compare.as_mut().and_then(Compare::poll_transmit) {
-            self.open.push_answer(message);
-        }
-        if self.ends && !self.open.is_backed_up() {
-            self.open.close();
-        }
-    }
+    /// What happened last was about a file. There may be no end of that, and what is typed has its turn.
+    filed: bool,
 }
 
 /// What is to be seen to.
@@ -64,16 +56,40 @@ pub(crate) enum Turn {
     Input(Input),
     /// This has happened in the tunnel at this place.
     Tunnel(usize, Said),
+    /// It is for [`Conversation::handle_files`].
+    Files(Filed),
+}
+
+/// What has happened beside the tunnels for files.
+#[derive(Debug)]
+pub(crate) enum Filed {
+    /// A disk has done something for the tunnel at this place.
+    Moved(usize, Moved),
+    /// Something that is to be sent was looked at.
+    Gathered(Gathered),
+    /// It is time to show how far everything is.
+    Due,
 }
 
 impl Conversation {
-    pub(crate) fn new(rules: Rules, echo: bool, keyboard: Keyboard) -> Self {
-        Self { rules, echo, open: Vec::new(), keyboard, closing: false, talked: false }
+    /// With files in its tunnels, if that is how they are shared.
+    pub(crate) fn new(output: Output, rules: Rules, echo: bool, keyboard: Keyboard, sharing: Option<Sharing>) -> Self {
+        let filing = Filing::new(output, sharing);
+        Self { rules, echo, open: Vec::new(), keyboard, filing, closing: false, talked: false, filed: false }
     }
 
     /// Takes a tunnel that was just offered or accepted.
-    pub(crate) fn add(&mut self, opening: Opening) {
-        self.open.push(Talk { open: Open::new(opening), compare: None, differs: None, ends: false });
+    ///
+    /// # Errors
+    ///
+    /// When there are no random numbers.
+    pub(crate) fn add(&mut self, session: &Session, opening: Opening) -> Result<(), Failure> {
+        let open = match self.filing.sharing() {
+            Some(sharing) => Open::with_files(opening, FileSetup::new(session, sharing.options(&self.rules))?),
+            None => Open::new(opening),
+        };
+        self.open.push(Talk::new(open));
+        Ok(())
     }
 
     /// No tunnel is left.
@@ -99,18 +115,60 @@ impl Conversation {
     /// What is to be seen to next: in the tunnels, or at the keyboard, as long as what was typed before is sent. Dropping this
     /// loses nothing.
     pub(crate) async fn next(&mut self) -> Turn {
+        self.show_files();
         let there = self.there();
-        let Self { open, keyboard, closing, .. } = self;
+        let Self { open, keyboard, filing, closing, filed, .. } = self;
         let is_backed_up = open.iter().any(|talk| talk.open.is_backed_up());
+        let due = filing.deadline();
         let in_tunnels = poll_fn(|cx| {
-            let mut turns = open.iter_mut().enumerate().map(|(at, talk)| (at, talk.open.poll(cx)));
-            let turn = turns.find_map(|(at, said)| if let Poll::Ready(said) = said { Some((at, said)) } else { None });
-            turn.map_or(Poll::Pending, |(at, said)| Poll::Ready(Turn::Tunnel(at, said)))
+            for (at, talk) in open.iter_mut().enumerate() {
+                if let Poll::Ready(said) = talk.open.poll(cx) {
+                    return Poll::Ready(Turn::Tunnel(at, said));
+                }
+                if let Some(Poll::Ready(moved)) = talk.exchange.as_mut().map(|exchange| exchange.poll_next(cx)) {
+                    return Poll::Ready(Turn::Files(Filed::Moved(at, moved)));
+                }
+            }
+            filing.poll_gathered(cx).map(|gathered| Turn::Files(Filed::Gathered(gathered)))
         });
-        tokio::select! {
-            biased;
-            turn = in_tunnels => turn,
-            input = keyboard.next(!*closing && !is_backed_up, &there) => Turn::Input(input),
+        let mut typed = pin!(keyboard.next(!*closing && !is_backed_up, &there));
+        let due = clock::sleep_until(due);
+        let turn = if *filed {
+            tokio::select! {
+                biased;
+                input = &mut typed => Turn::Input(input),
+                () = due => Turn::Files(Filed::Due),
+                turn = in_tunnels => turn,
+            }
+        } else {
+            tokio::select! {
+                biased;
+                turn = in_tunnels => turn,
+                () = due => Turn::Files(Filed::Due),
+                input = &mut typed => Turn::Input(input),
+            }
+        };
+        *filed = matches!(turn, Turn::Files(_) | Turn::Tunnel(_, Said::File(_)));
+        turn
+    }
+
+    /// Takes what happened for files.
+    ///
+    /// # Errors
+    ///
+    /// When standard output cannot be written.
+    pub(crate) fn handle_files(&mut self, session: &Session, filed: Filed) -> Result<(), Failure> {
+        match filed {
+            Filed::Moved(at, moved) => {
+                let Self { open, filing, .. } = self;
+                if let Some((exchange, tunnel)) = open.get_mut(at).and_then(Talk::files) {
+                    exchange.moved(moved, tunnel, clock::now(), &mut filing.numbers)?;
+                }
+                self.compare(session)
+            }
+            Filed::Gathered(gathered) => self.gathered(session, gathered),
+            // It is shown before what happens next.
+            Filed::Due => Ok(()),
         }
     }
 
@@ -124,6 +182,10 @@ impl Conversation {
         match self.keyboard.take(input, &there)? {
             None => self.send_line(),
             Some(Command::Who) => self.tell_who(session, &there)?,
+            Some(Command::Send(files)) => self.send_files(&files, &there),
+            Some(Command::Take(number)) => self.decide(session, number, true)?,
+            Some(Command::Refuse(number)) => self.decide(session, number, false)?,
+            Some(Command::Files) => self.tell_files(session)?,
             Some(Command::Verify) => {
                 let Some(compare) = self.chosen(session, &there) else { return Ok(()) };
                 if let Err(why) = compare.propose() {
@@ -153,7 +215,9 @@ impl Conversation {
     /// Begins the orderly end of every tunnel, and says when to stop waiting for it.
     pub(crate) fn close(&mut self) -> Instant {
         self.closing = true;
+        self.drop_gathering();
         for talk in &mut self.open {
+            talk.break_off();
             // The other user waits for an answer.
             if talk.compare.as_mut().is_some_and(Compare::abort) {
                 talk.ends = true;
@@ -222,6 +286,8 @@ impl Conversation {
                 Some(Outcome::Differs(failure)) => {
                     talk.differs = Some(failure);
                     talk.ends = true;
+                    // With somebody in its middle nothing more goes in it.
+                    talk.break_off();
                 }
                 Some(Outcome::Nothing(failure)) => session.output.failure(&failure),
                 Some(Outcome::Verified) | None => {}
@@ -252,14 +318,14 @@ impl Conversation {
                 }
             }
             Event::Throttled { id, bytes_per_second } => {
-                if let Some(Talk { open, .. }) = self.of(id) {
+                let files = self.filing.sharing().map(Sharing::faster);
+                if let Some(Talk { open, exchange, .. }) = self.of(id) {
                     let peer = open.peer.clone();
-                    session.output.throttled(Throttled::new(
-                        peer.as_str(),
-                        bytes_per_second,
-                        open.unacked(),
-                        Faster::Send,
-                    ));
+                    // How much of a file is left is told in another place.
+                    let moves = exchange.as_ref().is_some_and(|exchange| !exchange.is_idle());
+                    let left = open.unacked().filter(|_| !moves);
+                    let faster = files.filter(|_| moves).unwrap_or(Faster::Send);
+                    session.output.throttled(Throttled::new(peer.as_str(), bytes_per_second, left, faster));
                 }
             }
             Event::Impersonation { id, from, .. } => {
@@ -286,7 +352,8 @@ impl Conversation {
         said: Said,
     ) -> Result<Option<Verdict>, Failure> {
         let there = self.there();
-        let Some(talk) = self.open.get_mut(at) else { return Ok(None) };
+        let Self { open, filing, .. } = self;
+        let Some(talk) = open.get_mut(at) else { return Ok(None) };
         let open = &mut talk.open;
         match said {
             Said::Secured(security) => {
@@ -301,17 +368,27 @@ impl Conversation {
                 {
                     talk.compare = Compare::new(session, open, &security, ANSWERS)?;
                 }
+                if open.files().is_some() {
+                    let target = filing.sharing().map(Sharing::target);
+                    talk.exchange = target.map(|target| Exchange::new(session.output, open.peer.clone(), target));
+                }
                 let peer = open.peer.clone().into();
                 self.keyboard.came(&peer, &there)?;
                 if !self.closing {
                     self.send_line();
                 }
             }
-            // It is open without files.
-            Said::File(_) => {}
+            Said::File(event) => {
+                if let Some((exchange, tunnel)) = talk.files() {
+                    exchange.handle(&event, tunnel, clock::now(), &mut filing.numbers)?;
+                }
+            }
             Said::StreamClosed => {
                 talk.compare = None;
-                let peer = open.peer.clone().into();
+                if let Some(code) = talk.end_files().await {
+                    self.keyboard.file_not_sent(code);
+                }
+                let peer = talk.open.peer.clone().into();
                 self.keyboard.gone(&peer, &there)?;
             }
             Said::Stanza(stanza) => {
@@ -338,7 +415,7 @@ impl Conversation {
                     }
                 }
             }
-            Said::Closed(closed) => return self.closed(session, at, &closed).map(Some),
+            Said::Closed(closed) => return self.closed(session, at, &closed).await.map(Some),
         }
         self.compare(session)?;
         Ok(None)
@@ -354,8 +431,12 @@ impl Conversation {
         self.open.iter_mut().find(|talk| talk.open.id() == Some(id))
     }
 
-    fn closed(&mut self, session: &Session, at: usize, closed: &Closed) -> Result<Verdict, Failure> {
-        let Talk { mut open, differs, .. } = self.open.remove(at);
+    async fn closed(&mut self, session: &Session, at: usize, closed: &Closed) -> Result<Verdict, Failure> {
+        let mut talk = self.open.remove(at);
+        if let Some(code) = talk.end_files().await {
+            self.keyboard.file_not_sent(code);
+        }
+        let Talk { mut open, differs, .. } = talk;
         let verdict = Verdict::of(closed, session.own());
         if matches!(verdict, Verdict::GaveWay) {
             return Ok(verdict);

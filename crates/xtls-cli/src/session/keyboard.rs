@@ -60,6 +60,8 @@ struct Unsent {
     lines: u64,
     /// Something that was sent was not acknowledged.
     unacked: bool,
+    /// A file was not sent, or not to its end.
+    files: bool,
     code: Option<Code>,
 }
 
@@ -225,6 +227,12 @@ impl Keyboard {
         self.unsent.code.get_or_insert(Code::Connection);
     }
 
+    /// A file was not sent, or not to its end. That decides the exit code here; it was told.
+    pub(crate) fn file_not_sent(&mut self, code: Code) {
+        self.unsent.files = true;
+        self.unsent.code.get_or_insert(code);
+    }
+
     /// Nothing is sent any more.
     ///
     /// # Errors
@@ -250,6 +258,7 @@ impl Keyboard {
         Err(Failure::new(
             code,
             match self.unsent.lines {
+                0 if self.unsent.files && !self.unsent.unacked => "not every file was sent".to_owned(),
                 0 => "not everything that was typed was acknowledged".to_owned(),
                 1 => "a line of standard input was not sent".to_owned(),
                 lines => format!("{lines} lines of standard input were not sent"),

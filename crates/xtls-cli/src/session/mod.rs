@@ -39,9 +39,10 @@ use crate::platform::Signals;
 use crate::random::random;
 use crate::trace::{self, Trace};
 
+pub(crate) use commands::SEND;
 pub(crate) use commands::{Command, answer};
 pub(crate) use compare::{Answers, Compare, Outcome};
-pub(crate) use conversation::{Conversation, Turn};
+pub(crate) use conversation::{Conversation, Turn, log_in};
 pub(crate) use disco::{Disco, ping};
 pub(crate) use file_setup::FileSetup;
 pub(crate) use input::{Input, Lines, MAX_LINE};
@@ -60,6 +61,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const SEND_TIME: Duration = Duration::from_secs(1);
 /// How long the last bytes of a tunnel wait for a reader.
 const PATIENT_READER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Tunnels with one peer: that of messages, those of the sessions of files that either end may begin, and some that are ending.
+const TUNNELS_WITH_PEER: usize = 40;
 
 /// A login with an engine on it.
 pub(crate) struct Session {
@@ -172,6 +175,7 @@ impl Session {
         config.socks5 = connects.allowed;
         // Bytes that have come wait for whoever reads standard output, as they do in any pipe.
         config.timers.drain = PATIENT_READER;
+        config.tunnels_per_peer = TUNNELS_WITH_PEER;
         let seed = random()?;
         let trust = Arc::new(Mutex::new(trust));
         let now = clock::now();

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustyline::completion::FilenameCompleter;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{Behavior, ColorMode, CompletionType, Config, ExternalPrinter};
@@ -70,7 +71,8 @@ impl Editor {
         words.set(known.to_vec());
         let before = TerminalMode::current().ok()?;
         let mut editor = Rustyline::with_history(config(colours)?, MemHistory::new()).ok()?;
-        editor.set_helper(Some(Help { typing: typing.clone(), words: words.clone(), colours }));
+        let files = FilenameCompleter::new();
+        editor.set_helper(Some(Help { typing: typing.clone(), words: words.clone(), files, colours }));
         let printer: Option<Box<dyn ExternalPrinter + Send>> = match asks {
             Asks::Always => {
                 let printer = Box::new(editor.create_external_printer().ok()?);
@@ -79,7 +81,7 @@ impl Editor {
             }
             Asks::WhenWanted => None,
         };
-        *screen = Some(Screen { printer, before, typing: typing.clone() });
+        *screen = Some(Screen { printer, before, typing: typing.clone(), status: None, written: None });
         let (sender, typed) = mpsc::unbounded_channel();
         let shared = Arc::<Shared>::default();
         prompt.clone_into(&mut shared.prompt().text);
@@ -147,7 +149,7 @@ impl Thread {
                 prompt = self.next_prompt();
             }
             let read = self.editor.readline(&prompt);
-            self.typing.set(false);
+            self.typing.end();
             match read {
                 Ok(_) if ended => {}
                 Ok(line) => {

@@ -1,18 +1,28 @@
 //! What rustyline asks while a line is being typed: how a word may go on, and how the prompt looks.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustyline::completion::Completer;
+use rustyline::completion::{Completer, FilenameCompleter};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
-/// Whether something stands on the line that is being typed.
+use crate::session::SEND;
+
+/// What becomes of the line that is being typed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Typing(Arc<AtomicBool>);
+pub(super) struct Typing(Arc<Line>);
+
+#[derive(Debug, Default)]
+struct Line {
+    /// Whether something stands on it.
+    is_something: AtomicBool,
+    /// How many lines were ended before.
+    ended: AtomicU64,
+}
 
 /// What the user may want to type: Tab completes it.
 #[derive(Clone, Debug, Default)]
@@ -21,16 +31,28 @@ pub(super) struct Words(Arc<Mutex<Vec<String>>>);
 pub(super) struct Help {
     pub(super) typing: Typing,
     pub(super) words: Words,
+    pub(super) files: FilenameCompleter,
     pub(super) colours: bool,
 }
 
 impl Typing {
     pub(super) fn is_something_typed(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_something.load(Ordering::Relaxed)
     }
 
-    pub(super) fn set(&self, is_something: bool) {
-        self.0.store(is_something, Ordering::Relaxed);
+    /// Another line begins.
+    pub(super) fn end(&self) {
+        self.0.is_something.store(false, Ordering::Relaxed);
+        self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many lines were ended.
+    pub(super) fn ended(&self) -> u64 {
+        self.0.ended.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, is_something: bool) {
+        self.0.is_something.store(is_something, Ordering::Relaxed);
     }
 }
 
@@ -62,7 +84,14 @@ impl Completer for Help {
     type Candidate = String;
 
     fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok(self.words.complete(line, pos))
+        // Its own words do not begin before the file's name does.
+        match line.get(..pos).and_then(|before| before.strip_prefix(SEND)) {
+            Some(files) => {
+                let (start, found) = self.files.complete_path(files, files.len())?;
+                Ok((SEND.len() + start, found.into_iter().map(|pair| pair.replacement).collect()))
+            }
+            None => Ok(self.words.complete(line, pos)),
+        }
     }
 }
 

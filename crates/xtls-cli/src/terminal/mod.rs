@@ -13,13 +13,19 @@ use std::time::Duration;
 
 use rustyline::ExternalPrinter;
 
-use crate::platform::TerminalMode;
+use crate::platform::{self, TerminalMode};
 
 pub(crate) use editor::{Asks, Editor};
 use helper::Typing;
 
 /// Up and down again: nothing is seen of it.
 const NUDGE: &str = "\x1b[A\n";
+/// Erases the line above, where the next one then begins.
+const LIFT: &str = "\x1b[A\r\x1b[2K";
+/// The same, and the line that is typed moves up there: rustyline ends a line after all that is told.
+const DROP: &str = "\x1b[A\r\x1b[2K\x1b[A\n";
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 80;
 /// Erases from the beginning of the line to the end of the screen.
 const CLEAR: &str = "\r\x1b[J";
 /// Ends the bracketed paste that rustyline has begun.
@@ -39,6 +45,10 @@ struct Screen {
     printer: Option<Box<dyn ExternalPrinter + Send>>,
     before: TerminalMode,
     typing: Typing,
+    /// What changes and stands just above the line that is typed.
+    status: Option<String>,
+    /// After how many lines that the user had ended it was written there; after more of them it is history.
+    written: Option<u64>,
 }
 
 /// Whether lines can be edited: the user types, sees what is told, and the terminal can move its cursor.
@@ -61,14 +71,31 @@ pub(crate) fn has_colours() -> bool {
 
 /// Tells this above the line that is being typed; `None` where lines are not edited. The text ends with a line end.
 pub(crate) fn print(text: &str) -> Option<io::Result<()>> {
+    Some(screen().as_mut()?.tell(text)?.map_err(io::Error::other))
+}
+
+/// Sets what stands between all that is told and the line that is being typed, in one line, and may change. Nothing happens where lines
+/// are not edited.
+pub(crate) fn set_status(words: Option<String>) {
     let mut screen = screen();
-    Some(screen.as_mut()?.printer.as_mut()?.print(text.to_owned()).map_err(io::Error::other))
+    let Some(screen) = screen.as_mut() else { return };
+    // A terminal that is gone needs none.
+    if words.is_some() {
+        screen.status = words;
+        let _ = screen.tell("");
+    } else if screen.status.take().is_some() {
+        let is_above = screen.is_status_above();
+        if let Some(printer) = screen.printer.as_mut().filter(|_| is_above) {
+            let _ = printer.print(DROP.to_owned());
+        }
+    }
 }
 
 /// Shows what was told last, takes the prompt away, and gives the terminal back as it was. Nothing happens where lines are not
 /// edited.
 pub(crate) fn finish() {
-    let Some(Screen { printer, before, typing }) = screen().take() else { return };
+    set_status(None);
+    let Some(Screen { printer, before, typing, .. }) = screen().take() else { return };
     if let Some(printer) = printer {
         show_last_words(printer);
     }
@@ -81,6 +108,26 @@ pub(crate) fn finish() {
     // A terminal that is gone needs neither.
     let _ = out.write_all(NO_BRACKETED_PASTE.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
     let _ = out.flush();
+}
+
+impl Screen {
+    /// Tells this, and what may change after it, in one piece.
+    fn tell(&mut self, text: &str) -> Option<rustyline::Result<()>> {
+        let lift = if self.is_status_above() { LIFT } else { "" };
+        let mut piece = format!("{lift}{text}");
+        if let Some(status) = &self.status {
+            let columns = platform::columns().unwrap_or(COLUMNS);
+            piece.extend(status.chars().take(columns.saturating_sub(1)));
+            piece.push('\n');
+            self.written = Some(self.typing.ended());
+        }
+        Some(self.printer.as_mut()?.print(piece))
+    }
+
+    /// Whether what may change stands just above the line that is typed. From now on it does not.
+    fn is_status_above(&mut self) -> bool {
+        self.written.take() == Some(self.typing.ended())
+    }
 }
 
 /// Waits until all that was told is seen.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::thread;
 
 use tokio::sync::mpsc;
@@ -129,11 +130,11 @@ impl Disk {
         let _ = self.orders.send(order);
     }
 
-    /// Waits for what is done next. Dropping this loses nothing.
-    pub(super) async fn next(&mut self) -> Stored {
-        match self.stored.recv().await {
-            Some(stored) => stored,
-            None => std::future::pending().await,
+    /// What is done next.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Stored> {
+        match ready!(self.stored.poll_recv(cx)) {
+            Some(stored) => Poll::Ready(stored),
+            None => Poll::Pending,
         }
     }
 

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use xtls_files::manifest::{Manifest, ManifestLimits, ManifestParser};
-use xtls_files::{
-    FileEnd, FileEvent, FileHash, FileHashAlgo, FileHasher, FileId, FileInfo, FileRange, FileRequest, Files,
-};
+use xtls_files::{FileEnd, FileEvent, FileHash, FileHashAlgo, FileHasher, FileId, FileInfo, FileRange, FileRequest};
 use xtls_files::{PartialRecord, SafeName};
 use xtls_stanza::jid::BareJid;
 use xtls_tokio::FileTunnel;
 
+use super::arrived::{Arrived, Gist, Why};
 use super::disk::{Disk, Gap, Order, Stored};
+use super::end;
 use crate::files::{Left, Target, TargetError, wide};
 
 /// Bytes that are on their way to the disk.
@@ -32,46 +33,9 @@ pub(crate) struct Inbox {
     arrivals: BTreeMap<FileId, Arrival>,
     /// Which offer the sessions belong to that were asked for.
     parts: BTreeMap<FileId, FileId>,
-    /// What the user has taken: it is not asked about again when it is offered again.
+    /// What the user has taken and is not here yet: it is not asked about again when the peer offers it in another way, or from its
+    /// beginning.
     taken: Vec<Gist>,
-}
-
-/// What is to be decided on, or has happened.
-#[derive(Debug)]
-pub(crate) enum Arrived {
-    /// The user is to say whether it is wanted: [`Inbox::take`] or [`Inbox::refuse`].
-    Ask { id: FileId, what: Gist, free: Option<u64> },
-    /// Its bytes begin to come, of which so many are there.
-    Begun { what: Gist, there: u64, left: Option<(PathBuf, Left)> },
-    /// It is there, whole, and checked; `unproven` if the peer has named no hash that is known here.
-    Done { what: Gist, path: PathBuf, unproven: bool },
-    /// It came to nothing, so far: what has come is kept.
-    Failed { what: Gist, why: Why },
-    /// These were wrong, and are asked for again.
-    Wrong { path: String },
-}
-
-/// Why something was not received.
-#[derive(Debug)]
-pub(crate) enum Why {
-    /// The session ended so.
-    Ended { end: FileEnd, by_peer: bool },
-    /// The disk does not take it.
-    Disk(TargetError),
-    /// What is offered is not what can be received: in words.
-    Offer(String),
-}
-
-/// What something is, in short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Gist {
-    pub(crate) name: String,
-    /// Of all files.
-    pub(crate) size: u64,
-    /// How many files it has; `None`: it is one.
-    pub(crate) files: Option<u64>,
-    date: Option<String>,
-    hash: Option<FileHash>,
 }
 
 struct Arrival {
@@ -127,15 +91,28 @@ impl Inbox {
         self.arrivals.is_empty()
     }
 
-    /// What is being received, how many bytes of it are there, and how many are missing.
-    pub(crate) fn progress(&self) -> Option<(&str, u64, u64)> {
-        let arrival = self.arrivals.values().find(|arrival| !matches!(arrival.state, State::Asked(_)))?;
-        Some((&arrival.what.name, arrival.there, arrival.what.size.saturating_sub(arrival.there)))
+    /// What the user has taken and is being received, how many bytes of it are there, and how many are missing.
+    pub(crate) fn progress(&self) -> impl Iterator<Item = (FileId, &Gist, u64, u64)> {
+        let moves = |state: &State| !matches!(state, State::Asked(_) | State::Document(_));
+        self.arrivals
+            .iter()
+            .filter(move |(_, arrival)| moves(&arrival.state))
+            .map(|(id, Arrival { what, there, .. })| (*id, what, *there, what.size.saturating_sub(*there)))
     }
 
     /// Breaks everything off. What has come is kept.
-    pub(crate) fn cancel(&self, tunnel: &mut FileTunnel) {
-        for id in self.arrivals.keys().chain(self.parts.keys()).copied() {
+    pub(crate) fn cancel(&mut self, tunnel: &mut FileTunnel) {
+        let ids: Vec<_> = self.arrivals.keys().copied().collect();
+        for id in ids {
+            self.stop(id, tunnel);
+        }
+    }
+
+    /// Breaks this off. If it is offered again, the user is asked again.
+    pub(crate) fn stop(&mut self, id: FileId, tunnel: &mut FileTunnel) {
+        self.forget(id);
+        let parts = self.parts.iter().filter(|(_, whole)| **whole == id).map(|(part, _)| *part);
+        for id in parts.chain([id]) {
             end(tunnel, id, FileEnd::Cancelled);
         }
     }
@@ -187,12 +164,12 @@ impl Inbox {
         }
     }
 
-    /// Waits for the disk. Dropping this loses nothing.
-    pub(crate) async fn next(&mut self) -> Stored {
-        self.disk.next().await
+    /// What the disk has done next.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Stored> {
+        self.disk.poll_next(cx)
     }
 
-    /// Takes what [`Inbox::next`] gave.
+    /// Takes what [`Inbox::poll_next`] gave.
     pub(crate) fn stored(&mut self, stored: Stored, tunnel: &mut FileTunnel) -> Option<Arrived> {
         match stored {
             Stored::Ready { id, has, left } => {
@@ -215,12 +192,14 @@ impl Inbox {
                 None
             }
             Stored::Finished { id, path } => {
+                self.forget(id);
                 let arrival = self.arrivals.remove(&id)?;
                 // The peer learns it only now.
                 let _ = tunnel.with_files(|files, now| files.stored(now, id));
-                Some(Arrived::Done { what: arrival.what, path, unproven: arrival.unproven })
+                Some(Arrived::Done { id, what: arrival.what, path, unproven: arrival.unproven })
             }
             Stored::Failed { id, error } => {
+                self.forget(id);
                 let arrival = self.arrivals.remove(&id)?;
                 let why = if matches!(error, TargetError::Full(_)) { FileEnd::TooLarge } else { FileEnd::Failed };
                 if let State::Tree(Tree { session: Some((session, _)), .. }) = arrival.state {
@@ -228,24 +207,18 @@ impl Inbox {
                     end(tunnel, session, why);
                 }
                 end(tunnel, id, why);
-                Some(Arrived::Failed { what: arrival.what, why: Why::Disk(error) })
+                Some(Arrived::Failed { id, what: arrival.what, why: Why::Disk(error) })
             }
         }
     }
 
     fn offered(&mut self, id: FileId, file: &FileInfo, range: FileRange, tunnel: &mut FileTunnel) -> Option<Arrived> {
-        let what = Gist {
-            name: file.name.clone().unwrap_or_default(),
-            size: file.manifest.map_or(file.size, |manifest| Some(manifest.size)).unwrap_or_default(),
-            files: file.manifest.map(|manifest| manifest.files),
-            date: file.date.clone(),
-            hash: file.hash,
-        };
+        let what = Gist::of(file);
         let name = match self.look_at(file, range) {
             Ok(name) => name,
             Err((end_as, words)) => {
                 end(tunnel, id, end_as);
-                return Some(Arrived::Failed { what, why: Why::Offer(words) });
+                return Some(Arrived::Failed { id, what, why: Why::Offer(words) });
             }
         };
         let state = if file.manifest.is_some() { State::Document(Vec::new()) } else { State::Asked(None) };
@@ -360,6 +333,7 @@ impl Inbox {
                 let what = self.arrivals.remove(&id)?.what;
                 end(tunnel, id, FileEnd::Declined);
                 return Some(Arrived::Failed {
+                    id,
                     what,
                     why: Why::Offer(format!("its list of files is not taken: {words}")),
                 });
@@ -390,10 +364,11 @@ impl Inbox {
             State::Document(_) | State::Asked(_) | State::Placing | State::File(_) | State::Finishing => 0,
         };
         if attempts >= ATTEMPTS {
+            self.forget(id);
             let what = self.arrivals.remove(&id)?.what;
             self.disk.order(Order::Leave { id });
             end(tunnel, id, FileEnd::HashDiffers);
-            return Some(Arrived::Failed { what, why: Why::Ended { end: FileEnd::HashDiffers, by_peer: false } });
+            return Some(Arrived::Failed { id, what, why: Why::Ended { end: FileEnd::HashDiffers, by_peer: false } });
         }
         let begun = matches!(arrival.state, State::Placing);
         let (what, there) = (arrival.what.clone(), arrival.there);
@@ -440,6 +415,9 @@ impl Inbox {
                 self.arrivals.remove(&session);
                 return None;
             }
+            if how == FileEnd::TransportFailed {
+                return self.lose_way(session);
+            }
             return self.give_up(session, how, by_peer, tunnel);
         };
         let arrival = self.arrivals.get_mut(&id)?;
@@ -448,7 +426,8 @@ impl Inbox {
         match how {
             // What follows depends on the disk.
             FileEnd::Success => None,
-            FileEnd::TransportFailed if tree.attempts + 1 < ATTEMPTS => {
+            // Either end may have found out that there are no tunnels for files.
+            FileEnd::TransportFailed | FileEnd::UnsupportedTransport if tree.attempts + 1 < ATTEMPTS => {
                 tree.attempts += 1;
                 tunnel.with_files(|files, _| files.use_tunnels(false));
                 self.disk.order(Order::Look { id });
@@ -464,12 +443,28 @@ impl Inbox {
         }
     }
 
+    /// If it is offered again, the user is asked again.
+    fn forget(&mut self, id: FileId) {
+        if let Some(arrival) = self.arrivals.get(&id) {
+            self.taken.retain(|taken| *taken != arrival.what);
+        }
+    }
+
+    /// The peer offers it in another way now, and it is what it was.
+    fn lose_way(&mut self, id: FileId) -> Option<Arrived> {
+        let Arrival { what, state, .. } = self.arrivals.remove(&id)?;
+        self.disk.order(Order::Leave { id });
+        // Of what is not asked about yet nobody has heard.
+        (!matches!(state, State::Document(_))).then_some(Arrived::Detour { id, what })
+    }
+
     /// It comes to nothing, for now.
     fn give_up(&mut self, id: FileId, how: FileEnd, by_peer: bool, tunnel: &mut FileTunnel) -> Option<Arrived> {
+        self.forget(id);
         let arrival = self.arrivals.remove(&id)?;
         self.disk.order(Order::Leave { id });
         end(tunnel, id, if by_peer { FileEnd::Cancelled } else { how });
-        Some(Arrived::Failed { what: arrival.what, why: Why::Ended { end: how, by_peer } })
+        Some(Arrived::Failed { id, what: arrival.what, why: Why::Ended { end: how, by_peer } })
     }
 }
 
@@ -481,9 +476,4 @@ impl Arrival {
             _ => id,
         }
     }
-}
-
-/// Ends a session; one that has ended meanwhile is over.
-fn end(tunnel: &mut FileTunnel, id: FileId, how: FileEnd) {
-    let _ = tunnel.with_files(|files: &mut Files, now| files.end(now, id, how));
 }

@@ -1,8 +1,11 @@
 //! What is sent in one tunnel: offered, checked and written, however often the peer asks for a part of it.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
+use tokio::time::{Sleep, sleep_until};
 use xtls_files::{FileEnd, FileEvent, FileHasher, FileId, FileRange, FileRequest};
 use xtls_tokio::FileTunnel;
 
@@ -20,6 +23,8 @@ pub(crate) struct Outbox {
     pub(crate) goods: Goods,
     shelf: Shelf,
     rate: Option<Rate>,
+    /// When more may be sent.
+    timer: Option<Pin<Box<Sleep>>>,
     offer: Option<FileId>,
     offers: u32,
     /// What is written in each session.
@@ -70,7 +75,7 @@ impl Outbox {
     pub(crate) fn new(mut goods: Goods, rate: Option<Rate>) -> Option<Self> {
         let shelf = goods.shelf()?;
         let (feeds, waiting) = (BTreeMap::new(), BTreeMap::new());
-        Some(Self { goods, shelf, rate, offer: None, offers: 0, feeds, waiting, passed: 0 })
+        Some(Self { goods, shelf, rate, timer: None, offer: None, offers: 0, feeds, waiting, passed: 0 })
     }
 
     /// Offers it.
@@ -96,8 +101,7 @@ impl Outbox {
     /// Breaks it off.
     pub(crate) fn cancel(&self, tunnel: &mut FileTunnel) {
         for id in self.feeds.keys().copied().chain(self.offer) {
-            // One that has ended meanwhile is over.
-            let _ = tunnel.with_files(|files, now| files.end(now, id, FileEnd::Cancelled));
+            super::end(tunnel, id, FileEnd::Cancelled);
         }
     }
 
@@ -116,6 +120,11 @@ impl Outbox {
             self.feeds.iter().filter(|(_, feed)| self.is_of_files(feed)).filter_map(reached).max().unwrap_or_default();
         let passed = now.max(self.passed);
         (passed, self.goods.size.saturating_sub(passed))
+    }
+
+    /// Whether the peer asks for some of this.
+    pub(crate) fn has(&self, wanted: &FileRequest) -> bool {
+        self.goods.part_of(wanted).is_some()
     }
 
     /// Takes what happened, if it is about this. `Some` when it is over.
@@ -140,22 +149,23 @@ impl Outbox {
         }
     }
 
-    /// Waits for what was read, or until more may be sent. Dropping this loses nothing.
-    pub(crate) async fn next(&mut self) -> Option<Fetched> {
-        let until = self.rate.as_ref().and_then(Rate::wait);
-        let time = async {
-            match until {
-                Some(until) => tokio::time::sleep_until(until.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            fetched = self.shelf.next() => Some(fetched),
-            () = time => None,
+    /// What was read; or `None`, when more may be sent.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Fetched>> {
+        if let Poll::Ready(fetched) = self.shelf.poll_next(cx) {
+            return Poll::Ready(Some(fetched));
         }
+        let Some(until) = self.rate.as_ref().and_then(Rate::wait) else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until.into())));
+        if timer.deadline() != until.into() {
+            timer.as_mut().reset(until.into());
+        }
+        timer.as_mut().poll(cx).map(|()| None)
     }
 
-    /// Takes what [`Outbox::next`] gave.
+    /// Takes what [`Outbox::poll_next`] gave.
     pub(crate) fn take(&mut self, fetched: Option<Fetched>, tunnel: &mut FileTunnel, now: Instant) -> Option<Sent> {
         match fetched {
             None => {
@@ -216,9 +226,8 @@ impl Outbox {
         tunnel: &mut FileTunnel,
         now: Instant,
     ) -> Option<Sent> {
-        let end = |end| move |files: &mut xtls_files::Files, now| files.end(now, id, end);
         let Some(part) = self.goods.part_of(wanted) else {
-            let _ = tunnel.with_files(end(FileEnd::NotAvailable));
+            super::end(tunnel, id, FileEnd::NotAvailable);
             return None;
         };
         match check.filter(|check| check.end(Some(self.goods.size_of(part))).is_some()) {
@@ -259,7 +268,8 @@ impl Outbox {
             FileEnd::Declined if by_peer => Some(Sent::Refused),
             // What the peer had was not the beginning of this; it has thrown that away.
             FileEnd::RangeDiffers if self.offers < OFFERS => self.offer(tunnel),
-            FileEnd::TransportFailed if self.offers < OFFERS => {
+            // Either end may have found out that there are no tunnels for files.
+            FileEnd::TransportFailed | FileEnd::UnsupportedTransport if self.offers < OFFERS => {
                 tunnel.with_files(|files, _| files.use_tunnels(false));
                 self.offer(tunnel)
             }
@@ -300,8 +310,7 @@ impl Outbox {
     fn unreadable(&self, error: SourceError, tunnel: &mut FileTunnel) -> Option<Sent> {
         let end = if matches!(error, SourceError::Changed(..)) { FileEnd::FileChanged } else { FileEnd::Failed };
         for id in self.feeds.keys().copied().chain(self.waiting.keys().copied()).chain(self.offer) {
-            // One that has ended meanwhile is over.
-            let _ = tunnel.with_files(|files, now| files.end(now, id, end));
+            super::end(tunnel, id, end);
         }
         Some(Sent::Unreadable(error))
     }

@@ -2,23 +2,25 @@
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::thread;
 
 use tokio::sync::mpsc;
 use xtls_files::{FileHasher, FileId, FileInfo, FileRequest};
 
-use crate::files::{Found, HashedTree, SourceError, SourceFile, SourceReader, SourceTree, wide};
+use crate::files::{Found, HashedTree, Progress, SourceError, SourceFile, SourceReader, SourceTree, wide};
 
 /// How much is read at once.
 const BLOCK: usize = 256 * 1024;
 
 /// Something to send, as it is offered, and what reads it.
+#[derive(Debug)]
 pub(crate) struct Goods {
     /// What is offered: the file, or the manifest of several.
     pub(crate) offer: FileInfo,
     /// Bytes of the files.
     pub(crate) size: u64,
-    pub(crate) files: u64,
+    files: u64,
     document: Option<Arc<[u8]>>,
     reader: Option<SourceReader>,
 }
@@ -56,8 +58,8 @@ impl Goods {
     ///
     /// # Errors
     ///
-    /// When something cannot be read, or has changed.
-    pub(crate) fn gather(found: Found, progress: &mut dyn FnMut(u64)) -> Result<Self, SourceError> {
+    /// When something cannot be read, or has changed, or `progress` ends it.
+    pub(super) fn new(found: Found, progress: Progress<'_>) -> Result<Self, SourceError> {
         match found {
             Found::File(file) => Ok(Self::file(file)),
             Found::Tree(tree) => Self::tree(tree, progress),
@@ -70,12 +72,8 @@ impl Goods {
         Self { size: file.size, files: 1, offer, document: None, reader: Some(file.reader()) }
     }
 
-    fn tree(tree: SourceTree, progress: &mut dyn FnMut(u64)) -> Result<Self, SourceError> {
-        let mut told = |bytes| {
-            progress(bytes);
-            ControlFlow::Continue(())
-        };
-        let HashedTree { info, document, manifest, reader } = tree.hash(&mut told)?;
+    fn tree(tree: SourceTree, progress: Progress<'_>) -> Result<Self, SourceError> {
+        let HashedTree { info, document, manifest, reader } = tree.hash(progress)?;
         Ok(Self {
             size: manifest.size(),
             files: wide(manifest.files()),
@@ -83,6 +81,11 @@ impl Goods {
             document: Some(document.into_bytes().into()),
             reader: Some(reader),
         })
+    }
+
+    /// How many files there are, where they are offered as several.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.offer.manifest.map(|_| self.files)
     }
 
     /// What it is called.
@@ -145,11 +148,11 @@ impl Shelf {
         let _ = self.orders.send(Order::Read { id, part, position, length });
     }
 
-    /// Waits for what is done next. Dropping this loses nothing.
-    pub(crate) async fn next(&mut self) -> Fetched {
-        match self.fetched.recv().await {
-            Some(fetched) => fetched,
-            None => std::future::pending().await,
+    /// What is done next.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Fetched> {
+        match ready!(self.fetched.poll_recv(cx)) {
+            Some(fetched) => Poll::Ready(fetched),
+            None => Poll::Pending,
         }
     }
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs;
+use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt as _;
 use tempfile::TempDir;
@@ -12,7 +14,7 @@ use xtls::tls::{KeyAlgorithm, UnixTime};
 use xtls::trust::{MemoryTrustStore, Pin};
 use xtls::{Application, Config, Engine, Identity, Local, Setup, TrustPolicy, TunnelOptions};
 use xtls_files::manifest::{MEDIA_TYPE, Manifest, ManifestBuilder, ManifestEntry, ManifestLimits};
-use xtls_files::{FileEvent, FileHash, FileHashAlgo, FileHasher, FileId, FileInfo, FilesConfig, ManifestInfo};
+use xtls_files::{FileEvent, FileHash, FileHashAlgo, FileHasher, FileInfo, FilesConfig, ManifestInfo};
 use xtls_tokio::memory::{self, MemoryStream};
 use xtls_tokio::{Driver, FileTunnel, FileTurn, Handle};
 
@@ -25,7 +27,7 @@ struct World {
     juliet: FileTunnel,
     inbox: Inbox,
     dir: TempDir,
-    _handles: [Handle; 2],
+    handles: [Handle; 2],
 }
 
 /// What Romeo does when a part of what he has offered is wanted.
@@ -35,8 +37,8 @@ fn unix() -> UnixTime {
     UnixTime::since_unix_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap())
 }
 
-/// Two handles whose engines trust one another.
-fn two() -> [Handle; 2] {
+/// Two handles whose engines trust one another, and hold so many tunnels.
+fn two(tunnels: usize) -> [Handle; 2] {
     let jids: [FullJid; 2] = ["romeo@montague.example/x", "juliet@capulet.example/x"].map(|jid| jid.parse().unwrap());
     let identities = jids.clone().map(|jid| Identity::generate(&jid.to_bare(), KeyAlgorithm::Ed25519, unix()).unwrap());
     let (one, other) = memory::pair(&jids[0], &jids[1], 16);
@@ -46,6 +48,7 @@ fn two() -> [Handle; 2] {
         let local = Local::new(jids[own].clone(), identities[own].clone());
         let mut config = Config::default();
         config.sole_handler = true;
+        config.tunnels_per_peer = tunnels;
         let seed = crate::random::random().unwrap();
         let setup = Setup::new(local, Box::new(store), seed, unix()).with_config(config);
         let engine = Engine::new(setup, tokio::time::Instant::now().into_std()).unwrap();
@@ -58,7 +61,18 @@ fn two() -> [Handle; 2] {
 
 impl World {
     async fn new() -> Self {
-        let handles = two();
+        Self::with(FilesConfig::default(), 4).await
+    }
+
+    /// One where bytes can go by tunnels of their own, of which there are so many beside the one of the stanzas.
+    async fn with_tunnels(tunnels: usize) -> Self {
+        let mut config = FilesConfig::default();
+        config.tunnels = true;
+        Self::with(config, tunnels + 1).await
+    }
+
+    async fn with(config: FilesConfig, tunnels: usize) -> Self {
+        let handles = two(tunnels);
         let mut xml = TunnelOptions::xml_stream(TrustPolicy::Pinned);
         xml.check_support = false;
         let peer: FullJid = "juliet@capulet.example/x".parse().unwrap();
@@ -68,14 +82,14 @@ impl World {
         let raw = || TunnelOptions::new(Application::bytes(), TrustPolicy::Pinned);
         let with = |tunnel: xtls_tokio::Tunnel, at: u8| {
             let handle = handles[usize::from(at)].clone();
-            FileTunnel::new(tunnel.into_xml().unwrap(), handle, [at; 32], raw(), FilesConfig::default())
+            FileTunnel::new(tunnel.into_xml().unwrap(), handle, [at; 32], raw(), config.clone())
         };
         let (romeo, juliet) = (with(called.unwrap(), 0), with(taken.unwrap(), 1));
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("in")).unwrap();
         let target = Target::open(&dir.path().join("in")).unwrap();
         let inbox = Inbox::new("romeo@montague.example".parse().unwrap(), target.into(), false);
-        Self { romeo, juliet, inbox, dir, _handles: handles }
+        Self { romeo, juliet, inbox, dir, handles }
     }
 
     fn offer(&mut self, file: FileInfo) -> FileId {
@@ -98,7 +112,7 @@ impl World {
                     Some(Ok(FileTurn::File(event))) => inbox.handle(&event, juliet),
                     _ => None,
                 },
-                stored = inbox.next() => inbox.stored(stored, juliet),
+                stored = poll_fn(|cx| inbox.poll_next(cx)) => inbox.stored(stored, juliet),
                 () = tokio::time::sleep(Duration::from_secs(60)) => panic!("nothing happens"),
             };
             match arrived {
@@ -107,6 +121,42 @@ impl World {
                 Some(arrived) => return arrived,
             }
         }
+    }
+
+    /// Romeo, who is honest for once, sends this file. What Juliet is told until she has it, who takes everything.
+    async fn sends(&mut self, path: &Path) -> Vec<Arrived> {
+        let (goods, _) = gather(&[path.to_owned()], false, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let mut outbox = Outbox::new(goods, None).unwrap();
+        assert!(outbox.offer(&mut self.romeo).is_none());
+        let (mut told, mut sent) = (Vec::new(), None);
+        while !matches!(told.last(), Some(Arrived::Done { .. })) || sent.is_none() {
+            let Self { romeo, juliet, inbox, handles, .. } = self;
+            let now = Instant::now();
+            let (arrived, end) = tokio::select! {
+                turn = romeo.next() => match turn {
+                    Some(Ok(FileTurn::File(event))) => (None, outbox.handle(&event, romeo, now)),
+                    _ => (None, None),
+                },
+                turn = juliet.next() => match turn {
+                    Some(Ok(FileTurn::File(event))) => (inbox.handle(&event, juliet), None),
+                    _ => (None, None),
+                },
+                fetched = poll_fn(|cx| outbox.poll_next(cx)) => (None, outbox.take(fetched, romeo, now)),
+                stored = poll_fn(|cx| inbox.poll_next(cx)) => (inbox.stored(stored, juliet), None),
+                incoming = handles[1].incoming() => {
+                    juliet.accept(incoming.unwrap());
+                    (None, None)
+                }
+                () = tokio::time::sleep(Duration::from_secs(60)) => panic!("nothing happens: {told:?}"),
+            };
+            sent = end.filter(|end| !matches!(end, Sent::Begun { .. })).or(sent);
+            if let Some(Arrived::Ask { id, .. }) = arrived {
+                self.inbox.take(id);
+            }
+            told.extend(arrived);
+        }
+        assert!(matches!(sent, Some(Sent::Done)), "{sent:?}");
+        told
     }
 
     /// What lies in the directory, and beside it.
@@ -156,7 +206,7 @@ fn part(bytes: &[u8], offset: u64, length: u64) -> Vec<u8> {
 
 fn failed(arrived: Arrived) -> (Gist, Why) {
     match arrived {
-        Arrived::Failed { what, why } => (what, why),
+        Arrived::Failed { what, why, .. } => (what, why),
         other => panic!("{other:?}"),
     }
 }
@@ -302,6 +352,30 @@ fn what_is_offered_while_something_runs_is_asked_about_and_there_is_a_bound() {
         assert_eq!(asked, 8);
         assert!(matches!(&busy, Why::Offer(words) if words.contains("on their way")), "{busy:?}");
         assert!(world.there().is_empty());
+    });
+}
+
+#[test]
+fn where_no_tunnel_can_be_had_a_file_goes_in_band_and_is_asked_about_once() {
+    run(async {
+        // The only place is taken by the stanzas: Romeo learns that it fails when he tries.
+        let mut world = World::with_tunnels(0).await;
+        let from = tempfile::tempdir().unwrap();
+        let path = from.path().join("letter");
+        fs::write(&path, "words").unwrap();
+        let told = world.sends(&path).await;
+        assert!(matches!(&told[..2], [Arrived::Ask { .. }, Arrived::Begun { .. }]), "{told:?}");
+        assert!(told.iter().any(|told| matches!(told, Arrived::Detour { .. })), "{told:?}");
+        assert_eq!(told.iter().filter(|told| matches!(told, Arrived::Ask { .. })).count(), 1, "{told:?}");
+        assert_eq!(fs::read(world.dir.path().join("in/letter")).unwrap(), b"words");
+
+        // Juliet has learnt it, and Romeo has not.
+        let mut world = World::with_tunnels(1).await;
+        world.sends(&path).await;
+        world.juliet.with_files(|files, _| files.use_tunnels(false));
+        let told = world.sends(&path).await;
+        assert!(matches!(&told[..], [Arrived::Ask { .. }, Arrived::Begun { .. }, Arrived::Done { .. }]), "{told:?}");
+        assert_eq!(world.there(), ["letter", "letter (1)"]);
     });
 }
 

@@ -188,6 +188,23 @@ fn a_peer_that_is_killed_is_told_of_as_truncated() {
 }
 
 #[test]
+fn files_are_not_sent_over_links_and_that_is_said() {
+    let [romeo, juliet] = Machine::friends();
+    let (listening, port) = juliet.listen(&["--once"]);
+    let mut connected = romeo.connect(&juliet, port, &[]);
+    connected.event("stream_open");
+    for line in ["/files", "/take", "/refuse 1", "/send letter.pdf"] {
+        connected.line(line);
+        let why = connected.event("error");
+        assert!(why["message"].as_str().is_some_and(|why| why.contains("xtls send FILE juliet@pronto")), "{why}");
+    }
+    connected.end_input();
+    let ended = connected.wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_eq!(listening.wait().code, Some(0));
+}
+
+#[test]
 fn wrong_usage_is_told_before_anything_is_sent() {
     let [romeo, juliet] = Machine::friends();
     for args in [

@@ -4,6 +4,7 @@ mod accounts;
 mod authorities;
 mod chat;
 mod chat_client;
+mod chat_files;
 mod connection;
 mod ejabberd;
 mod example;
