@@ -43,6 +43,16 @@ impl Post {
         fs::metadata(self.to(&format!("{name}.xtls-part"))).map_or(0, |metadata| metadata.len())
     }
 
+    /// Waits until more than this has come, or everything, as long as it goes on: how fast that is depends on the machine.
+    fn wait_for(&self, name: &str, wanted: u64) {
+        let is_whole = || self.to(name).exists();
+        let mut there = self.part(name);
+        while there <= wanted && !is_whole() {
+            until("more of the file", || (self.part(name) > there || is_whole()).then_some(()));
+            there = self.part(name);
+        }
+    }
+
     /// Sends this, while one of the two is killed so many times, and then to the end. Each time exactly what is there is not
     /// sent again; at most `tail` bytes of what was sent are not there.
     fn send_with_breaks(&self, path: &Path, [out, back]: [&[&str]; 2], breaks: u32, chance: &mut Chance, tail: u64) {
@@ -56,7 +66,7 @@ impl Post {
             assert_eq!(sending.event("file_started")["there"], before);
             // Somewhere in what is left, and with room for the breaks that follow.
             let wanted = before + (size - before) / 1000 * chance.next() / u64::from(breaks - number + 1);
-            until("a part of the file", || (self.part(name) > wanted).then_some(()));
+            self.wait_for(name, wanted);
             sending.pause();
             // More was not sent: what is read ahead counts as if it were.
             let sent = sending.position(path);
@@ -79,6 +89,7 @@ impl Post {
         let before = self.part(name);
         assert!(breaks == 0 || before > 0);
         let (receiving, sending) = (self.receive(back), self.send(&[path], out));
+        self.wait_for(name, size);
         let (sending, received) = (sending.wait(), receiving.wait());
         assert_done(&sending);
         assert_done(&received);
