@@ -183,7 +183,7 @@ impl Receiving<'_> {
                     }
                     None
                 }
-                Happening::Notice(Event::Throttled { id, bytes_per_second }) if self.open.id() == Some(id) => {
+                Happening::Notice(Event::Throttled { id, bytes_per_second }) if self.open.has(id) => {
                     let left = self.inbox.progress().next().map(|(.., left)| left);
                     let peer = self.open.peer.as_str();
                     session.output.throttled(Throttled::new(peer, bytes_per_second, left, self.faster));

@@ -178,7 +178,7 @@ impl Sending {
                     }
                     None
                 }
-                Happening::Notice(Event::Throttled { id, bytes_per_second }) if self.open.id() == Some(id) => {
+                Happening::Notice(Event::Throttled { id, bytes_per_second }) if self.open.has(id) => {
                     let left = self.open.files().map(|tunnel| self.outbox.progress(tunnel).1);
                     let peer = self.open.peer.as_str();
                     session.output.throttled(Throttled::new(peer, bytes_per_second, left, self.faster));

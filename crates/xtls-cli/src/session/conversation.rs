@@ -21,7 +21,7 @@ use super::open::{NO_XML, Open, Said, Waiting};
 use super::{Answers, Command, Compare, FileSetup, Input, Keyboard, Outcome, Rules, Session, Verdict, note};
 use crate::clock;
 use crate::exit::{Code, Failure};
-use crate::output::{Faster, Output, Report, Throttled, excerpt};
+use crate::output::{Output, Report, excerpt};
 
 pub(crate) use self::files::{Sharing, log_in};
 
@@ -317,17 +317,7 @@ impl Conversation {
                     session.report_secured(&open.peer, &security)?;
                 }
             }
-            Event::Throttled { id, bytes_per_second } => {
-                let files = self.filing.sharing().map(Sharing::faster);
-                if let Some(Talk { open, exchange, .. }) = self.of(id) {
-                    let peer = open.peer.clone();
-                    // How much of a file is left is told in another place.
-                    let moves = exchange.as_ref().is_some_and(|exchange| !exchange.is_idle());
-                    let left = open.unacked().filter(|_| !moves);
-                    let faster = files.filter(|_| moves).unwrap_or(Faster::Send);
-                    session.output.throttled(Throttled::new(peer.as_str(), bytes_per_second, left, faster));
-                }
-            }
+            Event::Throttled { id, bytes_per_second } => self.throttled(id, bytes_per_second),
             Event::Impersonation { id, from, .. } => {
                 let Some(Talk { open: Open { peer, .. }, .. }) = self.of(id) else { return Ok(()) };
                 session.output.error_of(

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::{SinkExt as _, StreamExt as _};
 use xtls::{Closed, Element, Security, TunnelId, error::SendError, jingle::ReasonCondition, transports::Path};
-use xtls_files::FileEvent;
+use xtls_files::{FileEvent, FileId};
 use xtls_stanza::jid::FullJid;
 use xtls_stanza::{Limits, ns};
 use xtls_tokio::{CallError, FileTunnel, FileTurn, Incoming, Opening, Tunnel, TunnelError, XmlTunnel};
@@ -290,6 +290,19 @@ impl Open {
             Stage::Opening(opening) => Some(opening.id()),
             Stage::Ready(tunnel) | Stage::Ending(tunnel) => Some(tunnel.id()),
             Stage::Over => None,
+        }
+    }
+
+    /// Whether it is this tunnel, or one that the bytes of a file in it go by.
+    pub(crate) fn has(&self, id: TunnelId) -> bool {
+        self.id() == Some(id) || self.file_by(id).is_some()
+    }
+
+    /// The file whose bytes go by this tunnel of their own.
+    pub(super) fn file_by(&self, id: TunnelId) -> Option<FileId> {
+        match &self.stage {
+            Stage::Ready(Stream::Files(tunnel)) => tunnel.file_by(id),
+            Stage::Ready(Stream::Xml(_)) | Stage::Opening(_) | Stage::Ending(_) | Stage::Over => None,
         }
     }
 

@@ -105,6 +105,11 @@ impl Outbox {
         }
     }
 
+    /// Whether it goes in this session.
+    pub(crate) fn goes_in(&self, id: FileId) -> bool {
+        self.feeds.contains_key(&id)
+    }
+
     /// Whether bytes of the files have begun to go.
     pub(crate) fn has_begun(&self) -> bool {
         self.passed > 0 || self.feeds.values().any(|feed| self.is_of_files(feed))
@@ -113,7 +118,7 @@ impl Outbox {
     /// How many bytes of the files the peer has, and how many are left.
     pub(crate) fn progress(&self, tunnel: &FileTunnel) -> (u64, u64) {
         let reached = |(id, feed): (&FileId, &Feed)| {
-            let left = tunnel.files().length(*id)?.saturating_sub(tunnel.files().progress(*id)?);
+            let left = tunnel.files().length(*id)?.saturating_sub(tunnel.progress(*id)?);
             Some(feed.end.saturating_sub(left))
         };
         let now =

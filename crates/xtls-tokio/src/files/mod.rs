@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, future::Future as _};
 
 use futures::{Sink, Stream};
 use tokio::time::{Instant, Sleep, sleep_until};
-use xtls::{Application, Element, TunnelOptions};
+use xtls::{Application, Element, TunnelId, TunnelOptions};
 use xtls_files::{FileEvent, FileId, Files, FilesConfig};
 
 use self::raw::{Progress, Raw, RawState};
@@ -81,6 +81,14 @@ impl FileTunnel {
         &self.files
     }
 
+    /// How many bytes of a session are over, as [`Files::progress`] tells it, without those that its tunnel has still to send. In band
+    /// these are all that are not acknowledged.
+    #[must_use]
+    pub fn progress(&self, id: FileId) -> Option<u64> {
+        let pending = self.raw.get(&id).map_or(0, Raw::pending);
+        Some(self.files.progress(id)?.saturating_sub(pending))
+    }
+
     /// For the commands of [`Files`]: to offer, accept, write and so on. What follows from that happens while this is polled.
     pub fn with_files<R>(&mut self, command: impl FnOnce(&mut Files, std::time::Instant) -> R) -> R {
         command(&mut self.files, now())
@@ -98,6 +106,13 @@ impl FileTunnel {
         let is_raw = matches!(incoming.application(), Application::Bytes(_));
         let is_expected = |raw: &Raw| matches!(raw.state, RawState::Expected) && raw.sid == incoming.sid();
         is_raw && *incoming.peer() == self.xml.tunnel.peer() && self.raw.values().any(is_expected)
+    }
+
+    /// The session whose bytes go by this tunnel of their own. What is told of it as a [`Notice`](crate::Notice), that a server
+    /// throttles it, say, is about that file.
+    #[must_use]
+    pub fn file_by(&self, tunnel: TunnelId) -> Option<FileId> {
+        self.raw.iter().find(|(_, raw)| raw.tunnel() == Some(tunnel)).map(|(id, _)| *id)
     }
 
     /// Takes a tunnel that is [awaited](Self::awaits). Any other one is declined.

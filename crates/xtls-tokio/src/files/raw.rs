@@ -7,6 +7,7 @@ use core::{
 };
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use xtls::TunnelId;
 use xtls_files::{FileId, Files};
 
 use crate::{ByteTunnel, Opening, Tunnel, shared::now};
@@ -63,6 +64,22 @@ pub(super) fn certificate(tunnel: &Tunnel) -> Option<Vec<u8>> {
 }
 
 impl Raw {
+    /// Which tunnel it is, if there is one yet.
+    pub(super) fn tunnel(&self) -> Option<TunnelId> {
+        match &self.state {
+            RawState::Opening(opening) => Some(opening.id()),
+            RawState::Open(open) => Some(open.tunnel.id()),
+            RawState::Expected | RawState::Broken(_) => None,
+        }
+    }
+
+    /// Bytes that it was given and has still to send.
+    pub(super) fn pending(&self) -> u64 {
+        let RawState::Open(open) = &self.state else { return 0 };
+        let waiting = open.out.len().saturating_sub(open.written);
+        open.tunnel.unacked().saturating_add(u64::try_from(waiting).unwrap_or(u64::MAX))
+    }
+
     /// Moves what can be moved for the session. `peer` is the certificate that the other end must have.
     pub(super) fn poll(
         &mut self,

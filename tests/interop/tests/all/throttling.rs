@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -101,6 +102,55 @@ fn beside_a_prosody_that_throttles_and_says_that_it_has_limits_other_stanzas_nev
     assert!(pings.len() > 8, "{pings:?}");
     let bound = bound(idle);
     assert!(pings.iter().all(|took| *took <= bound), "at most {bound:?}: {pings:?}");
+}
+
+/// The bytes go in a tunnel of their own, and what is known of that is told: by `xtls send`, and in a chat. Each says what would help.
+#[test]
+fn who_sends_files_in_band_by_a_prosody_that_throttles_is_told() {
+    let server = Prosody::throttling();
+    let (alice, bob) = friends(|name| server.person(name));
+    let (path, to) = (alice.file("bytes", ""), tempfile::tempdir().expect("a temporary directory"));
+    let bytes = noise(1, 150_000);
+    fs::write(&path, &bytes).expect("the file is written");
+    let came = to.path().join(Path::new(&path).file_name().expect("a name"));
+    let to_bob = to.path().to_str().expect("it is UTF-8");
+    let number = |told: &Value, name: &str| told[name].as_u64().unwrap_or_else(|| panic!("{name} of {told}"));
+    let check = |told: &Value| {
+        assert_eq!(told["peer"], bob.full());
+        assert!((5000..9000).contains(&number(told, "bytes_per_second")), "{told}");
+        let left = number(told, "left");
+        assert!((20_000..140_000).contains(&left), "{told}");
+        assert_eq!(number(told, "seconds"), left / number(told, "bytes_per_second"), "{told}");
+    };
+
+    let mut receiving = bob.start(&["receive", to_bob, "--accept-from", &alice.bare()]);
+    receiving.event("online");
+    let mut sending = alice.start(&["send", &path, &bob.full(), "--transport", "in-band"]);
+    check(&sending.event("throttled"));
+    for end in [sending, receiving] {
+        let ended = end.wait();
+        assert_eq!(ended.code, Some(0), "{:?}\n{}", ended.events, ended.stderr);
+        if ended.named("file_sent").next().is_some() {
+            assert!(ended.stderr.contains("; give --transport auto: "), "{}", ended.stderr);
+        }
+    }
+    assert!(fs::read(&came).expect("it is there") == bytes);
+    fs::remove_file(&came).expect("it is there");
+
+    let mut listening = bob.start(&["listen", "--files-to", to_bob]);
+    listening.event("online");
+    let mut chatting = alice.start(&["chat", &bob.full(), "--transport", "in-band"]);
+    chatting.event("stream_open");
+    chatting.line(&format!("/send {path}"));
+    let offered = listening.event("file_offered");
+    listening.line(offered["yes"].as_str().expect("a line"));
+    check(&chatting.event("throttled"));
+    chatting.event("file_sent");
+    chatting.end_input();
+    let ended = chatting.wait();
+    assert_eq!(ended.code, Some(0), "{:?}\n{}", ended.events, ended.stderr);
+    assert!(ended.stderr.contains("; give --transport auto: "), "{}", ended.stderr);
+    assert!(fs::read(&came).expect("it is there") == bytes);
 }
 
 /// By the shaper that its package configures ejabberd reads 3 kB a second from a client, after 20 kB at once. Those look like a fast server, and

@@ -243,6 +243,12 @@ impl Exchange {
         }
     }
 
+    /// How much of what goes in this session is left.
+    pub(super) fn left_of(&self, id: FileId, tunnel: &FileTunnel) -> Option<u64> {
+        let sending = self.sending.iter().find(|sending| sending.outbox.goes_in(id));
+        sending.map(|sending| sending.outbox.progress(tunnel).1)
+    }
+
     /// Lists what is on its way.
     pub(super) fn list(&mut self, tunnel: &FileTunnel, numbers: &mut Numbers) -> Result<(), Failure> {
         self.follow(numbers);

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::data::{DataDir, TrustFile};
 use crate::exit::{Code, Failure};
 use crate::files::{SourceError, Target};
-use crate::output::{Faster, Output, Progress, Report};
+use crate::output::{Faster, Output, Progress, Report, Throttled};
 use crate::pipe::ways::{self, Ways};
 use crate::session::tell;
 use crate::terminal;
@@ -112,11 +112,6 @@ impl Sharing {
     /// Those of the tunnels that the bytes go by.
     pub(super) fn options(&self, rules: &Rules) -> TunnelOptions {
         rules.options(Application::bytes()).over(self.ways.transports.clone())
-    }
-
-    /// What would be faster for these where they go in band.
-    pub(super) fn faster(&self) -> Faster {
-        self.ways.faster
     }
 
     /// Where files go, or why none can.
@@ -344,6 +339,26 @@ impl Conversation {
         if let Some(line) = filing.line.as_mut().filter(|line| now >= line.deadline()) {
             line.show(now, total.moved);
         }
+    }
+
+    /// A server on the way of a tunnel here, or of a file of its own, lets little through.
+    pub(super) fn throttled(&mut self, id: TunnelId, bytes_per_second: u64) {
+        let Self { open, filing, .. } = self;
+        let Some(talk) = open.iter_mut().find(|talk| talk.open.has(id)) else { return };
+        let (file, unacked) = (talk.open.file_by(id), talk.open.unacked());
+        let mut left = unacked;
+        let mut moves = false;
+        if let Some((exchange, tunnel)) = talk.files() {
+            moves = !exchange.is_idle();
+            left = match file {
+                Some(file) => exchange.left_of(file, tunnel),
+                // How much of files is left is told in another place.
+                None => unacked.filter(|_| !moves),
+            };
+        }
+        let faster = filing.sharing().filter(|_| moves).map_or(Faster::Send, |sharing| sharing.ways.faster);
+        let peer = talk.open.peer.as_str();
+        filing.output.throttled(Throttled::new(peer, bytes_per_second, left, faster));
     }
 
     fn cannot_send(&mut self, why: &str, code: Code) {
