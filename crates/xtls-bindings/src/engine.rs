@@ -58,9 +58,29 @@ pub struct Engine {
     refusals: BTreeMap<u64, Refusal>,
     next_refusal: u64,
     disco: Option<Disco>,
+    /// Who its own answers are from, where no server stamps that.
+    from: Option<String>,
     answers: VecDeque<(Arc<str>, String)>,
     #[cfg(feature = "log")]
     log: Option<tracing::Dispatch>,
+}
+
+/// Where calls of an engine write its log.
+#[derive(Debug, Clone)]
+pub struct LogScope {
+    #[cfg(feature = "log")]
+    log: Option<tracing::Dispatch>,
+}
+
+impl LogScope {
+    /// Does what a call does, with the log of its engine.
+    pub fn around<R>(&self, call: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "log")]
+        if let Some(log) = &self.log {
+            return tracing::dispatcher::with_default(log, call);
+        }
+        call()
+    }
 }
 
 /// What became of a stanza.
@@ -94,6 +114,7 @@ impl Engine {
     /// [`Code::MinimumTls`].
     pub fn new(setup: &Setup<'_>) -> Result<Self> {
         let config = settings::config(setup.settings)?;
+        let from = config.stamp_from.then(|| setup.jid.to_owned());
         let mut local = Local::new(setup.jid.parse::<FullJid>()?, setup.identity.read()?);
         if let Some(pem) = setup.authorities {
             local = local.with_authorities(Arc::new(Authorities::from_pem(pem)?));
@@ -113,6 +134,7 @@ impl Engine {
             refusals: BTreeMap::new(),
             next_refusal: 1,
             disco: None,
+            from,
             answers: VecDeque::new(),
             #[cfg(feature = "log")]
             log: None,
@@ -133,11 +155,16 @@ impl Engine {
 
     /// Does what a call does, with its log: whoever wraps this engine makes each call by way of this.
     pub fn logged<R>(&mut self, call: impl FnOnce(&mut Self) -> R) -> R {
-        #[cfg(feature = "log")]
-        if let Some(log) = self.log.clone() {
-            return tracing::dispatcher::with_default(&log, || call(self));
+        self.log_scope().around(|| call(self))
+    }
+
+    /// The same for whoever holds more than the engine: its log, to do calls in.
+    #[must_use]
+    pub fn log_scope(&self) -> LogScope {
+        LogScope {
+            #[cfg(feature = "log")]
+            log: self.log.clone(),
         }
-        call(self)
     }
 
     /// A stanza of the outer stream. Hand in each one, presence too.
@@ -385,7 +412,7 @@ impl Engine {
         let Some(Ok(iq)) = Iq::parse(&element) else { return false };
         let Some(to) = iq.from else { return false };
         let mut answer = String::new();
-        let is_one = disco.answer(&iq, to, None, &mut answer);
+        let is_one = disco.answer(&iq, to, self.from.as_deref(), &mut answer);
         if is_one {
             self.answers.push_back((Arc::from(to), answer));
         }

@@ -30,6 +30,17 @@ impl Identity {
         Self { certificate: certificate.to_owned(), key: Zeroizing::new(key.to_owned()) }
     }
 
+    /// The same from one text that has both, one after the other. What is kept as the certificate has nothing else of it.
+    #[must_use]
+    pub fn from_pem(both: &str) -> Self {
+        const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+        const END: &str = "-----END CERTIFICATE-----";
+        let sections = both.split_inclusive(END).filter_map(|part| part.find(BEGIN).and_then(|at| part.get(at..)));
+        let certificate =
+            sections.filter(|section| section.ends_with(END)).flat_map(|section| [section, "\n"]).collect();
+        Self { certificate, key: Zeroizing::new(both.to_owned()) }
+    }
+
     /// A new key, and a certificate for it. `algorithm` is `ecdsa-p256`, `ed25519` or `rsa-3072`; `unix_time` is in seconds.
     ///
     /// # Errors

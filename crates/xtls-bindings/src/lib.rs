@@ -31,7 +31,7 @@ mod table;
 mod tunnel;
 
 pub use code::Code;
-pub use engine::{Deadline, Engine, Handled, Setup};
+pub use engine::{Deadline, Engine, Handled, LogScope, Setup};
 pub use error::{Error, Result};
 pub use event::{Certificate, Event};
 pub use identity::Identity;

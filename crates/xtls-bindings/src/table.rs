@@ -36,6 +36,24 @@ macro_rules! table {
                 match self { $(Self::$variant => $words.trim_ascii(),)* }
             }
 
+            /// Its short name for C.
+            #[must_use]
+            pub const fn c_str(self) -> &'static core::ffi::CStr {
+                match self { $(Self::$variant => $crate::table::c_text(concat!($short, "\0")),)* }
+            }
+
+            /// What it means, for C.
+            #[must_use]
+            pub const fn c_words(self) -> &'static core::ffi::CStr {
+                match self { $(Self::$variant => $crate::table::c_text(concat!($words, "\0")),)* }
+            }
+
+            /// The one with this number.
+            #[must_use]
+            pub fn numbered(number: i32) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.number() == number)
+            }
+
             /// The one with this short name.
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
@@ -46,3 +64,11 @@ macro_rules! table {
 }
 
 pub(crate) use table;
+
+/// A text that ends with a zero, without the space that a line of documentation begins with.
+pub(crate) const fn c_text(text: &'static str) -> &'static core::ffi::CStr {
+    match core::ffi::CStr::from_bytes_with_nul(text.as_bytes().trim_ascii_start()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
+}

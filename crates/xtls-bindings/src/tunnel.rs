@@ -100,13 +100,34 @@ impl Engine {
     ///
     /// [`Code::Ended`], [`Code::OtherEngine`].
     pub fn read_into(&mut self, now: u64, id: u64, room: &mut [u8]) -> Result<usize> {
+        let left = self.left(now, id)?;
+        let count = left.len().min(room.len());
+        if let (Some(to), Some(from)) = (room.get_mut(..count), left.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.taken(id, count);
+        Ok(count)
+    }
+
+    /// Bytes that have come and are left to be taken: for whoever copies them to a place of another language. [`taken`](Self::taken) says
+    /// how many that was.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Ended`], [`Code::OtherEngine`].
+    pub fn left(&mut self, now: u64, id: u64) -> Result<&[u8]> {
         if self.rests.is_empty(id) {
             let at = self.clock.at(now);
             let mut all = self.rests.spare();
             self.tunnel(id)?.read(at, &mut all);
             self.rests.keep(id, all);
         }
-        Ok(self.rests.copy(id, room))
+        Ok(self.rests.left(id))
+    }
+
+    /// So many of the bytes that were [`left`](Self::left) have been taken.
+    pub fn taken(&mut self, id: u64, count: usize) {
+        self.rests.taken(id, count);
     }
 
     /// No more bytes will be written.
@@ -305,14 +326,13 @@ impl Rests {
         }
     }
 
-    fn copy(&mut self, id: u64, room: &mut [u8]) -> usize {
-        let Some(rest) = self.of.get_mut(&id) else { return 0 };
-        let left = rest.bytes.get(rest.taken..).unwrap_or_default();
-        let count = left.len().min(room.len());
-        if let (Some(to), Some(from)) = (room.get_mut(..count), left.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        rest.taken += count;
+    fn left(&self, id: u64) -> &[u8] {
+        self.of.get(&id).and_then(|rest| rest.bytes.get(rest.taken..)).unwrap_or_default()
+    }
+
+    fn taken(&mut self, id: u64, count: usize) {
+        let Some(rest) = self.of.get_mut(&id) else { return };
+        rest.taken = rest.taken.saturating_add(count).min(rest.bytes.len());
         if rest.taken == rest.bytes.len()
             && let Some(Rest { mut bytes, .. }) = self.of.remove(&id)
             && bytes.capacity() <= Self::SPARE
@@ -320,7 +340,6 @@ impl Rests {
             bytes.clear();
             self.spare = bytes;
         }
-        count
     }
 
     /// This tunnel has ended: what is left of it can be read once more.
@@ -352,12 +371,14 @@ mod tests {
             if id <= 32 {
                 rests.keep(1000 + id, vec![8]);
                 rests.ended(1000 + id);
-                assert_eq!(rests.copy(1000 + id, &mut [0; 9]), 1);
+                rests.taken(1000 + id, 1);
             }
         }
-        let mut room = [0; 2];
-        assert_eq!(rests.copy(1, &mut room), 0, "the oldest is thrown away");
-        assert_eq!((rests.copy(2, &mut room), rests.copy(2, &mut room), rests.copy(2, &mut room)), (2, 1, 0));
+        assert!(rests.left(1).is_empty(), "the oldest is thrown away");
+        rests.taken(2, 2);
+        assert_eq!(rests.left(2), [7]);
+        rests.taken(2, usize::MAX);
+        assert!(rests.left(2).is_empty() && rests.is_empty(2));
         assert_eq!(rests.take(65), [7; 3]);
     }
 }

@@ -19,6 +19,7 @@ macro_rules! pages {
 pages! {
     Readme = "README.md",
     BeingFound = "docs/guide/being-found.md",
+    C = "docs/guide/c.md",
     Building = "docs/guide/building.md",
     Bytes = "docs/guide/bytes.md",
     Connections = "docs/guide/connections.md",

@@ -61,6 +61,8 @@ fn no_name_and_no_number_is_given_twice() {
     unique(EventKind::ALL.iter().map(|one| (one.number(), one.as_str())));
     unique(Disposition::ALL.iter().map(|one| (one.number(), one.as_str())));
     for code in Code::ALL {
+        assert_eq!((code.c_str().to_str(), code.c_words().to_str()), (Ok(code.as_str()), Ok(code.words())));
+        assert_eq!(Code::numbered(code.number()), Some(*code));
         assert!(!code.words().is_empty() && !code.words().ends_with('.') && Code::named(code.as_str()) == Some(*code));
     }
 }

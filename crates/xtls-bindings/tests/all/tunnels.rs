@@ -219,6 +219,13 @@ fn secrets_do_not_show() {
     let identity = identity(ROMEO);
     let shown = format!("{identity:?}");
     assert!(shown.contains("CERTIFICATE") && !shown.contains("PRIVATE"), "{shown}");
+    // From one text too, in whichever order.
+    let key: &str = &identity.key;
+    for both in [format!("{}{key}", identity.certificate), format!("{key}{}", identity.certificate), key.to_owned()] {
+        let read = Identity::from_pem(&both);
+        assert!(!read.certificate.contains("PRIVATE") && !format!("{read:?}").contains("PRIVATE"));
+        assert_eq!(read.fingerprint().ok(), identity.fingerprint().ok().filter(|_| both != key));
+    }
     let error = Identity::new(&identity.certificate, "secret nonsense");
     let setup = xtls_bindings::Setup {
         jid: ROMEO,
