@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use xtls_bindings::{Code, Result};
 
-/// Objects by number. A number has the place of the object in its lower half and, in its upper one, how many objects had that place
-/// before: so no number is given twice, and one that is closed, or was made up, is told from all that are open.
+/// Objects by number. A number has the place of the object in its lower half and, in its upper one, how many times
+/// objects came and went there: so no number is given twice, and one that is closed, or was made up, is told from all that are open.
 ///
 /// There is room for two to the power of `CHUNKS` less one. Places are made in chunks, each twice as large as the one before, and stay where
 /// they are: so a call finds its object without a lock that others need too.
@@ -18,7 +18,7 @@ pub(crate) struct Table<T, const CHUNKS: usize = 16> {
 
 #[derive(Debug)]
 struct Place<T> {
-    /// How many objects this place has had, with the one that it has.
+    /// How many times an object came and went here: odd while there is one. It is changed under the lock alone.
     generation: AtomicU32,
     /// Whoever uses the object has this. It is only ever tried.
     object: Mutex<Option<Box<T>>>,
@@ -47,9 +47,11 @@ impl<T, const CHUNKS: usize> Table<T, CHUNKS> {
         let place = places.get(offset_of(at)).ok_or(Code::TooManyHandles)?;
         // What panicked here was another object.
         place.object.clear_poison();
-        *place.object.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(object));
-        // Generations begin with 1, so no number is 0.
+        let mut inner = place.object.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, as everywhere: otherwise a number could name another object for a moment. An object's generation is odd, so no
+        // number is 0.
         let generation = place.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        *inner = Some(Box::new(object));
         Ok(u64::from(generation) << 32 | u64::from(at))
     }
 
@@ -65,6 +67,8 @@ impl<T, const CHUNKS: usize> Table<T, CHUNKS> {
             return Err(Code::BadHandle.into());
         }
         let removed = object.take().ok_or(Code::BadHandle)?;
+        place.generation.fetch_add(1, Ordering::AcqRel);
+        drop(object);
         // A place whose generations are used up is not given again.
         if generation_of(number) < u32::MAX {
             self.free().given_back.push(position_of(number));
@@ -93,7 +97,7 @@ impl<T, const CHUNKS: usize> Table<T, CHUNKS> {
         let chunk = self.chunks.get(chunk_of(at)).and_then(OnceLock::get);
         let place = chunk.and_then(|places| places.get(offset_of(at)));
         let current = |place: &&Place<T>| {
-            generation_of(number) > 0 && place.generation.load(Ordering::Acquire) == generation_of(number)
+            generation_of(number) % 2 == 1 && place.generation.load(Ordering::Acquire) == generation_of(number)
         };
         Ok(place.filter(current).ok_or(Code::BadHandle)?)
     }
@@ -193,6 +197,26 @@ mod tests {
     }
 
     #[test]
+    fn many_threads_open_and_close_in_the_same_places_and_nobody_has_anothers_object() {
+        let table: Table<u32> = Table::new();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let table = &table;
+                scope.spawn(move || {
+                    for turn in 0..20_000 {
+                        let mine = thread * 1_000_000 + turn;
+                        let number = table.insert(mine).expect("room");
+                        assert_eq!(table.with(number, |object| Ok(*object)), Ok(mine));
+                        assert_eq!(table.remove(number).as_deref(), Ok(&mine));
+                        assert_eq!(code(table.with(number, |_| Ok(()))), Some(Code::BadHandle));
+                        assert_eq!(code(table.remove(number)), Some(Code::BadHandle));
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
     fn a_panic_poisons_the_object_which_can_only_be_closed_and_not_the_next_in_its_place() {
         let table: Table<i32> = Table::new();
         let number = table.insert(7).expect("room");
@@ -210,11 +234,13 @@ mod tests {
     fn a_place_whose_generations_are_used_up_is_not_given_again() {
         let table: Table<i32, 2> = Table::new();
         let first = table.insert(1).expect("room");
+        let place = table.place(first).expect("its place");
         table.remove(first).expect("closed");
-        table.place(first).expect("its place").generation.store(u32::MAX - 1, Ordering::Release);
+        place.generation.store(u32::MAX - 1, Ordering::Release);
         let last = table.insert(2).expect("room");
         assert_eq!(generation_of(last), u32::MAX);
         table.remove(last).expect("closed");
+        assert_eq!(code(table.remove(last)), Some(Code::BadHandle));
         assert_eq!(position_of(table.insert(3).expect("room")), 1);
     }
 }
