@@ -101,6 +101,19 @@ class Aio(unittest.IsolatedAsyncioTestCase):
         hers.writer.close()
         await asyncio.gather(his.writer.wait_closed(), hers.writer.wait_closed())
 
+    async def test_stanzas_that_nobody_takes_stop_the_peer_and_are_all_there(self):
+        his, hers = await self.tunnels()
+        sent = 0
+        with self.assertRaises(TimeoutError):
+            async with asyncio.timeout(1):
+                while True:
+                    await his.send(f"<message><body>{sent} {'x' * 10_000}</body></message>")
+                    sent += 1
+        self.assertLess(sent, 100)
+        async with asyncio.timeout(TIMEOUT):
+            for number in range(sent):
+                self.assertIn(f"<body>{number} x", await hers.receive())
+
     async def test_an_abort_reaches_whoever_reads(self):
         his, hers = await self.tunnels(application="bytes")
         hers.abort("connectivity-error")

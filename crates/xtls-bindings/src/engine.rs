@@ -13,7 +13,6 @@ use xtls::{Config, Element, Incoming, Local, TunnelId};
 use crate::clock::Clock;
 use crate::code::Code;
 use crate::error::{Error, Result};
-use crate::event::Event;
 use crate::identity::{Identity, time};
 use crate::kind::Disposition;
 #[cfg(feature = "log")]
@@ -21,6 +20,7 @@ use crate::log::{self, Level, Log};
 use crate::settings::{self, Settings};
 use crate::store::Store;
 use crate::tunnel::Rests;
+use crate::waiting::Waiting;
 
 /// How many stanzas of others may wait to be refused, and how many answers to questions for features to be sent. Of one more
 /// stanza the oldest is refused at once; one more question is left to the caller.
@@ -54,7 +54,8 @@ pub struct Engine {
     pub(crate) clock: Clock,
     pub(crate) rests: Rests,
     store: Store,
-    offers: BTreeMap<u64, Incoming>,
+    pub(crate) offers: BTreeMap<u64, Incoming>,
+    pub(crate) waiting: Waiting,
     refusals: BTreeMap<u64, Refusal>,
     next_refusal: u64,
     disco: Option<Disco>,
@@ -131,6 +132,7 @@ impl Engine {
             rests: Rests::default(),
             store: setup.store.clone(),
             offers: BTreeMap::new(),
+            waiting: Waiting::default(),
             refusals: BTreeMap::new(),
             next_refusal: 1,
             disco: None,
@@ -240,23 +242,6 @@ impl Engine {
             return Some(to);
         }
         self.inner.poll_transmit_bytes(self.clock.at(now), out).map(|transmit| transmit.to)
-    }
-
-    /// The next event; nothing when there is none.
-    #[allow(clippy::wildcard_enum_match_arm, reason = "of the others nothing is kept")]
-    pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.inner.poll_event()?;
-        let told = Event::from(&event);
-        match event {
-            xtls::Event::Incoming(incoming) => drop(self.offers.insert(told.id, incoming)),
-            xtls::Event::IncomingGone { .. } => drop(self.offers.remove(&told.id)),
-            xtls::Event::Closed(_) => {
-                self.offers.remove(&told.id);
-                self.rests.ended(told.id);
-            }
-            _ => {}
-        }
-        Some(told)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next; nothing when nothing waits.

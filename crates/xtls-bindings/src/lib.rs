@@ -29,6 +29,7 @@ mod settings;
 mod store;
 mod table;
 mod tunnel;
+mod waiting;
 
 pub use code::Code;
 pub use engine::{Deadline, Engine, Handled, LogScope, Setup};

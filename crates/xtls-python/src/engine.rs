@@ -197,9 +197,19 @@ impl Engine {
         Ok(stanza.map(|stanza| PyBytes::new(py, &stanza)))
     }
 
-    /// Gives the next event, or None.
-    fn poll_event(&self, py: Python<'_>) -> PyResult<Option<Event>> {
-        Ok(self.call(py, |engine, _| Ok(engine.poll_event()))?.map(Event::from))
+    /// Gives the next event, or None. With `hold`, an event that holds something stays counted by the bound of its tunnel, which stops the peer, until
+    /// `release` is given its `held`.
+    #[pyo3(signature = (*, hold = false))]
+    fn poll_event(&self, py: Python<'_>, hold: bool) -> PyResult<Option<Event>> {
+        let event = self.call(py, |engine, _| {
+            Ok(if hold { engine.poll_event_held() } else { engine.poll_event().map(|event| (event, 0)) })
+        })?;
+        Ok(event.map(|(event, held)| Event::new(event, held)))
+    }
+
+    /// Says that an event which was held is taken. A number that nothing has does nothing.
+    fn release(&self, py: Python<'_>, held: u64) -> PyResult<()> {
+        self.tell(py, |engine, _| engine.release(held))
     }
 
     /// Tells when to call `handle_timeout`, or None.

@@ -34,6 +34,7 @@ pub(crate) struct Event {
     takes_password: bool,
     host: String,
     port: u16,
+    held: u64,
 }
 
 /// How a tunnel is secured.
@@ -130,8 +131,9 @@ impl Deadline {
     }
 }
 
-impl From<xtls_bindings::Event> for Event {
-    fn from(event: xtls_bindings::Event) -> Self {
+impl Event {
+    /// An event, and the number of what it holds.
+    pub(crate) fn new(event: xtls_bindings::Event, held: u64) -> Self {
         Self {
             kind: event.kind.as_str(),
             id: event.id,
@@ -158,6 +160,7 @@ impl From<xtls_bindings::Event> for Event {
             takes_password: event.takes_password,
             host: event.host,
             port: event.port,
+            held,
         }
     }
 }

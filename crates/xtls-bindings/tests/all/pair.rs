@@ -43,14 +43,7 @@ impl Pair {
         loop {
             let mut moved = false;
             for from in [0, 1] {
-                let mut stanza = Vec::new();
-                while self.ends[from].poll_transmit(self.now, &mut stanza).is_some() {
-                    let text = String::from_utf8(std::mem::take(&mut stanza)).expect("UTF-8");
-                    let stamped = text.replacen(" ", &format!(" from='{}' ", [ROMEO, JULIET][from]), 1);
-                    let handled = self.ends[1 - from].handle_stanza(self.now, stamped.as_bytes());
-                    assert_eq!(handled.disposition.as_str(), "consumed", "{stamped}");
-                    moved = true;
-                }
+                moved |= self.carry(from);
                 while let Some(event) = self.ends[from].poll_event() {
                     self.events[from].push(event);
                     moved = true;
@@ -61,6 +54,19 @@ impl Pair {
             }
             self.now += 1;
         }
+    }
+
+    /// Carries what this end has to say to the other one.
+    fn carry(&mut self, from: usize) -> bool {
+        let (mut moved, mut stanza) = (false, Vec::new());
+        while self.ends[from].poll_transmit(self.now, &mut stanza).is_some() {
+            let text = String::from_utf8(std::mem::take(&mut stanza)).expect("UTF-8");
+            let stamped = text.replacen(" ", &format!(" from='{}' ", [ROMEO, JULIET][from]), 1);
+            let handled = self.ends[1 - from].handle_stanza(self.now, stamped.as_bytes());
+            assert_eq!(handled.disposition.as_str(), "consumed", "{stamped}");
+            moved = true;
+        }
+        moved
     }
 
     /// The first event of this kind at this end, which is taken out.
@@ -81,5 +87,33 @@ impl Pair {
         self.ends[1].accept(self.now, offer.id, &[("trust", "pinned")]).expect("accepted");
         self.run();
         (id, offer.id)
+    }
+
+    /// Sends a stanza to an end that has a queue of its own. Tells whether there was room.
+    pub(crate) fn send_to_queue(&mut self, id: u64, stanza: &str, numbers: &mut Vec<u64>) -> bool {
+        let sent = self.ends[0].send(self.now, id, stanza).is_ok();
+        self.queue(numbers);
+        sent
+    }
+
+    /// Carries stanzas both ways until there are none, and keeps the numbers of what the second end was told.
+    pub(crate) fn queue(&mut self, numbers: &mut Vec<u64>) {
+        loop {
+            let mut moved = false;
+            while let Some((event, number)) = self.ends[1].poll_event_held() {
+                moved = true;
+                if event.as_str() == "stanza" {
+                    numbers.push(number);
+                } else {
+                    self.ends[1].release(number);
+                }
+            }
+            for from in [0, 1] {
+                moved |= self.carry(from);
+            }
+            if !moved {
+                return;
+            }
+        }
     }
 }

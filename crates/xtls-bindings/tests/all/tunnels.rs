@@ -240,3 +240,32 @@ fn secrets_do_not_show() {
     assert!(error.code == Code::Identity && !error.words.contains("nonsense"), "{error}");
     assert!(!format!("{setup:?}").contains("nonsense"));
 }
+
+#[test]
+fn stanzas_that_are_told_and_not_taken_stop_the_peer_and_numbers_of_nothing_do_nothing() {
+    let mut pair = Pair::new();
+    let (his, hers) = pair.tunnel("xml-stream");
+    let said = format!("<message><body>{}</body></message>", "x".repeat(10_000));
+    let mut numbers = Vec::new();
+    // Far more than his window and her buffer have room for, while she takes what she is told into a queue of her own.
+    let sent = (0..200).take_while(|_| pair.send_to_queue(his, &said, &mut numbers)).count();
+    assert!((7..100).contains(&sent), "{sent} were sent, and nobody took them");
+    assert!(numbers.len() < sent && numbers.iter().all(|number| *number != 0));
+    for number in [0, 1_000_000, numbers[0], numbers[0]] {
+        pair.ends[1].release(number);
+    }
+    let before = numbers.len();
+    numbers.iter().for_each(|number| pair.ends[1].release(*number));
+    pair.queue(&mut numbers);
+    assert!(numbers.len() > before, "there is room again");
+    pair.ends[0].close(pair.now, his).expect("closed");
+    // Each is told more, until all is.
+    while !pair.ends[1].tunnels().is_empty() {
+        let told = numbers.len();
+        numbers.iter().for_each(|number| pair.ends[1].release(*number));
+        pair.queue(&mut numbers);
+        assert!(numbers.len() > told || pair.ends[1].tunnels().is_empty(), "it comes to an end");
+    }
+    assert_eq!(numbers.len(), sent);
+    assert_eq!(pair.ends[1].peer(hers).unwrap_err().code, Code::Ended);
+}

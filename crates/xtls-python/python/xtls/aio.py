@@ -84,7 +84,8 @@ class StanzaTunnel(Tunnel):
 
     def __init__(self, driver: "Driver", id: int, peer: str) -> None:
         super().__init__(driver, id, peer)
-        self._stanzas: asyncio.Queue[str | None] = asyncio.Queue()
+        # What waits here stays counted in the engine, which stops the peer.
+        self._stanzas: asyncio.Queue[Event | None] = asyncio.Queue()
         self._room = asyncio.Event()
 
     async def send(self, stanza: str) -> None:
@@ -105,7 +106,9 @@ class StanzaTunnel(Tunnel):
             # For whoever asks again.
             self._stanzas.put_nowait(None)
             raise TunnelClosed(await self._closed)
-        return stanza
+        self._driver.engine.release(stanza.held)
+        self._driver.pump()
+        return stanza.text
 
     async def __aiter__(self) -> AsyncIterator[str]:
         while True:
@@ -119,7 +122,7 @@ class StanzaTunnel(Tunnel):
         if event.kind == "stream-opened":
             self._is_ready()
         elif event.kind == "stanza":
-            self._stanzas.put_nowait(event.text)
+            self._stanzas.put_nowait(event)
         elif event.kind == "closed":
             self._stanzas.put_nowait(None)
         if event.kind in ("writable", "closed"):
@@ -250,9 +253,12 @@ class Driver:
 
     def _pump_once(self) -> bool:
         moved = False
-        while (event := self.engine.poll_event()) is not None:
+        while (event := self.engine.poll_event(hold=True)) is not None:
             moved = True
             self._on_event(event)
+            # Whoever receives a stanza releases it.
+            if event.held and not (event.kind == "stanza" and event.id in self._tunnels):
+                self.engine.release(event.held)
         while (stanza := self.engine.poll_transmit()) is not None:
             moved = True
             self._send(stanza)
