@@ -240,7 +240,7 @@ class Interop(unittest.IsolatedAsyncioTestCase):
         alice = Client("alice", self.config("alice"))
         user = self.command(alice)
         await self.log_in(alice)
-        run = await user.start("chat", alice.boundjid.full)
+        run = await user.start("chat", alice.boundjid.bare)
         tunnel = await asyncio.wait_for(alice.taken.get(), TIMEOUT)
         run.line("O Juliet")
         self.assertIn("O Juliet", await asyncio.wait_for(tunnel.receive(), TIMEOUT))

@@ -8,7 +8,7 @@ import time
 import xtls
 
 JIDS = "romeo@montague.example/orchard-7f3a9c", "juliet@capulet.example/balcony-51be02"
-WRITE, SIZE, ROUNDS = 64 * 1024, 32 * 1024 * 1024, 15
+WRITE, SIZE, ROUNDS, GATE = 64 * 1024, 32 * 1024 * 1024, 75, 0.7
 
 
 class Pair:
@@ -66,6 +66,7 @@ def on_cpu(pid):
 
 def main(bare, blocks):
     print(f"{SIZE >> 20} MiB in writes of {WRITE >> 10} KiB, {ROUNDS} rounds by turns, by time on the CPU; MB/s are the medians")
+    met = True
     for block in blocks:
         pair = Pair(block)
         with subprocess.Popen([bare, str(block)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -98,6 +99,8 @@ def main(bare, blocks):
         speed = [SIZE / 1e6 / statistics.median(times) for times in zip(*pairs)]
         low, median, high = statistics.quantiles(ratios, n=4)
         print(f"blocks of {block}: engine {speed[0]:.0f}, Python {speed[1]:.0f}; ratio {median:.2f} [{low:.2f}..{high:.2f}]")
+        met &= median >= GATE
+    return 0 if met else f"a ratio is below {GATE}"
 
 
-main(sys.argv[1], [int(block) for block in sys.argv[2:]] or [4096, 32760])
+sys.exit(main(sys.argv[1], [int(block) for block in sys.argv[2:]] or [4096, 32760]))
