@@ -19,7 +19,9 @@ pub(crate) fn tests(root: &Path) -> io::Result<Tests> {
     for file in files {
         let shown: Vec<_> =
             file.strip_prefix(root).unwrap_or(&file).iter().map(|part| part.to_string_lossy()).collect();
-        for name in names(&fs::read_to_string(&file)?) {
+        let source = fs::read_to_string(&file)?;
+        let is_python = file.extension().is_some_and(|extension| extension == "py");
+        for name in if is_python { names_in_python(&source) } else { names(&source) } {
             tests.entry(name.to_owned()).or_default().push(shown.join("/"));
         }
     }
@@ -30,8 +32,10 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            sources(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            if path.file_name().is_none_or(|name| name != "node_modules") {
+                sources(&path, files)?;
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "py") {
             files.push(path);
         }
     }
@@ -55,9 +59,20 @@ fn names(source: &str) -> Vec<&str> {
     names
 }
 
+/// The functions that unittest runs.
+fn names_in_python(source: &str) -> Vec<&str> {
+    let function = |line| -> Option<&str> {
+        let line = str::trim(line);
+        line.strip_prefix("async ").unwrap_or(line).strip_prefix("def ")?.split('(').next()
+    };
+    source.lines().filter_map(function).filter(|name| name.starts_with("test_")).collect()
+}
+
 #[test]
 fn names_are_those_of_tests_and_no_others() {
     let source =
         "#[test]\n#[ignore]\n// why\nfn one() {}\nfn helper() {}\n    #[tokio::test]\n    async fn two(\n a: u8) {}";
     assert_eq!(names(source), ["one", "two"]);
+    let source = "class Tests:\n    def test_one(self):\n        pass\n    async def test_two(\n        self):\n    def helper(self):";
+    assert_eq!(names_in_python(source), ["test_one", "test_two"]);
 }
